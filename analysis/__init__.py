@@ -1,0 +1,1 @@
+"""What FID looks at, and whether a gain is real: scores with a second opinion, audits, reports."""

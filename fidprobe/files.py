@@ -1,0 +1,59 @@
+"""Files that are either whole or absent, and where fidprobe keeps its own."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from fidprobe.errors import InputError
+
+__all__ = ["atomic_path", "cache_folder", "sha256_file"]
+
+
+def cache_folder() -> Path:
+    """The folder for weights and cached features: ``FIDPROBE_CACHE``, else the platform's user cache."""
+    return Path(os.environ.get("FIDPROBE_CACHE") or platformdirs.user_cache_dir("fidprobe", appauthor=False))
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `target` that becomes `target` when the block ends without an error.
+
+    A process killed inside the block leaves the old file (or none), never half a new one.
+
+    Args:
+        target: The file to write. Missing parent folders are made.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    path = Path(target)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        # mkstemp makes private files; results are ordinary ones.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,127 @@
+"""Where a number comes from: which pictures, read how, through which network with which weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from fidprobe.errors import MismatchError
+
+__all__ = ["ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable"]
+
+
+@dataclass(frozen=True)
+class ExtractorProvenance:
+    """Which feature space: everything that changes its numbers.
+
+    Attributes:
+        name: The registry name, with its model (`inception`, `clip`, `timm:resnet50`).
+        weights: SHA-256 of the weights (of the file where there is one, else of the tensors).
+        resize: Name of the resize rule (`tf1`, `clean`, `torch`, `native`).
+        verified: The weights' hash is the one their publisher gave.
+        trained: False for networks with random weights.
+        versions: Versions of the libraries that computed the features. Recorded, never compared.
+    """
+
+    name: str
+    weights: str
+    resize: str
+    verified: bool = False
+    trained: bool = True
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceProvenance:
+    """Which pictures.
+
+    Attributes:
+        description: The source as the user gave it.
+        count: How many images were used.
+        content: SHA-256 over the content of the images used, in order; None where reading again is not
+            possible (generators) or content is unknown.
+        sizes: Image size `"WIDTHxHEIGHT"` -> number of images.
+        formats: File format (`"JPEG"`, `"PNG"`, `"array"`) -> number of images.
+        treatments: What had to be done to pixels to get 8-bit RGB (`"CMYK to RGB"`, ...) -> number of images.
+        skipped: `(name, reason)` of each file that could not be read and was skipped on request.
+        limit: The size of the subset asked for, if any.
+        seed: The seed that drew the subset, if one was drawn.
+    """
+
+    description: str
+    count: int
+    content: str | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    formats: Mapping[str, int] = field(default_factory=dict)
+    treatments: Mapping[str, int] = field(default_factory=dict)
+    skipped: tuple[tuple[str, str], ...] = ()
+    limit: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Both halves; None where unknown (a bare ``.npy`` of embeddings, a peer's ``.npz`` of statistics)."""
+
+    extractor: ExtractorProvenance | None = None
+    source: SourceProvenance | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and scalars."""
+        return {"extractor": _plain(self.extractor), "source": _plain(self.source)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Provenance":
+        """The inverse of `to_json`; unknown keys, from a newer fidprobe, are ignored."""
+        extractor, source = data.get("extractor"), data.get("source")
+        if source is not None:
+            source = {**source, "skipped": tuple(tuple(pair) for pair in source.get("skipped", ()))}
+        return cls(
+            None if extractor is None else ExtractorProvenance(**_known(ExtractorProvenance, extractor)),
+            None if source is None else SourceProvenance(**_known(SourceProvenance, source)),
+        )
+
+
+def _plain(value: Any) -> Any:
+    if value is None:
+        return None
+    out: dict[str, Any] = {}
+    for item in fields(value):
+        entry = getattr(value, item.name)
+        if isinstance(entry, Mapping):
+            entry = dict(entry)
+        elif isinstance(entry, tuple):
+            entry = [list(pair) for pair in entry]
+        out[item.name] = entry
+    return out
+
+
+def _known(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(cls)}
+    return {key: value for key, value in data.items() if key in names}
+
+
+def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int]) -> None:
+    """Refuse to let two feature spaces meet.
+
+    An unknown extractor is let through when the dimensions agree: what is not recorded cannot be compared,
+    and reports say so.
+
+    Args:
+        first, second: Provenance of the two sides.
+        dims: Their feature dimensions.
+
+    Raises:
+        MismatchError: the sides differ in dimension, network, weights or resize rule; names the difference.
+    """
+    if first.extractor is not None and second.extractor is not None:
+        for item in ("name", "weights", "resize"):
+            ours, theirs = getattr(first.extractor, item), getattr(second.extractor, item)
+            if ours != theirs:
+                raise MismatchError(
+                    f"the two sides were extracted differently: {item} is {ours!r} on one side and {theirs!r} on "
+                    "the other; extract both the same way"
+                )
+    if dims[0] != dims[1]:
+        raise MismatchError(
+            f"the two sides have {dims[0]} and {dims[1]} feature dimensions; extract both with the same network"
+        )
