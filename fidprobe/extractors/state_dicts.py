@@ -1,0 +1,132 @@
+"""Reading weights files without ever executing what is in them."""
+
+import hashlib
+import pickle
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fidprobe.errors import WeightsError
+
+__all__ = ["jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
+
+
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """Leave the caller's random numbers alone while a network is built, which draws initial weights."""
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors``, torch (``weights_only``) or TorchScript file, on the CPU.
+
+    Unwraps ``{"state_dict": ...}`` and ``{"model": ...}`` and strips a common ``module.`` prefix, which
+    training frameworks leave behind.
+
+    Raises:
+        WeightsError: unreadable, not a state dict, or holding Python objects that only unpickling, which can
+            run anything, would restore.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            state: object = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
+    elif _is_torchscript(path):
+        state = jit_load(path).state_dict()
+    else:
+        state = _torch_load(path)
+    for key in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path} holds no state dict (a mapping from names to tensors)")
+    tensors = {str(key): value for key, value in state.items()}
+    if all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
+
+
+def _torch_load(path: Path) -> object:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old storages warn; nothing a user could do about it
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is damaged or holds Python objects besides tensors; those are refused because unpickling "
+            "them can run any code: convert it to a state dict or safetensors"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path} cannot be read as torch weights: {reason}") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    """TorchScript archives are zips that have ``<name>/constants.pkl``; plain torch files have none."""
+    import zipfile
+
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def jit_load(path: Path) -> torch.jit.ScriptModule:
+    """Load a TorchScript archive on the CPU; torch's deprecation notices do not reach the user.
+
+    Raises:
+        WeightsError: not a TorchScript archive, or damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path} is not a readable TorchScript archive: {reason}") from error
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load tensors into a module as float32; every name and shape must fit.
+
+    Raises:
+        WeightsError: names the first tensors that are missing, left over, or of another shape.
+    """
+    wanted = module.state_dict()
+    wrong = [
+        *(f"{key} is missing" for key in wanted if key not in state),
+        *(f"{key} is unknown" for key in state if key not in wanted),
+        *(
+            f"{key} has shape {list(state[key].shape)}, not {list(wanted[key].shape)}"
+            for key in wanted
+            if key in state and state[key].shape != wanted[key].shape
+        ),
+    ]
+    if wrong:
+        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise WeightsError(f"{path} does not fit {type(module).__name__}: {', '.join(wrong[:3])}{more}")
+    module.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    )
+
+
+def state_dict_sha256(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors, in order of name: an identity without a file."""
+    total = hashlib.sha256()
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        total.update(f"{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        total.update(struct.pack("<q", tensor.numel()))
+        # Bytes, whatever the type: numpy knows no bfloat16.
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
