@@ -5,7 +5,7 @@ from collections.abc import Callable
 __all__ = ["Progress", "silent"]
 
 Progress = Callable[[str, int, "int | None"], None]
-"""Called as ``progress(stage, done, total)``: what is being done, items so far, items in all (None = unknown)."""
+"""Called as ``progress(stage, done, total)``: what is done, items so far, items in all (None = unknown)."""
 
 
 def silent(stage: str, done: int, total: "int | None") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fidprobe.errors import MismatchError
 
-__all__ = ["ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable"]
+__all__ = ["UNKNOWN", "ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,9 @@ class Provenance:
         )
 
 
+UNKNOWN = Provenance()
+
+
 def _plain(value: Any) -> Any:
     if value is None:
         return None
@@ -107,7 +110,8 @@ def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int
     and reports say so.
 
     Args:
-        first, second: Provenance of the two sides.
+        first: Provenance of one side.
+        second: Provenance of the other.
         dims: Their feature dimensions.
 
     Raises:
@@ -118,10 +122,10 @@ def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int
             ours, theirs = getattr(first.extractor, item), getattr(second.extractor, item)
             if ours != theirs:
                 raise MismatchError(
-                    f"the two sides were extracted differently: {item} is {ours!r} on one side and {theirs!r} on "
-                    "the other; extract both the same way"
+                    f"the two sides were extracted differently: {item} is {ours!r} on one side and {theirs!r} "
+                    "on the other; extract both the same way"
                 )
     if dims[0] != dims[1]:
         raise MismatchError(
-            f"the two sides have {dims[0]} and {dims[1]} feature dimensions; extract both with the same network"
+            f"the two sides have {dims[0]} and {dims[1]} feature dimensions; use the same network for both"
         )

@@ -1,0 +1,143 @@
+"""Scores of one generated set against the reference, each distance with its second opinion beside it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fidprobe.errors import InputError
+from fidprobe.extraction import Input, ReadOptions, extract
+from fidprobe.extractors.base import Extractor
+from fidprobe.features import Features
+from fidprobe.images import ImageSource
+from fidprobe.metrics.frechet import FrechetResult, frechet
+from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
+from fidprobe.metrics.kernel import (
+    KernelResult,
+    KernelSubsetsResult,
+    kernel_distance,
+    kernel_distance_subsets,
+)
+from fidprobe.progress import Progress, silent
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = [
+    "METRICS",
+    "Scores",
+    "frechet_label",
+    "measure",
+    "parse_metrics",
+    "read_features",
+    "scores_json",
+]
+
+METRICS = ("fid", "kid", "is")
+"""`fid` the Fréchet distance, `kid` the kernel distance, `is` the Inception Score."""
+
+
+def frechet_label(space: str, letters: str = "FD") -> str:
+    """`FID` for Inception's pre-logits and nothing else; `FD[clip]` and the like elsewhere."""
+    return "FID" if space == "inception" and letters == "FD" else f"{letters}[{space}]"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one feature space says of one generated set; None where not asked for or not possible.
+
+    Attributes:
+        space: The feature space.
+        frechet: The Fréchet distance (FID in `inception`).
+        kernel: The kernel distance over all pairs, with its standard error.
+        kernel_subsets: The kernel distance as papers report it; None when a side is smaller than a subset.
+        inception_score: Of the generated set; None in spaces without a classifier.
+    """
+
+    space: str
+    frechet: FrechetResult | None = None
+    kernel: KernelResult | None = None
+    kernel_subsets: KernelSubsetsResult | None = None
+    inception_score: InceptionScoreResult | None = None
+
+
+def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Metric names in canonical order from `"fid,kid"` or a sequence.
+
+    Raises:
+        InputError: an unknown name, or none.
+    """
+    given = [n.strip().lower() for n in (names.split(",") if isinstance(names, str) else names)]
+    unknown = [n for n in given if n not in METRICS]
+    if unknown or not given:
+        raise InputError(f"unknown metric {', '.join(map(repr, unknown)) or 'list'}; choose from {', '.join(METRICS)}")
+    return tuple(n for n in METRICS if n in given)
+
+
+def read_features(
+    side: Input, extractor: Extractor, options: ReadOptions, *, progress: Progress = silent
+) -> Features | GaussianStatistics:
+    """Features of images; features and statistics pass through."""
+    return extract(side, extractor, options, progress=progress) if isinstance(side, ImageSource) else side
+
+
+def measure(
+    reference: Features | GaussianStatistics,
+    generated: Features | GaussianStatistics,
+    metrics: Sequence[str],
+    *,
+    kid_subset_size: int = 1000,
+    progress: Progress = silent,
+) -> Scores:
+    """All metrics asked for that one feature space can give.
+
+    Args:
+        reference: Real images' features; statistics suffice for `fid`.
+        generated: Generated images' features; likewise.
+        metrics: Names out of `METRICS`.
+        kid_subset_size: For the papers' KID; skipped when a side has fewer images.
+        progress: Told of the kernel distance's blocks.
+
+    Raises:
+        MismatchError: the sides come from different feature spaces.
+        InputError: a metric needs features where there are only statistics, or classes where there are none.
+    """
+    distance = frechet(reference, generated) if "fid" in metrics else None
+    space = distance.space if distance else generated.space
+    kernel = subsets = score = None
+    if "kid" in metrics:
+        if not isinstance(reference, Features) or not isinstance(generated, Features):
+            raise InputError("kid needs every image's features, and statistics hold only mean and covariance")
+        kernel = kernel_distance(reference, generated, progress=progress)
+        if kid_subset_size <= min(len(reference), len(generated)):
+            subsets = kernel_distance_subsets(reference, generated, subset_size=kid_subset_size, progress=progress)
+    if "is" in metrics:
+        if not isinstance(generated, Features):
+            raise InputError("is needs every image's logits, and statistics hold only mean and covariance")
+        score = inception_score(generated, splits=min(10, len(generated)))
+    return Scores(space, distance, kernel, subsets, score)
+
+
+def scores_json(scores: Scores) -> dict[str, Any]:
+    """Scores under torch-fidelity's keys where it has them (`inception` only, for distances)."""
+    out: dict[str, Any] = {"space": scores.space}
+    named = scores.space == "inception"
+    frechet_key = "frechet_inception_distance" if named else "frechet_distance"
+    kernel_key = "kernel_inception_distance" if named else "kernel_distance"
+    if scores.frechet:
+        out[frechet_key] = scores.frechet.value
+        out[f"{frechet_key}_mean_term"] = scores.frechet.mean_term
+        out[f"{frechet_key}_covariance_term"] = scores.frechet.covariance_term
+    if scores.kernel_subsets:
+        out[f"{kernel_key}_mean"] = scores.kernel_subsets.mean
+        out[f"{kernel_key}_std"] = scores.kernel_subsets.std
+        out[f"{kernel_key}_subsets"] = scores.kernel_subsets.subsets
+        out[f"{kernel_key}_subset_size"] = scores.kernel_subsets.subset_size
+    if scores.kernel:
+        out[f"{kernel_key}_all_pairs"] = scores.kernel.value
+        out[f"{kernel_key}_standard_error"] = scores.kernel.standard_error
+    if scores.inception_score:
+        result = scores.inception_score
+        out["inception_score_mean"] = result.mean
+        out["inception_score_std"] = result.std
+        out["inception_score_marginal_entropy"] = result.marginal_entropy
+        out["inception_score_conditional_entropy"] = result.conditional_entropy
+        out["inception_score_splits"] = result.splits
+    return out

@@ -1,0 +1,239 @@
+"""Features: what a network says of a set of images, with names and provenance, in memory or on disk."""
+
+import json
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.files import atomic_path
+from fidprobe.provenance import UNKNOWN, Provenance
+
+__all__ = ["Features", "is_features_file", "write_features"]
+
+_FORMAT = "fidprobe-features-1"
+_MAX_HEADER = 100_000_000  # the safetensors format's own limit on its header, in bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Embeddings of a set of images; immutable.
+
+    Attributes:
+        features: float32 [n, d].
+        logits: float32 [n, c], bias included; None where the network has no classifier.
+        logit_bias: float32 [c], the bias the logits contain; None where there is none.
+        names: One name an image; None if unknown.
+        class_names: One name a logit; None if unknown.
+        provenance: Which pictures, through which network.
+
+    Raises:
+        InputError: shapes or dtypes that do not fit together.
+    """
+
+    features: Tensor
+    logits: Tensor | None = None
+    logit_bias: Tensor | None = None
+    names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    provenance: Provenance = UNKNOWN
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or 0 in self.features.shape or self.features.dtype != torch.float32:
+            raise InputError(
+                "features must be a non-empty float32 matrix [images, dimensions], got "
+                f"{self.features.dtype} {list(self.features.shape)}"
+            )
+        n = len(self.features)
+        if self.logits is not None and (self.logits.ndim != 2 or len(self.logits) != n):
+            raise InputError(f"logits must have one row for each of {n} images, got {list(self.logits.shape)}")
+        if self.names is not None and len(self.names) != n:
+            raise InputError(f"there are {len(self.names)} names for {n} images")
+        classes = None if self.logits is None else self.logits.shape[1]
+        for what, value in (("class names", self.class_names), ("logit biases", self.logit_bias)):
+            if value is not None and classes is not None and len(value) != classes:
+                raise InputError(f"there are {len(value)} {what} for {classes} logits")
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def dim(self) -> int:
+        """d, the number of feature dimensions."""
+        return self.features.shape[1]
+
+    @property
+    def space(self) -> str:
+        """Short name of the feature space for messages and labels; `unknown` without provenance."""
+        return "unknown" if self.provenance.extractor is None else self.provenance.extractor.name
+
+    @property
+    def logits_unbiased(self) -> Tensor | None:
+        """float32 [n, c], logits without the classifier's bias: what the original Inception Score uses."""
+        if self.logits is None or self.logit_bias is None:
+            return self.logits
+        return self.logits - self.logit_bias
+
+    def select(self, indices: Sequence[int] | Tensor) -> "Features":
+        """The rows at `indices`, in that order; repeats allowed."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        return replace(
+            self,
+            features=self.features[index],
+            logits=None if self.logits is None else self.logits[index],
+            names=None if self.names is None else tuple(self.names[int(i)] for i in index),
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a safetensors file; the old file stays until the new one is whole.
+
+        Raises:
+            InputError: the path does not end in `.safetensors`, or cannot be written.
+        """
+        write_features(path, [self], names=self.names, class_names=self.class_names, provenance=self.provenance)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Features":
+        """Read features; the file is memory-mapped, so only the rows that are used are read.
+
+        Args:
+            path: `.safetensors` written by `save`; or a float `.npy` (or `.npz` with one array) of shape [n, d],
+                taken as features of unknown provenance.
+
+        Raises:
+            InputError: no such file, damaged, or not features.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path}: no such features file")
+        return _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_numpy(path)
+
+
+def is_features_file(path: str | PathLike[str]) -> bool:
+    """Whether a path holds features: a `.safetensors`, or a float matrix in `.npy` or `.npz`."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    match path.suffix.lower():
+        case ".safetensors":
+            return True
+        case ".npy" | ".npz":
+            try:
+                array = _open_numpy(path)
+            except InputError:
+                return False
+            return array is not None and array.ndim == 2 and np.issubdtype(array.dtype, np.floating)
+    return False
+
+
+def write_features(
+    path: str | PathLike[str],
+    parts: Sequence[Features],
+    *,
+    names: Sequence[str] | None,
+    class_names: Sequence[str] | None,
+    provenance: Provenance,
+) -> None:
+    """Stream consecutive parts of one set into one safetensors file, a part in memory at a time.
+
+    Args:
+        path: The target, `.safetensors`.
+        parts: At least one, all of the same dimensions; their own names and provenance are not written.
+        names: One an image of the whole.
+        class_names: One a logit.
+        provenance: Of the whole.
+
+    Raises:
+        InputError: wrong suffix, names too long for the format, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors":
+        raise InputError(f"{path}: features are saved as .safetensors; choose a name that ends so")
+    first, count = parts[0], sum(map(len, parts))
+    metadata = {"format": _FORMAT, "provenance": json.dumps(provenance.to_json())}
+    if names is not None:
+        metadata["names"] = json.dumps(names)
+    if class_names is not None:
+        metadata["class_names"] = json.dumps(class_names)
+    shapes: dict[str, list[int]] = {"features": [count, first.dim]}
+    if first.logits is not None:
+        shapes["logits"] = [count, first.logits.shape[1]]
+        if first.logit_bias is not None:
+            shapes["logit_bias"] = [first.logits.shape[1]]
+    header: dict[str, Any] = {"__metadata__": metadata}
+    offset = 0
+    for name, shape in shapes.items():
+        size = 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    if len(encoded) > _MAX_HEADER:
+        raise InputError(f"{path}: the names of {count} images exceed the format's 100 MB; shorten them")
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(struct.pack("<Q", len(encoded)))
+        stream.write(encoded)
+        for name in shapes:
+            for piece in [first] if name == "logit_bias" else parts:
+                stream.write(np.ascontiguousarray(getattr(piece, name).cpu().numpy(), dtype="<f4").data)
+
+
+def _load_safetensors(path: Path) -> Features:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            names = list(file.keys())
+            if metadata.get("format") != _FORMAT or "features" not in names:
+                raise InputError(f"{path}: not a features file of fidprobe; make one with `fidprobe features`")
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged or not a safetensors file ({error}); extract it again") from error
+
+    def listed(key: str) -> tuple[str, ...] | None:
+        return tuple(json.loads(metadata[key])) if key in metadata else None
+
+    try:
+        return Features(
+            features=tensors["features"],
+            logits=tensors.get("logits"),
+            logit_bias=tensors.get("logit_bias"),
+            names=listed("names"),
+            class_names=listed("class_names"),
+            provenance=Provenance.from_json(json.loads(metadata["provenance"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: its metadata is damaged ({error}); extract it again") from error
+
+
+def _open_numpy(path: Path) -> np.ndarray[Any, Any] | None:
+    """The one array in a .npy or .npz, without unpickling; None if an .npz holds several."""
+    try:
+        # Copy-on-write maps are writable to torch and leave the file alone.
+        loaded = np.load(path, mmap_mode="c", allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded:
+                if len(loaded.files) != 1:
+                    return None
+                return np.asarray(loaded[loaded.files[0]])
+        return np.asarray(loaded)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({error})") from error
+
+
+def _load_numpy(path: Path) -> Features:
+    array = _open_numpy(path)
+    if array is None:
+        raise InputError(f"{path}: holds several arrays; features files hold one float matrix [n, d]")
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{path}: features must be a float matrix [n, d], got {array.dtype} {list(array.shape)}")
+    return Features(torch.from_numpy(np.ascontiguousarray(array)).to(torch.float32))

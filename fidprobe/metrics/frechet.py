@@ -1,0 +1,204 @@
+"""The Fréchet distance between Gaussians (FID in Inception's pre-logits), exact and differentiable.
+
+    F = |μ_r - μ_g|² + tr Σ_r + tr Σ_g - 2 tr (Σ_r Σ_g)^½        (role-of-imagenet-classes-in-fid, Eq. 1)
+
+With any factor Σ_r = L Lᵀ the last trace is Σ √λ_i of the symmetric X = Lᵀ Σ_g L: one symmetric eigenvalue
+problem, no complex numbers, no matrix square root. Its gradient is closed form. With X = V diag(s²) Vᵀ,
+
+    ∂ tr (Σ_r Σ_g)^½ / ∂Σ_g = ½ B Bᵀ,   B = L V diag(s^-½)          (B Bᵀ is the optimal-transport map g -> r)
+    ∂ tr (Σ_r Σ_g)^½ / ∂Σ_r = ½ C Cᵀ,   C = Σ_g L V diag(s^-3/2)    (C Cᵀ is its inverse)
+
+so autograd never passes through an eigendecomposition, whose derivative is unbounded at repeated eigenvalues.
+Where Σ_g is singular (fewer images than dimensions) the sums run over the nonzero s: that is the gradient of
+the nuclear norm |Lᵀ G|_* with Σ_g = G Gᵀ, which is smooth in the features as long as the rank does not change.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.provenance import check_comparable
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["FrechetResult", "frechet", "frechet_distance"]
+
+_RANK = 1e-12  # eigenvalues below this share of the largest are rounding, not variance
+_PIVOT = 1e-10  # a Cholesky factor whose squared pivots spread wider than this is not trusted
+
+
+@dataclass(frozen=True)
+class FrechetResult:
+    """A Fréchet distance and its parts.
+
+    Attributes:
+        value: The distance, >= 0, in squared feature units.
+        mean_term: |μ_r - μ_g|².
+        covariance_term: tr(Σ_r + Σ_g - 2(Σ_r Σ_g)^½).
+        space: The feature space (`inception`, `clip`, ...; `unknown` without provenance).
+        reference_count, generated_count: Images on each side; None if unknown.
+    """
+
+    value: float
+    mean_term: float
+    covariance_term: float
+    space: str
+    reference_count: int | None
+    generated_count: int | None
+
+
+def frechet(reference: Features | GaussianStatistics, generated: Features | GaussianStatistics) -> FrechetResult:
+    """The Fréchet distance between two sets in one feature space.
+
+    Args:
+        reference: Real images' features or statistics.
+        generated: Generated images' features or statistics, from the same feature space.
+
+    Raises:
+        MismatchError: different networks, weights, resize rules or dimensions.
+        InputError: NaN or infinite values, fewer than 2 images.
+    """
+    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    r, g = (s if isinstance(s, GaussianStatistics) else GaussianStatistics.of(s) for s in (reference, generated))
+    mean_term, covariance_term = _terms(r.mean, r.cov, r.count, g.mean, g.cov, g.count)
+    return FrechetResult(
+        value=float(mean_term + covariance_term),
+        mean_term=float(mean_term),
+        covariance_term=float(covariance_term),
+        space=r.space if r.space != "unknown" else g.space,
+        reference_count=r.count,
+        generated_count=g.count,
+    )
+
+
+def frechet_distance(
+    reference: Tensor | Features | GaussianStatistics, generated: Tensor | Features | GaussianStatistics
+) -> Tensor:
+    """The Fréchet distance as a differentiable float64 scalar, to train with.
+
+    Gradients flow to feature matrices given as tensors, on either side, through closed forms (see the module's
+    text): finite also for fewer images than dimensions and for repeated eigenvalues. Second derivatives are not
+    available.
+
+    Args:
+        reference: Floating-point features [n, d], or Features, or statistics.
+        generated: Likewise, with the same d.
+
+    Returns:
+        A float64 scalar >= 0.
+
+    Raises:
+        MismatchError: different feature spaces or dimensions.
+        InputError: fewer than 2 rows, NaN or infinite values.
+
+    Example:
+        >>> import torch
+        >>> from fidprobe.metrics.frechet import frechet_distance
+        >>> a = torch.zeros(4, 2, dtype=torch.float64)
+        >>> b = torch.tensor([[1.0, 0.0]] * 4, dtype=torch.float64, requires_grad=True)
+        >>> d = frechet_distance(a, b)
+        >>> d.backward()
+        >>> round(d.item(), 6), b.grad[0].tolist()
+        (1.0, [0.5, 0.0])
+    """
+    if not isinstance(reference, Tensor) and not isinstance(generated, Tensor):
+        check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    sides = [_moments(reference, "reference"), _moments(generated, "generated")]
+    device = sides[1][0].device
+    (mr, cr, nr), (mg, cg, ng) = ((mean.to(device), cov.to(device), n) for mean, cov, n in sides)
+    if mr.shape != mg.shape:
+        raise InputError(f"reference has {mr.shape[0]} feature dimensions and generated {mg.shape[0]}")
+    mean_term, covariance_term = _terms(mr, cr, nr, mg, cg, ng)
+    return mean_term + covariance_term
+
+
+def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[Tensor, Tensor, int | None]:
+    """Mean and covariance (ddof 1) in float64, differentiable for tensors, with the number of rows."""
+    if not isinstance(side, Tensor):
+        stats = side if isinstance(side, GaussianStatistics) else GaussianStatistics.of(side)
+        return stats.mean, stats.cov, stats.count
+    if side.ndim != 2 or len(side) < 2 or side.shape[1] == 0 or not side.is_floating_point():
+        raise InputError(f"{name} must be floating-point features [n >= 2, d], got {side.dtype} {list(side.shape)}")
+    if not bool(torch.isfinite(side).all()):
+        raise InputError(f"{name} features contain NaN or infinite values")
+    values = side.to("cpu" if side.device.type == "mps" else side.device).to(torch.float64)
+    mean = values.mean(dim=0)
+    centred = values - mean
+    return mean, centred.T @ centred / (len(values) - 1), len(values)
+
+
+def _terms(mr: Tensor, cr: Tensor, nr: int | None, mg: Tensor, cg: Tensor, ng: int | None) -> tuple[Tensor, Tensor]:
+    mean_term: Tensor = (mr - mg).square().sum()
+    trace: Tensor = _TraceSqrtProduct.apply(cr, cg, nr, ng)
+    # The exact term is >= 0 (it is the squared Bures distance); rounding must not make it negative.
+    covariance_term: Tensor = (cr.trace() + cg.trace() - 2 * trace).clamp_min(0)
+    return mean_term, covariance_term
+
+
+def _factor(cov: Tensor, count: int | None) -> Tensor:
+    """L [d, r] with L Lᵀ = cov, r its numerical rank."""
+    d = cov.shape[0]
+    if count is None or count > d:
+        chol, info = torch.linalg.cholesky_ex(cov)
+        pivots = chol.diagonal().square()
+        if int(info) == 0 and float(pivots.min()) > _PIVOT * float(pivots.max()):
+            return torch.as_tensor(chol)
+    w, U = torch.linalg.eigh(cov)
+    keep = w > _RANK * w[-1].clamp_min(0)
+    if count is not None and count <= d:  # n rows leave n - 1 directions after centring
+        keep[: d - count + 1] = False
+    return U[:, keep] * w[keep].sqrt()
+
+
+def _rank(cov: Tensor, count: int | None) -> int:
+    """An upper bound of the rank: from the number of rows where that decides it, else numerically."""
+    d = cov.shape[0]
+    if count is not None:
+        return min(d, count - 1)
+    if int(torch.linalg.cholesky_ex(cov)[1]) == 0:
+        return d
+    w = torch.linalg.eigvalsh(cov)
+    return int((w > _RANK * w[-1].clamp_min(0)).sum())
+
+
+class _TraceSqrtProduct(torch.autograd.Function):
+    """tr (Σ_r Σ_g)^½ with its closed-form gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, cov_r: Tensor, cov_g: Tensor, count_r: int | None, count_g: int | None) -> Tensor:
+        L = _factor(cov_r, count_r)
+        X = L.T @ cov_g @ L
+        X = (X + X.T) / 2
+        if any(ctx.needs_input_grad):
+            eig, V = torch.linalg.eigh(X)
+        else:
+            eig, V = torch.linalg.eigvalsh(X), X.new_empty(0)
+        # Beyond the rank of Σ_g eigenvalues are rounding; their square roots would not be small.
+        rank = min(len(eig), _rank(cov_g, count_g))
+        eig = eig[len(eig) - rank :].clamp_min(0)
+        s = eig.sqrt()
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(L, V[:, V.shape[1] - rank :], s, cov_g)
+        return s.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        L, V, s, cov_g = ctx.saved_tensors
+        if len(s) == 0:  # a constant side: the trace is 0 for every small change along its range
+            zero = torch.zeros_like(cov_g)
+            return zero, zero, None, None
+        keep = s > 1e-8 * s[-1]  # √eps of the largest: below, X has no digits left
+        LV, s = L @ V[:, keep], s[keep]
+        grad_r = grad_g = None
+        if ctx.needs_input_grad[0]:
+            C = cov_g @ LV * s.pow(-1.5)
+            grad_r = (0.5 * grad) * (C @ C.T)
+        if ctx.needs_input_grad[1]:
+            B = LV * s.pow(-0.5)
+            grad_g = (0.5 * grad) * (B @ B.T)
+        return grad_r, grad_g, None, None

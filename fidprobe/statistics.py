@@ -1,0 +1,226 @@
+"""Gaussian statistics of features: streaming, weighted, merged exactly, and the peers' npz files.
+
+All moments are float64, whatever the features are: a float32 mean over 50,000 rows is already off by 1e-5.
+"""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.files import atomic_path
+from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
+
+__all__ = ["GaussianStatistics", "Moments", "is_statistics_file"]
+
+_ROWS = 8192  # rows cast to float64 at a time: 128 MB at d = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianStatistics:
+    """Mean and covariance of a set of features.
+
+    Attributes:
+        mean: float64 [d].
+        cov: float64 [d, d], symmetric; divided by count - 1, as all peers do (StyleGAN's own code divides by
+            count). Weighted statistics divide by the sum of weights (role-of-imagenet-classes-in-fid, Eq. 3).
+        count: Number of images; None if unknown (the peers' files do not say).
+        provenance: Which pictures, through which network.
+
+    Raises:
+        InputError: shapes that do not fit, or NaN or infinite entries.
+    """
+
+    mean: Tensor
+    cov: Tensor
+    count: int | None = None
+    provenance: Provenance = UNKNOWN
+
+    def __post_init__(self) -> None:
+        d = self.mean.shape[0] if self.mean.ndim == 1 else -1
+        if self.cov.shape != (d, d) or {self.mean.dtype, self.cov.dtype} != {torch.float64}:
+            raise InputError(
+                "statistics need a float64 mean [d] and covariance [d, d], got "
+                f"{self.mean.dtype} {list(self.mean.shape)} and {self.cov.dtype} {list(self.cov.shape)}"
+            )
+        if not (torch.isfinite(self.mean).all() and torch.isfinite(self.cov).all()):
+            raise InputError("statistics contain NaN or infinite values; check the features they were made from")
+
+    @property
+    def dim(self) -> int:
+        """d, the number of feature dimensions."""
+        return self.mean.shape[0]
+
+    @property
+    def space(self) -> str:
+        """Short name of the feature space; `unknown` without provenance."""
+        return "unknown" if self.provenance.extractor is None else self.provenance.extractor.name
+
+    @classmethod
+    def of(cls, features: Features | Tensor, weights: Tensor | None = None) -> "GaussianStatistics":
+        """Statistics of features, optionally weighted.
+
+        Args:
+            features: [n, d], floating point.
+            weights: Non-negative [n], any positive sum. Weighted covariances are population covariances
+                (divided by the sum of weights), so that they do not depend on the weights' scale.
+
+        Raises:
+            InputError: fewer than 2 rows, NaN or infinite values, bad weights.
+        """
+        values = features.features if isinstance(features, Features) else features
+        if values.ndim != 2:
+            raise InputError(f"features must be a matrix [n, d], got {list(values.shape)}")
+        if weights is not None and (weights.shape != values.shape[:1] or bool((weights < 0).any())):
+            raise InputError(f"weights must be {len(values)} non-negative numbers, got {list(weights.shape)}")
+        moments = Moments(values.shape[1], device=values.device)
+        for start in range(0, len(values), _ROWS):
+            part = slice(start, start + _ROWS)
+            moments.update(values[part], None if weights is None else weights[part])
+        provenance = features.provenance if isinstance(features, Features) else UNKNOWN
+        return moments.statistics(provenance, population=weights is not None)
+
+    def merge(self, other: "GaussianStatistics") -> "GaussianStatistics":
+        """Statistics of the union of two disjoint sets, exactly (Chan, Golub and LeVeque 1979).
+
+        Raises:
+            InputError: a side's count is unknown.
+            MismatchError: the sides come from different feature spaces.
+        """
+        check_comparable(self.provenance, other.provenance, (self.dim, other.dim))
+        moments = Moments(self.dim, device=self.mean.device)
+        for side in (self, other):
+            if side.count is None:
+                raise InputError("statistics without a count cannot be merged; the file does not say how many images")
+            moments.merge(float(side.count), side.mean, side.cov * (side.count - 1), rows=side.count)
+        return moments.statistics(Provenance(extractor=self.provenance.extractor))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write pytorch-fid's npz (`mu`, `sigma`), plus `count` and `provenance` (JSON text) when known.
+
+        Raises:
+            InputError: the path does not end in `.npz`, or cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".npz":
+            raise InputError(f"{path}: statistics are saved as .npz; choose a name that ends so")
+        extra: dict[str, Any] = {"provenance": np.array(json.dumps(self.provenance.to_json()))}
+        if self.count is not None:
+            extra["count"] = np.array(self.count)
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, mu=self.mean.cpu().numpy(), sigma=self.cov.cpu().numpy(), **extra)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "GaussianStatistics":
+        """Read statistics: fidprobe's, pytorch-fid's, clean-fid's or ADM's npz (`mu`, `sigma`); float32 or 64.
+
+        Raises:
+            InputError: no such file, damaged, pickled, without `mu` and `sigma`, not symmetric or not finite.
+        """
+        path = Path(path)
+        try:
+            # numpy maps nothing in an npz: members are read on access, others (ADM's images) stay on disk.
+            with np.load(path, allow_pickle=False) as file:
+                if not isinstance(file, np.lib.npyio.NpzFile) or not {"mu", "sigma"} <= set(file.files):
+                    raise InputError(f"{path}: not statistics (needs arrays `mu` and `sigma`)")
+                mean = torch.from_numpy(np.asarray(file["mu"], dtype=np.float64))
+                cov = torch.from_numpy(np.asarray(file["sigma"], dtype=np.float64))
+                count = int(file["count"]) if "count" in file.files else None
+                text = str(file["provenance"]) if "provenance" in file.files else "{}"
+                provenance = Provenance.from_json(json.loads(text))
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such statistics file") from error
+        except InputError:
+            raise
+        except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({error})") from error
+        try:
+            cls(mean, cov)  # finite and of fitting shapes
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        asymmetry = float((cov - cov.T).abs().max())
+        if asymmetry > 1e-5 * float(cov.abs().max()):
+            raise InputError(f"{path}: `sigma` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
+        return cls(mean, (cov + cov.T) / 2, count, provenance)
+
+
+class Moments:
+    """Running weight, mean and scatter matrix in float64, updated a block of rows at a time."""
+
+    def __init__(self, dim: int, *, device: torch.device | str = "cpu") -> None:
+        self.weight = 0.0
+        self.rows = 0
+        # Apple's GPUs have no float64.
+        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+        self.mean = torch.zeros(dim, dtype=torch.float64, device=self.device)
+        self.scatter = torch.zeros(dim, dim, dtype=torch.float64, device=self.device)
+
+    def update(self, block: Tensor, weights: Tensor | None = None) -> None:
+        """Add rows [m, d], optionally weighted by [m].
+
+        Raises:
+            InputError: a row holds NaN or infinite values; names the row.
+        """
+        values = block.detach().to(self.device).to(torch.float64)
+        finite = torch.isfinite(values).all(dim=1)
+        if not bool(finite.all()):
+            row = self.rows + int((~finite).nonzero()[0])
+            raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
+        if weights is None:
+            total, mean = float(len(values)), values.mean(dim=0)
+            centred = values - mean
+            scatter = centred.T @ centred
+        else:
+            w = weights.detach().to(self.device).to(torch.float64)
+            total = float(w.sum())
+            if total == 0:
+                self.rows += len(values)
+                return
+            mean = (w @ values) / total
+            centred = values - mean
+            scatter = (w[:, None] * centred).T @ centred
+        self.merge(total, mean, scatter, rows=len(values))
+
+    def merge(self, weight: float, mean: Tensor, scatter: Tensor, *, rows: int) -> None:
+        """Add another block's moments: S = S1 + S2 + w1 w2 / (w1 + w2) δδᵀ with δ the difference of means."""
+        total = self.weight + weight
+        delta = mean - self.mean
+        self.scatter += scatter + (self.weight * weight / total) * torch.outer(delta, delta)
+        self.mean = self.mean + (weight / total) * delta
+        self.weight, self.rows = total, self.rows + rows
+
+    def statistics(self, provenance: Provenance, *, population: bool = False) -> GaussianStatistics:
+        """The statistics so far.
+
+        Args:
+            provenance: What to record.
+            population: Divide by the weight instead of count - 1.
+
+        Raises:
+            InputError: fewer than 2 images, or no weight.
+        """
+        if self.rows < 2 or self.weight <= 0:
+            raise InputError(f"a covariance needs at least 2 images with weight, got {self.rows}")
+        cov = self.scatter / (self.weight if population else self.weight - 1)
+        # Weighted rows are no sample count: such statistics cannot be merged, nor their rank be known from it.
+        return GaussianStatistics(self.mean, (cov + cov.T) / 2, None if population else self.rows, provenance)
+
+
+def is_statistics_file(path: str | PathLike[str]) -> bool:
+    """Whether a path is an npz with `mu` and `sigma`."""
+    path = Path(path)
+    if not path.is_file() or path.suffix.lower() != ".npz":
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
