@@ -54,9 +54,7 @@ def receive(url: str, target: Path, *, progress: Progress) -> Iterator[Path | No
         target.parent.mkdir(parents=True, exist_ok=True)
         stream = part.open("ab")
     except OSError as error:
-        raise WeightsError(
-            f"cannot write {part}: {error.strerror}; set FIDPROBE_CACHE to a folder you own"
-        ) from error
+        raise WeightsError(f"cannot write {part}: {error.strerror}; set FIDPROBE_CACHE to a folder you own") from error
     with stream:
         if fcntl is not None:
             fcntl.flock(stream, fcntl.LOCK_EX)

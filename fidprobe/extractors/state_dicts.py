@@ -115,9 +115,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
     if wrong:
         more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise WeightsError(f"{path} does not fit {type(module).__name__}: {', '.join(wrong[:3])}{more}")
-    module.load_state_dict(
-        {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    )
+    module.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
 
 
 def state_dict_sha256(state: Mapping[str, Tensor]) -> str:

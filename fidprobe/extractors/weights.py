@@ -24,6 +24,7 @@ __all__ = [
     "WeightsStatus",
     "fetch",
     "resolve",
+    "resolve_unlisted",
     "status",
     "verify",
     "weights_path",
@@ -253,19 +254,34 @@ def _entry(name: str) -> WeightsEntry:
 
 
 def _local(entry: WeightsEntry, path: Path, unverified: bool) -> ResolvedWeights:
+    origin = entry.url or entry.file
     if not path.is_file():
-        raise WeightsError(
-            f"{path}: no such weights file; --weights takes a local copy of {entry.url or entry.file}"
-        )
+        raise WeightsError(f"{path}: no such weights file; --weights takes a local copy of {origin}")
     found = sha256_file(path)
     official = entry.sha256 is not None and found.startswith(entry.sha256)
     if official or unverified:
         return ResolvedWeights(path, found, verified=official)
-    known = "no hash was published for" if entry.sha256 is None else f"{_expected(entry)} is that of"
+    known = "no hash was published of" if entry.sha256 is None else f"{_expected(entry)} is that of"
     raise WeightsError(
-        f"{path}: SHA-256 is {found}, but {known} the official {entry.name} weights "
-        f"({entry.url or entry.file}); --unverified-weights accepts this file all the same, and records it"
+        f"{path}: SHA-256 is {found}, but {known} the official {entry.name} weights ({origin}); "
+        "--unverified-weights accepts this file all the same, and records it"
     )
+
+
+def resolve_unlisted(path: Path, *, unverified: bool) -> ResolvedWeights:
+    """A local file for a network that has no entry here (any timm or open_clip model): never verified.
+
+    Raises:
+        WeightsError: no such file, or `unverified` was not given although there is nothing to verify against.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    if not unverified:
+        raise WeightsError(
+            f"{path}: there is no published hash to verify this file against; --unverified-weights accepts it, "
+            "and records that"
+        )
+    return ResolvedWeights(path, sha256_file(path), verified=False)
 
 
 def _is_right(entry: WeightsEntry, found: str) -> bool:

@@ -1,0 +1,132 @@
+"""What all extractors around a torch module share: preprocessing, freezing, moving, provenance."""
+
+from dataclasses import dataclass
+from importlib import metadata
+
+import torch
+from torch import Tensor, nn
+
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.resize import INTERPOLATIONS, RESIZE_RULES, resize, resize_shorter_and_crop
+from fidprobe.provenance import ExtractorProvenance
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NetworkExtractor", "Preprocessing", "library_versions", "token_grid"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network wants its pictures.
+
+    Attributes:
+        size: Side of its square input, in pixels.
+        mean, std: Per channel, for pixels in 0..1.
+        shorter: Its publisher's preprocessing (the `native` rule) resizes the shorter side to this many pixels
+            and crops the centre; None if it squashes the picture to the square instead.
+        interpolation: `bilinear` or `bicubic`, antialiased, of the `native` rule.
+    """
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    shorter: int | None
+    interpolation: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        if self.shorter is None and self.interpolation != "bicubic":
+            raise InputError(
+                f"squashing with {self.interpolation} interpolation is not offered; choose the resize rule "
+                f"{', '.join(RESIZE_RULES)}"
+            )
+        if self.interpolation not in INTERPOLATIONS:
+            raise InputError(
+                f"this network wants {self.interpolation} interpolation, which is not one of "
+                f"{', '.join(INTERPOLATIONS)}; choose the resize rule {', '.join(RESIZE_RULES)}"
+            )
+
+    def resized(self, images: Tensor, rule: str) -> Tensor:
+        """Images at the network's size by a rule: `native`, or one of `RESIZE_RULES`; float32 in 0..255."""
+        square = (self.size, self.size)
+        if rule != "native":
+            return resize(images, square, rule)
+        if self.shorter is None:
+            return resize(images, square, "clean")  # bicubic, antialiased, not rounded
+        return resize_shorter_and_crop(images, self.shorter, self.size, self.interpolation)
+
+
+class NetworkExtractor(Extractor):
+    """A frozen float32 network behind its preprocessing; subclasses say what features are.
+
+    Args:
+        network: The module; put in evaluation mode, its parameters frozen.
+        preprocessing: Size, normalisation and native resize.
+        provenance: Its `resize` is the rule that `prepare` follows.
+        dim: Number of features.
+        class_names: One a logit, for classifiers.
+        logit_bias: float32 [c], where the logits contain one.
+        channels_last: Keep activations channels-last, which is faster on CPUs for convolutions.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocessing: Preprocessing,
+        *,
+        provenance: ExtractorProvenance,
+        dim: int,
+        class_names: tuple[str, ...] | None = None,
+        logit_bias: Tensor | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = network.float().eval().requires_grad_(False).to(memory_format=self._format)
+        self.preprocessing = preprocessing
+        self.provenance = provenance
+        self.dim = dim
+        self.class_names = class_names
+        self.logit_bias = None if logit_bias is None else logit_bias.detach().clone().float()
+        self._mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+
+    def to(self, device: torch.device | str) -> "NetworkExtractor":
+        """Move the network, in place; returns itself."""
+        self.device = torch.device(device)
+        self.network.to(self.device)
+        self._mean, self._std = self._mean.to(self.device), self._std.to(self.device)
+        if self.logit_bias is not None:
+            self.logit_bias = self.logit_bias.to(self.device)
+        return self
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Resize and normalise: uint8 (or float in 0..255) [n, 3, h, w] -> float32 [n, 3, size, size]."""
+        pixels = self.preprocessing.resized(images, self.provenance.resize)
+        return ((pixels / 255 - self._mean) / self._std).contiguous(memory_format=self._format)
+
+
+def token_grid(tokens: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
+    """Lay patch tokens out on their grid: [n, prefix + u*v, k] -> [n, k, u, v].
+
+    Args:
+        tokens: A transformer's tokens, class (and register) tokens first.
+        prefix: How many tokens are not patches.
+        grid: `(u, v)`, rows and columns of patches.
+    """
+    patches = tokens[:, prefix:]
+    return patches.transpose(1, 2).reshape(len(tokens), tokens.shape[2], *grid)
+
+
+def library_versions(*libraries: str) -> dict[str, str]:
+    """Installed versions of fidprobe, torch and further distributions, for the provenance."""
+    return {name: _version(name) for name in ("fidprobe", "torch", *libraries)}
+
+
+def _version(name: str) -> str:
+    if name == "torch":  # its metadata leaves out which build it is
+        return torch.__version__
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # a source tree that was never installed
+        return "unknown"
