@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DecodedImage", "ImageItem", "ImageSource"]
+from fidprobe.errors import InputError, SourceError
+from fidprobe.images.parallel import default_workers, ordered_map
+
+__all__ = ["DecodedImage", "ImageItem", "ImageSource", "Subset"]
 
 
 @dataclass(frozen=True)
@@ -16,14 +19,16 @@ class DecodedImage:
     """One picture, ready for a network.
 
     Attributes:
-        pixels: uint8 [h, w, 3], RGB.
+        pixels: uint8 [h, w, 3], RGB, writable.
         format: Where the bytes came from: `"JPEG"`, `"PNG"`, ..., `"array"`.
         treatments: What was done to get 8-bit RGB, in the words of docs/images.md; empty for plain RGB.
+        label: Class index, where only decoding tells it (datasets that give picture and label together).
     """
 
     pixels: npt.NDArray[np.uint8]
     format: str
     treatments: tuple[str, ...] = ()
+    label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,11 @@ class ImageItem:
 
     Attributes:
         name: Unique within the source, relative to it, `/` as separator. Never an absolute path.
-        decode: Gives the picture. Raises SourceError, naming the file, if it cannot.
-        digest: Gives a digest of the undecoded content (file bytes; array bytes with dtype and shape).
-        label: Class index, where the source has classes.
+        decode: Gives the picture. Raises SourceError, naming the file, if it cannot, and InputError for
+            values that break the rule of `to_uint8`, which no skipping mends.
+        digest: Gives a digest of the undecoded content (file bytes; array bytes with dtype and shape), or of
+            the decoded pixels where a source hands out nothing else.
+        label: Class index, where the source has classes and tells them without decoding.
     """
 
     name: str
@@ -65,15 +72,61 @@ class ImageSource(ABC):
 
     @abstractmethod
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The images in order; with `indices` (strictly increasing) only those."""
+        """The images in order; with `indices` (strictly increasing) only those, the others unread."""
 
     def content(self, progress: Callable[[int], None] | None = None) -> str | None:
-        """SHA-256 over the images' own digests, in order; None if the source is not replayable."""
+        """SHA-256 over the images' own digests, in order; None if the source is not replayable.
+
+        Names do not count. A file that cannot be read counts as such, so that the result is still defined
+        where bad files are to be skipped; reading it is what raises the error.
+        """
         if not self.replayable:
             return None
         total = hashlib.sha256()
-        for done, item in enumerate(self.items(), start=1):
-            total.update(item.digest())
+        for done, digest in enumerate(ordered_map(_digest, self.items(), workers=default_workers()), start=1):
+            total.update(digest)
             if progress is not None:
                 progress(done)
         return total.hexdigest()
+
+
+class Subset(ImageSource):
+    """A reproducible random part of a source, in the source's order.
+
+    The indices are `sorted(np.random.default_rng(seed).choice(n, limit, replace=False))`.
+
+    Args:
+        source: Any source of n images.
+        limit: How many images, 1 <= limit <= n.
+        seed: Seed of the draw.
+
+    Raises:
+        InputError: limit is not in 1..n.
+    """
+
+    def __init__(self, source: ImageSource, *, limit: int, seed: int) -> None:
+        if not 1 <= limit <= len(source):
+            raise InputError(
+                f"{limit} images were asked for, {source.description} has {len(source)}; "
+                f"give a limit from 1 to {len(source)}"
+            )
+        self._source = source
+        self._chosen = np.sort(np.random.default_rng(seed).choice(len(source), limit, replace=False))
+        self.description, self.class_names = source.description, source.class_names
+        self.replayable = source.replayable
+        self.limit, self.seed = limit, seed
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The chosen images in order, or some of them."""
+        chosen = self._chosen if indices is None else self._chosen[np.asarray(indices, dtype=np.int64)]
+        return self._source.items([int(index) for index in chosen])
+
+
+def _digest(item: ImageItem) -> bytes:
+    try:
+        return item.digest()
+    except SourceError:
+        return hashlib.sha256(b"unreadable").digest()

@@ -1,0 +1,184 @@
+"""Images in arrays: `.npy` and `.npz` files, numpy arrays and torch tensors."""
+
+import zipfile
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.errors import InputError, SourceError
+from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
+
+__all__ = ["ArraySource", "as_numpy", "open_npy", "open_npz"]
+
+_ARRAY_NAMES = ("arr_0", "images", "samples")
+_LABEL_NAMES = ("arr_1", "labels", "label")
+
+
+class ArraySource(ImageSource):
+    """Rows of arrays or tensors; each is converted when it is asked for.
+
+    Args:
+        blocks: Collections [n, c, h, w], [n, h, w, c] or gray [n, h, w], by the rules of `to_uint8`.
+        description: For messages and provenance.
+        labels: One class index an image, if known.
+
+    Raises:
+        InputError: a shape with no or two readings, an unusable type, values out of range; all values of
+            other types than uint8 are looked at here, before any work is built on them.
+    """
+
+    def __init__(
+        self, blocks: Sequence[Any], *, description: str, labels: npt.NDArray[np.integer[Any]] | None = None
+    ) -> None:
+        self.description = description
+        self._blocks = blocks
+        self._labels = labels
+        for block in blocks:
+            try:
+                batch_layout(tuple(block.shape))
+                if not str(block.dtype).endswith("uint8"):
+                    for start in range(0, len(block), 64):
+                        to_uint8(block[start : start + 64])
+            except InputError as error:
+                raise InputError(f"{description}: {error}") from None
+        self._ends = list(accumulate(len(block) for block in blocks))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The rows in order, named by their number."""
+        width = len(str(len(self) - 1))
+        for index in range(len(self)) if indices is None else indices:
+            name = f"{index:0{width}d}"
+            label = None if self._labels is None else int(self._labels[index])
+            yield ImageItem(name, partial(self._decode, index), partial(self._digest, index), label)
+
+    def _row(self, index: int) -> npt.NDArray[Any]:
+        block = bisect_right(self._ends, index)
+        return as_numpy(self._blocks[block][index - self._ends[block]])
+
+    def _decode(self, index: int) -> DecodedImage:
+        return decode_array(self._row(index), f"{self.description}[{index}]")
+
+    def _digest(self, index: int) -> bytes:
+        return digest_array(self._row(index))
+
+
+def as_numpy(row: Any) -> npt.NDArray[Any]:
+    """A tensor or array as an array of its own memory; bfloat16, which numpy lacks, as float32."""
+    if isinstance(row, np.ndarray):
+        return np.array(row)
+    row = row.detach().cpu()
+    if str(row.dtype) == "torch.bfloat16":
+        row = row.float()
+    return np.array(row.numpy())
+
+
+def open_npy(path: Path, description: str) -> ArraySource:
+    """A `.npy` of images, memory-mapped.
+
+    Raises:
+        SourceError: not an array file, Python objects, or an array that is no images.
+    """
+    return _source(_load(path, memory_map=True), path, description, None)
+
+
+def open_npz(path: Path, description: str) -> ArraySource:
+    """A `.npz` with one array of images: `arr_0` (ADM's), `images`, `samples`, or its only one.
+
+    An uncompressed array (`np.savez`) is memory-mapped; a compressed one is read into memory whole. Labels
+    come from `arr_1`, `labels` or `label` if that is one integer an image.
+
+    Raises:
+        SourceError: not an archive of arrays, Python objects, or no or several arrays of images.
+    """
+    content = _load(path, memory_map=False)
+    if not isinstance(content, np.lib.npyio.NpzFile):
+        raise SourceError(f"{path}: not an .npz archive; a single array ends in .npy")
+    with content as arrays:
+        names = list(arrays.files)
+        if {"mu", "sigma"} <= set(names) and not set(_ARRAY_NAMES) & set(names):
+            raise SourceError(f"{path}: holds statistics (mu, sigma), not images")
+        chosen = next((name for name in _ARRAY_NAMES if name in names), None)
+        if chosen is None:
+            if len(names) != 1:
+                raise SourceError(
+                    f"{path}: holds {', '.join(names) or 'no arrays'}; name the images arr_0, images or samples"
+                )
+            chosen = names[0]
+        images = _map_member(path, chosen)
+        try:
+            if images is None:
+                images = arrays[chosen]
+            found = next((arrays[name] for name in _LABEL_NAMES if name in names and name != chosen), None)
+        except _LOAD_ERRORS as error:
+            raise SourceError(_refusal(path, error)) from error
+    if found is not None and (found.dtype.kind not in "iu" or found.shape != images.shape[:1]):
+        found = None
+    return _source(images, path, description, found)
+
+
+_LOAD_ERRORS = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError, MemoryError, KeyError)
+
+
+def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySource:
+    if not isinstance(images, np.ndarray) or images.ndim < 3:
+        shape = list(getattr(images, "shape", ()))
+        raise SourceError(f"{path}: shape {shape} is not images: they are [n, h, w, 3] or [n, 3, h, w]")
+    try:
+        return ArraySource([images], description=description, labels=labels)
+    except InputError as error:
+        raise SourceError(str(error)) from error
+
+
+def _load(path: Path, *, memory_map: bool) -> Any:
+    try:
+        return np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
+    except _LOAD_ERRORS as error:
+        raise SourceError(_refusal(path, error)) from error
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    text = str(error)
+    if "pickle" in text or "Python objects" in text or "allow_pickle" in text:
+        return f"{path}: holds pickled Python objects, which are never loaded; save plain uint8 arrays"
+    return f"{path}: not an array file that can be read ({text or type(error).__name__})"
+
+
+def _map_member(path: Path, name: str) -> npt.NDArray[Any] | None:
+    """Memory-map an array stored uncompressed in an .npz; None where that cannot be done."""
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as stream:
+            member = archive.getinfo(f"{name}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                return None
+            # The local header repeats the name and has an extra field of its own length (zip format, 4.3.7).
+            stream.seek(member.header_offset)
+            header = stream.read(30)
+            if header[:4] != b"PK\x03\x04":
+                return None
+            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+            stream.seek(member.header_offset + 30 + lengths)
+            version = np.lib.format.read_magic(stream)
+            if version == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            elif version == (2, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+            else:
+                return None
+            if dtype.hasobject or 0 in shape:
+                return None
+            order = "F" if fortran else "C"
+            mapped = np.memmap(path, dtype=dtype, shape=shape, order=order, mode="r", offset=stream.tell())  # type: ignore[call-overload]
+            return cast("npt.NDArray[Any]", mapped)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile, OverflowError):
+        return None

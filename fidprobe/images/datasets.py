@@ -1,0 +1,130 @@
+"""Torch datasets and plain lists of pictures, with or without labels."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fidprobe.errors import FidprobeError, InputError, SourceError
+from fidprobe.images.arrays import as_numpy
+from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.decode import decode_pil
+from fidprobe.images.pixels import decode_array, digest_array
+
+__all__ = ["DatasetSource"]
+
+_PICTURE_KEYS = ("image", "img", "images", "pixel_values", "x")
+_LABEL_KEYS = ("label", "labels", "target", "y")
+
+
+class DatasetSource(ImageSource):
+    """Anything with `len(d)` and `d[i]`, whose items are pictures.
+
+    An item is a `PIL.Image`, a tensor or an array (one image by the rules of `to_uint8`), or a tuple, list
+    or dict that holds one, with an integer label second or under a name like `label`. Items are asked for
+    one at a time, as a dataset need not be safe in threads; what they give is converted in parallel.
+
+    Args:
+        dataset: The dataset. Its content is hashed as it gives it, so random augmentation changes the hash.
+        description: For messages and provenance.
+
+    Raises:
+        InputError: it has no length or no items by index.
+        SourceError: it is empty.
+    """
+
+    def __init__(self, dataset: Any, *, description: str) -> None:
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+            raise InputError(
+                f"{description} has no length or no items by number; give a map-style dataset, "
+                "or a generator as module:function"
+            )
+        self.description = description
+        self._dataset = dataset
+        self._count = len(dataset)
+        self._lock = threading.Lock()
+        if self._count == 0:
+            raise SourceError(f"no images in {description}: it has length 0")
+        names = getattr(dataset, "classes", None)
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            self.class_names = tuple(names)
+        self._labels = self._known_labels()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The items in order, named by their number; each is loaded when it is decoded."""
+        width = len(str(len(self) - 1))
+        for index in range(len(self)) if indices is None else indices:
+            label = None if self._labels is None else self._labels[index]
+            yield ImageItem(f"{index:0{width}d}", partial(self._decode, index), partial(self._digest, index), label)
+
+    def _known_labels(self) -> list[int | None] | None:
+        """Labels that torchvision's datasets tell without loading a picture."""
+        for attribute in ("targets", "labels"):
+            values = getattr(self._dataset, attribute, None)
+            if values is not None and hasattr(values, "__len__") and len(values) == self._count:
+                found = [_class_index(value) for value in values]
+                if any(label is not None for label in found):
+                    return found
+        return None
+
+    def _load(self, index: int) -> tuple[Any, int | None]:
+        try:
+            with self._lock:
+                value = self._dataset[index]
+        except FidprobeError:
+            raise
+        except Exception as error:  # the dataset's own code can raise anything
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise SourceError(f"{self.description}[{index}]: the dataset failed with {reason}") from error
+        return _split(value)
+
+    def _decode(self, index: int) -> DecodedImage:
+        picture, label = self._load(index)
+        image = _decode_picture(picture, f"{self.description}[{index}]")
+        return DecodedImage(image.pixels, image.format, image.treatments, label)
+
+    def _digest(self, index: int) -> bytes:
+        # A dataset need not have encoded bytes: what counts is the picture it gives.
+        picture, _ = self._load(index)
+        if isinstance(picture, np.ndarray) or hasattr(picture, "detach"):
+            return digest_array(as_numpy(picture))
+        return digest_array(_decode_picture(picture, f"{self.description}[{index}]").pixels)
+
+
+def _split(value: Any) -> tuple[Any, int | None]:
+    if isinstance(value, dict):
+        picture = next((value[key] for key in _PICTURE_KEYS if key in value), None)
+        label = next((value[key] for key in _LABEL_KEYS if key in value), None)
+        return picture, _class_index(label)
+    if isinstance(value, tuple | list):
+        return value[0] if value else None, _class_index(value[1]) if len(value) > 1 else None
+    return value, None
+
+
+def _class_index(value: Any) -> int | None:
+    """A label as a class index; None for what is none (vectors, -1 for `unlabelled`)."""
+    if isinstance(value, bool):
+        return None
+    if not isinstance(value, int):
+        value = value.item() if getattr(value, "ndim", None) == 0 else value
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _decode_picture(picture: Any, name: str) -> DecodedImage:
+    from PIL import Image
+
+    if isinstance(picture, Image.Image):
+        try:
+            return decode_pil(picture, name)
+        except FidprobeError:
+            raise
+        except Exception as error:  # as in decode_image
+            raise SourceError(f"{name}: damaged or truncated image ({error})") from error
+    if isinstance(picture, np.ndarray) or hasattr(picture, "detach"):
+        return decode_array(as_numpy(picture), name)
+    raise InputError(f"{name}: a {type(picture).__name__} is not a picture (PIL image, tensor or array)")

@@ -1,0 +1,241 @@
+"""From the bytes of an image file to 8-bit RGB: one treatment for each kind of picture (docs/images.md)."""
+
+import hashlib
+import io
+import threading
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.errors import SourceError
+from fidprobe.images.base import DecodedImage
+from fidprobe.images.names import printable
+
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "decode_image", "decode_pil", "digest_bytes"]
+
+MAX_PIXELS = 2**26
+"""Larger pictures (8192 x 8192) are refused. Below Pillow's own warning threshold of 89 million pixels."""
+
+MAX_FILE_BYTES = 2**29
+"""Larger files are refused: what 2**26 pixels of 16-bit RGBA take without compression."""
+
+# Formats are named, so that none is tried that starts other programs (EPS) or opens other files.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+_ORIENTATION = 274  # tags of EXIF and TIFF
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
+
+# What `Image.convert("RGB")` handles rightly, with the words for it.
+_CONVERTED = {
+    "1": "grayscale to RGB",
+    "L": "grayscale to RGB",
+    "LA": "grayscale to RGB",
+    "La": "grayscale to RGB",
+    "P": "palette to RGB",
+    "PA": "palette to RGB",
+    "CMYK": "CMYK to RGB",
+    "YCbCr": "YCbCr to RGB",
+    "LAB": "Lab to RGB",
+    "HSV": "HSV to RGB",
+}
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_INTEGERS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def decode_image(data: bytes, name: str) -> DecodedImage:
+    """Decode one file.
+
+    The content decides, not the name's extension. See docs/images.md for each treatment and its reason.
+
+    Args:
+        data: The whole file.
+        name: The file, for messages.
+
+    Returns:
+        8-bit RGB pixels, the format and the names of the treatments; plain 8-bit RGB has none.
+
+    Raises:
+        SourceError: empty, truncated, damaged, not an image, too large, or of values with no range.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    shown = printable(name)
+    if not data:
+        raise SourceError(f"{shown}: the file is empty (0 bytes)")
+    _quiet_pillow()
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise SourceError(_too_large(shown, f"{width} x {height} pixels"))
+            treatments = []
+            if image.format == "PNG" and data[24] == 16 and image.mode not in _INTEGERS:
+                treatments.append("16-bit to 8-bit")
+            return decode_pil(image, name, treatments)
+    except SourceError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise SourceError(_too_large(shown, str(error))) from error
+    except UnidentifiedImageError as error:
+        raise SourceError(f"{shown}: not an image that can be read ({len(data)} bytes)") from error
+    except Exception as error:  # Pillow's decoders raise nearly every class on damaged data
+        raise SourceError(f"{shown}: damaged or truncated image ({_reason(error)})") from error
+
+
+def decode_pil(image: Any, name: str, treatments: list[str] | None = None) -> DecodedImage:
+    """The same treatments for a `PIL.Image.Image` that is already open.
+
+    Args:
+        image: The picture, loaded or not. It is not changed.
+        name: For messages.
+        treatments: Treatments already done, put first.
+
+    Raises:
+        SourceError: values with no range (a float picture outside [0, 1], negative integers).
+    """
+    shown = printable(name)
+    done = list(treatments or ())
+    kind = image.format or "array"
+    if kind in ("TIFF", "PPM") and _colour_bits(image) == 16:
+        done.append("16-bit to 8-bit")
+    if getattr(image, "is_animated", False):
+        done.append("first frame")
+        if image.tell() != 0:
+            image.seek(0)
+    # Pillow turns TIFFs while it loads them and then forgets the tag, so it has to be read before.
+    turned = kind == "TIFF" and image.tag_v2.get(_ORIENTATION, 1) not in (0, 1)
+    depth = _integer_depth(image) if image.mode in _INTEGERS else None
+    image.load()
+    if turned:
+        done.append("TIFF orientation applied")
+    elif kind != "TIFF" and _exif_orientation(image) not in (0, 1):
+        done.append("EXIF rotation ignored")
+    if depth is not None:
+        return DecodedImage(_from_integers(image, depth, shown), _name_of(kind), (*done, *_depth_words(depth)))
+    if image.mode == "F":
+        return DecodedImage(_from_floats(image, shown), _name_of(kind), (*done, "float to 8-bit", "grayscale to RGB"))
+    if image.mode in _CONVERTED:
+        done.append(_CONVERTED[image.mode])
+    elif image.mode not in ("RGB", "RGBA", "RGBa", "RGBX"):
+        done.append(f"{image.mode} to RGB")
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        done.append("alpha dropped")
+    return DecodedImage(_convert(image), _name_of(kind), tuple(done))
+
+
+def digest_bytes(data: bytes) -> bytes:
+    """The digest of an encoded image: SHA-256 of the file's bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def _convert(image: Any) -> npt.NDArray[np.uint8]:
+    if image.mode in ("RGBa", "La"):  # colours multiplied by alpha, which only convert to the plain form
+        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
+    if image.mode != "RGB":
+        if "transparency" in image.info:  # else Pillow warns that it is lost, or looks for a free colour
+            image = image.copy()
+            del image.info["transparency"]
+        image = image.convert("RGB")
+    return np.array(image, dtype=np.uint8)
+
+
+def _from_integers(image: Any, depth: tuple[int, bool], shown: str) -> npt.NDArray[np.uint8]:
+    bits, signed = depth
+    values = np.asarray(image)
+    values = (values.view(np.uint32) if bits == 32 and not signed else values).astype(np.int64)
+    if values.min() < 0:
+        raise SourceError(f"{shown}: negative values (down to {values.min()}) have no place in 8 bits; rescale them")
+    # The high byte, as Pillow does for 16-bit colour: the same picture gives the same pixels, gray or not.
+    gray = (values >> (bits - (1 if signed else 0) - 8)).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def _from_floats(image: Any, shown: str) -> npt.NDArray[np.uint8]:
+    from fidprobe.errors import InputError
+    from fidprobe.images.pixels import to_uint8
+
+    try:
+        gray = to_uint8(np.array(image, dtype=np.float32))
+    except InputError as error:
+        raise SourceError(f"{shown}: {error}") from error
+    return np.array(gray[0].permute(1, 2, 0).numpy())
+
+
+def _integer_depth(image: Any) -> tuple[int, bool]:
+    """Bits and signedness of a gray picture of more than 8 bits; Pillow's mode "I" alone does not say."""
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
+        return bits, image.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] == 2
+    if image.mode == "I" and image.format is None:
+        return 32, True  # made in memory: Pillow's integers are signed
+    return 16, False  # PNG, PGM (which Pillow scales to 65535) and JPEG 2000
+
+
+def _depth_words(depth: tuple[int, bool]) -> tuple[str, str]:
+    return f"{depth[0]}-bit to 8-bit", "grayscale to RGB"
+
+
+def _colour_bits(image: Any) -> int:
+    """Bits a channel of a colour TIFF or PPM, which Pillow gives as 8-bit RGB without saying so."""
+    if image.mode in _INTEGERS or image.mode == "F":
+        return 0
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))
+    arguments = image.tile[0][3] if image.tile else None
+    return 16 if isinstance(arguments, tuple) and isinstance(arguments[-1], int) and arguments[-1] > 255 else 8
+
+
+def _exif_orientation(image: Any) -> int:
+    if "exif" not in image.info:
+        return 1
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged metadata of a whole picture: nothing to report
+        return 1
+
+
+def _name_of(kind: str) -> str:
+    return "JPEG" if kind == "MPO" else kind  # a JPEG with further pictures behind it
+
+
+def _too_large(shown: str, size: str) -> str:
+    return f"{shown}: {size}; at most {MAX_PIXELS} pixels are read, resize the picture or leave it out"
+
+
+def _reason(error: Exception) -> str:
+    return printable(str(error)).strip() or type(error).__name__
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+_quiet_lock = threading.Lock()
+
+
+def _quiet_pillow() -> None:
+    """Keep Pillow's remarks on metadata and sizes from the user: what matters becomes a SourceError.
+
+    `warnings.catch_warnings` is not safe in threads (it restores what another thread changed), so one filter
+    for warnings that Pillow's modules raise is put in place, and again where a caller has taken it away.
+    """
+    if not any(entry[2] is UserWarning and _is_ours(entry) for entry in warnings.filters):
+        from PIL import Image
+
+        with _quiet_lock:
+            warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW)
+            # Appended: a caller who turned the bomb warning into an error keeps that, and it is caught above.
+            warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=_PILLOW, append=True)
+
+
+_PILLOW = r"PIL\."
+
+
+def _is_ours(entry: tuple[Any, ...]) -> bool:
+    return bool(entry[0] == "ignore" and getattr(entry[3], "pattern", entry[3]) == _PILLOW)

@@ -1,0 +1,156 @@
+"""Sources whose images are files: what folders, zips and tars have in common."""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from fidprobe.errors import SourceError
+from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.decode import MAX_FILE_BYTES, decode_image, digest_bytes
+from fidprobe.images.names import class_labels, natural_key, no_images, printable, valid_names
+
+__all__ = ["EncodedSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]
+
+Place = TypeVar("Place")
+
+
+class EncodedSource(ImageSource):
+    """Image files, read by their index.
+
+    Args:
+        description: The source as the user gave it.
+        names: Relative names, in order, unique.
+        read: `read(index)` gives a file's bytes, from any thread, or raises SourceError.
+        labels: One class index (or None) a file.
+        class_names: Names of the classes, where known.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        names: Sequence[str],
+        read: Callable[[int], bytes],
+        *,
+        labels: Sequence[int | None],
+        class_names: tuple[str, ...] | None,
+    ) -> None:
+        self.description = description
+        self.class_names = class_names
+        self._names = names
+        self._read = read
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The files in natural order; none is opened before its item is asked."""
+        for index in range(len(self)) if indices is None else indices:
+            yield ImageItem(
+                self._names[index],
+                partial(self._decode, index),
+                partial(self._digest, index),
+                self._labels[index],
+            )
+
+    def _decode(self, index: int) -> DecodedImage:
+        return decode_image(self._read(index), f"{self.description}/{self._names[index]}")
+
+    def _digest(self, index: int) -> bytes:
+        return digest_bytes(self._read(index))
+
+
+def build_source(
+    description: str,
+    files: Sequence[tuple[str, Place]],
+    read: Callable[[Place], bytes],
+    *,
+    labels: Mapping[str, int | None] | None = None,
+) -> EncodedSource:
+    """Sort the files found in a container into a source.
+
+    Args:
+        description: The source as the user gave it.
+        files: Relative name and place of each image file, in any order.
+        read: Reads a place.
+        labels: Class index by name, where the container tells them; else class folders do.
+
+    Raises:
+        SourceError: no files.
+    """
+    if not files:
+        raise SourceError(no_images(description))
+    ordered = sorted(files, key=lambda file: natural_key(file[0]))
+    raw_names = [name for name, _ in ordered]
+    places = [place for _, place in ordered]
+    if labels is None:
+        found, class_names = class_labels(raw_names)
+    else:
+        found, class_names = [labels.get(name) for name in raw_names], None
+    if class_names is not None:
+        class_names = tuple(valid_names(class_names))
+    return EncodedSource(
+        description,
+        valid_names(raw_names),
+        lambda index: read(places[index]),
+        labels=found,
+        class_names=class_names,
+    )
+
+
+def check_size(size: int, name: str) -> None:
+    """Refuse a file too large to be a picture that is read.
+
+    Raises:
+        SourceError: more than MAX_FILE_BYTES.
+    """
+    if size > MAX_FILE_BYTES:
+        raise SourceError(f"{printable(name)}: {size} bytes; at most {MAX_FILE_BYTES} are read, leave the file out")
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        SourceError: it is missing, unreadable, too large or no regular file.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError(f"{printable(path)}: not a regular file; leave it out")
+            check_size(status.st_size, path)
+            return stream.read()
+    except OSError as error:
+        raise SourceError(f"{printable(path)}: cannot be read ({error.strerror or error})") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Opening a named pipe would otherwise wait for its other end.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | None:
+    """Labels of StyleGAN's `dataset.json`: `{"labels": [["00000/img00000000.png", 6], ...]}` or null.
+
+    Returns:
+        Class index by file name (empty for null: the folders are no classes), or None if the file is not
+        StyleGAN's.
+
+    Raises:
+        SourceError: not JSON, or labels that are not pairs of name and label.
+    """
+    try:
+        content: Any = json.loads(data)
+        if not isinstance(content, dict) or "labels" not in content:
+            return None
+        pairs = content["labels"] or ()
+        # Vectors (conditions that are not classes) count as no label.
+        return {
+            str(key): value if isinstance(value, int) and not isinstance(value, bool) else None for key, value in pairs
+        }
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SourceError(f"{printable(name)}: not a StyleGAN dataset.json ({error}); remove or mend it") from error

@@ -1,0 +1,99 @@
+"""Names of images: which files count, in which order, under which valid and unique names."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "class_labels",
+    "escape_problem",
+    "is_image",
+    "natural_key",
+    "no_images",
+    "printable",
+    "valid_names",
+]
+
+_SPELLED = ".apng .avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+
+IMAGE_EXTENSIONS = tuple(_SPELLED.split())
+"""What a file must end in (in any case) to be taken for an image. Its content decides what it is."""
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def is_image(name: str) -> bool:
+    """Whether a relative name (`/` as separator) is a visible image file by its name."""
+    if not name.lower().endswith(IMAGE_EXTENSIONS):
+        return False
+    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def natural_key(name: str) -> tuple[object, ...]:
+    """A sorting key that puts `img2` before `img10`, folder by folder, ignoring case.
+
+    Runs of digits compare as numbers of any length. The name itself breaks ties (`a1`, `a01`, `A1`), so the
+    order is total and does not depend on the order of listing.
+    """
+    return (*(_component_key(part) for part in name.split("/")), (), name)
+
+
+def _component_key(part: str) -> tuple[object, ...]:
+    # Splitting on a group alternates text, digits, text, ...: places are always compared like with like.
+    # A number is (length, digits) rather than int(digits), which refuses more than 4,300 digits.
+    pieces = _DIGITS.split(part.casefold())
+    return tuple(
+        (len(piece.lstrip("0")), piece.lstrip("0")) if place % 2 else piece for place, piece in enumerate(pieces)
+    )
+
+
+def escape_problem(name: str) -> str | None:
+    """Why an archive member's name must not be trusted, or None; a backslash counts as a separator."""
+    path = name.replace("\\", "/")
+    if path.startswith("/") or re.match(r"[A-Za-z]:", path):
+        return "has an absolute path"
+    if ".." in path.split("/"):
+        return "points outside the archive"
+    return None
+
+
+def valid_names(names: Iterable[str]) -> list[str]:
+    """Names as valid Unicode (undecodable bytes become U+FFFD), made unique by a `#2`, `#3`, ... at the end."""
+    seen: set[str] = set()
+    result = []
+    for raw in names:
+        name = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        unique, count = name, 1
+        while unique in seen:
+            count += 1
+            unique = f"{name}#{count}"
+        seen.add(unique)
+        result.append(unique)
+    return result
+
+
+def class_labels(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...] | None]:
+    """Labels from class folders.
+
+    Only where every image lies in a folder and there are at least two first-level folders: those are the
+    classes, in natural order.
+
+    Returns:
+        One label a name and the class names; all None where there are no class folders.
+    """
+    folders = [name.partition("/")[0] if "/" in name else "" for name in names]
+    classes = tuple(sorted(set(folders), key=natural_key))
+    if "" in classes or len(classes) < 2:
+        return [None] * len(names), None
+    index = {name: label for label, name in enumerate(classes)}
+    return [index[folder] for folder in folders], classes
+
+
+def printable(name: str) -> str:
+    """The name on one line: control characters as escapes, for messages."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def no_images(description: str) -> str:
+    """The message for a source that exists and holds nothing."""
+    return f"no images in {description} (looked for {_SPELLED})"

@@ -1,0 +1,90 @@
+"""Decoded images of a source: parallel, in order, bounded in memory, resumable."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fidprobe.errors import InputError, SourceError
+from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.parallel import default_workers, ordered_map
+from fidprobe.progress import Progress, silent
+
+__all__ = ["ReadImage", "SkippedImage", "read_images"]
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """One image of a source.
+
+    Attributes:
+        index: Its place in the source.
+        name: Its name in the source.
+        image: The picture.
+        label: Class index, where the source has classes.
+    """
+
+    index: int
+    name: str
+    image: DecodedImage
+    label: int | None
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """One image that could not be read and was skipped on request.
+
+    Attributes:
+        index: Its place in the source.
+        name: Its name in the source.
+        reason: Why, with the file's full name.
+    """
+
+    index: int
+    name: str
+    reason: str
+
+
+def read_images(
+    source: ImageSource,
+    *,
+    start: int = 0,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Iterator[ReadImage | SkippedImage]:
+    """Decode a source in threads; results come in its order, whatever the number of threads.
+
+    At most four decoded images a thread wait for their turn.
+
+    Args:
+        source: What `open_images` gives.
+        start: Leave out the first `start` images, unread: to go on where a run was stopped.
+        skip_bad: Give a SkippedImage for a file that cannot be read, instead of raising.
+        workers: Threads; by default as many as usable cores, at most 8.
+        progress: Called after each image as `("reading images", done, total)`, `start` included in `done`.
+
+    Raises:
+        SourceError: a file cannot be read and `skip_bad` is False; or a generator ends early.
+        InputError: values that break the rule of `to_uint8`; `start` or `workers` out of range.
+    """
+    total = len(source)
+    if not 0 <= start <= total:
+        raise InputError(f"start {start} is outside 0..{total}, the images of {source.description}")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers {workers} is not at least 1")
+    items = source.items(range(start, total)) if start else source.items()
+    threads = workers or default_workers()
+
+    def read(numbered: tuple[int, ImageItem]) -> ReadImage | SkippedImage:
+        index, item = numbered
+        try:
+            image = item.decode()
+        except SourceError as error:
+            if skip_bad:
+                return SkippedImage(index, item.name, str(error))
+            raise SourceError(f"{error}; --skip-bad goes on without such files") from error
+        return ReadImage(index, item.name, image, image.label if item.label is None else item.label)
+
+    results = ordered_map(read, enumerate(items, start), workers=threads)
+    for done, result in enumerate(results, start + 1):
+        progress("reading images", done, total)
+        yield result

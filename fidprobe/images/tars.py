@@ -1,0 +1,176 @@
+"""Tar archives and WebDataset shards of image files, read in place."""
+
+import gzip
+import re
+import shutil
+import tarfile
+import tempfile
+import threading
+import weakref
+import zlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from glob import glob
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from fidprobe.errors import SourceError
+from fidprobe.images.encoded import EncodedSource, build_source, check_size
+from fidprobe.images.names import escape_problem, is_image, natural_key, printable
+
+__all__ = ["expand_shards", "open_tars"]
+
+_BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+
+
+class _Place(NamedTuple):
+    archive: "_Reader"
+    name: str
+    offset: int
+    size: int
+
+
+def expand_shards(pattern: str) -> list[Path]:
+    """The files of a shard pattern: `{000..004}` counts (zero-padded as written), `*`, `?` and `[]` match.
+
+    Returns:
+        Paths in natural order; the pattern itself where it has neither.
+
+    Raises:
+        SourceError: a counted shard is missing, or nothing matches.
+    """
+    braces = _BRACES.search(pattern)
+    if braces:
+        first, last = braces.groups()
+        if not int(first) <= int(last) < int(first) + 100_000:
+            raise SourceError(f"{pattern}: {{{first}..{last}}} does not count upwards (to at most 100,000 shards)")
+        numbers = (f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1))
+        parts = [f"{pattern[: braces.start()]}{number}{pattern[braces.end() :]}" for number in numbers]
+        return [path for part in parts for path in expand_shards(part)]
+    if Path(pattern).is_file():
+        return [Path(pattern)]
+    found = sorted(glob(pattern), key=natural_key) if re.search(r"[*?\[]", pattern) else []  # noqa: PTH207
+    if not found:
+        raise SourceError(f"{printable(pattern)}: no such shard; check the pattern and the folder")
+    return [Path(name) for name in found]
+
+
+def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> EncodedSource:
+    """All image files of one tar or several shards, in natural order.
+
+    Labels come from WebDataset's `.cls` members (`000001.cls` beside `000001.jpg`), else from class folders.
+    Of members with the same name the last counts, as it would in unpacking. A gzipped tar is unpacked as a
+    whole into an unnamed temporary file, because its members cannot be reached otherwise.
+
+    Args:
+        paths: The archives. With several, names begin with the shard's own.
+        description: The source as the user gave it.
+        inside: A folder inside the archives, `/` as separator, `""` for all.
+
+    Raises:
+        SourceError: not a tar, no images, a `.cls` without a number, or a member that is no regular file or
+            has a name that leads out of the archive.
+    """
+    files: dict[str, _Place] = {}
+    classes: dict[str, int] = {}
+    prefix = f"{inside}/" if inside else ""
+    for path in paths:
+        shard = f"{path.name.partition('.')[0]}/" if len(paths) > 1 else ""
+        for place in _Reader(path).places():
+            if not place.name.startswith(prefix):
+                continue
+            name = shard + place.name.removeprefix(prefix)
+            if is_image(name):
+                files[name] = place
+            elif name.endswith(".cls"):
+                classes[_key(name)] = _label(place)
+    # Folder names are no classes where `.cls` members say which class each picture has, nor are shards'.
+    labels = {name: classes.get(_key(name)) for name in files} if classes or len(paths) > 1 else None
+    return build_source(description, list(files.items()), _read, labels=labels)
+
+
+def _key(name: str) -> str:
+    """WebDataset's sample key: the name up to the first dot of its last part."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.partition(".")[0]
+
+
+def _label(place: _Place) -> int:
+    data = _read(place)
+    try:
+        return int(data)
+    except ValueError:
+        shown = f"{place.archive.path}/{printable(place.name)}"
+        raise SourceError(f"{shown}: not a class number: {data[:20].decode('utf-8', 'replace')!a}") from None
+
+
+def _read(place: _Place) -> bytes:
+    name = f"{place.archive.path}/{place.name}"
+    check_size(place.size, name)
+    try:
+        data = place.archive.read_at(place.offset, place.size)
+    except OSError as error:
+        raise SourceError(f"{printable(name)}: cannot be read ({error.strerror or error})") from error
+    if len(data) < place.size:
+        raise SourceError(f"{printable(name)}: the archive was cut short while it was read")
+    return data
+
+
+class _Reader:
+    """One tar: its members are listed once, and read by their place in the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._unpacked: IO[bytes] | None = None
+        try:
+            with path.open("rb") as stream:
+                packed = stream.read(2) == b"\x1f\x8b"
+            if packed:
+                # Unnamed, closed with the reader: it takes disk space for as long as the source is in use.
+                self._unpacked = tempfile.TemporaryFile()  # noqa: SIM115
+                weakref.finalize(self, self._unpacked.close)
+                with gzip.open(path) as members:
+                    shutil.copyfileobj(members, self._unpacked, 2**20)
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(f"{path}: not a tar archive that can be read ({error})") from error
+
+    def places(self) -> list[_Place]:
+        """Place of each regular file."""
+        try:
+            with self._whole() as stream, tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
+                found = [place for member in archive if (place := self._place(member))]
+                # tarfile takes a damaged header for the end; a sound archive ends in zeros there.
+                stream.seek(archive.offset)
+                if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                    raise tarfile.ReadError(f"damaged after {len(archive.getmembers())} members")
+                return found
+        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+            raise SourceError(f"{self.path}: not a tar archive that can be read ({error})") from error
+
+    def _place(self, member: tarfile.TarInfo) -> _Place | None:
+        problem = escape_problem(member.name)
+        if not (member.isdir() or (member.isreg() and not member.issparse())):
+            problem = "is a link or a special file"
+        if problem:
+            shown = printable(member.name)
+            raise SourceError(f"{self.path}: member {shown!r} {problem}; repack with plain relative files")
+        if member.isdir():
+            return None
+        return _Place(self, member.name.removeprefix("./"), member.offset_data, member.size)
+
+    def _whole(self) -> AbstractContextManager[IO[bytes]]:
+        if self._unpacked is None:
+            return self.path.open("rb")
+        self._unpacked.seek(0)
+        return nullcontext(self._unpacked)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Bytes of the (unpacked) archive, from any thread."""
+        if self._unpacked is None:
+            with self.path.open("rb") as stream:
+                stream.seek(offset)
+                return stream.read(size)
+        with self._lock:
+            self._unpacked.seek(offset)
+            return self._unpacked.read(size)
