@@ -1,0 +1,82 @@
+"""torchvision's Inception-V3: a later training of a like network, not the one that FID is defined by.
+
+It is offered because many published numbers were, knowingly or not, computed with it. Distances in its feature
+space are no FID, and its logits are in torchvision's class order.
+"""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Embedding
+from fidprobe.extractors.inception_weights import with_batch_counters
+from fidprobe.extractors.labels import imagenet_class_names
+from fidprobe.extractors.network import IMAGENET_MEAN, IMAGENET_STD, NetworkExtractor, Preprocessing, library_versions
+from fidprobe.extractors.resize import RESIZE_RULES
+from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
+from fidprobe.extractors.weights import ResolvedWeights
+from fidprobe.provenance import ExtractorProvenance
+
+__all__ = ["InceptionTorchvision", "load_inception_torchvision"]
+
+
+class InceptionTorchvision(NetworkExtractor):
+    """2048 pre-logits and 1000 logits of `torchvision.models.inception_v3`."""
+
+    def activations(self, prepared: Tensor) -> Tensor:
+        """Output of `Mixed_7c`: float32 [n, 3, 299, 299] -> float32 [n, 2048, 8, 8]; its mean is the features."""
+        x: Tensor = self.network._transform_input(prepared)  # type: ignore[operator]
+        for name, module in self.network.named_children():  # defined in the order in which they run
+            if name == "avgpool":
+                break
+            if name != "AuxLogits":
+                x = module(x)
+        return x
+
+    def embed(self, prepared: Tensor) -> Embedding:
+        """float32 [n, 3, 299, 299] -> features float32 [n, 2048] and logits float32 [n, 1000], bias included."""
+        features = self.activations(prepared).mean((2, 3))
+        return Embedding(features, self.network.fc(features))  # type: ignore[operator]
+
+
+def load_inception_torchvision(weights: ResolvedWeights, *, resize: str = "native") -> InceptionTorchvision:
+    """Build the network from torchvision's file `inception_v3_google-0cc3c7bd.pth`.
+
+    Args:
+        weights: The file, from `fidprobe.extractors.weights`.
+        resize: `native` (shorter side 342 bilinear, centre crop 299) or one of `RESIZE_RULES`.
+
+    Raises:
+        WeightsError: the file holds other weights than this network's.
+        InputError: unknown resize rule.
+    """
+    if resize not in ("native", *RESIZE_RULES):
+        raise InputError(f"unknown resize rule {resize!r}; choose one of native, {', '.join(RESIZE_RULES)}")
+    with own_randomness():
+        network = _network()
+    load_strictly(network, with_batch_counters(read_state_dict(weights.path)), weights.path)
+    return InceptionTorchvision(
+        network,
+        Preprocessing(size=299, mean=IMAGENET_MEAN, std=IMAGENET_STD, shorter=342, interpolation="bilinear"),
+        provenance=ExtractorProvenance(
+            "inception-torchvision",
+            weights.sha256,
+            resize,
+            verified=weights.verified,
+            versions=library_versions("torchvision"),
+        ),
+        dim=2048,
+        class_names=imagenet_class_names(),
+        logit_bias=cast(nn.Linear, network.fc).bias,
+        channels_last=True,
+    )
+
+
+def _network() -> nn.Module:
+    from torchvision.models import inception_v3
+
+    # Trained on inputs scaled to -1..1: `transform_input` turns ImageNet's normalisation into that, as torchvision
+    # itself sets it with these weights. The auxiliary classifier is in the file and unused in evaluation mode.
+    network: nn.Module = inception_v3(weights=None, transform_input=True, aux_logits=True, init_weights=False)
+    return network

@@ -1,0 +1,168 @@
+"""How pictures become the size a network takes: the three resize rules of FID, and the networks' own.
+
+The rule changes the score, so it is part of a feature space's provenance:
+
+- ``tf1``: bilinear of TensorFlow 1 (`align_corners=False`, no half-pixel centres, no antialiasing), as the
+  original FID does and torch-fidelity reproduces.
+- ``torch``: `torch.nn.functional.interpolate`, bilinear, half-pixel centres, no antialiasing, as pytorch-fid.
+- ``clean``: Pillow's antialiased bicubic on floating point channels, clipped to 0..255 and not rounded, as
+  clean-fid (Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation", CVPR 2022).
+
+All are linear in the pixels (apart from the clipping), work on any device, and pass gradients.
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fidprobe.errors import InputError
+
+__all__ = ["INTERPOLATIONS", "RESIZE_RULES", "resize", "resize_shorter_and_crop"]
+
+RESIZE_RULES: tuple[str, ...] = ("tf1", "torch", "clean")
+INTERPOLATIONS: tuple[str, ...] = ("bilinear", "bicubic")
+
+
+def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
+    """Resize a batch by a named rule, without keeping the aspect ratio (none of the three does).
+
+    Args:
+        images: uint8 or float [n, 3, h, w], in 0..255.
+        size: `(height, width)` of the result.
+        rule: One of `RESIZE_RULES`.
+
+    Returns:
+        float32 [n, 3, height, width] in 0..255, differentiable with respect to float images.
+
+    Raises:
+        InputError: the rule is unknown, or the images have another shape.
+    """
+    _check(images, size)
+    if rule not in RESIZE_RULES:
+        raise InputError(f"unknown resize rule {rule!r}; choose one of {', '.join(RESIZE_RULES)}")
+    x = images.float()
+    if images.shape[-2:] == size:  # each rule is the identity here
+        return x
+    if rule == "tf1":
+        return _tf1_axis(_tf1_axis(x, size[1], -1), size[0], -2)
+    if rule == "torch":
+        return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    x = _pillow_axis(x, size[1], -1, "bicubic")
+    return _pillow_axis(x, size[0], -2, "bicubic").clamp(0, 255)
+
+
+def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolation: str) -> Tensor:
+    """The usual preprocessing of classifiers: antialiased resize of the shorter side, then a central square.
+
+    Gives exactly what torchvision's `Resize(shorter)` and `CenterCrop(crop)` give for an 8-bit Pillow image,
+    in fixed-point numbers, and rounded to whole grey levels after each of the two one-dimensional passes.
+    Images that require grad are not rounded, since rounding has no useful gradient.
+
+    Args:
+        images: uint8 or float [n, 3, h, w], in 0..255; floats are rounded first, unless they require grad.
+        shorter: Length of the shorter side after resizing, in pixels.
+        crop: Side of the central square, at most `shorter`.
+        interpolation: One of `INTERPOLATIONS`.
+
+    Returns:
+        float32 [n, 3, crop, crop] in 0..255, whole numbers unless `images` requires grad.
+
+    Raises:
+        InputError: a length is out of range, the interpolation is unknown, or the images have another shape.
+    """
+    _check(images, (shorter, crop))
+    if interpolation not in INTERPOLATIONS:
+        known = ", ".join(INTERPOLATIONS)
+        raise InputError(f"unknown interpolation {interpolation!r}; choose one of {known}")
+    if crop > shorter:
+        raise InputError(f"cannot crop {crop} pixels from a side of {shorter}; crop at most {shorter}")
+    height, width = images.shape[-2:]
+    # The longer side is truncated, not rounded, as in torchvision.transforms.Resize.
+    least = min(height, width)
+    size = int(shorter * height / least), int(shorter * width / least)
+    x = images.float()
+    one_pass = _pillow_axis if x.requires_grad else _pillow_axis_8bit
+    x = one_pass(x, size[1], -1, interpolation).clamp(0, 255)
+    x = one_pass(x, size[0], -2, interpolation).clamp(0, 255)
+    # Python's round, halves to even, as in torchvision.transforms.CenterCrop.
+    top, left = (round((length - crop) / 2.0) for length in size)
+    return x[..., top : top + crop, left : left + crop].contiguous()
+
+
+def _check(images: Tensor, lengths: tuple[int, int]) -> None:
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        raise InputError(f"resizing takes images of shape [n, 3, h, w], got {list(images.shape)}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise InputError(f"resizing takes uint8 or float images in 0..255, got {images.dtype}")
+    if min(lengths) < 1:
+        raise InputError(f"cannot resize to {min(lengths)} pixels; lengths start at 1")
+
+
+def _tf1_axis(x: Tensor, length: int, axis: int) -> Tensor:
+    """Linear interpolation at `i * (in / out)`, TensorFlow 1's sampling grid, in its order of operations."""
+    available = x.shape[axis]
+    if available == length:
+        return x
+    # The scale is rounded to float32 first, as in TensorFlow's CalculateResizeScale: this fixes which source
+    # pixel is taken where `i * in / out` is a whole number.
+    at = torch.arange(length, dtype=torch.float32) * torch.tensor(available / length, dtype=torch.float32)
+    low = at.long().clamp_max(available - 1)
+    high = (low + 1).clamp_max(available - 1)
+    weight = (at - low).to(x.device)
+    weight = weight if axis == -1 else weight[:, None]
+    low, high = low.to(x.device), high.to(x.device)
+    # Indexing the last axis is three times as fast as index_select on the CPU.
+    first = x[..., low] if axis == -1 else x.index_select(axis, low)
+    second = x[..., high] if axis == -1 else x.index_select(axis, high)
+    return first + (second - first) * weight
+
+
+def _pillow_axis(x: Tensor, length: int, axis: int, interpolation: str) -> Tensor:
+    """One pass of Pillow's resize in mode `F`: float32, neither clipped nor rounded."""
+    if x.shape[axis] == length:
+        return x
+    matrix = _pillow_matrix(x.shape[axis], length, interpolation).to(x.device, torch.float32)
+    return x @ matrix.T if axis == -1 else matrix @ x
+
+
+def _pillow_axis_8bit(x: Tensor, length: int, axis: int, interpolation: str) -> Tensor:
+    """One pass of Pillow's 8-bit resize, to the bit: weights in units of 2**-22, halves rounded up."""
+    if x.shape[axis] == length:
+        return x.round()
+    weights = _pillow_matrix(x.shape[axis], length, interpolation) * 2**22
+    # Apple's GPUs have no float64.
+    device = torch.device("cpu") if x.device.type == "mps" else x.device
+    weights = (weights.sign() * (weights.abs() + 0.5).floor() / 2**22).to(device)
+    # Every product and sum is a whole number of 2**-22 below 2**10: exact in float64, in whatever order.
+    wide = x.to(device).round().double()
+    wide = wide @ weights.T if axis == -1 else weights @ wide
+    return (wide + 0.5).floor().float().to(x.device)
+
+
+@lru_cache(maxsize=16)
+def _pillow_matrix(available: int, length: int, interpolation: str) -> Tensor:
+    """The linear map of one pass of Pillow's `Image.resize`, float64 [length, available], on the CPU.
+
+    When shrinking, the kernel is stretched by the scale (antialiasing), cut off at the border and normalised:
+    `precompute_coeffs` in Pillow's src/libImaging/Resample.c.
+    """
+    scale = available / length
+    stretch = max(scale, 1.0)
+    support = (2.0 if interpolation == "bicubic" else 1.0) * stretch
+    centre = (torch.arange(length, dtype=torch.float64)[:, None] + 0.5) * scale
+    pixel = torch.arange(available, dtype=torch.float64)
+    inside = (pixel >= (centre - support + 0.5).floor()) & (pixel < (centre + support + 0.5).floor())
+    distance = (pixel - centre + 0.5).abs() / stretch
+    weights = _cubic(distance) if interpolation == "bicubic" else (1 - distance).clamp_min(0)
+    weights = weights * inside
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel with a = -1/2 (Keys 1981, equation 4), at distances >= 0."""
+    a = -0.5
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = (((distance - 5) * distance + 8) * distance - 4) * a
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
