@@ -1,0 +1,241 @@
+"""Each kind of picture has one treatment, and each kind of damage one clear message."""
+
+import io
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fidprobe.errors import SourceError
+from fidprobe.images import decode_image
+from fidprobe.images.decode import MAX_PIXELS
+
+Encode = Callable[..., bytes]
+RawPng = Callable[..., bytes]
+
+
+def test_plain_rgb_is_untouched(encode: Encode) -> None:
+    """8-bit RGB comes back as it is, without a treatment, in writable memory."""
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 8, 3), dtype=np.uint8)
+    image = decode_image(encode(pixels), "a.png")
+    assert np.array_equal(image.pixels, pixels)
+    assert (image.format, image.treatments) == ("PNG", ())
+    assert image.pixels.dtype == np.uint8
+    assert image.pixels.flags.writeable
+
+
+def test_content_decides_not_the_extension(encode: Encode) -> None:
+    """A PNG called .jpg is a PNG."""
+    assert decode_image(encode(np.zeros((5, 5, 3), np.uint8)), "a.jpg").format == "PNG"
+
+
+def test_grayscale_is_repeated(encode: Encode) -> None:
+    """L: the value thrice. 1: black and white are 0 and 255."""
+    image = decode_image(encode(np.array([[7, 200]], np.uint8)), "g.png")
+    assert image.pixels.tolist() == [[[7] * 3, [200] * 3]]
+    assert image.treatments == ("grayscale to RGB",)
+    bits = decode_image(encode(np.array([[True, False]])), "b.png")
+    assert bits.pixels.tolist() == [[[255] * 3, [0] * 3]]
+    assert bits.treatments == ("grayscale to RGB",)
+
+
+def test_alpha_is_dropped_not_blended(encode: Encode) -> None:
+    """RGBA and LA: the colour under a transparent pixel is kept, as in every peer."""
+    rgba = decode_image(encode(np.array([[[10, 20, 30, 0]]], np.uint8)), "a.png")
+    assert rgba.pixels.tolist() == [[[10, 20, 30]]]
+    assert rgba.treatments == ("alpha dropped",)
+    gray = decode_image(encode(Image.merge("LA", (Image.new("L", (1, 1), 90), Image.new("L", (1, 1), 3)))), "la.png")
+    assert gray.pixels.tolist() == [[[90, 90, 90]]]
+    assert gray.treatments == ("grayscale to RGB", "alpha dropped")
+
+
+def test_transparent_colour_of_an_rgb_file_is_kept(encode: Encode) -> None:
+    """tRNS in RGB and L files: the colour stays, and the treatment says so."""
+    data = encode(np.array([[[1, 2, 3]]], np.uint8), transparency=(1, 2, 3))
+    image = decode_image(data, "t.png")
+    assert image.pixels.tolist() == [[[1, 2, 3]]]
+    assert image.treatments == ("alpha dropped",)
+
+
+@pytest.mark.parametrize("transparency", [None, 1, b"\x80\x00"], ids=["opaque", "one entry", "alpha table"])
+def test_palette_gives_its_colours(encode: Encode, transparency: int | bytes | None) -> None:
+    """P: the palette's colours, with or without transparency."""
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 128, 0, 9, 8, 7])
+    image.putdata([0, 1])
+    options = {} if transparency is None else {"transparency": transparency}
+    decoded = decode_image(encode(image, **options), "p.png")
+    assert decoded.pixels.tolist() == [[[255, 128, 0], [9, 8, 7]]]
+    assert decoded.treatments == ("palette to RGB",) + (() if transparency is None else ("alpha dropped",))
+
+
+# Pillow: R = (255 - C)(255 - K) / 255. C, M, Y, K = 51, 0, 102, 55 gives 204*200/255, 200, 153*200/255.
+_CMYK, _CMYK_AS_RGB = (51, 0, 102, 55), (160, 200, 120)
+
+
+def test_cmyk_is_multiplied_out(encode: Encode) -> None:
+    """A lossless CMYK TIFF gives the closed form."""
+    image = decode_image(encode(Image.new("CMYK", (4, 4), _CMYK), "TIFF"), "c.tif")
+    assert image.pixels[0, 0].tolist() == list(_CMYK_AS_RGB)
+    assert image.treatments == ("CMYK to RGB",)
+
+
+def test_adobe_cmyk_jpeg_is_not_inverted(encode: Encode) -> None:
+    """Adobe stores CMYK inverted; JPEG of one flat colour loses at most 2 levels at quality 95."""
+    data = encode(Image.new("CMYK", (16, 16), _CMYK), "JPEG", quality=95)
+    assert b"Adobe" in data
+    image = decode_image(data, "c.jpg")
+    assert np.abs(image.pixels.astype(int) - _CMYK_AS_RGB).max() <= 2
+    assert (image.format, image.treatments) == ("JPEG", ("CMYK to RGB",))
+
+
+_SIXTEEN = [0, 255, 256, 32768, 65535]
+_HIGH_BYTES = [0, 0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_16_bit_gray_is_scaled_by_its_range(encode: Encode, kind: str) -> None:
+    """v >> 8: Pillow's own conversion would clip everything above 255 to white."""
+    image = decode_image(encode(np.array([_SIXTEEN], np.uint16), kind), "g16")
+    assert image.pixels[0, :, 0].tolist() == _HIGH_BYTES
+    assert np.ptp(image.pixels, axis=2).max() == 0
+    assert image.treatments == ("16-bit to 8-bit", "grayscale to RGB")
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (6, 4)], ids=["RGB", "RGBA"])
+def test_16_bit_colour_gives_the_high_byte(raw_png: RawPng, colour: int, channels: int) -> None:
+    """0x1234, 0x80FF, 0xFFFF become 0x12, 0x80, 0xFF, and the treatment tells."""
+    rows = b"\0" + struct.pack(">4H", 0x1234, 0x80FF, 0xFFFF, 0x0102)[: 2 * channels]
+    image = decode_image(raw_png(1, 1, 16, colour, rows), "c16.png")
+    assert image.pixels.tolist() == [[[0x12, 0x80, 0xFF]]]
+    assert image.treatments == ("16-bit to 8-bit",) + (("alpha dropped",) if channels == 4 else ())
+
+
+def test_16_bit_ppm_colour_is_named() -> None:
+    """P6 with maxval 65535: Pillow scales to 8 bits, which is recorded."""
+    image = decode_image(b"P6 1 1 65535\n" + struct.pack(">3H", 0, 0x8080, 0xFFFF), "c.ppm")
+    assert image.pixels.tolist() == [[[0, 128, 255]]]
+    assert image.treatments == ("16-bit to 8-bit",)
+
+
+def test_32_bit_signed_gray_is_scaled_by_its_range(encode: Encode) -> None:
+    """Signed 32 bits: 2^31 - 1 is white, 2^30 the middle; negative values are refused."""
+    image = decode_image(encode(np.array([[0, 2**30, 2**31 - 1]], np.int32), "TIFF"), "i.tif")
+    assert image.pixels[0, :, 0].tolist() == [0, 128, 255]
+    assert image.treatments == ("32-bit to 8-bit", "grayscale to RGB")
+    with pytest.raises(SourceError, match=r"n\.tif: negative values \(down to -5\)"):
+        decode_image(encode(np.array([[-5, 3]], np.int32), "TIFF"), "n.tif")
+
+
+def test_float_gray_follows_the_float_rule(encode: Encode) -> None:
+    """F: floor(255 x + 0.5) for x in [0, 1]; other ranges are refused with the remedy."""
+    image = decode_image(encode(np.array([[0.0, 0.5, 1.0]], np.float32), "TIFF"), "f.tif")
+    assert image.pixels[0, :, 0].tolist() == [0, 128, 255]
+    assert image.treatments == ("float to 8-bit", "grayscale to RGB")
+    with pytest.raises(SourceError, match=r"f\.tif: float images must lie in \[0, 1\], got -1 to 1; .*\(x \+ 1\) / 2"):
+        decode_image(encode(np.array([[-1.0, 1.0]], np.float32), "TIFF"), "f.tif")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animations_give_their_first_frame(encode: Encode, kind: str) -> None:
+    """The first frame is red, the second blue."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 0, 255))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    image = decode_image(encode(frames[0], kind, save_all=True, append_images=frames[1:], **options), "moving")
+    assert (image.pixels == (255, 0, 0)).all()
+    assert "first frame" in image.treatments
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_rotation_is_ignored(encode: Encode, kind: str) -> None:
+    """Orientation 6 (turn right): pixels stay as stored, 4 high and 16 wide, and the treatment tells."""
+    exif = Image.Exif()
+    exif[274] = 6
+    image = decode_image(encode(np.zeros((4, 16, 3), np.uint8), kind, exif=exif), "turned")
+    assert image.pixels.shape == (4, 16, 3)
+    assert image.treatments == ("EXIF rotation ignored",)
+
+
+def test_tiff_orientation_is_applied(encode: Encode) -> None:
+    """Orientation 6: Pillow turns a TIFF right while loading, so the left pixel comes on top."""
+    data = encode(np.array([[[1, 1, 1], [2, 2, 2]]], np.uint8), "TIFF", tiffinfo={274: 6})
+    image = decode_image(data, "t.tif")
+    assert image.pixels[:, 0, 0].tolist() == [1, 2]
+    assert image.treatments == ("TIFF orientation applied",)
+
+
+def test_empty_file_is_named() -> None:
+    """0 bytes."""
+    with pytest.raises(SourceError, match=r"^x/a\.png: the file is empty \(0 bytes\)$"):
+        decode_image(b"", "x/a.png")
+
+
+def test_other_content_is_named() -> None:
+    """Not an image at all, although it is called one."""
+    with pytest.raises(SourceError, match=r"^page\.png: not an image that can be read \(15 bytes\)$"):
+        decode_image(b"<html>no</html>", "page.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
+def test_truncated_files_are_named(encode: Encode, kind: str) -> None:
+    """The second half is missing: no format may give half a picture."""
+    data = encode(np.random.default_rng(2).integers(0, 256, (40, 40, 3), dtype=np.uint8), kind)
+    with pytest.raises(SourceError, match=r"^cut: (damaged or truncated image \(|not an image)"):
+        decode_image(data[: len(data) // 2], "cut")
+
+
+def test_eps_and_other_program_formats_are_not_opened(encode: Encode) -> None:
+    """EPS would start Ghostscript."""
+    with pytest.raises(SourceError, match="not an image that can be read"):
+        decode_image(encode(np.zeros((5, 5, 3), np.uint8), "EPS"), "a.png")
+
+
+@pytest.mark.parametrize("side", [10_000, 12_000, 50_000], ids=["ours", "Pillow warns", "Pillow refuses"])
+def test_decompression_bombs_are_refused(raw_png: RawPng, side: int) -> None:
+    """Seventy bytes that declare more than 2^26 pixels, before any memory is taken for them."""
+    data = raw_png(side, side, 8, 2, b"")
+    assert len(data) < 100
+    with pytest.raises(SourceError, match=rf"^bomb\.png: .*pixels.*at most {MAX_PIXELS} pixels are read"):
+        decode_image(data, "bomb.png")
+
+
+def test_names_stay_on_one_line() -> None:
+    """Control characters in a file name are escaped in messages."""
+    with pytest.raises(SourceError, match=r"^a\\nb\\x1b\.png: "):
+        decode_image(b"", "a\nb\x1b.png")
+
+
+def test_pillow_says_nothing_to_the_user(tmp_path: Path, encode: Encode, raw_png: RawPng) -> None:
+    """With Python's own warning filters neither damaged metadata nor sizes reach the terminal."""
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 128, 0, 9, 8, 7])
+    # A TIFF directory with one entry whose data lies outside, as EXIF: Pillow warns, the picture is whole.
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x010E, 2, 5000, 9999, 0)
+    files = {
+        "exif.jpg": encode(np.zeros((5, 5, 3), np.uint8), "JPEG", exif=exif),
+        "palette.png": encode(palette, transparency=b"\x80\x00"),
+        "bomb.png": raw_png(12_000, 12_000, 8, 2, b""),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.warns(UserWarning, match=r"corrupt EXIF|larger than file"):
+        Image.open(io.BytesIO(files["exif.jpg"])).getexif()
+    code = """
+import sys, pathlib
+from fidprobe.errors import SourceError
+from fidprobe.images import decode_image
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    try:
+        print(path.name, decode_image(path.read_bytes(), path.name).pixels.shape)
+    except SourceError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0].startswith("bomb.png: 12000 x 12000 pixels; at most")
+    assert done.stdout.splitlines()[1:] == ["exif.jpg (5, 5, 3)", "palette.png (1, 2, 3)"]
