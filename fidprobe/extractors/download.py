@@ -58,17 +58,22 @@ def receive(url: str, target: Path, *, progress: Progress) -> Iterator[Path | No
     with stream:
         if fcntl is not None:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            if not _same_file(stream, part):
-                # Another process finished (or gave up) while this one waited for the lock.
-                if not target.exists():
-                    raise WeightsError(f"another process failed to fetch {url}; {remedy}")
+            # Another process may have finished, or given up, while this one waited for the lock.
+            ours = _same_file(stream, part)
+            if target.exists():
+                if ours:
+                    part.unlink()
                 yield None
                 return
+            if not ours:
+                raise WeightsError(f"another process failed to fetch {url}; {remedy}")
         try:
             _receive(url, stream, f"downloading {target.name}", progress)
         except urllib.error.HTTPError as error:
+            _drop_if_empty(part)
             raise WeightsError(f"{url} answered {error.code} {error.reason}; {remedy}") from error
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            _drop_if_empty(part)
             reason = getattr(error, "reason", None) or error
             raise WeightsError(f"cannot download {url} ({reason}); {remedy}") from error
         except OSError as error:
@@ -79,6 +84,11 @@ def receive(url: str, target: Path, *, progress: Progress) -> Iterator[Path | No
             part.unlink(missing_ok=True)
             raise
         part.replace(target)
+
+
+def _drop_if_empty(part: Path) -> None:
+    if part.stat().st_size == 0:
+        part.unlink()
 
 
 def _same_file(stream: IO[bytes], path: Path) -> bool:

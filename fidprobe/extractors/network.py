@@ -82,7 +82,9 @@ class NetworkExtractor(Extractor):
         channels_last: bool = False,
     ) -> None:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
-        self.network = network.float().eval().requires_grad_(False).to(memory_format=self._format)
+        self.network = network.float().eval().to(memory_format=self._format)
+        for parameter in self.network.parameters():  # scripted modules have no `requires_grad_` of their own
+            parameter.requires_grad_(False)
         self.preprocessing = preprocessing
         self.provenance = provenance
         self.dim = dim
