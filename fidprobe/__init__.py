@@ -1,1 +1,76 @@
-"""Is that FID gain real?"""
+"""Is that FID gain real? FID with a second opinion beside it, audits and reports.
+
+Example:
+    >>> import torch
+    >>> import fidprobe
+    >>> real = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
+    >>> noisy = (real * 0.5).to(torch.uint8)
+    >>> scored = fidprobe.score(real, noisy, extractor="efficientnet-lite0", second_opinion="random")
+    >>> scored.main.label
+    'FD[efficientnet-lite0]'
+
+Everything here is loaded on first use, so that `import fidprobe` takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.audit import audit as audit
+    from fidprobe.analysis.report import write_report as write_report
+    from fidprobe.analysis.scoring import score as score
+    from fidprobe.errors import FidprobeError as FidprobeError
+    from fidprobe.extraction import ReadOptions as ReadOptions
+    from fidprobe.extraction import extract as extract
+    from fidprobe.extractors import load_extractor as load_extractor
+    from fidprobe.features import Features as Features
+    from fidprobe.images import open_images as open_images
+    from fidprobe.metrics.frechet import frechet as frechet
+    from fidprobe.metrics.frechet import frechet_distance as frechet_distance
+    from fidprobe.metrics.inception_score import inception_score as inception_score
+    from fidprobe.metrics.kernel import kernel_distance as kernel_distance
+    from fidprobe.statistics import GaussianStatistics as GaussianStatistics
+
+_HOME = {
+    "FidprobeError": "errors",
+    "Features": "features",
+    "GaussianStatistics": "statistics",
+    "ReadOptions": "extraction",
+    "audit": "analysis.audit",
+    "extract": "extraction",
+    "frechet": "metrics.frechet",
+    "frechet_distance": "metrics.frechet",
+    "inception_score": "metrics.inception_score",
+    "kernel_distance": "metrics.kernel",
+    "load_extractor": "extractors",
+    "open_images": "images",
+    "score": "analysis.scoring",
+    "write_report": "analysis.report",
+}
+
+__all__ = [
+    "Features",
+    "FidprobeError",
+    "GaussianStatistics",
+    "ReadOptions",
+    "audit",
+    "extract",
+    "frechet",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "load_extractor",
+    "open_images",
+    "score",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fidprobe' has no attribute {name!r}")
+    return getattr(import_module(f"fidprobe.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,7 +24,7 @@ from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features import Features, is_features_file, write_features
 from fidprobe.files import cache_folder
-from fidprobe.images import DecodedImage, ImageSource, open_images
+from fidprobe.images import DecodedImage, ImageSource, SkippedImage, open_images, read_images
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
@@ -112,7 +112,8 @@ def extract(
         InputError: the cache cannot be written.
     """
     options = options or ReadOptions()
-    images = open_images(source, limit=options.limit, seed=options.seed)
+    # An opened source is used as it is: its subset has been drawn.
+    images = source if isinstance(source, ImageSource) else open_images(source, limit=options.limit, seed=options.seed)
     total = len(images)
     content = images.content(lambda done: progress("reading", done, total))
     if options.cache is None or content is None:
@@ -189,20 +190,20 @@ def _parts(
     pending: list[tuple[str, DecodedImage]] = []
     made = _Part(extractor)
     first, total = start, len(images)
-    for index, name, image, problem in _read(images, start, options.skip_bad):
-        # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
-        if image is not None and made.images + len(pending) >= PART_IMAGES:
-            made.add(pending)
-            yield (first, index), made.features()
-            first, made, pending = index, _Part(extractor), []
-        if image is None:
-            made.skipped.append((name, problem or "unreadable"))
+    for read in read_images(images, start=start, skip_bad=options.skip_bad):
+        if isinstance(read, SkippedImage):
+            made.skipped.append((read.name, read.reason))
             continue
-        pending.append((name, image))
+        # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
+        if made.images + len(pending) >= PART_IMAGES:
+            made.add(pending)
+            yield (first, read.index), made.features()
+            first, made, pending = read.index, _Part(extractor), []
+        pending.append((read.name, read.image))
         if len(pending) >= options.batch_size:
             made.add(pending)
             pending = []
-            progress("extracting", index + 1, total)
+            progress("extracting", read.index + 1, total)
     if pending:
         made.add(pending)
     progress("extracting", total, total)
@@ -252,7 +253,9 @@ class _Part:
             description="",
             count=self.images,
             skipped=tuple(self.skipped),
-            **{name: dict(counts) for name, counts in self.facts.items()},
+            sizes=dict(self.facts["sizes"]),
+            formats=dict(self.facts["formats"]),
+            treatments=dict(self.facts["treatments"]),
         )
         return Features(
             features=torch.cat([part.features for part in self.embedded]),
@@ -286,7 +289,9 @@ def _describe(
         skipped=tuple(skipped),
         limit=images.limit,
         seed=images.seed,
-        **{name: dict(counts) for name, counts in facts.items()},
+        sizes=dict(facts["sizes"]),
+        formats=dict(facts["formats"]),
+        treatments=dict(facts["treatments"]),
     )
     names = tuple(name for part in parts for name in part.names or ())
     return names, Provenance(parts[0].provenance.extractor, source)

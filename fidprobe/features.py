@@ -218,15 +218,14 @@ def _load_safetensors(path: Path) -> Features:
 def _open_numpy(path: Path) -> np.ndarray[Any, Any] | None:
     """The one array in a .npy or .npz, without unpickling; None if an .npz holds several."""
     try:
-        # Copy-on-write maps are writable to torch and leave the file alone.
-        loaded = np.load(path, mmap_mode="c", allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded:
-                if len(loaded.files) != 1:
-                    return None
-                return np.asarray(loaded[loaded.files[0]])
-        return np.asarray(loaded)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if path.suffix.lower() == ".npy":
+            # Copy-on-write maps are writable to torch and leave the file alone.
+            return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            if len(archive.files) != 1:
+                return None
+            return np.asarray(archive[archive.files[0]])
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({error})") from error
 
 

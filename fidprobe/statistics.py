@@ -128,7 +128,7 @@ class GaussianStatistics:
         path = Path(path)
         try:
             # numpy maps nothing in an npz: members are read on access, others (ADM's images) stay on disk.
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 if not isinstance(file, np.lib.npyio.NpzFile) or not {"mu", "sigma"} <= set(file.files):
                     raise InputError(f"{path}: not statistics (needs arrays `mu` and `sigma`)")
                 mean = torch.from_numpy(np.asarray(file["mu"], dtype=np.float64))

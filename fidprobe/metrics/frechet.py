@@ -151,7 +151,8 @@ def _factor(cov: Tensor, count: int | None) -> Tensor:
     keep = w > _RANK * w[-1].clamp_min(0)
     if count is not None and count <= d:  # n rows leave n - 1 directions after centring
         keep[: d - count + 1] = False
-    return U[:, keep] * w[keep].sqrt()
+    factor: Tensor = U[:, keep] * w[keep].sqrt()
+    return factor
 
 
 def _rank(cov: Tensor, count: int | None) -> int:
@@ -183,7 +184,8 @@ class _TraceSqrtProduct(torch.autograd.Function):
         s = eig.sqrt()
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(L, V[:, V.shape[1] - rank :], s, cov_g)
-        return s.sum()
+        total: Tensor = s.sum()
+        return total
 
     @staticmethod
     @once_differentiable

@@ -140,13 +140,15 @@ def _sums(a: Tensor, b: Tensor, within: bool, tick: Progress, done: int, total: 
 def kernel_distance(reference: Features, generated: Features, *, progress: Progress = silent) -> KernelResult:
     """Unbiased MMD² over all pairs, with a standard error.
 
-    The variance is that of the two-sample U-statistic by Hoeffding's decomposition, plugged in from the kernel
-    matrices: with u_i the centred row mean of K_xx minus that of K_xy at x_i (likewise v_j at y_j) and K~ the
-    doubly centred kernels,
+    The variance is that of the two-sample U-statistic by Hoeffding's decomposition. With u_i the row mean of K_xx
+    minus that of K_xy at x_i, centred (v_j likewise at y_j), and s_xx, s_yy, s_xy the mean squares of the doubly
+    centred kernels,
 
-        Var ≈ 4 mean(u²)/m + 4 mean(v²)/n + 2 E[K~_xx²]/m² + 2 E[K~_yy²]/n² + 4 E[K~_xy²]/(mn).
+        Var = 4 ζ_x/m + 4 ζ_y/n + 2 s_xx/m² + 2 s_yy/n² + 4 s_xy/(mn),
+        ζ_x = mean(u²) - s_xx/m - s_xy/n,  ζ_y = mean(v²) - s_yy/n - s_xy/m,  both at least 0:
 
-    The last three terms matter when the distributions are nearly equal, where the first two vanish.
+    row means of m entries carry 1/m of the kernel's own spread, which must not be counted twice. The terms in s
+    matter when the distributions are nearly equal, where ζ vanishes.
 
     Args:
         reference: Real images' features, n >= 4.
@@ -176,9 +178,11 @@ def kernel_distance(reference: Features, generated: Features, *, progress: Progr
         # E[(k - a(x) - b(y) + mean)²] = E[k²] - E[a²] - E[b²] + mean²
         return max(squares / pairs - float(row.square().mean()) - float(col.square().mean()) + mean**2, 0.0)
 
-    variance = 4 * float(u.square().mean()) / m + 4 * float(v.square().mean()) / n
     a, b = xx.rows / (m - 1), yy.rows / (n - 1)
-    variance += 2 * centred(xx.squares, m * (m - 1), a, a, mean_xx) / m**2
-    variance += 2 * centred(yy.squares, n * (n - 1), b, b, mean_yy) / n**2
-    variance += 4 * centred(xy.squares, m * n, xy.rows / n, xy.cols / m, mean_xy) / (m * n)
+    s_xx = centred(xx.squares, m * (m - 1), a, a, mean_xx)
+    s_yy = centred(yy.squares, n * (n - 1), b, b, mean_yy)
+    s_xy = centred(xy.squares, m * n, xy.rows / n, xy.cols / m, mean_xy)
+    zeta_x = max(float(u.square().mean()) - s_xx / m - s_xy / n, 0.0)
+    zeta_y = max(float(v.square().mean()) - s_yy / n - s_xy / m, 0.0)
+    variance = 4 * zeta_x / m + 4 * zeta_y / n + 2 * s_xx / m**2 + 2 * s_yy / n**2 + 4 * s_xy / (m * n)
     return KernelResult(mean_xx + mean_yy - 2 * mean_xy, variance**0.5, space)

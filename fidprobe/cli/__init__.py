@@ -1,0 +1,26 @@
+"""The command line: parse, call the library, print."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run `fidprobe`; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+    # Local imports keep `import fidprobe.cli` free of everything for tools that only look up the entry point.
+    import click
+
+    from fidprobe.cli.app import app
+    from fidprobe.errors import FidprobeError
+
+    try:
+        app()
+    except FidprobeError as error:
+        click.echo(f"fidprobe: error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("fidprobe: interrupted; the same command goes on where this one stopped", err=True)
+        sys.exit(130)
+    except OSError as error:
+        click.echo(f"fidprobe: error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,311 @@
+"""The commands. Heavy imports happen inside them, so that `fidprobe --help` is quick."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fidprobe.cli import options as o
+from fidprobe.cli.bars import Bars
+from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
+from fidprobe.cli.weights import weights_app
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.scoring import ExtractorChoice
+    from fidprobe.extraction import ReadOptions
+    from fidprobe.features import Features
+    from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="fidprobe",
+    help="Is that FID gain real? FID with a second opinion, audits and reports.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(weights_app, name="weights")
+
+_SOURCE = "folder, zip, tar, npz, npy, features file, cifar10:train, module:function ..."
+Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help=f"Real images: {_SOURCE}", show_default=False)]
+Generated = Annotated[str, typer.Argument(metavar="GENERATED", help="Generated images, likewise.", show_default=False)]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)]
+SecondFeatures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="This set's features in the second space, where the set itself is a features file.",
+        rich_help_panel="Networks",
+    ),
+]
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        typer.echo(f"fidprobe {version('fidprobe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def audit(
+    reference: Reference,
+    generated: Generated,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Another model's images, to state the gain over it.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("out"),
+    extractor: o.ExtractorName = "inception",
+    second_opinion: o.SecondOpinion = "clip",
+    resize: o.Resize = None,
+    weights: o.WeightsFile = None,
+    second_weights: o.SecondWeights = None,
+    unverified: o.Unverified = False,
+    device: o.Device = None,
+    second_reference: SecondFeatures = None,
+    second_generated: SecondFeatures = None,
+    second_baseline: SecondFeatures = None,
+    limit: o.Limit = None,
+    seed: o.Seed = 0,
+    skip_bad: o.SkipBad = False,
+    batch_size: o.BatchSize = 64,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score GENERATED (and a baseline) in both spaces and write FOLDER/report.html and report.json.
+
+    Example: fidprobe audit real/ model/ --baseline old-model/ -o out/
+    """
+    from fidprobe.analysis.audit import audit as run
+    from fidprobe.analysis.report import report_paths, write_report
+
+    report_paths(out)  # an unwritable folder must not surface after the work
+    with Bars(quiet=quiet) as progress:
+        result = run(
+            reference,
+            generated,
+            baseline=baseline,
+            extractor=o.choice(extractor, device, resize, weights, unverified),
+            second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
+            second_reference=second_reference,
+            second_generated=second_generated,
+            second_baseline=second_baseline,
+            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            progress=progress,
+        )
+    html, _ = write_report(result, out)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=2, allow_nan=False))
+    else:
+        typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
+        typer.echo(f"report: {html}")
+    print_advice(result.scored.advice)
+
+
+@app.command()
+def score(
+    reference: Reference,
+    generated: Generated,
+    metrics: Annotated[
+        str, typer.Option("--metrics", "-m", metavar="LIST", help="Out of fid, kid, is; comma-separated.")
+    ] = "fid",
+    extractor: o.ExtractorName = "inception",
+    second_opinion: o.SecondOpinion = "clip",
+    resize: o.Resize = None,
+    weights: o.WeightsFile = None,
+    second_weights: o.SecondWeights = None,
+    unverified: o.Unverified = False,
+    device: o.Device = None,
+    second_reference: SecondFeatures = None,
+    second_generated: SecondFeatures = None,
+    kid_subset_size: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Images in each of the 100 KID subsets.")
+    ] = 1000,
+    limit: o.Limit = None,
+    seed: o.Seed = 0,
+    skip_bad: o.SkipBad = False,
+    batch_size: o.BatchSize = 64,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Print scores of GENERATED against REFERENCE, each distance with its second opinion.
+
+    FID also takes statistics (an npz with mu and sigma) on either side.
+
+    Example: fidprobe score cifar10:train samples.npz --metrics fid,kid,is --json
+    """
+    from fidprobe.analysis.scoring import score as run
+
+    with Bars(quiet=quiet) as progress:
+        scored = run(
+            reference,
+            generated,
+            metrics=metrics,
+            extractor=o.choice(extractor, device, resize, weights, unverified),
+            second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
+            second_reference=second_reference,
+            second_generated=second_generated,
+            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            kid_subset_size=kid_subset_size,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(scored.to_json(), indent=2, allow_nan=False))
+    else:
+        typer.echo("\n".join(score_lines(scored)))
+    print_advice(scored.advice)
+
+
+@app.command()
+def features(
+    source: Source,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .safetensors to write.")],
+    extractor: o.ExtractorName = "inception",
+    resize: o.Resize = None,
+    weights: o.WeightsFile = None,
+    unverified: o.Unverified = False,
+    device: o.Device = None,
+    limit: o.Limit = None,
+    seed: o.Seed = 0,
+    skip_bad: o.SkipBad = False,
+    batch_size: o.BatchSize = 64,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Extract the features of SOURCE to a file that every other command takes in its place.
+
+    Example: fidprobe features real/ -o real.safetensors
+    """
+    from fidprobe.errors import InputError
+    from fidprobe.features import Features
+
+    if out.suffix.lower() != ".safetensors":
+        raise InputError(f"{out}: features are saved as .safetensors; choose a name that ends so")
+    found = _read(
+        source,
+        o.choice(extractor, device, resize, weights, unverified),
+        o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+        quiet,
+    )
+    if not isinstance(found, Features):
+        raise InputError(f"{source}: statistics have no features; give the images they were made from")
+    found.save(out)
+    _told(found, out, as_json)
+
+
+@app.command()
+def stats(
+    source: Source,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .npz to write.")],
+    extractor: o.ExtractorName = "inception",
+    resize: o.Resize = None,
+    weights: o.WeightsFile = None,
+    unverified: o.Unverified = False,
+    device: o.Device = None,
+    limit: o.Limit = None,
+    seed: o.Seed = 0,
+    skip_bad: o.SkipBad = False,
+    batch_size: o.BatchSize = 64,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Save mean and covariance of SOURCE's features as an npz that pytorch-fid and others read too.
+
+    Example: fidprobe stats real/ -o real.npz
+    """
+    from fidprobe.errors import InputError
+    from fidprobe.features import Features
+    from fidprobe.statistics import GaussianStatistics
+
+    if out.suffix.lower() != ".npz":
+        raise InputError(f"{out}: statistics are saved as .npz; choose a name that ends so")
+    found = _read(
+        source,
+        o.choice(extractor, device, resize, weights, unverified),
+        o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+        quiet,
+    )
+    statistics = GaussianStatistics.of(found) if isinstance(found, Features) else found
+    statistics.save(out)
+    _told(found, out, as_json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path(
+        "demo-out"
+    ),
+    no_cache: o.NoCache = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Audit real pictures offline, in a minute or two: no downloads, no GPU.
+
+    The photographs come from scikit-image (pip install 'fidprobe[demo]'), the ImageNet network is
+    efficientnet-lite0, the second opinion an untrained network, which the report says.
+    """
+    from fidprobe.analysis.audit import audit as run
+    from fidprobe.analysis.demo import demo_sets
+    from fidprobe.analysis.report import report_paths, write_report
+
+    report_paths(out)
+    sets = demo_sets()
+    with Bars(quiet=quiet) as progress:
+        result = run(
+            sets["reference"],
+            sets["generated"],
+            baseline=sets["baseline"],
+            extractor=o.choice("efficientnet-lite0", None),
+            second_opinion=o.choice("random", None),
+            options=o.read_options(None, 0, False, 64, no_cache),
+            progress=progress,
+        )
+    html, _ = write_report(result, out)
+    typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
+    print_advice(result.scored.advice)
+    typer.echo(f"report: {html}")
+
+
+def _read(
+    source: str, chosen: "ExtractorChoice", options: "ReadOptions", quiet: bool
+) -> "Features | GaussianStatistics":
+    """Features of a source, whatever it is."""
+    from fidprobe.extraction import extract, open_input
+    from fidprobe.images import ImageSource
+
+    opened = open_input(source, options)
+    if not isinstance(opened, ImageSource):
+        return opened
+    with Bars(quiet=quiet) as progress:
+        return extract(opened, chosen.load(progress), options, progress=progress)
+
+
+def _told(found: "Features | GaussianStatistics", out: Path, as_json: bool) -> None:
+    """Say what was written."""
+    from fidprobe.features import Features
+
+    count = len(found) if isinstance(found, Features) else found.count
+    if as_json:
+        told = {"file": str(out), "count": count, "dimensions": found.dim, **found.provenance.to_json()}
+        typer.echo(json.dumps(told, indent=2, allow_nan=False))
+    else:
+        many = "unknown number of" if count is None else f"{count:,}"
+        typer.echo(f"{printable(str(out))}: {many} images, {found.dim} dimensions [{found.space}]")
+    source = found.provenance.source
+    for name, reason in source.skipped if source else ():
+        typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)

@@ -1,0 +1,129 @@
+"""Options that several commands share, each described once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.scoring import ExtractorChoice
+    from fidprobe.extraction import ReadOptions
+
+__all__ = [
+    "BatchSize",
+    "Device",
+    "ExtractorName",
+    "Json",
+    "Limit",
+    "NoCache",
+    "Quiet",
+    "Resize",
+    "SecondOpinion",
+    "SecondWeights",
+    "Seed",
+    "SkipBad",
+    "Unverified",
+    "WeightsFile",
+    "choice",
+    "read_options",
+]
+
+_READING, _NETWORKS = "Reading images", "Networks"
+
+
+class ResizeRule(StrEnum):
+    """Resize rules by name."""
+
+    TF1 = "tf1"
+    CLEAN = "clean"
+    TORCH = "torch"
+    NATIVE = "native"
+
+
+ExtractorName = Annotated[
+    str, typer.Option("--extractor", "-e", metavar="NAME", help="Main feature space.", rich_help_panel=_NETWORKS)
+]
+SecondOpinion = Annotated[
+    str,
+    typer.Option(
+        "--second-opinion", "-s", metavar="NAME", help="Space that has to confirm.", rich_help_panel=_NETWORKS
+    ),
+]
+Resize = Annotated[
+    ResizeRule | None,
+    typer.Option(help="Resize rule of the main space [default: the network's own].", rich_help_panel=_NETWORKS),
+]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Local weights of the main network.", rich_help_panel=_NETWORKS),
+]
+SecondWeights = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Local weights of the second opinion.", rich_help_panel=_NETWORKS),
+]
+Unverified = Annotated[
+    bool,
+    typer.Option(
+        "--unverified-weights",
+        help="Accept local weights that are not the published ones; recorded in the result.",
+        rich_help_panel=_NETWORKS,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1, mps [default: a GPU if any].", rich_help_panel=_NETWORKS),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=2, metavar="N", help="Use a random subset of N images.", rich_help_panel=_READING),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Draws the subset.", rich_help_panel=_READING)]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out unreadable images and list them.", rich_help_panel=_READING),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", help="Images a step; does not change results.", rich_help_panel=_READING),
+]
+NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Neither reuse nor keep extracted features.", rich_help_panel=_READING),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def read_options(limit: int | None, seed: int, skip_bad: bool, batch_size: int, no_cache: bool) -> "ReadOptions":
+    """The library's form of the reading options."""
+    from fidprobe.extraction import ReadOptions
+
+    kept = ReadOptions if no_cache else ReadOptions.with_cache
+    return kept(limit=limit, seed=seed, skip_bad=skip_bad, batch_size=batch_size)
+
+
+def choice(
+    name: str,
+    device: str | None,
+    resize: ResizeRule | None = None,
+    weights: Path | None = None,
+    unverified: bool = False,
+) -> "ExtractorChoice":
+    """The library's form of the network options.
+
+    Raises:
+        InputError: a device that is not there.
+    """
+    import torch
+
+    from fidprobe.analysis.scoring import ExtractorChoice
+    from fidprobe.errors import InputError
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+    return ExtractorChoice(name, resize.value if resize else None, weights, unverified, device)

@@ -1,0 +1,73 @@
+"""Inception Score against torch-fidelity and its closed-form bounds."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_fidelity.metric_isc import isc_features_to_metric
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.metrics.inception_score import inception_score
+
+
+def with_logits(logits: torch.Tensor, bias: torch.Tensor | None = None) -> Features:
+    return Features(torch.ones(len(logits), 2), logits=logits, logit_bias=bias)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("splits", [1, 7, 10])
+def test_equals_torch_fidelity(shuffle: bool, splits: int) -> None:
+    """Its permutation and its split boundaries."""
+    logits = torch.randn(203, 11, generator=torch.Generator().manual_seed(0)) * 3
+    ours = inception_score(with_logits(logits), splits=splits, shuffle=shuffle)
+    theirs = isc_features_to_metric(logits, splits, shuffle, 2020)
+    assert ours.mean == pytest.approx(theirs["inception_score_mean"], rel=1e-9)
+    assert ours.std == pytest.approx(theirs["inception_score_std"], rel=1e-9, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 30), st.integers(0, 1000))
+def test_lies_between_one_and_the_number_of_classes(classes: int, seed: int) -> None:
+    """1 <= IS <= c (inception-score.md); reached by equal and by evenly spread one-hot predictions."""
+    logits = torch.randn(4 * classes, classes, generator=torch.Generator().manual_seed(seed)) * 5
+    assert 1 <= inception_score(with_logits(logits), splits=1).mean <= classes
+    same = torch.randn(1, classes, generator=torch.Generator().manual_seed(seed)).expand(8, -1)
+    assert inception_score(with_logits(same), splits=1).mean == pytest.approx(1, rel=1e-9)
+    even = 1000 * torch.eye(classes).repeat(3, 1)
+    assert inception_score(with_logits(even), splits=1).mean == pytest.approx(classes, rel=1e-9)
+
+
+def test_is_the_exponential_of_its_entropies() -> None:
+    """One split: ln IS = H(mean p) - mean H(p)."""
+    logits = torch.randn(50, 6, generator=torch.Generator().manual_seed(2))
+    result = inception_score(with_logits(logits), splits=1)
+    assert math.log(result.mean) == pytest.approx(result.marginal_entropy - result.conditional_entropy, rel=1e-12)
+
+
+def test_drops_the_bias_unless_told_otherwise() -> None:
+    """The original code's logits have none."""
+    logits = torch.randn(40, 5, generator=torch.Generator().manual_seed(3))
+    bias = torch.tensor([5.0, 0, 0, 0, -5.0])
+    features = with_logits(logits + bias, bias)
+    assert inception_score(features).mean == pytest.approx(inception_score(with_logits(logits)).mean, rel=1e-5)
+    assert inception_score(features, biased=True).mean == inception_score(with_logits(logits + bias)).mean
+
+
+def test_order_matters_for_sorted_sets_only_without_shuffling() -> None:
+    """Sets sorted by class: each natural split holds one class, so it scores 1."""
+    logits = 100 * torch.eye(10).repeat_interleave(20, dim=0)
+    assert inception_score(with_logits(logits), shuffle=False).mean == pytest.approx(1)
+    assert inception_score(with_logits(logits)).mean > 6
+
+
+def test_what_cannot_be_scored_is_named() -> None:
+    """No classifier, more splits than images, NaN."""
+    with pytest.raises(InputError, match="needs a classifier's logits"):
+        inception_score(Features(torch.ones(5, 2)))
+    with pytest.raises(InputError, match="10 splits needs 1 to 5 splits for 5 images"):
+        inception_score(with_logits(torch.zeros(5, 3)))
+    with pytest.raises(InputError, match="NaN"):
+        inception_score(with_logits(torch.full((20, 3), torch.nan)))

@@ -1,0 +1,79 @@
+"""Kernel distances against torch-fidelity, a direct sum and repeated draws."""
+
+import numpy as np
+import pytest
+import torch
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from fidprobe.errors import InputError
+from fidprobe.metrics import kernel
+from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets
+from tests.helpers import relu_features, wrapped
+
+
+def test_subsets_equal_torch_fidelity_with_its_seed() -> None:
+    """Same draws in the same order; theirs is computed on float64 copies, where it is right."""
+    x, y = relu_features(300, 32, 1), relu_features(260, 32, 2, shift=0.1)
+    ours = kernel_distance_subsets(wrapped(x), wrapped(y), subsets=20, subset_size=100)
+    theirs = kid_features_to_metric(
+        y.double(), x.double(), kid_subsets=20, kid_subset_size=100, rng_seed=2020, verbose=False
+    )
+    assert ours.mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    assert ours.std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
+
+
+@pytest.mark.parametrize("block", [7, 64, 4096])
+def test_all_pairs_equal_the_direct_sum(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the block size."""
+    monkeypatch.setattr(kernel, "_BLOCK", block)
+    x, y = relu_features(60, 5, 1), relu_features(45, 5, 2, shift=0.1)
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a.double() @ b.double().T / 5 + 1) ** 3
+
+    def off_diagonal(a: torch.Tensor) -> float:
+        full = k(a, a)
+        return float((full.sum() - full.trace()) / (len(a) * (len(a) - 1)))
+
+    expected = off_diagonal(x) + off_diagonal(y) - 2 * float(k(y, x).mean())
+    assert kernel_distance(wrapped(x), wrapped(y)).value == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_standard_error_matches_the_spread_over_fresh_draws(shift: float) -> None:
+    """400 independent pairs of samples; equal distributions exercise the second-order terms."""
+    rng = np.random.default_rng(0)
+    values, errors = [], []
+    for _ in range(400):
+        x = torch.from_numpy(rng.normal(size=(60, 4))).float()
+        y = torch.from_numpy(rng.normal(size=(80, 4)) + shift).float()
+        result = kernel_distance(wrapped(x), wrapped(y))
+        values.append(result.value)
+        errors.append(result.standard_error)
+    # The spread of 400 values is itself known to 7 % or so (cubes are heavy-tailed); at equal distributions ζ >= 0
+    # makes the error too large rather than too small.
+    ratio = np.mean(np.square(errors)) / np.var(values)
+    assert 0.75 < ratio < (1.25 if shift else 1.6)
+
+
+def test_unbiased_on_equal_distributions() -> None:
+    """The mean over fresh draws is 0 within its error."""
+    rng = np.random.default_rng(1)
+    values = [
+        kernel_distance(*(wrapped(torch.from_numpy(rng.normal(size=(30, 3))).float()) for _ in "xy")).value
+        for _ in range(300)
+    ]
+    assert abs(np.mean(values)) < 4 * np.std(values) / 300**0.5
+
+
+def test_too_large_subsets_and_too_few_images_are_named() -> None:
+    """With the numbers and the remedy."""
+    x, y = wrapped(relu_features(50, 4, 0)), wrapped(relu_features(3, 4, 1))
+    with pytest.raises(InputError, match="there are 50 and 3; choose a subset size from 2 to 3"):
+        kernel_distance_subsets(x, y, subset_size=10)
+    with pytest.raises(InputError, match="at least 4 images on each side, got 50 and 3"):
+        kernel_distance(x, y)
+    bad = relu_features(50, 4, 0)
+    bad[7, 1] = torch.nan
+    with pytest.raises(InputError, match="generated features contain NaN"):
+        kernel_distance(x, wrapped(bad))

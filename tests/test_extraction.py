@@ -1,0 +1,176 @@
+"""From images to features: batching, order, resuming, caching."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fidprobe import extraction
+from fidprobe.errors import InputError, SourceError
+from fidprobe.extraction import ReadOptions, extract, open_input
+from fidprobe.extractors import load_extractor
+from fidprobe.extractors.base import Extractor
+from fidprobe.features import Features
+from fidprobe.statistics import GaussianStatistics
+
+
+@pytest.fixture(scope="module")
+def network() -> Extractor:
+    """Quick and deterministic."""
+    return load_extractor("random")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """23 pictures of three sizes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for i in range(23):
+        side = (8, 16, 24)[i % 3]
+        picture = rng.integers(0, 256, (side, side + 4, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"img{i}.png")
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_mixed_sizes_in_any_batches_give_each_image_its_own_features(
+    folder: Path, network: Extractor, batch_size: int
+) -> None:
+    """Equal, to 1e-5, to the network's answer to every image alone, in natural order."""
+    features = extract(folder, network, ReadOptions(batch_size=batch_size))
+    assert features.names == tuple(f"img{i}.png" for i in range(23))
+    for i, row in enumerate(features.features):
+        pixels = torch.from_numpy(np.array(Image.open(folder / f"img{i}.png"))).permute(2, 0, 1)[None]
+        alone = network(pixels).features[0]
+        torch.testing.assert_close(row, alone, rtol=1e-5, atol=1e-5 * float(alone.abs().max()))
+    source = features.provenance.source
+    assert source is not None
+    assert source.count == 23
+    assert source.sizes == {"12x8": 8, "20x16": 8, "28x24": 7}
+    assert source.formats == {"PNG": 23}
+
+
+def test_the_cache_knows_content_not_names(folder: Path, network: Extractor, tmp_path: Path) -> None:
+    """A copy elsewhere, under other names, is found; a changed pixel, another seed of network are not."""
+    options = ReadOptions(cache=tmp_path / "cache")
+    first = extract(folder, network, options)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for i in range(23):
+        (copy / f"{i:03d}.png").write_bytes((folder / f"img{i}.png").read_bytes())
+    stages: list[str] = []
+    again = extract(copy, network, options, progress=lambda stage, done, total: stages.append(stage))
+    assert "extracting" not in stages
+    assert torch.equal(first.features, again.features)
+    assert again.names is not None
+    assert again.names[5] == "005.png"
+    assert again.provenance.source is not None
+    assert again.provenance.source.description == str(copy)
+
+    Image.new("RGB", (8, 8), "red").save(copy / "000.png")
+    changed = extract(copy, network, options)
+    assert not torch.equal(changed.features[0], first.features[0])
+    other = extract(folder, load_extractor("random:1"), options)
+    assert not torch.equal(other.features, first.features)
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 3
+
+
+def test_cached_and_uncached_features_are_the_same(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the size of the saved pieces, with unreadable files first, last and between."""
+    (folder / "img0.png").write_bytes(b"")
+    (folder / "img9.png").write_bytes((folder / "img9.png").read_bytes()[:60])
+    (folder / "img22.png").write_bytes(b"not an image")
+    plain = extract(folder, network, ReadOptions(skip_bad=True))
+    assert plain.provenance.source is not None
+    assert [name for name, _ in plain.provenance.source.skipped] == ["img0.png", "img9.png", "img22.png"]
+    for size in (1, 4, 20):
+        monkeypatch.setattr(extraction, "PART_IMAGES", size)
+        cached = extract(folder, network, ReadOptions(skip_bad=True, cache=tmp_path / str(size), batch_size=3))
+        torch.testing.assert_close(cached.features, plain.features, rtol=1e-5, atol=1e-4)
+        assert (cached.names, cached.provenance.source) == (plain.names, plain.provenance.source)
+        with pytest.raises(SourceError, match=r"img0.png.*--skip-bad"):
+            extract(folder, network, ReadOptions(cache=tmp_path / str(size)))
+
+
+_KILLED = """
+    import os, signal, sys
+    from fidprobe import extraction
+    from fidprobe.extractors import load_extractor
+    extraction.PART_IMAGES = 5
+    def progress(stage, done, total):
+        if stage == "extracting" and done >= 12:
+            os.kill(os.getpid(), signal.SIGKILL)
+    options = extraction.ReadOptions(batch_size=2, cache=extraction.Path(sys.argv[2]))
+    extraction.extract(sys.argv[1], load_extractor("random"), options, progress=progress)
+"""
+
+
+def test_a_killed_extraction_goes_on_where_it_stopped(folder: Path, network: Extractor, tmp_path: Path) -> None:
+    """And gives what an undisturbed one gives."""
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-c", textwrap.dedent(_KILLED), str(folder), str(cache)]
+    killed = subprocess.run(command, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert killed.returncode == -signal.SIGKILL
+    assert list(cache.rglob("part-*.safetensors"))
+    assert not [p for p in cache.rglob("*.safetensors") if not p.name.startswith("part-")]
+    extracted: list[int] = []
+    resumed = extract(
+        folder,
+        network,
+        ReadOptions(batch_size=2, cache=cache),
+        progress=lambda stage, done, total: extracted.append(done) if stage == "extracting" else None,
+    )
+    assert min(extracted) > 10  # ten images were safe
+    torch.testing.assert_close(resumed.features, extract(folder, network).features, rtol=1e-5, atol=1e-4)
+    assert resumed.names == tuple(f"img{i}.png" for i in range(23))
+    assert not list(cache.rglob("*.parts"))
+
+
+def test_a_subset_is_reproducible_and_recorded(folder: Path, network: Extractor) -> None:
+    """Same seed, same images; the draw is written down."""
+    features = extract(folder, network, ReadOptions(limit=9, seed=3))
+    again = extract(folder, network, ReadOptions(limit=9, seed=3))
+    other = extract(folder, network, ReadOptions(limit=9, seed=4))
+    assert features.names == again.names != other.names
+    assert features.provenance.source is not None
+    assert (features.provenance.source.limit, features.provenance.source.seed) == (9, 3)
+    with pytest.raises(InputError, match="23"):
+        extract(folder, network, ReadOptions(limit=24))
+
+
+def test_unreadable_images_stop_the_run_by_name(folder: Path, network: Extractor) -> None:
+    """Unless all are to be skipped, and then one must be left."""
+    (folder / "img3.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(SourceError, match=r"img3.png.*--skip-bad"):
+        extract(folder, network)
+    for file in folder.iterdir():
+        file.write_bytes(b"nothing")
+    with pytest.raises(SourceError, match="none of its 23 images could be read"):
+        extract(folder, network, ReadOptions(skip_bad=True))
+
+
+def test_inputs_of_every_kind_are_recognised(folder: Path, network: Extractor, tmp_path: Path) -> None:
+    """Features file, statistics npz, images; subsets of features are drawn, of statistics refused."""
+    features = extract(folder, network)
+    features.save(tmp_path / "f.safetensors")
+    GaussianStatistics.of(features).save(tmp_path / "s.npz")
+    opened = open_input(str(tmp_path / "f.safetensors"), ReadOptions(limit=5))
+    assert isinstance(opened, Features)
+    assert len(opened) == 5
+    assert isinstance(open_input(tmp_path / "s.npz", ReadOptions()), GaussianStatistics)
+    assert len(open_input(folder, ReadOptions(limit=4))) == 4  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cannot be drawn from statistics"):
+        open_input(tmp_path / "s.npz", ReadOptions(limit=5))
+    with pytest.raises(InputError, match="subset of 99 was asked for, but there are 23"):
+        open_input(features, ReadOptions(limit=99))
+    with pytest.raises(InputError, match="batch size must be at least 1, got 0"):
+        ReadOptions(batch_size=0)

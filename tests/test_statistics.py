@@ -1,0 +1,135 @@
+"""Gaussian statistics: numpy as the reference, exact merging, the peers' files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fidprobe import statistics
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.provenance import ExtractorProvenance, Provenance
+from fidprobe.statistics import GaussianStatistics, Moments, is_statistics_file
+from tests.helpers import relu_features, wrapped
+
+
+def test_moments_equal_numpys() -> None:
+    """Mean and ddof-1 covariance in float64 of float32 features."""
+    x = relu_features(500, 20, 0, shift=100)
+    stats = GaussianStatistics.of(x)
+    reference = x.double().numpy()
+    assert stats.count == 500
+    np.testing.assert_allclose(stats.mean.numpy(), reference.mean(0), rtol=1e-13)
+    np.testing.assert_allclose(stats.cov.numpy(), np.cov(reference.T), rtol=1e-9, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 1000))
+def test_streaming_in_any_blocks_gives_the_same(blocks: list[int], seed: int) -> None:
+    """Chan's update is exact to rounding, also far from the origin."""
+    n = sum(blocks) + 1
+    x = torch.randn(n, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 1e4
+    moments = Moments(3)
+    for block in torch.split(x, [*blocks, 1]):
+        moments.update(block)
+    stats = moments.statistics(Provenance())
+    np.testing.assert_allclose(stats.mean.numpy(), x.mean(0).numpy(), rtol=1e-13)
+    np.testing.assert_allclose(stats.cov.numpy(), np.atleast_2d(np.cov(x.numpy().T)), rtol=1e-6, atol=1e-7)
+
+
+def test_merging_equals_the_union() -> None:
+    """To 1e-12, and keeps the extractor."""
+    x = relu_features(300, 10, 0)
+    parts = [GaussianStatistics.of(wrapped(x[:120])), GaussianStatistics.of(wrapped(x[120:]))]
+    whole, merged = GaussianStatistics.of(wrapped(x)), parts[0].merge(parts[1])
+    assert merged.count == 300
+    torch.testing.assert_close(merged.mean, whole.mean, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(merged.cov, whole.cov, rtol=1e-12, atol=1e-12)
+    assert merged.provenance.extractor == whole.provenance.extractor
+
+
+def test_weights_are_those_of_equation_3() -> None:
+    """Whole-number weights equal repeated rows; the weights' scale does not matter."""
+    x = relu_features(40, 4, 0)
+    counts = torch.arange(40) % 4
+    repeated = x.repeat_interleave(counts, dim=0).double().numpy()
+    stats = GaussianStatistics.of(x, weights=counts.double() * 0.001)
+    np.testing.assert_allclose(stats.mean.numpy(), repeated.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(stats.cov.numpy(), np.cov(repeated.T, ddof=0), rtol=1e-10, atol=1e-14)
+
+
+def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it for weighted sets whose first block has no weight."""
+    x = relu_features(100, 5, 0)
+    weights = (torch.arange(100) >= 50).double()
+    whole = GaussianStatistics.of(x), GaussianStatistics.of(x, weights)
+    monkeypatch.setattr(statistics, "_ROWS", 7)
+    for stats, expected in zip((GaussianStatistics.of(x), GaussianStatistics.of(x, weights)), whole, strict=True):
+        torch.testing.assert_close(stats.cov, expected.cov, rtol=1e-12, atol=1e-14)
+
+
+def test_npz_round_trip_keeps_everything(tmp_path: Path) -> None:
+    """And pytorch-fid's two keys are there."""
+    stats = GaussianStatistics.of(wrapped(relu_features(50, 6, 0)))
+    stats.save(tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as file:
+        assert {"mu", "sigma"} <= set(file.files)
+    loaded = GaussianStatistics.load(tmp_path / "s.npz")
+    assert (loaded.count, loaded.provenance) == (50, stats.provenance)
+    assert torch.equal(loaded.mean, stats.mean)
+    assert torch.equal(loaded.cov, stats.cov)
+    assert is_statistics_file(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_peers_files_are_read(tmp_path: Path, dtype: type) -> None:
+    """pytorch-fid's float64 and torch-fidelity-like float32; ADM's extra arrays are left alone."""
+    mu, sigma = np.ones(3, dtype), np.eye(3, dtype=dtype)
+    np.savez(tmp_path / "adm.npz", mu=mu, sigma=sigma, mu_s=mu, sigma_s=sigma, arr_0=np.zeros((2, 4, 4, 3), np.uint8))
+    loaded = GaussianStatistics.load(tmp_path / "adm.npz")
+    assert (loaded.count, loaded.dim, loaded.space) == (None, 3, "unknown")
+
+
+def test_bad_files_are_named(tmp_path: Path) -> None:
+    """Each with its own message."""
+
+    def load(message: str, **arrays: object) -> None:
+        np.savez(tmp_path / "bad.npz", **arrays)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=message):
+            GaussianStatistics.load(tmp_path / "bad.npz")
+
+    load("needs arrays `mu` and `sigma`", mu=np.ones(3))
+    load("bad.npz.*float64 mean", mu=np.ones(3), sigma=np.eye(4))
+    load("bad.npz.*NaN", mu=np.array([1, np.nan]), sigma=np.eye(2))
+    load("not symmetric", mu=np.ones(2), sigma=np.array([[1.0, 0.5], [0, 1]]))
+    load("pickled objects, which are never loaded", mu=np.array([{}], dtype=object), sigma=np.eye(2))
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 truncated")
+    with pytest.raises(InputError, match="damaged"):
+        GaussianStatistics.load(tmp_path / "bad.npz")
+    with pytest.raises(InputError, match="no such statistics file"):
+        GaussianStatistics.load(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="saved as .npz"):
+        GaussianStatistics.of(relu_features(5, 2, 0)).save(tmp_path / "x.json")
+
+
+def test_bad_values_are_named() -> None:
+    """NaN rows by their number; too few rows; statistics that cannot be merged."""
+    x = relu_features(20, 3, 0)
+    x[13, 1] = torch.inf
+    with pytest.raises(InputError, match="row 13 holds NaN or infinite"):
+        GaussianStatistics.of(x)
+    with pytest.raises(InputError, match="at least 2 images"):
+        GaussianStatistics.of(x[:1])
+    with pytest.raises(InputError, match="20 non-negative"):
+        GaussianStatistics.of(x, torch.ones(3))
+    with pytest.raises(InputError, match="20 non-negative"):
+        GaussianStatistics.of(x, -torch.ones(20))
+    eye = torch.eye(3, dtype=torch.float64)
+    bare = GaussianStatistics(eye[0], eye)
+    with pytest.raises(InputError, match="without a count"):
+        bare.merge(bare)
+    other = GaussianStatistics(eye[0], eye, 5, Provenance(ExtractorProvenance("other", "1", "tf1")))
+    with pytest.raises(MismatchError, match="name is"):
+        GaussianStatistics.of(wrapped(relu_features(9, 3, 0))).merge(other)
