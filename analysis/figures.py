@@ -1,0 +1,205 @@
+"""The report's figures, also for papers: changes in each space, Top-1 class histograms, picture grids.
+
+Figures use matplotlib's object interface and leave its global state alone. Colours are Okabe and Ito's, which
+readers with any colour vision tell apart.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.analysis.audit import Change
+from fidprobe.analysis.class_histogram import ClassHistogram
+from fidprobe.analysis.wording import number, shortened, signed_percent, visible
+from fidprobe.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "changes_figure", "class_histogram_figure", "montage", "svg"]
+
+COLOURS = {"reference": "#8a8f98", "generated": "#0072b2", "baseline": "#e69f00"}
+_SPACES = ("#56b4e9", "#cc79a7", "#009e73")  # main, second opinion, any further space
+_INK = "#1b1f24"  # text and lines; becomes currentColor in SVG, so that a dark page has light text
+_WIDTH = 5.4  # inches: text of 9 points stays readable on a phone's screen
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fidprobe",
+    "text.usetex": False,
+}
+
+
+def changes_figure(changes: Sequence[Change]) -> "Figure":
+    """Bars of the relative change from the baseline, one for each feature space.
+
+    Args:
+        changes: At least one, the main space first.
+
+    Raises:
+        InputError: no changes.
+    """
+    if not changes:
+        raise InputError("there is no change to draw; audit with a baseline")
+    with _style():
+        figure, axes = _new(_WIDTH, 0.6 + 0.56 * len(changes))
+        percents = [change.percent or 0.0 for change in changes]
+        rows = np.arange(len(changes))
+        axes.barh(rows, percents, height=0.6, color=[_SPACES[min(i, 2)] for i in range(len(changes))])
+        for row, change, percent in zip(rows, changes, percents, strict=True):
+            axes.annotate(
+                "from 0" if change.percent is None else signed_percent(change.percent),
+                (percent, row),
+                xytext=(-4 if percent < 0 else 4, 0),
+                textcoords="offset points",
+                ha="right" if percent < 0 else "left",
+                va="center",
+                color=_INK,
+            )
+        values = [f"{number(change.baseline)} → {number(change.generated)}" for change in changes]
+        _ticks(axes, rows, [f"{shortened(c.label, 26)}\n{text}" for c, text in zip(changes, values, strict=True)])
+        low, high = min(0.0, *percents), max(0.0, *percents)
+        room = 0.28 * (high - low) or 1.0  # for the numbers beside the bars
+        axes.set_xlim(low - (room if low < 0 else 0), high + (room if high > 0 or low == 0 else 0))
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.set_xlabel("change from the baseline (%)")
+        axes.set_ylim(len(changes) - 0.5, -0.5)
+    return figure
+
+
+def class_histogram_figure(histogram: ClassHistogram, *, number: int = 20) -> "Figure":
+    """Shares of the classes most frequent in the reference, in every set (role-of-imagenet-classes, Fig. 4a).
+
+    Args:
+        histogram: Top-1 counts.
+        number: How many classes, >= 1; classes that the reference never shows are left out.
+
+    Raises:
+        InputError: `number` is below 1.
+    """
+    if number < 1:
+        raise InputError(f"a class histogram shows at least 1 class, not {number}")
+    classes = [c for c in histogram.largest(number) if histogram.counts["reference"][c] > 0]
+    sets = list(histogram.counts)
+    with _style():
+        figure, axes = _new(_WIDTH, 1.15 + len(classes) * (0.12 + 0.11 * len(sets)))
+        rows, height = np.arange(len(classes)), 0.8 / len(sets)
+        for i, name in enumerate(sets):
+            counts = np.asarray(histogram.counts[name], dtype=np.float64)
+            axes.barh(
+                rows + (i - (len(sets) - 1) / 2) * height,
+                100 * counts[classes] / counts.sum(),
+                height=height,
+                color=COLOURS.get(name, _SPACES[2]),
+                label=visible(name),
+            )
+        _ticks(axes, rows, [shortened(histogram.class_names[c], 28) for c in classes])
+        axes.set_xlabel(f"images with this Top-1 class (%), by {shortened(histogram.space, 30)}", parse_math=False)
+        axes.set_ylim(len(classes) - 0.4, -0.6)
+        figure.legend(loc="outside upper right", ncols=len(sets), frameon=False, labelcolor=_INK)
+    return figure
+
+
+def montage(
+    pictures: Sequence[npt.NDArray[np.uint8]], *, cell: int = 96, columns: int = 6, gap: int = 2
+) -> npt.NDArray[np.uint8]:
+    """A grid of pictures, each whole in a square cell: shrunk to fit (Lanczos), never enlarged, centred.
+
+    Args:
+        pictures: At least one, uint8 [h, w, 3] of any sizes.
+        cell: Side of a cell in pixels, >= 1.
+        columns: Cells in a row, >= 1; fewer pictures make a narrower grid.
+        gap: Pixels between cells.
+
+    Returns:
+        uint8 [H, W, 4], RGBA; what no picture covers is transparent.
+
+    Raises:
+        InputError: no pictures, or one of another dtype or shape.
+    """
+    from PIL import Image
+
+    if not pictures or cell < 1 or columns < 1:
+        raise InputError(f"a montage needs pictures, cells and columns, got {len(pictures)}, {cell} and {columns}")
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    out = np.zeros((rows * (cell + gap) - gap, columns * (cell + gap) - gap, 4), dtype=np.uint8)
+    for i, picture in enumerate(pictures):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+            raise InputError(f"picture {i} must be uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}")
+        height, width = picture.shape[:2]
+        scale = min(1.0, cell / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        shrunk = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
+        width, height = size
+        top = (i // columns) * (cell + gap) + (cell - height) // 2
+        left = (i % columns) * (cell + gap) + (cell - width) // 2
+        out[top : top + height, left : left + width, :3] = np.asarray(shrunk)
+        out[top : top + height, left : left + width, 3] = 255
+    return out
+
+
+def svg(figure: "Figure", *, title: str) -> str:
+    """A figure as one `<svg>` element: the same bytes every time, text as text, readable by screen readers.
+
+    Text and axes take the colour of the text around (`currentColor`; black in a file of its own).
+
+    Args:
+        figure: Any of this module.
+        title: What it shows, for those who cannot see it.
+    """
+    buffer = io.StringIO()
+    with _style(), warnings.catch_warnings():
+        # Names in scripts that the measuring font lacks are drawn by the reader's own fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    # Only ids that are referred to matter; the others would collide when a page holds several figures.
+    referred = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in referred else "", text)
+    text = text.replace(_INK, "currentColor")
+    name = escape(visible(title), {'"': "&quot;"})
+    return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1).replace(
+        ">", f">\n <title>{escape(visible(title))}</title>", 1
+    )
+
+
+def _style() -> AbstractContextManager[None]:
+    """Our settings over matplotlib's defaults: a user's own style file does not change the report."""
+    import matplotlib.style
+
+    context: AbstractContextManager[None] = matplotlib.style.context(["default", _STYLE])
+    return context
+
+
+def _new(width: float, height: float) -> "tuple[Figure, Axes]":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(_INK)
+    axes.tick_params(colors=_INK, left=False)
+    axes.xaxis.label.set_color(_INK)
+    axes.grid(axis="x", color=_INK, alpha=0.15, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _ticks(axes: "Axes", rows: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
+    ticks: Any = axes.set_yticks(rows, labels)
+    for tick in ticks:
+        tick.label1.set_parse_math(False)  # a name may hold dollar signs

@@ -1,0 +1,181 @@
+"""The audit report: one self-contained HTML page, and the same numbers as JSON."""
+
+import base64
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fidprobe.analysis.audit import Audit
+from fidprobe.analysis.figures import changes_figure, class_histogram_figure, montage, svg
+from fidprobe.analysis.headline import agreement, headline
+from fidprobe.analysis.report_view import (
+    classes_view,
+    inception_scores_view,
+    network_view,
+    no_logits,
+    scores_view,
+    set_view,
+    source_facts,
+)
+from fidprobe.analysis.wording import amount, number, shortened, visible
+from fidprobe.errors import InputError
+from fidprobe.files import atomic_path
+
+__all__ = ["report_html", "report_json", "report_paths", "write_report"]
+
+_CELL = 96  # pixels: pictures are shown no larger than this
+
+
+def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Where a report in `folder` goes, HTML first; makes the folder and finds out now whether it can be written.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write a report into {path}: {error.strerror or error}; choose another") from error
+    return path / "report.html", path / "report.json"
+
+
+def write_report(audit: Audit, folder: str | os.PathLike[str], *, command: str | None = None) -> tuple[Path, Path]:
+    """Write `report.html` and `report.json`, each whole or not at all.
+
+    Args:
+        audit: What to report.
+        folder: Where; made if missing.
+        command: The command line that made the audit, to be shown.
+
+    Returns:
+        The two paths, HTML first.
+
+    Raises:
+        InputError: the folder cannot be written, or the audit holds a number that is not finite.
+    """
+    page, data = report_html(audit, command=command), report_json(audit, command=command)
+    paths = report_paths(folder)
+    for path, text in zip(paths, (page, data), strict=True):
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+    return paths
+
+
+def report_json(audit: Audit, *, command: str | None = None) -> str:
+    """Everything but the pictures as JSON text (ASCII, two spaces of indent).
+
+    Raises:
+        InputError: a number is not finite; names its place.
+    """
+    data = {**audit.to_json(), "command": command}
+    for place, value in _numbers(data, ""):
+        if not math.isfinite(value):
+            raise InputError(f"the audit's {place} is {value}, which no report can hold; check the features behind it")
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+
+def report_html(audit: Audit, *, command: str | None = None) -> str:
+    """The page: no script, nothing loaded from elsewhere, everything from outside escaped.
+
+    Args:
+        audit: What to report.
+        command: The command line that made the audit, to be shown.
+
+    Raises:
+        InputError: a number is not finite.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    def shown(value: object) -> object:
+        return value if isinstance(value, Markup) else visible(str(value))
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    scored, histogram = audit.scored, audit.histogram
+    models = list(scored.main.scores)
+    spaces = [("main space", scored.main)] + ([("second opinion", scored.second)] if scored.second else [])
+    sets = [set_view(scored, name) for name in scored.sets]
+    titles = {one["name"]: shortened(one["description"], 48) for one in sets}
+    changes = audit.changes
+    figures = {
+        "changes": svg(changes_figure(changes), title=headline(audit)) if changes else "",
+        "classes": svg(class_histogram_figure(histogram), title=_describe_histogram(audit)) if histogram else "",
+    }
+    return environment.get_template("report.html.j2").render(
+        title=f"{titles['generated']} against {titles['reference']}",
+        sets=sets,
+        headline=headline(audit),
+        agreement=agreement(audit),
+        figures={name: Markup(text) for name, text in figures.items()},  # noqa: S704 - made by `svg`, which escapes
+        advice=scored.advice,
+        spaces=[{"role": role, **scores_view(scored, space)} for role, space in spaces],
+        inception=inception_scores_view(scored.main),
+        grids=_grids(audit),
+        classes=[classes_view(histogram, model) for model in models] if histogram else [],
+        classifier=histogram.space if histogram else "",
+        no_classes=no_logits(scored.main.scores["generated"].space),
+        networks=[{"role": role, "facts": network_view(space)} for role, space in spaces],
+        sources=[{"name": name, **source_facts(source)} for name, source in scored.sets.items()],
+        command=command or "",
+        version=scored.version,
+        seconds=number(scored.seconds, 3),
+    )
+
+
+def _describe_histogram(audit: Audit) -> str:
+    histogram = audit.histogram
+    if histogram is None:
+        return ""
+    first = ", ".join(shortened(histogram.class_names[c], 30) for c in histogram.largest(3))
+    return f"Shares of the reference's most frequent Top-1 classes in every set; the first are {first}"
+
+
+def _grids(audit: Audit) -> list[dict[str, Any]]:
+    """One picture grid a set, in cells of one size, or the reason why there is none."""
+    longest = max((max(p.shape[:2]) for grid in audit.grids.values() for p in grid), default=_CELL)
+    cell = min(_CELL, longest)
+    out = []
+    for name in audit.scored.sets:
+        pictures = audit.grids.get(name, ())
+        entry: dict[str, Any] = {"name": name, "count": len(pictures), "small": cell < _CELL}
+        if pictures:
+            entry["uri"] = _png_uri(montage(pictures, cell=cell))
+            shrunk = sum(max(p.shape[:2]) > cell for p in pictures)
+            entry["note"] = f"{amount(len(pictures))} pictures" + (f", shrunk to {cell} pixels" if shrunk else "")
+        out.append(entry)
+    return out
+
+
+def _png_uri(pixels: Any) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _numbers(data: Any, place: str) -> Iterator[tuple[str, float]]:
+    """Every float in nested data, with its place (`main.generated.frechet_distance`)."""
+    if isinstance(data, float):
+        yield place, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _numbers(value, f"{place}.{key}" if place else str(key))
+    elif isinstance(data, list | tuple):
+        for i, value in enumerate(data):
+            yield from _numbers(value, f"{place}[{i}]")

@@ -1,0 +1,88 @@
+"""Numbers and names as reports and figures print them: consistent digits, no invisible characters."""
+
+import math
+import unicodedata
+
+from fidprobe.errors import InputError
+
+__all__ = ["amount", "number", "plus_minus", "shortened", "signed_percent", "visible"]
+
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10"
+_OR = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (bidi), surrogates, unassigned, separators
+
+
+def visible(text: str) -> str:
+    r"""Text that shows what it holds: control, bidi and undecodable characters become escapes such as `\x1b`.
+
+    File names can hold any of them; they would break XML, or make a name look like another one.
+    """
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def shortened(text: str, length: int) -> str:
+    """`visible(text)`, cut in the middle to at most `length` >= 3 characters: both ends tell names apart."""
+    text = visible(text)
+    if len(text) <= length:
+        return text
+    head = length // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+
+
+def amount(count: int) -> str:
+    """`50,000`."""
+    return f"{count:,}"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """`20.17`, `0.001234`, `1,235`, `1.234 × 10⁻⁷`: so many significant digits, integers whole.
+
+    Raises:
+        InputError: NaN or infinite, which no result of fidprobe is.
+    """
+    exponent = _exponent(value, digits)
+    if value == 0:
+        return "0"
+    if -5 < exponent < 7:
+        return _fixed(value, max(0, digits - 1 - exponent))
+    return f"{_fixed(value / 10.0**exponent, digits - 1)}{_TIMES}{str(exponent).translate(_SUPERSCRIPT)}"
+
+
+def signed_percent(value: float) -> str:
+    """`−42.4 %`, `+0.031 %`, `0 %`; one decimal from 1 % on, none from 100 %, below two significant digits."""
+    exponent = _exponent(value, 2)
+    if value == 0:
+        return "0\N{NO-BREAK SPACE}%"
+    places = 1 - exponent if exponent < 0 else int(exponent < 2)
+    text = number(value, 2) if exponent < -4 else _fixed(value, places)
+    return f"{'+' if value > 0 else ''}{text}\N{NO-BREAK SPACE}%"
+
+
+def plus_minus(value: float, spread: float) -> str:
+    """`0.0123 ± 0.0017`, `(1.2 ± 3.4) × 10⁻⁶`: two digits of the spread, the value to the same place."""
+    first, second = _exponent(value, 2), _exponent(spread, 2)
+    top = max(first if value else second, second if spread else first)
+    if spread == 0 or top - second > 5:
+        return f"{number(value)}{_OR}{number(spread, 2)}"
+    if -5 < top < 7:
+        places = max(0, 1 - second)
+        return f"{_fixed(value, places)}{_OR}{_fixed(spread, places)}"
+    scale, places = 10.0**top, 1 + top - second
+    power = str(top).translate(_SUPERSCRIPT)
+    return f"({_fixed(value / scale, places)}{_OR}{_fixed(spread / scale, places)}){_TIMES}{power}"
+
+
+def _exponent(value: float, digits: int) -> int:
+    """Of ten, after rounding to so many digits; 0 for 0."""
+    if not math.isfinite(value):
+        raise InputError(f"{value} cannot be reported: a result must be finite; check the features it came from")
+    return int(f"{value:.{digits - 1}e}".split("e")[1])
+
+
+def _fixed(value: float, places: int) -> str:
+    text = f"{value:,.{places}f}"
+    # A value that rounds to zero has no sign.
+    if not text.strip("-0.,"):
+        text = text.removeprefix("-")
+    return text.replace("-", "−")
