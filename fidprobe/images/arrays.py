@@ -89,7 +89,12 @@ def open_npy(path: Path, description: str) -> ArraySource:
     Raises:
         SourceError: not an array file, Python objects, or an array that is no images.
     """
-    return _source(_load(path, memory_map=True), path, description, None)
+    _check_kind(path, (b"\x93NUMPY",), ".npy")
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _LOAD_ERRORS as error:
+        raise SourceError(_refusal(path, error)) from error
+    return _source(images, path, description, None)
 
 
 def open_npz(path: Path, description: str) -> ArraySource:
@@ -101,30 +106,42 @@ def open_npz(path: Path, description: str) -> ArraySource:
     Raises:
         SourceError: not an archive of arrays, Python objects, or no or several arrays of images.
     """
-    content = _load(path, memory_map=False)
-    if not isinstance(content, np.lib.npyio.NpzFile):
-        raise SourceError(f"{path}: not an .npz archive; a single array ends in .npy")
-    with content as arrays:
-        names = list(arrays.files)
-        if {"mu", "sigma"} <= set(names) and not set(_ARRAY_NAMES) & set(names):
-            raise SourceError(f"{path}: holds statistics (mu, sigma), not images")
-        chosen = next((name for name in _ARRAY_NAMES if name in names), None)
-        if chosen is None:
-            if len(names) != 1:
-                raise SourceError(
-                    f"{path}: holds {', '.join(names) or 'no arrays'}; name the images arr_0, images or samples"
-                )
-            chosen = names[0]
-        images = _map_member(path, chosen)
-        try:
-            if images is None:
-                images = arrays[chosen]
-            found = next((arrays[name] for name in _LABEL_NAMES if name in names and name != chosen), None)
-        except _LOAD_ERRORS as error:
-            raise SourceError(_refusal(path, error)) from error
+    _check_kind(path, (b"PK\x03\x04", b"PK\x05\x06"), ".npz")
+    try:
+        # An open file, because numpy forgets to close what it opens itself when the archive is damaged.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            chosen = _images_name(path, list(arrays.files))
+            mapped = _map_member(path, chosen)
+            images = arrays[chosen] if mapped is None else mapped
+            found = next((arrays[name] for name in _LABEL_NAMES if name in arrays.files and name != chosen), None)
+    except _LOAD_ERRORS as error:
+        raise SourceError(_refusal(path, error)) from error
     if found is not None and (found.dtype.kind not in "iu" or found.shape != images.shape[:1]):
         found = None
     return _source(images, path, description, found)
+
+
+def _images_name(path: Path, names: list[str]) -> str:
+    for name in _ARRAY_NAMES:
+        if name in names:
+            return name
+    if {"mu", "sigma"} <= set(names):
+        raise SourceError(f"{path}: holds statistics (mu, sigma), not images")
+    if len(names) != 1:
+        raise SourceError(f"{path}: holds {', '.join(names) or 'no arrays'}; name the images arr_0, images or samples")
+    return names[0]
+
+
+def _check_kind(path: Path, starts: tuple[bytes, ...], ending: str) -> None:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(6)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if start[:1] == b"\x80":  # how every pickle since protocol 2 begins
+        raise SourceError(_refusal(path, ValueError("pickle")))
+    if not start.startswith(starts):
+        raise SourceError(f"{path}: not an {ending} file by its content; save arrays with np.save or np.savez")
 
 
 _LOAD_ERRORS = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError, MemoryError, KeyError)
@@ -138,13 +155,6 @@ def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySour
         return ArraySource([images], description=description, labels=labels)
     except InputError as error:
         raise SourceError(str(error)) from error
-
-
-def _load(path: Path, *, memory_map: bool) -> Any:
-    try:
-        return np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
-    except _LOAD_ERRORS as error:
-        raise SourceError(_refusal(path, error)) from error
 
 
 def _refusal(path: Path, error: Exception) -> str:

@@ -53,8 +53,6 @@ class FunctionSource(ImageSource):
         done = 0
         width = len(str(len(self) - 1))
         for batch in self._batches():
-            if target is None:
-                return
             try:
                 batch_layout(tuple(batch.shape))
             except InputError as error:
@@ -64,6 +62,8 @@ class FunctionSource(ImageSource):
                     yield _ready(row, f"{done:0{width}d}", f"{self.description}[{done}]")
                     target = next(wanted, None)
                 done += 1
+                if target is None:
+                    return
         if target is not None:
             raise SourceError(
                 f"{self.description}: ended after {done} images, {len(self)} were asked for; lower the limit"

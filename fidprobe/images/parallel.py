@@ -22,16 +22,27 @@ def ordered_map(function: Callable[[In], Out], inputs: Iterable[In], *, workers:
     """Apply `function` in threads; results come in the inputs' order.
 
     At most `4 * workers` results are in flight, so memory stays bounded however long `inputs` is. The inputs
-    are drawn in the caller's thread. The first exception, of either, ends the iteration.
+    are drawn in the caller's thread. The first exception, in order, ends the iteration.
     """
     pending: deque[Future[Out]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="fidprobe-images")
     try:
-        for value in inputs:
+        failure: Exception | None = None
+        source = iter(inputs)
+        while True:
+            try:
+                value = next(source)
+            except StopIteration:
+                break
+            except Exception as error:  # what came before it is still delivered, or fails first
+                failure = error
+                break
             pending.append(pool.submit(function, value))
             if len(pending) >= 4 * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+        if failure is not None:
+            raise failure
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -40,12 +40,7 @@ def raw_png() -> Callable[..., bytes]:
 
     def write(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
         header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-        return (
-            b"\x89PNG\r\n\x1a\n"
-            + chunk(b"IHDR", header)
-            + chunk(b"IDAT", zlib.compress(rows))
-            + chunk(b"IEND", b"")
-        )
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
     return write
 

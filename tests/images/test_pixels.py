@@ -99,7 +99,9 @@ def test_wider_integers_are_taken_within_8_bits(dtype: Any) -> None:
         to_uint8(images)
 
 
-@pytest.mark.parametrize("images", [np.zeros((1, 3, 5, 5), bool), np.zeros((1, 3, 5, 5), complex), torch.zeros(5, 5) > 0])
+@pytest.mark.parametrize(
+    "images", [np.zeros((1, 3, 5, 5), bool), np.zeros((1, 3, 5, 5), complex), torch.zeros(5, 5) > 0]
+)
 def test_other_types_are_refused(images: Any) -> None:
     """Masks and complex numbers are no images."""
     with pytest.raises(InputError, match="images are 8-bit integers or floats"):
@@ -108,7 +110,15 @@ def test_other_types_are_refused(images: Any) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "count"),
-    [((6, 7), 1), ((5, 6, 7), 5), ((3, 6, 7), 1), ((6, 7, 4), 1), ((2, 1, 6, 7), 2), ((2, 6, 7, 1), 2), ((2, 4, 6, 7), 2)],
+    [
+        ((6, 7), 1),
+        ((5, 6, 7), 5),
+        ((3, 6, 7), 1),
+        ((6, 7, 4), 1),
+        ((2, 1, 6, 7), 2),
+        ((2, 6, 7, 1), 2),
+        ((2, 4, 6, 7), 2),
+    ],
 )
 def test_every_usual_shape_is_read(shape: tuple[int, ...], count: int) -> None:
     """Gray is repeated, alpha is dropped: always [n, 3, 6, 7]."""
