@@ -72,7 +72,7 @@ def transformer(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
     for index in range(DEPTH):
         name = f"blocks.{index}"
         queries, keys, values = (
-            part.unflatten(2, (HEADS, -1)).transpose(1, 2)
+            part.reshape(*part.shape[:2], HEADS, -1).transpose(1, 2)
             for part in linear(norm(x, f"{name}.norm1"), f"{name}.attn.qkv").chunk(3, dim=2)
         )
         scores = queries @ keys.transpose(2, 3) / (WIDTH // HEADS) ** 0.5
@@ -103,7 +103,7 @@ def test_features_and_activations_equal_the_papers_network(extractor: Extractor)
         expected = transformer(official_state(), inputs)
         activations = extractor.activations(inputs)
     assert relative(extractor(pictures(2)).features, expected[:, 0]) < 1e-4
-    assert relative(activations, expected[:, 1:].transpose(1, 2).unflatten(2, (16, 16))) < 1e-4
+    assert relative(activations, expected[:, 1:].transpose(1, 2).reshape(2, WIDTH, 16, 16)) < 1e-4
 
 
 def test_preparation_equals_the_published_transform(extractor: Extractor) -> None:

@@ -26,7 +26,7 @@ class Sized(nn.Module):
 
     @torch.jit.export
     def activations(self, images: Tensor) -> Tensor:
-        return self.pool(images / 255)
+        return self.pool(images / 255)  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.activations(images).flatten(1)
@@ -55,13 +55,13 @@ class Wide(nn.Module):
         self.convolution = nn.Conv2d(4, 2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.convolution(images).mean((2, 3))
+        return self.convolution(images).mean((2, 3))  # type: ignore[no-any-return]
 
 
 def scripted(module: nn.Module, path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit announces its own end
-        torch.jit.script(module.eval()).save(str(path))
+        torch.jit.script(module.eval()).save(str(path))  # type: ignore[no-untyped-call]
     return path
 
 
