@@ -14,9 +14,15 @@ from fidprobe.images.encoded import read_file
 __all__ = ["HuggingFaceSource", "is_huggingface", "open_huggingface"]
 
 
+_KINDS = ("datasets.arrow_dataset", "datasets.dataset_dict", "datasets.iterable_dataset")
+
+
 def is_huggingface(value: object) -> bool:
-    """Whether a value is one of the `datasets` package's classes, without importing it."""
-    return any(kind.__module__.partition(".")[0] == "datasets" for kind in type(value).__mro__)
+    """Whether a value is one of the `datasets` package's classes, without importing it.
+
+    By the whole module name: many projects have a `datasets` package of their own.
+    """
+    return any(kind.__module__ in _KINDS for kind in type(value).__mro__)
 
 
 class HuggingFaceSource(ImageSource):

@@ -140,10 +140,12 @@ class _Reader:
         try:
             with self._whole() as stream, tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
                 found = [place for member in archive if (place := self._place(member))]
-                # tarfile takes a damaged header for the end; a sound archive ends in zeros there.
+                # tarfile takes a damaged header, or no more bytes, for the end; a sound archive has zeros there.
                 stream.seek(archive.offset)
-                if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
-                    raise tarfile.ReadError(f"damaged after {len(archive.getmembers())} members")
+                end = stream.read(tarfile.BLOCKSIZE)
+                if end != bytes(tarfile.BLOCKSIZE):
+                    problem = "damaged" if end else "cut short"
+                    raise tarfile.ReadError(f"{problem} after {len(archive.getmembers())} members")
                 return found
         except (tarfile.TarError, OSError, EOFError, ValueError) as error:
             raise SourceError(f"{self.path}: not a tar archive that can be read ({error})") from error

@@ -131,6 +131,14 @@ def test_damaged_tar_headers_are_refused(png: bytes, make_tar: Make) -> None:
         open_images(archive)
 
 
+def test_tars_cut_between_members_are_refused(png: bytes, make_tar: Make) -> None:
+    """Header and padded picture are 1,024 bytes here: three whole members, and no end mark."""
+    archive = make_tar({f"{n}.png": png for n in range(5)})
+    archive.write_bytes(archive.read_bytes()[: 3 * 1024])
+    with pytest.raises(SourceError, match=r"cut short after 3 members"):
+        open_images(archive)
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_the_last_member_of_a_name_counts(kind: str, encode: Any, png: bytes, tmp_path: Path, make_tar: Make) -> None:
     """As in unpacking: `tar -r` and `zip` append newer versions."""

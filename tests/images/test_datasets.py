@@ -105,6 +105,12 @@ def test_datasets_of_other_styles_are_refused_with_advice() -> None:
         open_images(TensorDataset(torch.zeros(0, 3, 5, 5)))
 
 
+def test_a_package_called_datasets_may_be_the_users_own() -> None:
+    """Only Hugging Face's classes are theirs, not every class of a module of that name."""
+    own = type("Pictures", (Recording,), {"__module__": "datasets.pictures"})
+    assert len(open_images(own())) == 6
+
+
 def test_content_of_a_dataset_is_what_it_gives() -> None:
     """Equal pictures hash alike, other pictures do not."""
     images = [Image.new("RGB", (5, 4), (n, n, n)) for n in range(3)]

@@ -132,6 +132,16 @@ def test_32_bit_signed_gray_is_scaled_by_its_range(encode: Encode) -> None:
         decode_image(encode(np.array([[-5, 3]], np.int32), "TIFF"), "n.tif")
 
 
+def test_32_bit_unsigned_gray_is_scaled_by_its_range(encode: Encode) -> None:
+    """Unsigned 32 bits, which Pillow hands out as signed: 2^32 - 1 is white, 2^31 the middle."""
+    data = encode(np.array([[0, 2**31, 2**32 - 1]], np.uint32).view(np.int32), "TIFF")
+    signed, unsigned = (struct.pack("<HHII", 339, 3, 1, kind) for kind in (2, 1))  # the tag SampleFormat
+    assert signed in data
+    image = decode_image(data.replace(signed, unsigned), "u.tif")
+    assert image.pixels[0, :, 0].tolist() == [0, 128, 255]
+    assert image.treatments == ("32-bit to 8-bit", "grayscale to RGB")
+
+
 def test_float_gray_follows_the_float_rule(encode: Encode) -> None:
     """F: floor(255 x + 0.5) for x in [0, 1]; other ranges are refused with the remedy."""
     image = decode_image(encode(np.array([[0.0, 0.5, 1.0]], np.float32), "TIFF"), "f.tif")
