@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
@@ -11,7 +12,7 @@ from fidprobe.extractors.inception_weights import read_inception_weights
 from fidprobe.extractors.labels import inception_class_names
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.resize import RESIZE_RULES
-from fidprobe.extractors.state_dicts import load_strictly, own_randomness
+from fidprobe.extractors.state_dicts import load_strictly
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
 
@@ -90,7 +91,8 @@ def load_inception(weights: ResolvedWeights, *, resize: str = "tf1") -> Inceptio
         WeightsError: the file holds other weights than this network's.
         InputError: unknown resize rule.
     """
-    with own_randomness():
+    with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
         network = InceptionNetwork()
+    network.to_empty(device="cpu")
     load_strictly(network, read_inception_weights(weights.path), weights.path)
     return Inception(network, weights.sha256, resize=resize, verified=weights.verified)

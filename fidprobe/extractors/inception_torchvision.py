@@ -6,6 +6,7 @@ space are no FID, and its logits are in torchvision's class order.
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from fidprobe.errors import InputError
@@ -14,7 +15,7 @@ from fidprobe.extractors.inception_weights import with_batch_counters
 from fidprobe.extractors.labels import imagenet_class_names
 from fidprobe.extractors.network import IMAGENET_MEAN, IMAGENET_STD, NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.resize import RESIZE_RULES
-from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
+from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
 
@@ -53,8 +54,9 @@ def load_inception_torchvision(weights: ResolvedWeights, *, resize: str = "nativ
     """
     if resize not in ("native", *RESIZE_RULES):
         raise InputError(f"unknown resize rule {resize!r}; choose one of native, {', '.join(RESIZE_RULES)}")
-    with own_randomness():
+    with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
         network = _network()
+    network.to_empty(device="cpu")
     load_strictly(network, with_batch_counters(read_state_dict(weights.path)), weights.path)
     return InceptionTorchvision(
         network,

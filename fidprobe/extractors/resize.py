@@ -56,9 +56,11 @@ def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
 def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolation: str) -> Tensor:
     """The usual preprocessing of classifiers: antialiased resize of the shorter side, then a central square.
 
-    Gives exactly what torchvision's `Resize(shorter)` and `CenterCrop(crop)` give for an 8-bit Pillow image,
-    in fixed-point numbers, and rounded to whole grey levels after each of the two one-dimensional passes.
-    Images that require grad are not rounded, since rounding has no useful gradient.
+    Gives exactly what torchvision's `Resize(shorter)` and `CenterCrop(crop)` give for an 8-bit Pillow image:
+    horizontally first, then vertically, in fixed-point numbers and rounded to whole grey levels after each.
+    (Pillow 13 takes some pictures, about three times as tall as wide, vertically first; older ones none. The order
+    is kept here, so that numbers do not depend on an installed Pillow.) Images that require grad are not rounded,
+    since rounding has no useful gradient.
 
     Args:
         images: uint8 or float [n, 3, h, w], in 0..255; floats are rounded first, unless they require grad.
@@ -151,13 +153,14 @@ def _pillow_matrix(available: int, length: int, interpolation: str) -> Tensor:
     scale = available / length
     stretch = max(scale, 1.0)
     support = (2.0 if interpolation == "bicubic" else 1.0) * stretch
-    centre = (torch.arange(length, dtype=torch.float64)[:, None] + 0.5) * scale
-    pixel = torch.arange(available, dtype=torch.float64)
-    inside = (pixel >= (centre - support + 0.5).floor()) & (pixel < (centre + support + 0.5).floor())
-    distance = (pixel - centre + 0.5).abs() / stretch
-    weights = _cubic(distance) if interpolation == "bicubic" else (1 - distance).clamp_min(0)
-    weights = weights * inside
-    return weights / weights.sum(1, keepdim=True)
+    with torch.inference_mode(False):  # what is cached must serve gradients too, whoever asks first
+        centre = (torch.arange(length, dtype=torch.float64)[:, None] + 0.5) * scale
+        pixel = torch.arange(available, dtype=torch.float64)
+        inside = (pixel >= (centre - support + 0.5).floor()) & (pixel < (centre + support + 0.5).floor())
+        distance = (pixel - centre + 0.5).abs() / stretch
+        weights = _cubic(distance) if interpolation == "bicubic" else (1 - distance).clamp_min(0)
+        weights = weights * inside
+        return weights / weights.sum(1, keepdim=True)
 
 
 def _cubic(distance: Tensor) -> Tensor:

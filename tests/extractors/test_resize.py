@@ -1,0 +1,162 @@
+"""Each resize rule equals the program it is named after, and passes gradients."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.extractors.resize import INTERPOLATIONS, RESIZE_RULES, resize, resize_shorter_and_crop
+
+SIZES = [(32, 32), (256, 256), (299, 299), (700, 300), (64, 500), (301, 17), (1, 5)]
+
+
+def noise(count: int, height: int, width: int) -> Tensor:
+    generator = torch.Generator().manual_seed(height * 1000 + width)
+    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_tf1_equals_torch_fidelity_to_the_bit(size: tuple[int, int]) -> None:
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    images = noise(2, *size)
+    theirs = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(299, 299), align_corners=False)
+    assert torch.equal(resize(images, (299, 299), "tf1"), theirs)
+
+
+def test_tf1_samples_at_whole_steps_from_the_corner() -> None:
+    """Doubling [0, 10]: sources 0, 0.5, 1, 1.5, the last one held back at the border."""
+    row = torch.tensor([0.0, 10.0]).expand(1, 3, 1, 2)
+    assert resize(row, (1, 4), "tf1")[0, 0, 0].tolist() == [0.0, 5.0, 10.0, 10.0]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_torch_equals_pytorch_fids_interpolation(size: tuple[int, int]) -> None:
+    images = noise(2, *size)
+    theirs = torch.nn.functional.interpolate(images.float() / 255, (299, 299), mode="bilinear", align_corners=False)
+    assert float((resize(images, (299, 299), "torch") / 255 - theirs).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_clean_equals_clean_fid(size: tuple[int, int]) -> None:
+    """To 1e-4 grey levels: both work in float32, where a level near 255 is known to 1.5e-5."""
+    from cleanfid.resize import build_resizer
+
+    images = noise(2, *size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's notice about how clean-fid calls it
+        resizer = build_resizer("clean")
+        theirs = np.stack([resizer(image.permute(1, 2, 0).numpy()) for image in images])
+    assert (
+        float((resize(images, (299, 299), "clean") - torch.from_numpy(theirs).permute(0, 3, 1, 2)).abs().max()) < 1e-4
+    )
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize(("shorter", "crop"), [(342, 299), (40, 33), (64, 64)])
+def test_shorter_side_and_crop_equal_torchvision_to_the_bit(shorter: int, crop: int, interpolation: str) -> None:
+    from torchvision import transforms
+
+    mode = transforms.InterpolationMode(interpolation)
+    published = transforms.Compose([transforms.Resize(shorter, interpolation=mode), transforms.CenterCrop(crop)])
+    for height, width in ((32, 32), (256, 256), (200, 357), (221, 130), (64, 51)):
+        images = noise(2, height, width)
+        theirs = [np.array(published(Image.fromarray(image.permute(1, 2, 0).numpy()))) for image in images]
+        expected = torch.from_numpy(np.stack(theirs)).permute(0, 3, 1, 2).float()
+        ours = resize_shorter_and_crop(images, shorter, crop, interpolation)
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, expected)
+
+
+def test_very_tall_pictures_are_resized_in_the_order_of_all_older_pillows() -> None:
+    """Horizontally first. Pillow 13 goes the other way round for some, so its two passes are asked for one by one."""
+    image = noise(1, 421, 130)
+    pillow = Image.fromarray(image[0].permute(1, 2, 0).numpy())
+    pillow = pillow.resize((40, 421), Image.Resampling.BICUBIC).resize((40, 129), Image.Resampling.BICUBIC)
+    expected = torch.from_numpy(np.array(pillow)).permute(2, 0, 1).float()[:, 46:82, 2:38]  # (129 - 36) / 2 -> 46
+    assert torch.equal(resize_shorter_and_crop(image, 40, 36, "bicubic")[0], expected)
+
+
+def test_gradient_version_of_shorter_side_and_crop_differs_by_rounding_only() -> None:
+    images = noise(2, 90, 70)
+    rounded = resize_shorter_and_crop(images, 40, 32, "bicubic")
+    smooth = resize_shorter_and_crop(images.float().requires_grad_(), 40, 32, "bicubic")
+    assert smooth.requires_grad
+    # Half a level in each pass; the second pass's weights sum to at most 1.3 in absolute value.
+    assert float((smooth.detach() - rounded).abs().max()) < 0.5 * 1.3 + 0.5
+
+
+def _rule(name: str) -> Callable[[Tensor], Tensor]:
+    if name in RESIZE_RULES:
+        return lambda x: resize(x, (7, 4), name)
+    return lambda x: resize_shorter_and_crop(x, 4, 3, name)
+
+
+@pytest.mark.parametrize("name", [*RESIZE_RULES, *INTERPOLATIONS])
+def test_gradient_equals_central_differences(name: str) -> None:
+    """Every pixel of a 5 x 6 picture far from the clipping: there all rules are linear, so a large step is exact."""
+    rule = _rule(name)
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(1, 3, 5, 6, generator=generator) * 20 + 120
+    weights = torch.randn(rule(images).shape, generator=generator)
+    leaf = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((rule(leaf) * weights).sum(), leaf)
+    step = 16.0
+    for index in np.ndindex(1, 3, 5, 6):
+        ends = []
+        for sign in (1, -1):
+            moved = images.clone()
+            moved[index] += sign * step
+            # As a leaf that requires grad, so that the same unrounded path is taken.
+            ends.append(float((rule(moved.requires_grad_()).detach().double() * weights).sum()))
+        assert float(gradient[index]) == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=2e-5)
+
+
+def test_gradients_flow_after_a_first_use_in_inference_mode() -> None:
+    with torch.inference_mode():
+        resize(noise(1, 23, 29), (11, 13), "clean")
+    images = noise(1, 23, 29).float().requires_grad_()
+    (gradient,) = torch.autograd.grad(resize(images, (11, 13), "clean").sum(), images)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("rule", RESIZE_RULES)
+def test_batch_size_and_equal_sizes_change_nothing(rule: str) -> None:
+    images = noise(9, 40, 50)
+    whole = resize(images, (299, 299), rule)
+    for size in (1, 7):
+        parts = torch.cat([resize(part, (299, 299), rule) for part in torch.split(images, size)])
+        assert float((parts - whole).abs().max()) < 1e-4
+    assert torch.equal(resize(images, (40, 50), rule), images.float())
+    assert resize(images, (299, 299), rule).dtype == torch.float32
+
+
+def test_clean_stays_within_the_range_of_pixels() -> None:
+    """A bicubic kernel overshoots at edges."""
+    edge = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    edge[..., 8:] = 255
+    out = resize(edge, (37, 37), "clean")
+    assert float(out.min()) == 0.0
+    assert float(out.max()) == 255.0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: resize(noise(1, 8, 8), (4, 4), "area"), "unknown resize rule 'area'; choose one of tf1, torch, clean"),
+        (lambda: resize(noise(1, 8, 8)[0], (4, 4), "tf1"), r"shape \[n, 3, h, w\], got \[3, 8, 8\]"),
+        (lambda: resize(noise(1, 8, 8)[:, :1], (4, 4), "tf1"), r"got \[1, 1, 8, 8\]"),
+        (lambda: resize(noise(1, 8, 8).long(), (4, 4), "tf1"), r"uint8 or float images in 0\.\.255, got torch\.int64"),
+        (lambda: resize(noise(1, 8, 8), (0, 4), "tf1"), "cannot resize to 0 pixels"),
+        (lambda: resize_shorter_and_crop(noise(1, 8, 8), 4, 5, "bicubic"), "crop 5 pixels from a side of 4"),
+        (lambda: resize_shorter_and_crop(noise(1, 8, 8), 4, 4, "box"), "unknown interpolation 'box'"),
+    ],
+)
+def test_bad_input_is_named(call: Callable[[], Tensor], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
