@@ -166,7 +166,7 @@ def load_extractor(
         progress: Told of downloads.
 
     Raises:
-        InputError: an unknown name, option or resize rule; lists the choices.
+        InputError: an unknown name, option or resize rule, with the choices; a device that is not there.
         WeightsError: weights missing, damaged, or not the official ones; says what to do.
     """
     base, _, option = name.partition(":")
@@ -183,5 +183,15 @@ def load_extractor(
         near = get_close_matches(rule, resize_rules(), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(f"unknown resize rule {rule!r}; {hint}choose from {', '.join(resize_rules())}")
-    request = Request(base, option, rule, weights, unverified_weights, progress)
-    return LOADERS[base](request).to(device)
+    _check_device(device)
+    file = None if weights is None else Path(weights)
+    return LOADERS[base](Request(base, option, rule, file, unverified_weights, progress)).to(device)
+
+
+def _check_device(device: torch.device | str) -> None:
+    """Before minutes of download, not after."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the device {str(device)!r} cannot be used ({reason}); 'cpu' always can") from error

@@ -155,7 +155,7 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
                 weights_only=True,
             )
     except Exception as error:  # whatever open_clip and its download clients raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"open_clip cannot load {model.tag} weights of {model.name}: {reason}; offline, give a local copy with "
             "--weights and --unverified-weights"

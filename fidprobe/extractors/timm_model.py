@@ -109,7 +109,7 @@ def _downloaded(model: str) -> Any:
         with own_randomness():
             return timm.create_model(model, pretrained=True)
     except Exception as error:  # whatever timm and its download clients raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"timm cannot load pretrained weights of {model}: {reason}; offline, give a local copy with --weights "
             "and --unverified-weights"

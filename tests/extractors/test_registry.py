@@ -59,6 +59,30 @@ def test_unknown_rules_list_the_choices() -> None:
         load_extractor("random", resize="cleen")
 
 
+def test_inceptions_native_rule_is_the_one_in_its_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`tf1`, and that is what the provenance will say; other rules pass through."""
+    from fidprobe.extractors import inception
+
+    asked: list[str] = []
+
+    def load(weights: object, *, resize: str) -> Extractor:
+        asked.append(resize)
+        return load_extractor("random")
+
+    monkeypatch.setattr(inception, "load_inception", load)
+    (tmp_path / "net.pth").write_bytes(b"not read")
+    for rule in (None, "native", "clean"):
+        load_extractor(resize=rule, weights=tmp_path / "net.pth", unverified_weights=True)
+    assert asked == ["tf1", "tf1", "clean"]
+
+
+def test_devices_that_are_not_there_are_named() -> None:
+    """A typing error, and a device that no machine has so many of."""
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(InputError, match=rf"the device '{device}' cannot be used \(.*\); 'cpu' always can"):
+            load_extractor("random", device=device)
+
+
 def test_a_network_that_is_loaded_is_frozen() -> None:
     """Evaluation mode, float32, no parameter that asks for gradients."""
     for name in ("random", "efficientnet-lite0"):
