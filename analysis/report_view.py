@@ -41,23 +41,26 @@ def set_view(scored: Scored, name: str) -> dict[str, Any]:
     if source.limit is not None:
         facts.append("random subset" + ("" if source.seed is None else f", seed {source.seed}"))
     if source.skipped:
-        facts.append(f"{amount(len(source.skipped))} unreadable files skipped")
+        facts.append(f"{_unreadable(source)} skipped")
     return {"name": name, "description": source.description, "facts": facts}
 
 
 def scores_view(scored: Scored, space: SpaceScores) -> dict[str, Any]:
     """A space's table: a row a metric, a column a model; with the Inception Scores of every set."""
     models = list(space.scores)
-    name = next(iter(space.scores.values())).space
     rows = [
-        (space.label, "mean term + covariance term", [_frechet(space.scores[m]) for m in models]),
         (
-            frechet_label(name, "KID"),
+            "FID" if space.label == "FID" else "Fréchet distance",
+            "mean term + covariance term",
+            [_frechet(space.scores[m]) for m in models],
+        ),
+        (
+            "KID",
             "all pairs, ± standard error",
             [_kernel(space.scores[m], scored, m) for m in models],
         ),
         (
-            f"{frechet_label(name, 'KID')}, subsets",
+            "KID, subsets",
             "as papers print it: ± standard deviation over subsets, not a standard error",
             [_subsets(space.scores[m], scored, m) for m in models],
         ),
@@ -135,8 +138,7 @@ def network_view(space: SpaceScores) -> list[tuple[str, str]]:
         ("network", extractor.name),
         ("dimensions", amount(space.dim)),
         ("weights, SHA-256", extractor.weights),
-        ("weights verified", "yes, the publisher's own" if extractor.verified else "no"),
-        ("trained", "yes" if extractor.trained else "no, random weights"),
+        ("weights are", _weights(extractor)),
         ("resize rule", extractor.resize),
         ("libraries", _pairs(extractor.versions) or "not recorded"),
     ]
@@ -163,9 +165,15 @@ def source_facts(source: SourceProvenance | None) -> dict[str, Any]:
         else:
             facts.append((title, ", ".join(entries) or ("none" if title == "conversions" else "not recorded")))
     if source.skipped:
-        entries = [f"{name}: {reason}" for name, reason in source.skipped]
-        lists.append({"title": f"{amount(len(entries))} unreadable files left out", "entries": entries})
+        # Reasons mostly name the file themselves, with its folder.
+        entries = [reason if name in reason else f"{name}: {reason}" for name, reason in source.skipped]
+        lists.append({"title": f"{_unreadable(source)} left out", "entries": entries})
     return {"facts": facts, "lists": lists}
+
+
+def _unreadable(source: SourceProvenance) -> str:
+    number_skipped = len(source.skipped)
+    return f"{amount(number_skipped)} unreadable file{'' if number_skipped == 1 else 's'}"
 
 
 def _frechet(scores: Scores) -> tuple[str, str]:
@@ -207,16 +215,21 @@ def _how(score: InceptionScoreResult) -> str:
     return f"{score.splits} splits, {order}, logits {bias}. ln IS of the whole set is H(y) − H(y|x)."
 
 
+def _weights(extractor: ExtractorProvenance) -> str:
+    if not extractor.trained:
+        return "random, untrained"
+    return "verified as the published ones" if extractor.verified else "not verified"
+
+
 def _network_brief(space: SpaceScores) -> list[str]:
     extractor: ExtractorProvenance | None = space.extractor
     if extractor is None:
         return ["network unknown: features without provenance", f"{amount(space.dim)} dimensions"]
-    state = "untrained" if not extractor.trained else "verified" if extractor.verified else "unverified"
     return [
         extractor.name,
         f"{amount(space.dim)} dimensions",
         f"resize {extractor.resize}",
-        f"{state} weights {extractor.weights[:12]}…",
+        f"weights {extractor.weights[:12]}…, {_weights(extractor)}",
     ]
 
 

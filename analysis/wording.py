@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from decimal import Decimal
 
 from fidprobe.errors import InputError
 
@@ -46,7 +47,7 @@ def number(value: float, digits: int = 4) -> str:
         return "0"
     if -5 < exponent < 7:
         return _fixed(value, max(0, digits - 1 - exponent))
-    return f"{_fixed(value / 10.0**exponent, digits - 1)}{_TIMES}{str(exponent).translate(_SUPERSCRIPT)}"
+    return f"{_fixed(_scaled(value, exponent), digits - 1)}{_TIMES}{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def signed_percent(value: float) -> str:
@@ -55,7 +56,7 @@ def signed_percent(value: float) -> str:
     if value == 0:
         return "0\N{NO-BREAK SPACE}%"
     places = 1 - exponent if exponent < 0 else int(exponent < 2)
-    text = number(value, 2) if exponent < -4 else _fixed(value, places)
+    text = _fixed(value, places) if -5 < exponent < 7 else number(value, 2)
     return f"{'+' if value > 0 else ''}{text}\N{NO-BREAK SPACE}%"
 
 
@@ -68,9 +69,9 @@ def plus_minus(value: float, spread: float) -> str:
     if -5 < top < 7:
         places = max(0, 1 - second)
         return f"{_fixed(value, places)}{_OR}{_fixed(spread, places)}"
-    scale, places = 10.0**top, 1 + top - second
+    places = 1 + top - second
     power = str(top).translate(_SUPERSCRIPT)
-    return f"({_fixed(value / scale, places)}{_OR}{_fixed(spread / scale, places)}){_TIMES}{power}"
+    return f"({_fixed(_scaled(value, top), places)}{_OR}{_fixed(_scaled(spread, top), places)}){_TIMES}{power}"
 
 
 def _exponent(value: float, digits: int) -> int:
@@ -80,7 +81,12 @@ def _exponent(value: float, digits: int) -> int:
     return int(f"{value:.{digits - 1}e}".split("e")[1])
 
 
-def _fixed(value: float, places: int) -> str:
+def _scaled(value: float, exponent: int) -> Decimal:
+    """`value / 10**exponent`, where the power may be beyond a float's range."""
+    return Decimal(value).scaleb(-exponent)
+
+
+def _fixed(value: float | Decimal, places: int) -> str:
     text = f"{value:,.{places}f}"
     # A value that rounds to zero has no sign.
     if not text.strip("-0.,"):

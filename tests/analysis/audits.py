@@ -63,7 +63,7 @@ def histogram(models: tuple[str, ...], *, classes: int = 40, label: str = "class
     )
 
 
-def pictures(number: int = 24, sizes: tuple[tuple[int, int], ...] = ((64, 48), (32, 32))) -> tuple[Any, ...]:
+def pictures(number: int = 4, sizes: tuple[tuple[int, int], ...] = ((12, 16), (8, 8))) -> tuple[Any, ...]:
     """Smooth random colour gradients, uint8 [h, w, 3], cycling through `(h, w)` sizes."""
     rng = np.random.default_rng(2)
     out = []
