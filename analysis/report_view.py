@@ -115,7 +115,7 @@ def classes_view(histogram: ClassHistogram, model: str) -> dict[str, Any]:
     def row(c: int) -> dict[str, str]:
         points = f"{100 * gap[c]:+.2f}".replace("-", "−")
         return {
-            "name": shortened(histogram.class_names[c], 60),
+            "name": shortened(histogram.class_names[c], 48),
             "reference": amount(real[c]),
             "model": amount(fake[c]),
             "gap": points,

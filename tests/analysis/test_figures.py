@@ -40,6 +40,8 @@ def assert_inside(figure: object) -> None:
         assert box.x1 <= width + 1, label
         assert box.y0 >= -1, label
         assert box.y1 <= height + 1, label
+    for text in axes.texts:  # numbers beside bars
+        assert not any(text.get_window_extent().overlaps(tick.get_window_extent()) for tick in axes.get_yticklabels())
 
 
 def test_changes_are_bars_as_long_as_the_percentages() -> None:
@@ -66,6 +68,15 @@ def test_no_label_of_the_changes_is_cut(changes: tuple[Change, ...]) -> None:
     figure = changes_figure(changes)
     assert_inside(figure)
     ET.fromstring(svg(figure, title="t"))
+
+
+def test_names_with_dollar_signs_are_no_formulas() -> None:
+    image = svg(changes_figure((Change("FD[$x^2$]", 2.0, 1.0, -50.0),)), title="t")
+    assert "FD[$x^2$]" in texts(image)
+    classes = replace(audits.histogram(("generated",)), class_names=("$x^2$",) * 40, space="$y^2$")
+    shown = texts(svg(class_histogram_figure(classes), title="t"))
+    assert shown.count("$x^2$") == 20
+    assert "images with this Top-1 class (%), by $y^2$" in shown
 
 
 def test_a_figure_of_no_changes_is_refused() -> None:
