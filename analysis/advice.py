@@ -133,11 +133,11 @@ def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:
     reference = sources.get("reference")
     for name, source in sources.items():
         if source.skipped:
-            first, reason = source.skipped[0]
+            files = "1 file" if len(source.skipped) == 1 else f"{len(source.skipped):,} files"
             out.append(
                 Advice(
                     "skipped-files",
-                    f"{name}: {len(source.skipped)} unreadable files were left out, the first {first!r} ({reason}).",
+                    f"{name}: {files} could not be read and were left out, the first: {source.skipped[0][1]}.",
                 )
             )
         if reference is None or source is reference:

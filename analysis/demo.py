@@ -8,8 +8,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from fidprobe.errors import InputError
+from fidprobe.images import ImageSource, open_images
 
-__all__ = ["demo_sets"]
+__all__ = ["demo_sets", "demo_sources"]
 
 # Photographs of things; scans, text and synthetic pictures in the same wheel are left out.
 _PHOTOGRAPHS = (
@@ -65,6 +66,23 @@ def demo_sets(per_photograph: int = 64, seed: int = 0) -> dict[str, npt.NDArray[
     generated = [_smoothed(patch) for patch in baseline]
     sets = {"reference": reference, "baseline": baseline, "generated": generated}
     return {name: np.stack(patches) for name, patches in sets.items()}
+
+
+def demo_sources() -> dict[str, ImageSource]:
+    """The sets of `demo_sets` as image sources, described for the report.
+
+    Raises:
+        InputError: scikit-image is not installed.
+    """
+    told = {
+        "reference": "patches of photographs",
+        "baseline": f"other patches after JPEG compression (quality {_QUALITY})",
+        "generated": "the same after JPEG compression and a median filter",
+    }
+    sources = {name: open_images(patches) for name, patches in demo_sets().items()}
+    for name, source in sources.items():
+        source.description = told[name]
+    return sources
 
 
 def _compressed(patch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -221,6 +221,8 @@ def measure_sets(
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
     second_network = _network(second_opinion, second_inputs, progress) if has_second else None
+    if strict and "is" in metrics and main_network is not None:
+        _check_classifier(main_network)
     main = _features(opened, main_network, options, progress)
     second = _features(second_inputs, second_network, options, progress) if has_second else None
     if not strict:
@@ -256,6 +258,15 @@ def _network(
     if isinstance(chosen, str):
         chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
     return chosen.load(progress)
+
+
+def _check_classifier(network: Extractor) -> None:
+    """Find out with one black image, not after an hour of extraction, that a network has no logits."""
+    if network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).logits is None:
+        raise InputError(
+            f"the Inception Score needs a classifier's logits, and {network.provenance.name!r} gives none; use an "
+            "extractor with logits (inception, inception-torchvision, efficientnet-lite0, timm:<model>)"
+        )
 
 
 def _features(

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.extractors.base import Embedding, Extractor, full_precision
 from fidprobe.features import Features, is_features_file, write_features
 from fidprobe.files import cache_folder
 from fidprobe.images import DecodedImage, ImageSource, SkippedImage, open_images, read_images
@@ -71,10 +71,11 @@ def open_input(source: Any, options: ReadOptions) -> Input:
     Args:
         source: Features and statistics pass through; a path to one is loaded; all else goes to
             `fidprobe.images.open_images` with the options' subset.
-        options: Subset to draw. A features file is drawn from in the same way; statistics cannot be.
+        options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
 
     Raises:
-        InputError, SourceError: what `source` names cannot be read; a subset of statistics is asked for.
+        InputError: a damaged file, or a subset larger than the set.
+        SourceError: no such images.
     """
     if isinstance(source, str | Path) and is_features_file(source):
         source = Features.load(source)
@@ -86,8 +87,6 @@ def open_input(source: Any, options: ReadOptions) -> Input:
         rng = np.random.default_rng(options.seed)
         chosen = np.sort(rng.choice(len(source), options.limit, replace=False))
         return source.select(torch.from_numpy(chosen))
-    if isinstance(source, GaussianStatistics) and options.limit is not None:
-        raise InputError("a subset cannot be drawn from statistics; give images or features, or drop the limit")
     if isinstance(source, Features | GaussianStatistics):
         return source
     return open_images(source, limit=options.limit, seed=options.seed)
@@ -236,7 +235,7 @@ class _Part:
             self.facts["formats"][image.format] += 1
             self.facts["treatments"].update(image.treatments)
         prepared: list[Tensor] = [torch.empty(0)] * len(batch)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision():
             for (height, width), members in by_size.items():
                 self.facts["sizes"][f"{width}x{height}"] += len(members)
                 stacked = torch.from_numpy(np.stack([batch[i][1].pixels for i in members]))

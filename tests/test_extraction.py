@@ -159,17 +159,17 @@ def test_unreadable_images_stop_the_run_by_name(folder: Path, network: Extractor
 
 
 def test_inputs_of_every_kind_are_recognised(folder: Path, network: Extractor, tmp_path: Path) -> None:
-    """Features file, statistics npz, images; subsets of features are drawn, of statistics refused."""
+    """Features file, statistics npz, images; subsets are drawn of features, while statistics stay whole."""
     features = extract(folder, network)
     features.save(tmp_path / "f.safetensors")
     GaussianStatistics.of(features).save(tmp_path / "s.npz")
     opened = open_input(str(tmp_path / "f.safetensors"), ReadOptions(limit=5))
     assert isinstance(opened, Features)
     assert len(opened) == 5
-    assert isinstance(open_input(tmp_path / "s.npz", ReadOptions()), GaussianStatistics)
+    whole = open_input(tmp_path / "s.npz", ReadOptions(limit=5))
+    assert isinstance(whole, GaussianStatistics)
+    assert whole.count == 23
     assert len(open_input(folder, ReadOptions(limit=4))) == 4  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="cannot be drawn from statistics"):
-        open_input(tmp_path / "s.npz", ReadOptions(limit=5))
     with pytest.raises(InputError, match="subset of 99 was asked for, but there are 23"):
         open_input(features, ReadOptions(limit=99))
     with pytest.raises(InputError, match="batch size must be at least 1, got 0"):

@@ -1,6 +1,8 @@
 """The commands. Heavy imports happen inside them, so that `fidprobe --help` is quick."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,7 +108,7 @@ def audit(
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
             progress=progress,
         )
-    html, _ = write_report(result, out)
+    html, _ = write_report(result, out, command=_command())
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=2, allow_nan=False))
     else:
@@ -260,11 +262,11 @@ def demo(
     efficientnet-lite0, the second opinion an untrained network, which the report says.
     """
     from fidprobe.analysis.audit import audit as run
-    from fidprobe.analysis.demo import demo_sets
+    from fidprobe.analysis.demo import demo_sources
     from fidprobe.analysis.report import report_paths, write_report
 
     report_paths(out)
-    sets = demo_sets()
+    sets = demo_sources()
     with Bars(quiet=quiet) as progress:
         result = run(
             sets["reference"],
@@ -275,10 +277,15 @@ def demo(
             options=o.read_options(None, 0, False, 64, no_cache),
             progress=progress,
         )
-    html, _ = write_report(result, out)
+    html, _ = write_report(result, out, command=_command())
     typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
     print_advice(result.scored.advice)
     typer.echo(f"report: {html}")
+
+
+def _command() -> str:
+    """The command line as one could type it again."""
+    return shlex.join(["fidprobe", *sys.argv[1:]])
 
 
 def _read(

@@ -2,10 +2,10 @@
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 __all__ = ["Bars"]
 
@@ -17,39 +17,47 @@ class Bars:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
+        self._bars: Progress | None = None
         self._begun: dict[str, float] = {}
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        if not self._quiet:
-            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._quiet:
+        if self._bars is not None:
             self._bars.stop()
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Show `done` of `total` for a stage."""
         if self._quiet:
             return
-        now = time.monotonic()
-        if stage not in self._begun:
-            self._begun[stage] = now
+        begun = self._begun.setdefault(stage, time.monotonic())
+        ended = total is not None and done >= total
         if stage in self._tasks:
-            self._bars.update(self._tasks[stage], completed=done, total=total)
-        elif now - self._begun[stage] > _PATIENCE and done != total:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, completed=done)
-        if total is not None and done >= total and stage in self._tasks:
-            self._bars.remove_task(self._tasks.pop(stage))
+            self._display().update(self._tasks[stage], completed=done, total=total)
+        elif not ended and time.monotonic() - begun > _PATIENCE:
+            self._tasks[stage] = self._display().add_task(stage, total=total, completed=done)
+        if ended:
             del self._begun[stage]
+            if stage in self._tasks:
+                self._display().remove_task(self._tasks.pop(stage))
+
+    def _display(self) -> "Progress":
+        """The display, made with the first bar: quick work neither waits for it nor leaves a blank line."""
+        if self._bars is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bars.start()
+        return self._bars

@@ -52,7 +52,7 @@ SecondOpinion = Annotated[
 ]
 Resize = Annotated[
     ResizeRule | None,
-    typer.Option(help="Resize rule of the main space [default: the network's own].", rich_help_panel=_NETWORKS),
+    typer.Option(help="Resize rule of the main space (the network's own by default).", rich_help_panel=_NETWORKS),
 ]
 WeightsFile = Annotated[
     Path | None,
@@ -72,11 +72,18 @@ Unverified = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1, mps [default: a GPU if any].", rich_help_panel=_NETWORKS),
+    typer.Option(
+        metavar="DEVICE", help="cpu, cuda, cuda:1, mps (a GPU by default, if any).", rich_help_panel=_NETWORKS
+    ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option(min=2, metavar="N", help="Use a random subset of N images.", rich_help_panel=_READING),
+    typer.Option(
+        min=2,
+        metavar="N",
+        help="Use a random subset of N images of each set; statistics stay whole.",
+        rich_help_panel=_READING,
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Draws the subset.", rich_help_panel=_READING)]
 SkipBad = Annotated[

@@ -1,6 +1,8 @@
 """The contract of a feature network: `uint8 NCHW -> (features f32 [n,d], logits f32 [n,c] or None)`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -9,7 +11,21 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.provenance import ExtractorProvenance
 
-__all__ = ["Embedding", "Extractor"]
+__all__ = ["Embedding", "Extractor", "full_precision"]
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """No TF32 in cuDNN's convolutions.
+
+    On recent GPUs PyTorch lets convolutions keep 10 bits of mantissa by default: features, and with them FID, would
+    then differ between machines in the third digit.
+    """
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    ):
+        yield
 
 
 class Embedding(NamedTuple):
@@ -78,5 +94,5 @@ class Extractor(ABC):
                 f"an extractor takes uint8 images of shape [n, 3, h, w], got {images.dtype} {list(images.shape)}; "
                 "see fidprobe.images.to_uint8 for floats"
             )
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision():
             return self.embed(self.prepare(images.to(self.device)))

@@ -1,0 +1,127 @@
+"""Scores with their second opinion, from images, features and statistics."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from fidprobe.analysis.scores import frechet_label, parse_metrics
+from fidprobe.analysis.scoring import score
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.extraction import ReadOptions, extract
+from fidprobe.extractors import load_extractor
+from fidprobe.extractors.base import Extractor
+from fidprobe.metrics.frechet import frechet
+from fidprobe.statistics import GaussianStatistics
+from tests.helpers import relu_features, wrapped
+
+
+def pictures(seed: int, number: int = 12) -> torch.Tensor:
+    return torch.randint(0, 256, (number, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def networks() -> Mapping[str, Extractor]:
+    return {name: load_extractor(name) for name in ("random", "random:1")}
+
+
+def test_every_distance_has_its_second_opinion(networks: Mapping[str, Extractor]) -> None:
+    """Both equal the metric on features extracted by hand."""
+    a, b = pictures(0), pictures(1)
+    scored = score(a, b, metrics="fid,kid", extractor=networks["random"], second_opinion=networks["random:1"])
+    for space, name in ((scored.main, "random"), (scored.second, "random:1")):
+        assert space is not None
+        expected = frechet(extract(a, networks[name]), extract(b, networks[name]))
+        assert space.scores["generated"].frechet == expected
+        assert space.scores["generated"].kernel is not None
+        assert space.label == f"FD[{name}]"
+    assert scored.counts == {"reference": 12, "generated": 12}
+    assert {one.code for one in scored.advice} >= {"singular-covariance", "untrained-network"}
+
+
+def test_json_is_plain_and_follows_torch_fidelity_for_inception_only(networks: Mapping[str, Extractor]) -> None:
+    """`frechet_inception_distance` is kept for Inception's pre-logits."""
+    scored = score(
+        pictures(0), pictures(1), extractor=networks["random"], second_opinion=networks["random:1"]
+    ).to_json()
+    assert json.loads(json.dumps(scored, allow_nan=False)) == scored
+    assert "frechet_distance" in scored["main"]["generated"]
+    assert scored["second_opinion"]["generated"]["frechet_distance"] > 0
+    assert (frechet_label("inception"), frechet_label("clip")) == ("FID", "FD[clip]")
+    assert frechet_label("inception", "KD") == "KD[inception]"
+
+
+def test_features_stand_in_for_images_and_bring_their_own_second_opinion(networks: Mapping[str, Extractor]) -> None:
+    """Without it the result says so; with it the numbers are the same as from images."""
+    a, b = pictures(0), pictures(1)
+    main, second = ([extract(x, networks[name]) for x in (a, b)] for name in ("random", "random:1"))
+    bare = score(main[0], main[1])
+    assert bare.second is None
+    assert "no-second-opinion" in {one.code for one in bare.advice}
+    full = score(main[0], main[1], second_reference=second[0], second_generated=second[1])
+    images = score(a, b, extractor=networks["random"], second_opinion=networks["random:1"])
+    assert full.second is not None
+    assert images.second is not None
+    assert full.second.scores == images.second.scores
+    mixed = score(main[0], b, extractor=networks["random"], second_opinion=networks["random:1"], second_reference=a)
+    assert mixed.second is not None
+    assert mixed.second.scores == images.second.scores
+
+
+def test_statistics_suffice_for_fid_only(tmp_path: Path) -> None:
+    """As an npz or in memory; other metrics say what they need."""
+    a, b = wrapped(relu_features(40, 8, 0)), wrapped(relu_features(30, 8, 1))
+    GaussianStatistics.of(a).save(tmp_path / "a.npz")
+    from_file = score(tmp_path / "a.npz", b).main.scores["generated"].frechet
+    assert from_file is not None
+    assert from_file.value == pytest.approx(frechet(a, b).value, rel=1e-12)
+    with pytest.raises(InputError, match="kid needs every image's features"):
+        score(tmp_path / "a.npz", b, metrics="kid")
+    with pytest.raises(InputError, match="is needs every image's logits"):
+        score(a, tmp_path / "a.npz", metrics="is")
+
+
+def test_a_metric_that_cannot_be_had_is_known_before_the_work(networks: Mapping[str, Extractor]) -> None:
+    """No image of the sets is extracted."""
+    stages: list[str] = []
+    with pytest.raises(InputError, match="'random' gives none"):
+        score(
+            pictures(0),
+            pictures(1),
+            metrics="is",
+            extractor=networks["random"],
+            second_opinion=networks["random:1"],
+            progress=lambda stage, done, total: stages.append(stage),
+        )
+    assert not [stage for stage in stages if stage.startswith("extracting")]
+
+
+def test_features_of_two_networks_never_meet(networks: Mapping[str, Extractor]) -> None:
+    """The message names them."""
+    features = extract(pictures(0), networks["random"])
+    with pytest.raises(MismatchError, match="name is 'random' on one side and 'random:1'"):
+        score(features, pictures(1), extractor=networks["random:1"], second_opinion=networks["random"])
+
+
+def test_metric_names_are_checked() -> None:
+    """Canonical order, no unknown ones."""
+    assert parse_metrics("is, FID") == ("fid", "is")
+    assert parse_metrics(["kid"]) == ("kid",)
+    for bad in ("fid,typo", "", []):
+        with pytest.raises(InputError, match="choose from fid, kid, is"):
+            parse_metrics(bad)
+
+
+def test_subsets_apply_to_every_set(networks: Mapping[str, Extractor]) -> None:
+    """And are recorded."""
+    scored = score(
+        pictures(0, 20),
+        pictures(1, 30),
+        extractor=networks["random"],
+        second_opinion=networks["random:1"],
+        options=ReadOptions(limit=10, seed=5),
+    )
+    assert scored.counts == {"reference": 10, "generated": 10}
+    assert all(source is not None and source.seed == 5 for source in scored.sets.values())

@@ -1,0 +1,50 @@
+"""Documents are executed and kept complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import fidprobe
+from fidprobe.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_python_examples_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one program, in an empty folder."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(blocks), document, "exec"), {})
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """In docs/cli.md, and with help of its own."""
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    root = typer.main.get_command(app)
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        assert f"fidprobe {name}" in text
+        assert command.help
+        for option in (p for p in command.params if p.param_type_name == "option"):
+            assert option.opts[0] in text, option.opts
+            assert option.help, option.opts
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link and picture in the documents."""
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_public_name_can_be_had() -> None:
+    """The lazy table, `__all__` and the type checker's imports agree."""
+    for name in fidprobe.__all__:
+        assert getattr(fidprobe, name) is not None
+    assert sorted(fidprobe.__all__) == sorted(fidprobe._HOME)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = fidprobe.nothing
