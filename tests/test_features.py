@@ -48,10 +48,10 @@ def test_selection_takes_rows_in_order_with_repeats() -> None:
     assert chosen.features[:, 0].tolist() == [4.0, 0.0, 4.0]
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_any_float_matrix_is_features_of_unknown_provenance(tmp_path: Path, dtype: type) -> None:
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_any_float_matrix_is_features_of_unknown_provenance(tmp_path: Path, dtype: str) -> None:
     """So that any embedding can be measured."""
-    matrix = np.arange(12, dtype=dtype).reshape(4, 3)
+    matrix = np.arange(12.0).reshape(4, 3).astype(dtype)
     np.save(tmp_path / "f.npy", matrix)
     np.savez(tmp_path / "f.npz", feats=matrix)
     for name in ("f.npy", "f.npz"):

@@ -83,10 +83,10 @@ def test_npz_round_trip_keeps_everything(tmp_path: Path) -> None:
     assert is_statistics_file(tmp_path / "s.npz")
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_peers_files_are_read(tmp_path: Path, dtype: type) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_peers_files_are_read(tmp_path: Path, dtype: str) -> None:
     """pytorch-fid's float64 and torch-fidelity-like float32; ADM's extra arrays are left alone."""
-    mu, sigma = np.ones(3, dtype), np.eye(3, dtype=dtype)
+    mu, sigma = np.ones(3).astype(dtype), np.eye(3).astype(dtype)
     np.savez(tmp_path / "adm.npz", mu=mu, sigma=sigma, mu_s=mu, sigma_s=sigma, arr_0=np.zeros((2, 4, 4, 3), np.uint8))
     loaded = GaussianStatistics.load(tmp_path / "adm.npz")
     assert (loaded.count, loaded.dim, loaded.space) == (None, 3, "unknown")

@@ -109,6 +109,7 @@ def test_metric_names_are_checked() -> None:
     """Canonical order, no unknown ones."""
     assert parse_metrics("is, FID") == ("fid", "is")
     assert parse_metrics(["kid"]) == ("kid",)
+    bad: str | list[str]
     for bad in ("fid,typo", "", []):
         with pytest.raises(InputError, match="choose from fid, kid, is"):
             parse_metrics(bad)

@@ -35,7 +35,7 @@ def archive(state: dict[str, Tensor], path: Path) -> Path:
         module.register_buffer(leaf, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit announces its own end
-        torch.jit.script(root).save(str(path))  # type: ignore[no-untyped-call]
+        torch.jit.script(root).save(str(path))
     return path
 
 

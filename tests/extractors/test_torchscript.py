@@ -61,7 +61,7 @@ class Wide(nn.Module):
 def scripted(module: nn.Module, path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit announces its own end
-        torch.jit.script(module.eval()).save(str(path))  # type: ignore[no-untyped-call]
+        torch.jit.script(module.eval()).save(str(path))
     return path
 
 

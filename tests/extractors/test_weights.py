@@ -303,7 +303,7 @@ def test_state_dicts_are_found_in_their_wrappings(tmp_path: Path) -> None:
     linear = torch.nn.Linear(3, 2)
     load_strictly(linear, tensors, tmp_path)
     with pytest.warns(FutureWarning):
-        torch.jit.script(linear).save(str(tmp_path / "d.pt"))  # type: ignore[no-untyped-call]
+        torch.jit.script(linear).save(str(tmp_path / "d.pt"))
     hashes = {state_dict_sha256(read_state_dict(tmp_path / f)) for f in ("a.pth", "b.pth", "c.safetensors", "d.pt")}
     assert hashes == {state_dict_sha256(tensors)}
 

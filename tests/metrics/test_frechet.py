@@ -67,7 +67,8 @@ def test_equal_covariances_leave_the_distance_of_the_means() -> None:
     d = 256
     eye, zero = torch.eye(d, dtype=torch.float64), torch.zeros(d, dtype=torch.float64)
     result = frechet(GaussianStatistics(zero, eye), GaussianStatistics(zero + 1, eye))
-    assert (result.value, result.mean_term) == (pytest.approx(d, rel=1e-12), d)
+    assert result.value == pytest.approx(d, rel=1e-12)
+    assert result.mean_term == d
     assert result.covariance_term == pytest.approx(0, abs=1e-9)
 
 
