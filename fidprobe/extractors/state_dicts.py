@@ -90,7 +90,8 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+            module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
+            return module
     except (RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} is not a readable TorchScript archive: {reason}") from error
