@@ -11,16 +11,17 @@ def main() -> None:
     import click
 
     from fidprobe.cli.app import app
+    from fidprobe.cli.text import printable
     from fidprobe.errors import FidprobeError
 
     try:
         app()
     except FidprobeError as error:
-        click.echo(f"fidprobe: error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         click.echo("fidprobe: interrupted; the same command goes on where this one stopped", err=True)
         sys.exit(130)
     except OSError as error:
-        click.echo(f"fidprobe: error: {error}", err=True)
+        click.echo(f"fidprobe: error: {printable(str(error))}", err=True)
         sys.exit(2)

@@ -195,3 +195,12 @@ def test_bad_tensors_are_named(bad: torch.Tensor, message: str) -> None:
     """Each with its own message."""
     with pytest.raises(InputError, match=message):
         frechet_distance(torch.randn(5, 3), bad)
+
+
+def test_the_order_of_images_does_not_matter() -> None:
+    """To rounding of float64 sums."""
+    x, y = relu_features(300, 16, 0), relu_features(200, 16, 1)
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
+    assert frechet(wrapped(x), wrapped(y[order])).value == pytest.approx(
+        frechet(wrapped(x), wrapped(y)).value, rel=1e-9
+    )

@@ -1,0 +1,37 @@
+"""Progress bars: on stderr, only for work that takes a while."""
+
+import pytest
+
+from fidprobe.cli import bars
+from fidprobe.cli.bars import Bars
+from fidprobe.cli.text import printable
+
+
+def test_slow_stages_get_a_bar_on_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named, and nothing on stdout."""
+    monkeypatch.setattr(bars, "_PATIENCE", -1.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Bars() as progress:
+        progress("extracting [x]", 1, 10)
+        progress("extracting [x]", 10, 10)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "extracting [x]" in err
+
+
+def test_quick_or_quiet_work_prints_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a blank line."""
+    with Bars() as progress:
+        progress("quick", 1, 2)
+        progress("quick", 2, 2)
+    monkeypatch.setattr(bars, "_PATIENCE", -1.0)
+    with Bars(quiet=True) as progress:
+        progress("slow", 1, 10)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_names_cannot_rewrite_the_terminal() -> None:
+    """Control characters are shown, not obeyed."""
+    assert printable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
