@@ -8,7 +8,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run `fidprobe`; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     # Local imports keep `import fidprobe.cli` free of everything for tools that only look up the entry point.
-    import click
+    import typer
 
     from fidprobe.cli.app import app
     from fidprobe.cli.text import printable
@@ -17,11 +17,11 @@ def main() -> None:
     try:
         app()
     except FidprobeError as error:
-        click.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
+        typer.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        click.echo("fidprobe: interrupted; the same command goes on where this one stopped", err=True)
+        typer.echo("fidprobe: interrupted; the same command goes on where this one stopped", err=True)
         sys.exit(130)
     except OSError as error:
-        click.echo(f"fidprobe: error: {printable(str(error))}", err=True)
+        typer.echo(f"fidprobe: error: {printable(str(error))}", err=True)
         sys.exit(2)
