@@ -22,7 +22,9 @@ from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
     "METRICS",
+    "MetricChoices",
     "Scores",
+    "classifier_score",
     "frechet_label",
     "measure",
     "parse_metrics",
@@ -37,6 +39,21 @@ METRICS = ("fid", "kid", "is")
 def frechet_label(space: str, letters: str = "FD") -> str:
     """`FID` for Inception's pre-logits and nothing else; `FD[clip]` and the like elsewhere."""
     return "FID" if space == "inception" and letters == "FD" else f"{letters}[{space}]"
+
+
+@dataclass(frozen=True)
+class MetricChoices:
+    """What papers vary in a metric; the defaults are torch-fidelity's.
+
+    Attributes:
+        kid_subset_size: Images in a subset of the papers' KID, which is left out when a side has fewer.
+        is_splits: Parts of the Inception Score; fewer where there are fewer images.
+        is_natural_order: Split images as they are listed, as the original code did, instead of shuffled.
+    """
+
+    kid_subset_size: int = 1000
+    is_splits: int = 10
+    is_natural_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,7 @@ def measure(
     generated: Features | GaussianStatistics,
     metrics: Sequence[str],
     *,
-    kid_subset_size: int = 1000,
+    choices: MetricChoices | None = None,
     progress: Progress = silent,
 ) -> Scores:
     """All metrics asked for that one feature space can give.
@@ -92,13 +109,14 @@ def measure(
         reference: Real images' features; statistics suffice for `fid`.
         generated: Generated images' features; likewise.
         metrics: Names out of `METRICS`.
-        kid_subset_size: For the papers' KID; skipped when a side has fewer images.
+        choices: What papers vary.
         progress: Told of the kernel distance's blocks.
 
     Raises:
         MismatchError: the sides come from different feature spaces.
         InputError: a metric needs features where there are only statistics, or classes where there are none.
     """
+    choices = choices or MetricChoices()
     distance = frechet(reference, generated) if "fid" in metrics else None
     space = distance.space if distance else generated.space
     kernel = subsets = score = None
@@ -106,13 +124,20 @@ def measure(
         if not isinstance(reference, Features) or not isinstance(generated, Features):
             raise InputError("kid needs every image's features, and statistics hold only mean and covariance")
         kernel = kernel_distance(reference, generated, progress=progress)
-        if kid_subset_size <= min(len(reference), len(generated)):
-            subsets = kernel_distance_subsets(reference, generated, subset_size=kid_subset_size, progress=progress)
+        if choices.kid_subset_size <= min(len(reference), len(generated)):
+            subsets = kernel_distance_subsets(
+                reference, generated, subset_size=choices.kid_subset_size, progress=progress
+            )
     if "is" in metrics:
         if not isinstance(generated, Features):
             raise InputError("is needs every image's logits, and statistics hold only mean and covariance")
-        score = inception_score(generated, splits=min(10, len(generated)))
+        score = classifier_score(generated, choices)
     return Scores(space, distance, kernel, subsets, score)
+
+
+def classifier_score(features: Features, choices: MetricChoices) -> InceptionScoreResult:
+    """The Inception Score as chosen, with at most as many splits as images."""
+    return inception_score(features, splits=min(choices.is_splits, len(features)), shuffle=not choices.is_natural_order)
 
 
 def scores_json(scores: Scores) -> dict[str, Any]:
@@ -140,4 +165,6 @@ def scores_json(scores: Scores) -> dict[str, Any]:
         out["inception_score_marginal_entropy"] = result.marginal_entropy
         out["inception_score_conditional_entropy"] = result.conditional_entropy
         out["inception_score_splits"] = result.splits
+        out["inception_score_order"] = result.order
+        out["inception_score_logits"] = result.logits
     return out

@@ -10,14 +10,22 @@ from typing import Any
 import torch
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.scores import Scores, frechet_label, measure, parse_metrics, scores_json
+from fidprobe.analysis.scores import (
+    MetricChoices,
+    Scores,
+    classifier_score,
+    frechet_label,
+    measure,
+    parse_metrics,
+    scores_json,
+)
 from fidprobe.errors import InputError
 from fidprobe.extraction import Input, ReadOptions, extract, open_input
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
-from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
+from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
@@ -136,7 +144,7 @@ def score(
     second_reference: Any = None,
     second_generated: Any = None,
     options: ReadOptions | None = None,
-    kid_subset_size: int = 1000,
+    choices: MetricChoices | None = None,
     progress: Progress = silent,
 ) -> Scored:
     """Score a generated set against a reference; every distance comes with its second opinion.
@@ -151,7 +159,7 @@ def score(
         second_reference: The reference's features in the second space, where `reference` is no images.
         second_generated: The generated set's.
         options: Subset, bad files, batch size, cache.
-        kid_subset_size: For the papers' KID.
+        choices: What papers vary in a metric.
         progress: Told of each stage.
 
     Raises:
@@ -175,7 +183,7 @@ def score(
         extractor=extractor,
         second_opinion=second_opinion,
         options=options,
-        kid_subset_size=kid_subset_size,
+        choices=choices,
         progress=progress,
     )[0]
 
@@ -195,7 +203,7 @@ def measure_sets(
     second_opinion: str | Extractor | ExtractorChoice,
     options: ReadOptions | None,
     strict: bool = True,
-    kid_subset_size: int = 1000,
+    choices: MetricChoices | None = None,
     progress: Progress = silent,
 ) -> tuple[Scored, Mapping[str, Measurable]]:
     """Extract and measure opened sets (`reference` and one or more models) in both spaces.
@@ -208,7 +216,7 @@ def measure_sets(
         second_opinion: The second space.
         options: Subset, bad files, batch size, cache.
         strict: Fail where an input cannot give a metric; otherwise leave the metric out.
-        kid_subset_size: For the papers' KID.
+        choices: What papers vary in a metric.
         progress: Told of each stage.
 
     Returns:
@@ -227,10 +235,10 @@ def measure_sets(
     second = _features(second_inputs, second_network, options, progress) if has_second else None
     if not strict:
         metrics = [name for name in metrics if _possible(name, main.values())]
-    main_scores = _space(main, metrics, kid_subset_size, progress)
+    main_scores = _space(main, metrics, choices, progress)
     # Classifier scores live in one space; distances get a second opinion.
     distances = [name for name in metrics if name != "is"]
-    second_scores = _space(second, distances, kid_subset_size, progress) if second and distances else None
+    second_scores = _space(second, distances, choices, progress) if second and distances else None
     models = {name: side for name, side in main.items() if name != "reference"}
     advice = advise_on_sets(main["reference"], models)
     if distances:
@@ -297,11 +305,11 @@ def _possible(metric: str, sides: Iterable[Measurable]) -> bool:
 
 
 def _space(
-    sides: Mapping[str, Measurable], metrics: Sequence[str], kid_subset_size: int, progress: Progress
+    sides: Mapping[str, Measurable], metrics: Sequence[str], choices: MetricChoices | None, progress: Progress
 ) -> SpaceScores:
     reference = sides["reference"]
     scores = {
-        name: measure(reference, side, metrics, kid_subset_size=kid_subset_size, progress=progress)
+        name: measure(reference, side, metrics, choices=choices, progress=progress)
         for name, side in sides.items()
         if name != "reference"
     }
@@ -313,7 +321,7 @@ def _space(
         dim=reference.dim,
         scores=scores,
         reference_score=(
-            inception_score(reference, splits=min(10, len(reference)))
+            classifier_score(reference, choices or MetricChoices())
             if "is" in metrics and isinstance(reference, Features) and has_logits
             else None
         ),

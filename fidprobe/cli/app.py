@@ -136,6 +136,10 @@ def score(
     kid_subset_size: Annotated[
         int, typer.Option(min=2, metavar="N", help="Images in each of the 100 KID subsets.")
     ] = 1000,
+    is_splits: Annotated[int, typer.Option(min=1, metavar="N", help="Parts of the Inception Score.")] = 10,
+    is_natural_order: Annotated[
+        bool, typer.Option("--is-natural-order", help="Split images as listed, as the original code, not shuffled.")
+    ] = False,
     limit: o.Limit = None,
     seed: o.Seed = 0,
     skip_bad: o.SkipBad = False,
@@ -150,6 +154,7 @@ def score(
 
     Example: fidprobe score cifar10:train samples.npz --metrics fid,kid,is --json
     """
+    from fidprobe.analysis.scores import MetricChoices
     from fidprobe.analysis.scoring import score as run
 
     with Bars(quiet=quiet) as progress:
@@ -162,7 +167,7 @@ def score(
             second_reference=second_reference,
             second_generated=second_generated,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            kid_subset_size=kid_subset_size,
+            choices=MetricChoices(kid_subset_size, is_splits, is_natural_order),
             progress=progress,
         )
     if as_json:
