@@ -12,6 +12,9 @@ __all__ = ["Advice", "advise_on_sets", "advise_on_spaces"]
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
 
+Sides = Mapping[str, Features | GaussianStatistics]
+
+
 @dataclass(frozen=True)
 class Advice:
     """A warning.
@@ -25,11 +28,13 @@ class Advice:
     text: str
 
 
-def advise_on_spaces(
-    reference: Features | GaussianStatistics,
-    second: Features | GaussianStatistics | None,
-) -> list[Advice]:
-    """Warnings about the two feature spaces themselves."""
+def advise_on_spaces(main: Sides, second: Sides | None) -> list[Advice]:
+    """Warnings about the two feature spaces themselves.
+
+    Args:
+        main: Set name -> its features or statistics in the main space; all of one space.
+        second: The same sets in the second opinion's; None if there is none.
+    """
     out = []
     if second is None:
         out.append(
@@ -39,50 +44,82 @@ def advise_on_spaces(
                 "or the second space's features as well.",
             )
         )
-    for side, role in ((reference, "main"), (second, "second opinion's")):
-        extractor = None if side is None else side.provenance.extractor
-        if side is None:
-            continue
-        if extractor is None:
+    for sides, role in ((main, "main"), (second or {}, "second opinion's")):
+        unknown = [name for name, side in sides.items() if side.provenance.extractor is None]
+        if unknown:
             out.append(
                 Advice(
                     "unknown-space",
-                    f"The {role} features come without provenance: which network, weights and resize made them "
-                    "cannot be checked.",
+                    f"The {role} features of {', '.join(unknown)} come without provenance: which network, weights "
+                    "and resize rule made them cannot be checked.",
                 )
             )
-            continue
-        if not extractor.trained:
-            out.append(
-                Advice(
-                    "untrained-network",
-                    f"{extractor.name!r} is an untrained network with random weights. It notices strong changes of "
-                    "texture and colour but knows nothing of content: it cannot confirm a small gain.",
-                )
-            )
-        elif not extractor.verified:
-            out.append(
-                Advice(
-                    "unverified-weights",
-                    f"The weights of {extractor.name!r} are not known to be the published ones (sha256 "
-                    f"{extractor.weights[:12]}…): its numbers compare with each other, not with papers.",
-                )
-            )
+        out += _advise_on_network(sides)
     if second is not None:
-        first_name, second_name = reference.space, second.space
-        if first_name == second_name != "unknown":
-            out.append(
-                Advice("same-space", f"Both opinions come from {first_name!r}: the second one confirms nothing.")
-            )
-        elif isinstance(second, Features) and second.class_names is not None and len(second.class_names) >= 1000:
+        out += _advise_on_singular(second, "In the second opinion's space, ")
+        first, other = _space_of(main), _space_of(second)
+        if first == other != "unknown":
+            out.append(Advice("same-space", f"Both opinions come from {first!r}: the second one confirms nothing."))
+        elif _has_classes(second):
             out.append(
                 Advice(
                     "imagenet-second-opinion",
-                    f"The second opinion {second_name!r} is an ImageNet classifier too and shares the main space's "
-                    "blind spots. Prefer clip.",
+                    f"The second opinion {other!r} is an ImageNet classifier too and shares the main space's blind "
+                    "spots. Prefer clip.",
                 )
             )
     return out
+
+
+def _advise_on_network(sides: Sides) -> list[Advice]:
+    extractor = next((s.provenance.extractor for s in sides.values() if s.provenance.extractor), None)
+    if extractor is None:
+        return []
+    if not extractor.trained:
+        return [
+            Advice(
+                "untrained-network",
+                f"{extractor.name!r} is an untrained network with random weights. It notices strong changes of "
+                "texture and colour but knows nothing of content: it cannot confirm a small gain.",
+            )
+        ]
+    if not extractor.verified:
+        return [
+            Advice(
+                "unverified-weights",
+                f"The weights of {extractor.name!r} are not known to be the published ones (sha256 "
+                f"{extractor.weights[:12]}…): its numbers compare with each other, not with papers.",
+            )
+        ]
+    return []
+
+
+def _space_of(sides: Sides) -> str:
+    return next((side.space for side in sides.values() if side.space != "unknown"), "unknown")
+
+
+def _has_classes(sides: Sides) -> bool:
+    return any(isinstance(s, Features) and len(s.class_names or ()) >= 1000 for s in sides.values())
+
+
+def _advise_on_singular(sides: Sides, where: str = "") -> list[Advice]:
+    few = {name: n for name, n in _counts(sides).items() if n <= sides[name].dim}
+    if not few:
+        return []
+    dim = next(iter(sides.values())).dim
+    return [
+        Advice(
+            "singular-covariance",
+            f"{where}{_list(few)}: no more images than the {dim} feature dimensions, so covariances are singular and "
+            "the Fréchet distance is dominated by how many images there are. Use more images; the kernel distance "
+            "is unbiased.",
+        )
+    ]
+
+
+def _counts(sides: Sides) -> dict[str, int]:
+    counts = {name: len(s) if isinstance(s, Features) else s.count for name, s in sides.items()}
+    return {name: n for name, n in counts.items() if n is not None}
 
 
 def advise_on_sets(
@@ -92,18 +129,9 @@ def advise_on_sets(
     """Warnings about the sets of images: how many, how alike their files are."""
     out: list[Advice] = []
     named = {"reference": reference, **models}
-    counts = {name: len(s) if isinstance(s, Features) else s.count for name, s in named.items()}
-    known = {name: n for name, n in counts.items() if n is not None}
-    few = {name: n for name, n in known.items() if n <= reference.dim}
-    if few:
-        out.append(
-            Advice(
-                "singular-covariance",
-                f"{_list(few)}: no more images than the {reference.dim} feature dimensions, so covariances are "
-                "singular and the Fréchet distance is dominated by how many images there are. Use more images; KID "
-                "is unbiased.",
-            )
-        )
+    known = _counts(named)
+    few = {name for name, n in known.items() if n <= reference.dim}
+    out += _advise_on_singular(named)
     small = {name: n for name, n in known.items() if n < _STABLE and name not in few}
     if small:
         out.append(
@@ -140,7 +168,7 @@ def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:
                     f"{name}: {files} could not be read and were left out, the first: {source.skipped[0][1]}.",
                 )
             )
-        if reference is None or source is reference:
+        if reference is None or name == "reference":
             continue
         if source.content is not None and source.content == reference.content:
             out.append(

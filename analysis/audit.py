@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
-from fidprobe.analysis.scores import METRICS
+from fidprobe.analysis.scores import METRICS, MetricChoices
 from fidprobe.analysis.scoring import ExtractorChoice, Scored, SpaceScores, measure_sets, open_sets
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions
@@ -91,6 +91,7 @@ def audit(
     second_generated: Any = None,
     second_baseline: Any = None,
     options: ReadOptions | None = None,
+    choices: MetricChoices | None = None,
     progress: Progress = silent,
 ) -> Audit:
     """Score a generated set, and a baseline if given, in both spaces, and collect what a reader must see.
@@ -105,14 +106,15 @@ def audit(
         second_generated: The generated set's.
         second_baseline: The baseline's.
         options: Subset, bad files, batch size, cache.
+        choices: What papers vary in a metric.
         progress: Told of each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
     """
-    opened = open_sets({"reference": reference, "generated": generated, "baseline": baseline}, options)
+    opened = open_sets({"reference": reference, "generated": generated, "baseline": baseline}, options, progress)
     seconds = open_sets(
-        {"reference": second_reference, "generated": second_generated, "baseline": second_baseline}, options
+        {"reference": second_reference, "generated": second_generated, "baseline": second_baseline}, options, progress
     )
     if extra := set(seconds) - set(opened):
         raise InputError(f"second-opinion features were given for {', '.join(sorted(extra))}, which is not audited")
@@ -126,21 +128,17 @@ def audit(
         extractor=extractor,
         second_opinion=second_opinion,
         options=options,
+        choices=choices,
         progress=progress,
     )
     return Audit(scored, _histogram(features), {name: grid for name, grid in grids.items() if grid})
 
 
 def _grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Pictures for the eye: a fixed random draw; of a generator, its first ones, which are random already."""
-    number = min(_GRID, len(images))
-    if images.replayable:
-        drawn = np.random.default_rng(0).choice(len(images), number, replace=False)
-        indices = sorted(int(i) for i in drawn)
-    else:
-        indices = list(range(number))
+    """Pictures for the eye: a fixed random draw."""
+    drawn = np.random.default_rng(0).choice(len(images), min(_GRID, len(images)), replace=False)
     pictures = []
-    for item in images.items(indices):
+    for item in images.items(sorted(int(i) for i in drawn)):
         try:
             pictures.append(item.decode().pixels)
         except SourceError as error:

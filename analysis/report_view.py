@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fidprobe.analysis.class_histogram import ClassHistogram
-from fidprobe.analysis.scores import Scores, frechet_label
+from fidprobe.analysis.scores import Scores, metric_label
 from fidprobe.analysis.scoring import Scored, SpaceScores
 from fidprobe.analysis.wording import amount, number, plus_minus, shortened
 from fidprobe.metrics.inception_score import InceptionScoreResult
@@ -84,7 +84,7 @@ def inception_scores_view(space: SpaceScores) -> dict[str, Any]:
     results = {name: score for name, score in found.items() if score is not None}
     name = next(iter(space.scores.values())).space
     if not results:
-        return {"label": frechet_label(name, "IS"), "why": no_logits(name)}
+        return {"label": metric_label(name, "IS"), "why": no_logits(name)}
     scores = results.values()
     parts = [
         ("score", "± standard deviation over splits", [plus_minus(s.mean, s.std) for s in scores]),
@@ -92,7 +92,7 @@ def inception_scores_view(space: SpaceScores) -> dict[str, Any]:
         ("H(y|x)", "mean entropy of a prediction, nats", [number(s.conditional_entropy) for s in scores]),
     ]
     return {
-        "label": frechet_label(name, "IS"),
+        "label": metric_label(name, "IS"),
         "models": list(results),
         "rows": [{"label": row, "note": note, "cells": [(t, "") for t in texts]} for row, note, texts in parts],
         "why": "",

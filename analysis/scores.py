@@ -25,8 +25,8 @@ __all__ = [
     "MetricChoices",
     "Scores",
     "classifier_score",
-    "frechet_label",
     "measure",
+    "metric_label",
     "parse_metrics",
     "read_features",
     "scores_json",
@@ -36,9 +36,10 @@ METRICS = ("fid", "kid", "is")
 """`fid` the Fréchet distance, `kid` the kernel distance, `is` the Inception Score."""
 
 
-def frechet_label(space: str, letters: str = "FD") -> str:
-    """`FID` for Inception's pre-logits and nothing else; `FD[clip]` and the like elsewhere."""
-    return "FID" if space == "inception" and letters == "FD" else f"{letters}[{space}]"
+def metric_label(space: str, letters: str = "FD") -> str:
+    """`FID`, `KID`, `IS` for Inception and nothing else; `FD[clip]`, `KD[clip]` and the like elsewhere."""
+    named = {"FD": "FID", "KD": "KID", "IS": "IS"}
+    return named[letters] if space == "inception" else f"{letters}[{space}]"
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ class MetricChoices:
         kid_subset_size: Images in a subset of the papers' KID, which is left out when a side has fewer.
         is_splits: Parts of the Inception Score; fewer where there are fewer images.
         is_natural_order: Split images as they are listed, as the original code did, instead of shuffled.
+        is_biased: Keep the classifier's bias in the logits, as StudioGAN does; the original code had none.
     """
 
     kid_subset_size: int = 1000
     is_splits: int = 10
     is_natural_order: bool = False
+    is_biased: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def measure(
     metrics: Sequence[str],
     *,
     choices: MetricChoices | None = None,
+    strict: bool = True,
     progress: Progress = silent,
 ) -> Scores:
     """All metrics asked for that one feature space can give.
@@ -110,6 +114,7 @@ def measure(
         generated: Generated images' features; likewise.
         metrics: Names out of `METRICS`.
         choices: What papers vary.
+        strict: Fail where the sides cannot give a metric; otherwise leave it out.
         progress: Told of the kernel distance's blocks.
 
     Raises:
@@ -117,6 +122,8 @@ def measure(
         InputError: a metric needs features where there are only statistics, or classes where there are none.
     """
     choices = choices or MetricChoices()
+    if not strict:
+        metrics = [name for name in metrics if _possible(name, reference, generated)]
     distance = frechet(reference, generated) if "fid" in metrics else None
     space = distance.space if distance else generated.space
     kernel = subsets = score = None
@@ -135,9 +142,23 @@ def measure(
     return Scores(space, distance, kernel, subsets, score)
 
 
+def _possible(metric: str, reference: Features | GaussianStatistics, generated: Features | GaussianStatistics) -> bool:
+    match metric:
+        case "kid":
+            return all(isinstance(side, Features) and len(side) >= 4 for side in (reference, generated))
+        case "is":
+            return isinstance(generated, Features) and generated.logits is not None
+    return True
+
+
 def classifier_score(features: Features, choices: MetricChoices) -> InceptionScoreResult:
     """The Inception Score as chosen, with at most as many splits as images."""
-    return inception_score(features, splits=min(choices.is_splits, len(features)), shuffle=not choices.is_natural_order)
+    return inception_score(
+        features,
+        splits=min(choices.is_splits, len(features)),
+        shuffle=not choices.is_natural_order,
+        biased=choices.is_biased,
+    )
 
 
 def scores_json(scores: Scores) -> dict[str, Any]:
@@ -155,6 +176,7 @@ def scores_json(scores: Scores) -> dict[str, Any]:
         out[f"{kernel_key}_std"] = scores.kernel_subsets.std
         out[f"{kernel_key}_subsets"] = scores.kernel_subsets.subsets
         out[f"{kernel_key}_subset_size"] = scores.kernel_subsets.subset_size
+        out[f"{kernel_key}_seed"] = scores.kernel_subsets.seed
     if scores.kernel:
         out[f"{kernel_key}_all_pairs"] = scores.kernel.value
         out[f"{kernel_key}_standard_error"] = scores.kernel.standard_error

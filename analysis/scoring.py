@@ -1,7 +1,7 @@
 """Scoring whole sets: open, extract and measure in the main space and in the second opinion's."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,17 +14,18 @@ from fidprobe.analysis.scores import (
     MetricChoices,
     Scores,
     classifier_score,
-    frechet_label,
     measure,
+    metric_label,
     parse_metrics,
     scores_json,
 )
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, MismatchError
 from fidprobe.extraction import Input, ReadOptions, extract, open_input
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
+from fidprobe.images.spool import Spooled
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
@@ -174,8 +175,8 @@ def score(
         ('FD[random]', True)
     """
     names = parse_metrics(metrics)
-    opened = open_sets({"reference": reference, "generated": generated}, options)
-    seconds = open_sets({"reference": second_reference, "generated": second_generated}, options)
+    opened = open_sets({"reference": reference, "generated": generated}, options, progress)
+    seconds = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
     return measure_sets(
         opened,
         seconds,
@@ -188,10 +189,14 @@ def score(
     )[0]
 
 
-def open_sets(sources: Mapping[str, Any], options: ReadOptions | None) -> dict[str, Input]:
-    """Open every source that is given, before any long work."""
+def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress: Progress = silent) -> dict[str, Input]:
+    """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
     options = options or ReadOptions()
-    return {name: open_input(source, options) for name, source in sources.items() if source is not None}
+    opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
+    return {
+        name: Spooled(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
+        for name, side in opened.items()
+    }
 
 
 def measure_sets(
@@ -233,16 +238,15 @@ def measure_sets(
         _check_classifier(main_network)
     main = _features(opened, main_network, options, progress)
     second = _features(second_inputs, second_network, options, progress) if has_second else None
-    if not strict:
-        metrics = [name for name in metrics if _possible(name, main.values())]
-    main_scores = _space(main, metrics, choices, progress)
+    _check_same_pictures(main, second or {})
+    main_scores = _space(main, metrics, choices, strict, progress)
     # Classifier scores live in one space; distances get a second opinion.
     distances = [name for name in metrics if name != "is"]
-    second_scores = _space(second, distances, choices, progress) if second and distances else None
+    second_scores = _space(second, distances, choices, strict, progress) if second and distances else None
     models = {name: side for name, side in main.items() if name != "reference"}
     advice = advise_on_sets(main["reference"], models)
     if distances:
-        advice += advise_on_spaces(main["reference"], second["reference"] if second else None)
+        advice += advise_on_spaces(main, second)
     scored = Scored(
         sets={name: side.provenance.source for name, side in main.items()},
         counts={name: len(side) if isinstance(side, Features) else side.count for name, side in main.items()},
@@ -253,6 +257,28 @@ def measure_sets(
         version=version("fidprobe"),
     )
     return scored, main
+
+
+def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Measurable]) -> None:
+    """The second opinion must be of the same pictures, as far as is known.
+
+    Raises:
+        MismatchError: a set's counts or contents differ between the spaces.
+    """
+    for name, other in second.items():
+        side = main[name]
+        sizes = [len(one) if isinstance(one, Features) else one.count for one in (side, other)]
+        if None not in sizes and sizes[0] != sizes[1]:
+            raise MismatchError(
+                f"{name} has {sizes[0]} images in the main space and {sizes[1]} in the second opinion's; extract both "
+                "from the same images"
+            )
+        contents = [one.provenance.source.content if one.provenance.source else None for one in (side, other)]
+        if None not in contents and contents[0] != contents[1]:
+            raise MismatchError(
+                f"{name} consists of other images in the second opinion's space than in the main one; extract both "
+                "from the same images"
+            )
 
 
 def _network(
@@ -295,28 +321,23 @@ def _features(
     return out
 
 
-def _possible(metric: str, sides: Iterable[Measurable]) -> bool:
-    match metric:
-        case "kid":
-            return all(isinstance(side, Features) and len(side) >= 4 for side in sides)
-        case "is":
-            return all(isinstance(side, Features) and side.logits is not None for side in sides)
-    return True
-
-
 def _space(
-    sides: Mapping[str, Measurable], metrics: Sequence[str], choices: MetricChoices | None, progress: Progress
+    sides: Mapping[str, Measurable],
+    metrics: Sequence[str],
+    choices: MetricChoices | None,
+    strict: bool,
+    progress: Progress,
 ) -> SpaceScores:
     reference = sides["reference"]
     scores = {
-        name: measure(reference, side, metrics, choices=choices, progress=progress)
+        name: measure(reference, side, metrics, choices=choices, strict=strict, progress=progress)
         for name, side in sides.items()
         if name != "reference"
     }
     has_logits = isinstance(reference, Features) and reference.logits is not None
     known = [side for side in sides.values() if side.provenance.extractor is not None]
     return SpaceScores(
-        label=frechet_label(known[0].space if known else "unknown"),
+        label=metric_label(known[0].space if known else "unknown"),
         extractor=known[0].provenance.extractor if known else None,
         dim=reference.dim,
         scores=scores,

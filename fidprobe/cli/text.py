@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 def score_lines(scored: "Scored") -> list[str]:
     """Every score of every model, the second opinion's below the main space's."""
-    from fidprobe.analysis.scores import frechet_label
+    from fidprobe.analysis.scores import metric_label
 
     rows: list[tuple[str, str]] = []
     for model in scored.main.scores:
@@ -34,7 +34,7 @@ def score_lines(scored: "Scored") -> list[str]:
     reference = scored.main.reference_score
     if reference:
         rows.append(("reference", ""))
-        label = frechet_label(scored.main.scores["generated"].space, "IS")
+        label = metric_label(scored.main.scores["generated"].space, "IS")
         rows.append((f"  {label}", f"{reference.mean:.4g} ± {reference.std:.2g}"))
     width = max(len(name) for name, _ in rows) + 2
     return [f"{name:<{width}}{value}".rstrip() for name, value in rows]
@@ -49,12 +49,12 @@ def _counted(scored: "Scored", model: str) -> str:
 
 
 def _rows(space: "SpaceScores", scores: "Scores", suffix: str) -> Iterable[tuple[str, str]]:
-    from fidprobe.analysis.scores import frechet_label
+    from fidprobe.analysis.scores import metric_label
 
     if scores.frechet:
         yield f"  {space.label}{suffix}", f"{scores.frechet.value:.6g}"
     if scores.kernel:
-        label = "KID" if scores.space == "inception" else frechet_label(scores.space, "KD")
+        label = metric_label(scores.space, "KD")
         value = f"{scores.kernel.value:.4g} ± {scores.kernel.standard_error:.2g} (all pairs, standard error)"
         if scores.kernel_subsets:
             subsets = scores.kernel_subsets
@@ -62,7 +62,7 @@ def _rows(space: "SpaceScores", scores: "Scores", suffix: str) -> Iterable[tuple
         yield f"  {label}{suffix}", value
     if scores.inception_score:
         result = scores.inception_score
-        label = "IS" if scores.space == "inception" else frechet_label(scores.space, "IS")
+        label = metric_label(scores.space, "IS")
         yield f"  {label}", f"{result.mean:.4g} ± {result.std:.2g} ({result.splits} splits)"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.class_histogram import ClassHistogram
-from fidprobe.analysis.scores import Scores, frechet_label
+from fidprobe.analysis.scores import Scores, metric_label
 from fidprobe.analysis.scoring import Scored, SpaceScores
 from fidprobe.metrics.frechet import FrechetResult
 from fidprobe.metrics.inception_score import InceptionScoreResult
@@ -37,7 +37,7 @@ def space(name: str, models: tuple[str, ...], *, classifier: bool) -> SpaceScore
         )
 
     return SpaceScores(
-        label=frechet_label(name),
+        label=metric_label(name),
         extractor=ExtractorProvenance(
             name, "ab" * 32, "tf1", verified=True, versions={"torch": "2.6.0", "pillow": "11.0"}
         ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fidprobe.analysis.scores import frechet_label, parse_metrics
+from fidprobe.analysis.scores import metric_label, parse_metrics
 from fidprobe.analysis.scoring import score
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extraction import ReadOptions, extract
@@ -49,8 +49,8 @@ def test_json_is_plain_and_follows_torch_fidelity_for_inception_only(networks: M
     assert json.loads(json.dumps(scored, allow_nan=False)) == scored
     assert "frechet_distance" in scored["main"]["generated"]
     assert scored["second_opinion"]["generated"]["frechet_distance"] > 0
-    assert (frechet_label("inception"), frechet_label("clip")) == ("FID", "FD[clip]")
-    assert frechet_label("inception", "KD") == "KD[inception]"
+    assert (metric_label("inception"), metric_label("clip")) == ("FID", "FD[clip]")
+    assert [metric_label("inception", m) for m in ("KD", "IS")] == ["KID", "IS"]
 
 
 def test_features_stand_in_for_images_and_bring_their_own_second_opinion(networks: Mapping[str, Extractor]) -> None:

@@ -1,0 +1,84 @@
+"""Sources that cannot be read twice, kept in a temporary file so that they can."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fidprobe.errors import SourceError
+from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.pixels import digest_array
+from fidprobe.images.reading import ReadImage, read_images
+from fidprobe.progress import Progress, silent
+
+__all__ = ["Spooled"]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a picture lies in the file, and what is known of it."""
+
+    name: str
+    start: int
+    shape: tuple[int, ...]
+    format: str
+    treatments: tuple[str, ...]
+    label: int | None
+
+
+class Spooled(ImageSource):
+    """All images of a source, read once, uncompressed in an unnamed temporary file.
+
+    A generator that draws anew on every pass would show each network other images; this makes all see the same.
+
+    Args:
+        source: Any source; read to its end at once.
+        progress: Told of every image.
+
+    Raises:
+        SourceError: an image cannot be read, or the temporary folder has no room (TMPDIR chooses another).
+    """
+
+    def __init__(self, source: ImageSource, *, progress: Progress = silent) -> None:
+        self.description, self.class_names = source.description, source.class_names
+        self.limit, self.seed = source.limit, source.seed
+        self._places: list[_Place] = []
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
+            for read in read_images(source, progress=progress):
+                if isinstance(read, ReadImage):
+                    self._keep(read)
+            self._file.flush()
+        except OSError as error:
+            raise SourceError(
+                f"{source.description}: its images do not fit into the temporary folder {tempfile.gettempdir()} "
+                f"({error.strerror or error}); set TMPDIR to a larger one"
+            ) from error
+        self._bytes = np.memmap(self._file, dtype=np.uint8, mode="r")
+
+    def _keep(self, read: ReadImage) -> None:
+        image = read.image
+        place = _Place(read.name, self._file.tell(), image.pixels.shape, image.format, image.treatments, read.label)
+        self._file.write(np.ascontiguousarray(image.pixels).data)
+        self._places.append(place)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The images in order, or some of them."""
+        for index in range(len(self)) if indices is None else indices:
+            yield self._item(self._places[index])
+
+    def _item(self, place: _Place) -> ImageItem:
+        def pixels() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+            stop = place.start + int(np.prod(place.shape))
+            return np.array(self._bytes[place.start : stop]).reshape(place.shape)
+
+        return ImageItem(
+            place.name,
+            lambda: DecodedImage(pixels(), place.format, place.treatments),
+            lambda: digest_array(pixels()),
+            place.label,
+        )
