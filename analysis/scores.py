@@ -1,14 +1,11 @@
 """Scores of one generated set against the reference, each distance with its second opinion beside it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fidprobe.errors import InputError
-from fidprobe.extraction import Input, ReadOptions, extract
-from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
-from fidprobe.images import ImageSource
 from fidprobe.metrics.frechet import FrechetResult, frechet
 from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from fidprobe.metrics.kernel import (
@@ -28,8 +25,8 @@ __all__ = [
     "measure",
     "metric_label",
     "parse_metrics",
-    "read_features",
     "scores_json",
+    "why_impossible",
 ]
 
 METRICS = ("fid", "kid", "is")
@@ -69,6 +66,7 @@ class Scores:
         kernel: The kernel distance over all pairs, with its standard error.
         kernel_subsets: The kernel distance as papers report it; None when a side is smaller than a subset.
         inception_score: Of the generated set; None in spaces without a classifier.
+        missing: Metric (`kid`, `kid_subsets`, `is`) -> why it was asked for and could not be had.
     """
 
     space: str
@@ -76,6 +74,7 @@ class Scores:
     kernel: KernelResult | None = None
     kernel_subsets: KernelSubsetsResult | None = None
     inception_score: InceptionScoreResult | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -89,13 +88,6 @@ def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
     if unknown or not given:
         raise InputError(f"unknown metric {', '.join(map(repr, unknown)) or 'list'}; choose from {', '.join(METRICS)}")
     return tuple(n for n in METRICS if n in given)
-
-
-def read_features(
-    side: Input, extractor: Extractor, options: ReadOptions, *, progress: Progress = silent
-) -> Features | GaussianStatistics:
-    """Features of images; features and statistics pass through."""
-    return extract(side, extractor, options, progress=progress) if isinstance(side, ImageSource) else side
 
 
 def measure(
@@ -122,8 +114,10 @@ def measure(
         InputError: a metric needs features where there are only statistics, or classes where there are none.
     """
     choices = choices or MetricChoices()
+    missing: dict[str, str] = {}
     if not strict:
-        metrics = [name for name in metrics if _possible(name, reference, generated)]
+        missing = {name: why for name in metrics if (why := why_impossible(name, reference, generated))}
+        metrics = [name for name in metrics if name not in missing]
     distance = frechet(reference, generated) if "fid" in metrics else None
     space = distance.space if distance else generated.space
     kernel = subsets = score = None
@@ -131,7 +125,9 @@ def measure(
         if not isinstance(reference, Features) or not isinstance(generated, Features):
             raise InputError("kid needs every image's features, and statistics hold only mean and covariance")
         kernel = kernel_distance(reference, generated, progress=progress)
-        if choices.kid_subset_size <= min(len(reference), len(generated)):
+        if choices.kid_subset_size > min(len(reference), len(generated)):
+            missing["kid_subsets"] = f"fewer images than a subset of {choices.kid_subset_size:,}"
+        else:
             subsets = kernel_distance_subsets(
                 reference, generated, subset_size=choices.kid_subset_size, progress=progress
             )
@@ -139,16 +135,27 @@ def measure(
         if not isinstance(generated, Features):
             raise InputError("is needs every image's logits, and statistics hold only mean and covariance")
         score = classifier_score(generated, choices)
-    return Scores(space, distance, kernel, subsets, score)
+    return Scores(space, distance, kernel, subsets, score, missing)
 
 
-def _possible(metric: str, reference: Features | GaussianStatistics, generated: Features | GaussianStatistics) -> bool:
-    match metric:
-        case "kid":
-            return all(isinstance(side, Features) and len(side) >= 4 for side in (reference, generated))
-        case "is":
-            return isinstance(generated, Features) and generated.logits is not None
-    return True
+def why_impossible(
+    metric: str, reference: Features | GaussianStatistics, generated: Features | GaussianStatistics
+) -> str:
+    """Why a metric of `METRICS` cannot be had of one generated set; empty if it can."""
+    alone = "statistics hold only mean and covariance"
+    if metric == "kid":
+        sides = {"the reference": reference, "this set": generated}
+        for name, side in sides.items():
+            if not isinstance(side, Features):
+                return f"{name} came as statistics; {alone}, not every image's features"
+        few = [name for name, side in sides.items() if isinstance(side, Features) and len(side) < 4]
+        return f"{' and '.join(few)} {'have' if few[1:] else 'has'} fewer than 4 images" if few else ""
+    if metric == "is":
+        if not isinstance(generated, Features):
+            return f"this set came as statistics; {alone}, not every image's logits"
+        if generated.logits is None:
+            return "this set's features came without a classifier's logits"
+    return ""
 
 
 def classifier_score(features: Features, choices: MetricChoices) -> InceptionScoreResult:
@@ -189,4 +196,6 @@ def scores_json(scores: Scores) -> dict[str, Any]:
         out["inception_score_splits"] = result.splits
         out["inception_score_order"] = result.order
         out["inception_score_logits"] = result.logits
+    if scores.missing:
+        out["not_computed"] = dict(scores.missing)
     return out

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
 from fidprobe.analysis.scores import (
     MetricChoices,
     Scores,
@@ -18,14 +18,16 @@ from fidprobe.analysis.scores import (
     metric_label,
     parse_metrics,
     scores_json,
+    why_impossible,
 )
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import Input, ReadOptions, extract, open_input
+from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.images.spool import Spooled
+from fidprobe.inputs import Input, open_input
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
@@ -77,6 +79,7 @@ class SpaceScores:
         scores: Model (`generated`, `baseline`) -> scores.
         reference_score: Inception Score of the reference itself, the level to compare with; None without a
             classifier, without features, or when `is` was not asked for.
+        reference_missing: Why it was asked for and could not be had; else empty.
     """
 
     label: str
@@ -84,6 +87,7 @@ class SpaceScores:
     dim: int
     scores: Mapping[str, Scores]
     reference_score: InceptionScoreResult | None = None
+    reference_missing: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Scores by model under torch-fidelity's keys, with the network's provenance."""
@@ -110,6 +114,7 @@ class Scored:
         advice: What a reader must know before believing a number.
         seconds: How long it took.
         version: Of fidprobe.
+        choices: What was chosen of what papers vary in a metric.
     """
 
     sets: Mapping[str, SourceProvenance | None]
@@ -119,6 +124,7 @@ class Scored:
     advice: tuple[Advice, ...]
     seconds: float
     version: str
+    choices: MetricChoices = field(default_factory=MetricChoices)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; distances in `inception` under torch-fidelity's keys."""
@@ -131,6 +137,7 @@ class Scored:
             "main": self.main.to_json(),
             "second_opinion": self.second.to_json() if self.second else None,
             "warnings": [vars(one) for one in self.advice],
+            "choices": asdict(self.choices),
             "seconds": round(self.seconds, 3),
         }
 
@@ -228,7 +235,7 @@ def measure_sets(
         The scores, and every set's features in the main space.
     """
     begun = time.perf_counter()
-    options = options or ReadOptions()
+    options, choices = options or ReadOptions(), choices or MetricChoices()
     second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
     has_second = set(second_inputs) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
@@ -247,6 +254,8 @@ def measure_sets(
     advice = advise_on_sets(main["reference"], models)
     if distances:
         advice += advise_on_spaces(main, second)
+    if "is" in metrics:
+        advice += advise_on_splits(main, choices.is_splits)
     scored = Scored(
         sets={name: side.provenance.source for name, side in main.items()},
         counts={name: len(side) if isinstance(side, Features) else side.count for name, side in main.items()},
@@ -255,6 +264,7 @@ def measure_sets(
         advice=tuple(advice),
         seconds=time.perf_counter() - begun,
         version=version("fidprobe"),
+        choices=choices,
     )
     return scored, main
 
@@ -324,7 +334,7 @@ def _features(
 def _space(
     sides: Mapping[str, Measurable],
     metrics: Sequence[str],
-    choices: MetricChoices | None,
+    choices: MetricChoices,
     strict: bool,
     progress: Progress,
 ) -> SpaceScores:
@@ -334,7 +344,7 @@ def _space(
         for name, side in sides.items()
         if name != "reference"
     }
-    has_logits = isinstance(reference, Features) and reference.logits is not None
+    missing = why_impossible("is", reference, reference) if "is" in metrics else ""
     known = [side for side in sides.values() if side.provenance.extractor is not None]
     return SpaceScores(
         label=metric_label(known[0].space if known else "unknown"),
@@ -342,8 +352,9 @@ def _space(
         dim=reference.dim,
         scores=scores,
         reference_score=(
-            classifier_score(reference, choices or MetricChoices())
-            if "is" in metrics and isinstance(reference, Features) and has_logits
+            classifier_score(reference, choices)
+            if "is" in metrics and isinstance(reference, Features) and not missing
             else None
         ),
+        reference_missing=missing,
     )

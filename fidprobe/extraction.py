@@ -1,14 +1,11 @@
 """From images to features: streamed, resumable after a kill, and cached by content.
 
 The cache key is made of what was read (the images' bytes), in which way (decoder, resize rule, library versions)
-and by which weights; never of a path. While it runs, finished pieces lie in `<key>.parts/`; a run that finds
-them goes on from there.
+and by which weights; never of a path.
 """
 
 import hashlib
 import json
-import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,19 +19,18 @@ from torch import Tensor
 
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Embedding, Extractor, full_precision
-from fidprobe.features import Features, is_features_file, write_features
+from fidprobe.feature_cache import CacheEntry
+from fidprobe.features import Features
 from fidprobe.files import cache_folder
-from fidprobe.images import DecodedImage, ImageSource, SkippedImage, open_images, read_images
+from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance, SourceProvenance
-from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
-__all__ = ["Input", "ReadOptions", "extract", "open_input"]
-
-Input = ImageSource | Features | GaussianStatistics
-"""What metrics start from: images still to be read, features, or (for Fréchet distances) statistics."""
+__all__ = ["ReadOptions", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
+PENDING_BYTES = 2**28  # decoded images that wait for a full batch
+PREPARED_PIXELS = 2**22  # source pixels resized at a time: the resize works on float64 copies
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class ReadOptions:
         limit: Use a random subset of this many images; None uses all.
         seed: Draws the subset.
         skip_bad: Leave out images that cannot be read (and list them) instead of stopping.
-        batch_size: Images that go through the network at a time. Does not change the numbers.
+        batch_size: Images that go through the network at a time, fewer if they are large. Does not change the numbers.
         cache: Folder for features; None keeps nothing on disk and cannot resume.
     """
 
@@ -65,33 +61,6 @@ class ReadOptions:
             raise InputError(f"batch size must be at least 1, got {self.batch_size}")
 
 
-def open_input(source: Any, options: ReadOptions) -> Input:
-    """Open whatever a user names: a features file, a statistics npz, or any image source.
-
-    Args:
-        source: Features and statistics pass through; a path to one is loaded; all else goes to
-            `fidprobe.images.open_images` with the options' subset.
-        options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
-
-    Raises:
-        InputError: a damaged file, or a subset larger than the set.
-        SourceError: no such images.
-    """
-    if isinstance(source, str | Path) and is_features_file(source):
-        source = Features.load(source)
-    elif isinstance(source, str | Path) and is_statistics_file(source):
-        source = GaussianStatistics.load(source)
-    if isinstance(source, Features) and options.limit is not None:
-        if options.limit > len(source):
-            raise InputError(f"a subset of {options.limit} was asked for, but there are {len(source)} features")
-        rng = np.random.default_rng(options.seed)
-        chosen = np.sort(rng.choice(len(source), options.limit, replace=False))
-        return source.select(torch.from_numpy(chosen))
-    if isinstance(source, Features | GaussianStatistics):
-        return source
-    return open_images(source, limit=options.limit, seed=options.seed)
-
-
 def extract(
     source: Any, extractor: Extractor, options: ReadOptions | None = None, *, progress: Progress = silent
 ) -> Features:
@@ -107,86 +76,119 @@ def extract(
         Features in the source's order, with names and provenance; memory-mapped if cached.
 
     Raises:
-        SourceError: an image cannot be read (and is not to be skipped), or none is left.
-        InputError: the cache cannot be written.
+        SourceError: an image cannot be read (and is not to be skipped), none is left, or one changed meanwhile.
+        InputError: the cache cannot be written, or the network gives NaN.
     """
     options = options or ReadOptions()
     # An opened source is used as it is: its subset has been drawn.
     images = source if isinstance(source, ImageSource) else open_images(source, limit=options.limit, seed=options.seed)
-    total = len(images)
-    content = images.content(lambda done: progress("reading", done, total))
+    content = _content(images, progress)
     if options.cache is None or content is None:
-        return _join(images, content, [part for _, part in _parts(images, extractor, options, 0, progress)])
-    key = _key(content, extractor)
-    path = options.cache / key[:2] / f"{key}.safetensors"
-    if not path.exists():
-        _extract_to(path, images, extractor, options, content, progress)
-    features = Features.load(path)
-    found = features.provenance.source
+        parts = [part for _, part in _parts(images, extractor, options, 0, progress)]
+        if content != _content(images, silent):
+            raise _changed(images)
+        return _joined(images, content, parts)
+    entry = CacheEntry(options.cache, _key(content, extractor))
+    with entry.locked():
+        features = entry.load()
+        found = None if features is None else _renamed(features, images, options)
+        if found is None:
+            _make(entry, images, extractor, options, content, progress)
+            features = entry.load()
+            found = None if features is None else _renamed(features, images, options)
     if found is None:
-        raise InputError(f"{path}: the cached features lack provenance; delete the file")
-    if found.skipped and not options.skip_bad:
-        name, reason = found.skipped[0]
-        raise SourceError(f"{name}: {reason}; use --skip-bad to leave out such files")
-    # The same pictures may have been cached under other names.
-    skipped = {name for name, _ in found.skipped}
-    names = tuple(item.name for item in images.items())
-    if len(names) == len(features):
-        features = replace(features, names=names)
-    elif skipped:
-        features = replace(features, names=tuple(name for name in names if name not in skipped))
-    described = replace(found, description=images.description, limit=images.limit, seed=images.seed)
-    return replace(features, provenance=replace(features.provenance, source=described))
+        raise InputError(f"{entry.path}: vanished from the cache; run again, or use --no-cache")
+    return found
+
+
+def _content(images: ImageSource, progress: Progress) -> str | None:
+    total = len(images)
+    return images.content(lambda done: progress("reading", done, total))
+
+
+def _changed(images: ImageSource) -> SourceError:
+    return SourceError(f"{images.description}: its images changed while they were read; run again")
+
+
+def _decoder() -> str:
+    return f"pillow {PIL.__version__}"
 
 
 def _key(content: str, extractor: Extractor) -> str:
     identity = {
         "content": content,
         "extractor": Provenance(extractor=extractor.provenance).to_json()["extractor"],
-        "decoder": f"pillow {PIL.__version__}",
+        "decoder": _decoder(),
         "device": torch.device(extractor.device).type,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _extract_to(
-    path: Path,
+def _make(
+    entry: CacheEntry,
     images: ImageSource,
     extractor: Extractor,
     options: ReadOptions,
     content: str,
     progress: Progress,
 ) -> None:
-    folder = path.with_suffix(".parts")
-    done = _finished_parts(folder)
-    start = done[-1][1] if done else 0
+    """Extract into the cache, going on from the pieces of a stopped run."""
+    finished = entry.parts()
+    parts = [part for _, _, part in finished]
+    start = finished[-1][1] if finished else 0
     for (first, stop), part in _parts(images, extractor, options, start, progress):
-        part.save(folder / f"part-{first:010d}-{stop:010d}.safetensors")
-        done.append((first, stop))
-    parts = [Features.load(folder / f"part-{a:010d}-{b:010d}.safetensors") for a, b in done]
-    names, provenance = _describe(images, content, parts)
-    write_features(path, parts, names=names, class_names=extractor.class_names, provenance=provenance)
-    shutil.rmtree(folder, ignore_errors=True)
+        positions = _names_to_positions(part, images, first, stop)
+        parts.append(entry.keep(first, stop, positions))
+    if content != _content(images, silent):
+        entry.drop_parts()
+        raise _changed(images)
+    names, provenance = _described(images, content, parts)
+    entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
 
 
-def _finished_parts(folder: Path) -> list[tuple[int, int]]:
-    """The gapless run of pieces that an earlier, stopped run left behind."""
-    found = {}
-    for file in folder.glob("part-*.safetensors"):
-        if match := re.fullmatch(r"part-(\d{10})-(\d{10})\.safetensors", file.name):
-            found[int(match[1])] = int(match[2])
-    run, at = [], 0
-    while at in found:
-        run.append((at, found[at]))
-        at = found[at]
-    return run
+def _names_to_positions(part: Features, images: ImageSource, first: int, stop: int) -> Features:
+    """The piece with positions for names, also of the files it skipped."""
+    place = {item.name: str(first + i) for i, item in enumerate(images.items(range(first, stop)))}
+    source = part.provenance.source
+    assert source is not None
+    skipped = tuple((place[name], reason) for name, reason in source.skipped)
+    provenance = replace(part.provenance, source=replace(source, skipped=skipped))
+    return replace(part, names=tuple(place[name] for name in part.names or ()), provenance=provenance)
+
+
+def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> Features | None:
+    """Cached features under today's names; None if a file that could not be read then can be read now.
+
+    Raises:
+        SourceError: files cannot be read, and are not to be skipped.
+    """
+    found = features.provenance.source
+    assert found is not None
+    skipped = []
+    for item in images.items(sorted(int(position) for position, _ in found.skipped)):
+        try:
+            item.decode()
+        except SourceError as error:
+            if not options.skip_bad:
+                raise SourceError(f"{error}; --skip-bad goes on without such files") from error
+            skipped.append((item.name, str(error)))
+        else:
+            return None
+    names = [item.name for item in images.items()]
+    if found.skipped:
+        names = [names[int(position)] for position in features.names or ()]
+    source = replace(
+        found, description=images.description, limit=images.limit, seed=images.seed, skipped=tuple(skipped)
+    )
+    return replace(features, names=tuple(names), provenance=replace(features.provenance, source=source))
 
 
 def _parts(
     images: ImageSource, extractor: Extractor, options: ReadOptions, start: int, progress: Progress
 ) -> Iterator[tuple[tuple[int, int], Features]]:
     """Pieces of at least one image, each with the range of source positions it covers."""
-    pending: list[tuple[str, DecodedImage]] = []
+    pending: list[ReadImage] = []
+    waiting = 0
     made = _Part(extractor)
     first, total = start, len(images)
     for read in read_images(images, start=start, skip_bad=options.skip_bad):
@@ -194,19 +196,19 @@ def _parts(
             made.skipped.append((read.name, read.reason))
             continue
         # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
-        if made.images + len(pending) >= PART_IMAGES:
+        if len(made.names) + len(pending) >= PART_IMAGES:
             made.add(pending)
             yield (first, read.index), made.features()
-            first, made, pending = read.index, _Part(extractor), []
-        pending.append((read.name, read.image))
-        if len(pending) >= options.batch_size:
+            first, made, pending, waiting = read.index, _Part(extractor), [], 0
+        pending.append(read)
+        waiting += read.image.pixels.nbytes
+        if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
             made.add(pending)
-            pending = []
+            pending, waiting = [], 0
             progress("extracting", read.index + 1, total)
-    if pending:
-        made.add(pending)
+    made.add(pending)
     progress("extracting", total, total)
-    if made.images:
+    if made.names:
         yield (first, total), made.features()
 
 
@@ -218,43 +220,54 @@ class _Part:
         self.names: list[str] = []
         self.skipped: list[tuple[str, str]] = []
         self.embedded: list[Embedding] = []
-        self.facts = {"sizes": Counter[str](), "formats": Counter[str](), "treatments": Counter[str]()}
+        self.sizes, self.formats, self.treatments = Counter[str](), Counter[str](), Counter[str]()
 
-    @property
-    def images(self) -> int:
-        return len(self.names)
+    def add(self, batch: Sequence[ReadImage]) -> None:
+        """Embed a batch of images of any sizes: prepared a size at a time, embedded together.
 
-    def add(self, batch: Sequence[tuple[str, DecodedImage]]) -> None:
-        """Embed a batch of images of any sizes: prepared a size at a time, embedded together."""
+        Raises:
+            InputError: the network gives NaN or infinite numbers; names the image.
+        """
         if not batch:
             return
         by_size: dict[tuple[int, ...], list[int]] = {}
-        for i, (name, image) in enumerate(batch):
-            by_size.setdefault(image.pixels.shape[:2], []).append(i)
-            self.names.append(name)
-            self.facts["formats"][image.format] += 1
-            self.facts["treatments"].update(image.treatments)
+        for i, read in enumerate(batch):
+            by_size.setdefault(read.image.pixels.shape[:2], []).append(i)
+            self.names.append(read.name)
+            self.formats[read.image.format] += 1
+            self.treatments.update(read.image.treatments)
         prepared: list[Tensor] = [torch.empty(0)] * len(batch)
         with torch.inference_mode(), full_precision():
             for (height, width), members in by_size.items():
-                self.facts["sizes"][f"{width}x{height}"] += len(members)
-                stacked = torch.from_numpy(np.stack([batch[i][1].pixels for i in members]))
-                ready = self.extractor.prepare(stacked.permute(0, 3, 1, 2).to(self.extractor.device))
-                for i, one in zip(members, ready, strict=True):
-                    prepared[i] = one
+                self.sizes[f"{width}x{height}"] += len(members)
+                step = max(1, PREPARED_PIXELS // (height * width))
+                for at in range(0, len(members), step):
+                    few = members[at : at + step]
+                    stacked = torch.from_numpy(np.stack([batch[i].image.pixels for i in few]))
+                    ready = self.extractor.prepare(stacked.permute(0, 3, 1, 2).to(self.extractor.device))
+                    for i, one in zip(few, ready, strict=True):
+                        prepared[i] = one
             features, logits = self.extractor.embed(torch.stack(prepared))
             self.embedded.append(Embedding(features.cpu(), None if logits is None else logits.cpu()))
+        for what in self.embedded[-1]:
+            if what is not None and not bool((finite := torch.isfinite(what).all(dim=1)).all()):
+                name = batch[int((~finite).nonzero()[0])].name
+                raise InputError(
+                    f"{self.extractor.provenance.name} gives NaN or infinite numbers for {name}; its weights are "
+                    "damaged, or it is not made for such images"
+                )
 
     def features(self) -> Features:
+        """The piece as features."""
         bias = self.extractor.logit_bias
         logits = [part.logits for part in self.embedded if part.logits is not None]
         source = SourceProvenance(
             description="",
-            count=self.images,
+            count=len(self.names),
             skipped=tuple(self.skipped),
-            sizes=dict(self.facts["sizes"]),
-            formats=dict(self.facts["formats"]),
-            treatments=dict(self.facts["treatments"]),
+            sizes=dict(self.sizes),
+            formats=dict(self.formats),
+            treatments=dict(self.treatments),
         )
         return Features(
             features=torch.cat([part.features for part in self.embedded]),
@@ -266,38 +279,35 @@ class _Part:
         )
 
 
-def _describe(
+def _described(
     images: ImageSource, content: str | None, parts: Sequence[Features]
 ) -> tuple[tuple[str, ...], Provenance]:
     """Names and provenance of the whole that the parts make up."""
     if not parts:
         raise SourceError(f"{images.description}: none of its {len(images)} images could be read")
-    facts = {"sizes": Counter[str](), "formats": Counter[str](), "treatments": Counter[str]()}
-    skipped: list[tuple[str, str]] = []
-    for part in parts:
-        piece = part.provenance.source
-        if piece is None:
-            raise InputError("a saved piece lacks provenance; clear the features cache")
-        for name, counts in facts.items():
-            counts.update(getattr(piece, name))
-        skipped.extend(piece.skipped)
+    pieces = [piece for part in parts if (piece := part.provenance.source) is not None]
+
+    def total(fact: str) -> dict[str, int]:
+        return dict(sum((Counter(getattr(piece, fact)) for piece in pieces), Counter[str]()))
+
     source = SourceProvenance(
         description=images.description,
         count=sum(map(len, parts)),
         content=content,
-        skipped=tuple(skipped),
+        skipped=tuple(pair for piece in pieces for pair in piece.skipped),
         limit=images.limit,
         seed=images.seed,
-        sizes=dict(facts["sizes"]),
-        formats=dict(facts["formats"]),
-        treatments=dict(facts["treatments"]),
+        sizes=total("sizes"),
+        formats=total("formats"),
+        treatments=total("treatments"),
+        decoder=_decoder(),
     )
     names = tuple(name for part in parts for name in part.names or ())
     return names, Provenance(parts[0].provenance.extractor, source)
 
 
-def _join(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
-    names, provenance = _describe(images, content, parts)
+def _joined(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
+    names, provenance = _described(images, content, parts)
     logits = [part.logits for part in parts if part.logits is not None]
     return replace(
         parts[0],

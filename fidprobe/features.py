@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path
-from fidprobe.provenance import UNKNOWN, Provenance
+from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
 
 __all__ = ["Features", "is_features_file", "write_features"]
 
@@ -82,14 +82,29 @@ class Features:
             return self.logits
         return self.logits - self.logit_bias
 
-    def select(self, indices: Sequence[int] | Tensor) -> "Features":
-        """The rows at `indices`, in that order; repeats allowed."""
+    def select(
+        self, indices: Sequence[int] | Tensor, *, limit: int | None = None, seed: int | None = None
+    ) -> "Features":
+        """The rows at `indices`, in that order; repeats allowed.
+
+        Args:
+            indices: Positions, [m].
+            limit: Recorded as the size asked for, where the rows are a random subset.
+            seed: Recorded as what drew it.
+        """
         index = torch.as_tensor(indices, dtype=torch.int64)
+        source = self.provenance.source
+        if source is not None:
+            # Facts and content of the whole are not those of a part.
+            source = SourceProvenance(
+                source.description, len(index), limit=limit, seed=seed, skipped=source.skipped, decoder=source.decoder
+            )
         return replace(
             self,
             features=self.features[index],
             logits=None if self.logits is None else self.logits[index],
             names=None if self.names is None else tuple(self.names[int(i)] for i in index),
+            provenance=replace(self.provenance, source=source),
         )
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -45,6 +45,7 @@ class SourceProvenance:
         skipped: `(name, reason)` of each file that could not be read and was skipped on request.
         limit: The size of the subset asked for, if any.
         seed: The seed that drew the subset, if one was drawn.
+        decoder: Library and version that decoded the files; None if unknown.
     """
 
     description: str
@@ -56,6 +57,7 @@ class SourceProvenance:
     skipped: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
     seed: int | None = None
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)

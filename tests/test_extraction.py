@@ -1,5 +1,6 @@
 """From images to features: batching, order, resuming, caching."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,10 +15,11 @@ from PIL import Image
 
 from fidprobe import extraction
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extraction import ReadOptions, extract, open_input
+from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
+from fidprobe.inputs import open_input
 from fidprobe.statistics import GaussianStatistics
 
 
@@ -174,3 +176,168 @@ def test_inputs_of_every_kind_are_recognised(folder: Path, network: Extractor, t
         open_input(features, ReadOptions(limit=99))
     with pytest.raises(InputError, match="batch size must be at least 1, got 0"):
         ReadOptions(batch_size=0)
+
+
+def test_renamed_copies_with_bad_files_get_todays_names(folder: Path, network: Extractor, tmp_path: Path) -> None:
+    """Positions, not names, tell which pictures were left out."""
+    (folder / "img4.png").write_bytes(b"bad")
+    options = ReadOptions(skip_bad=True, cache=tmp_path / "cache")
+    first = extract(folder, network, options)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for i in range(23):  # img4, which is bad, becomes img5; img3, which is good, becomes img4
+        (copy / f"img{i + 1}.png").write_bytes((folder / f"img{i}.png").read_bytes())
+    again = extract(copy, network, options)
+    assert torch.equal(first.features, again.features)
+    assert again.names == tuple(f"img{i + 1}.png" for i in range(23) if i != 4)
+    assert again.provenance.source is not None
+    [(name, reason)] = again.provenance.source.skipped
+    assert name == "img5.png"
+    assert str(copy) in reason
+
+
+def test_a_file_changed_during_the_run_leaves_no_trace_in_the_cache(
+    folder: Path, network: Extractor, tmp_path: Path
+) -> None:
+    """The run ends by saying so; the next one is right."""
+    truth = extract(folder, network)
+    original = (folder / "img20.png").read_bytes()
+    options = ReadOptions(cache=tmp_path / "cache", batch_size=2)
+
+    def change(stage: str, done: int, total: int | None) -> None:
+        if stage == "reading" and done == total:
+            Image.new("RGB", (8, 8), "red").save(folder / "img20.png")
+
+    with pytest.raises(SourceError, match="changed while they were read; run again"):
+        extract(folder, network, options, progress=change)
+    (folder / "img20.png").write_bytes(original)
+    torch.testing.assert_close(extract(folder, network, options).features, truth.features, rtol=1e-5, atol=1e-4)
+
+
+def test_a_file_that_was_unreadable_for_a_moment_is_not_skipped_for_ever(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that left it out is made anew once it can be read."""
+    from fidprobe.images import decode
+
+    options = ReadOptions(skip_bad=True, cache=tmp_path / "cache")
+    sound = decode.decode_image
+
+    def hiccup(data: bytes, name: str) -> object:
+        if name.endswith("img2.png"):
+            raise SourceError(f"{name}: stale file handle")
+        return sound(data, name)
+
+    from fidprobe.images import encoded
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoded, "decode_image", hiccup)
+        assert len(extract(folder, network, options)) == 22
+    assert len(extract(folder, network, options)) == 23
+
+
+def test_a_damaged_cache_mends_itself(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut entries and cut pieces are made again."""
+    monkeypatch.setattr(extraction, "PART_IMAGES", 5)
+    options = ReadOptions(cache=tmp_path / "cache")
+    whole = extract(folder, network, options)
+    expected = whole.features.clone()
+    [file] = (tmp_path / "cache").rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-10])
+    assert torch.allclose(extract(folder, network, options).features, expected)
+
+    def stop(stage: str, done: int, total: int | None) -> None:
+        if stage == "extracting" and done >= 15:
+            raise KeyboardInterrupt
+
+    file.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        extract(folder, network, ReadOptions(cache=tmp_path / "cache", batch_size=5), progress=stop)
+    parts = sorted((tmp_path / "cache").rglob("part-*.safetensors"))
+    parts[1].write_bytes(b"")
+    assert torch.allclose(extract(folder, network, options).features, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_two_processes_share_one_entry(folder: Path, tmp_path: Path) -> None:
+    """The second waits and finds the features made."""
+    code = textwrap.dedent(
+        """
+        import sys
+        from fidprobe import extraction
+        from fidprobe.extractors import load_extractor
+        extraction.PART_IMAGES = 2
+        options = extraction.ReadOptions(batch_size=1, cache=extraction.Path(sys.argv[2]))
+        print(len(extraction.extract(sys.argv[1], load_extractor("random"), options)))
+        """
+    )
+    command = [sys.executable, "-c", code, str(folder), str(tmp_path / "cache")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=300)[0].strip() for process in both] == ["23", "23"]
+    assert not list((tmp_path / "cache").rglob("*.parts"))
+
+
+def test_a_cache_without_room_says_what_to_do(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in the way, and a disk that is full."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="FIDPROBE_CACHE to another folder, or use --no-cache"):
+        extract(folder, network, ReadOptions(cache=tmp_path / "file"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Features, "save", full)
+    with pytest.raises(InputError, match="No space left on device.*--no-cache"):
+        extract(folder, network, ReadOptions(cache=tmp_path / "cache"))
+
+
+def test_large_pictures_are_prepared_a_few_at_a_time(network: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory follows the pixels in flight, not the batch size; the features stay the same."""
+    pictures = torch.randint(0, 256, (9, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = extract(pictures, network).features
+    seen: list[int] = []
+    prepare = type(network).prepare
+
+    def watched(self: Extractor, images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return prepare(self, images)
+
+    monkeypatch.setattr(type(network), "prepare", watched)
+    monkeypatch.setattr(extraction, "PREPARED_PIXELS", 3 * 40 * 50)
+    torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
+    assert seen == [3, 3, 3]
+    seen.clear()
+    monkeypatch.setattr(extraction, "PENDING_BYTES", 2 * 3 * 40 * 50)
+    torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
+    assert seen == [2, 2, 2, 2, 1]
+
+
+def test_a_network_that_gives_nan_is_named_with_the_picture(
+    folder: Path, network: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is kept."""
+    embed = type(network).embed
+
+    def broken(self: Extractor, prepared: torch.Tensor) -> object:
+        embedding = embed(self, prepared)
+        features = embedding.features.clone()
+        features[3] = torch.nan
+        return embedding._replace(features=features)
+
+    monkeypatch.setattr(type(network), "embed", broken)
+    with pytest.raises(InputError, match=r"random gives NaN or infinite numbers for img3\.png"):
+        extract(folder, network)
+
+
+def test_a_subset_of_features_does_not_pass_for_the_whole(folder: Path, network: Extractor, tmp_path: Path) -> None:
+    """Its count, draw and content are its own."""
+    features = extract(folder, network)
+    features.save(tmp_path / "f.safetensors")
+    part = open_input(tmp_path / "f.safetensors", ReadOptions(limit=5, seed=3))
+    assert isinstance(part, Features)
+    source = part.provenance.source
+    assert source is not None
+    assert (source.count, source.limit, source.seed, source.content, source.sizes) == (5, 5, 3, None, {})

@@ -297,8 +297,9 @@ def _read(
     source: str, chosen: "ExtractorChoice", options: "ReadOptions", quiet: bool
 ) -> "Features | GaussianStatistics":
     """Features of a source, whatever it is."""
-    from fidprobe.extraction import extract, open_input
+    from fidprobe.extraction import extract
     from fidprobe.images import ImageSource
+    from fidprobe.inputs import open_input
 
     opened = open_input(source, options)
     if not isinstance(opened, ImageSource):

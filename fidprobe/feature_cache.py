@@ -1,0 +1,132 @@
+"""Features kept on disk by content: whole or absent, shared between processes, never trusted when damaged.
+
+An entry is one file, `<key>.safetensors`. While it is being made, finished pieces lie beside it in `<key>.parts/`, so
+that a killed run loses little. In both, the `names` are the images' positions in their source, as text: the same
+content may be read under other names tomorrow.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: processes that share an entry may both make it, and the last one stays
+    fcntl = None  # type: ignore[assignment]
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features, write_features
+from fidprobe.provenance import Provenance
+
+__all__ = ["CacheEntry"]
+
+
+class CacheEntry:
+    """The place of one set's features.
+
+    Args:
+        folder: The cache.
+        key: Names the content and all that was done to it.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.path = folder / key[:2] / f"{key}.safetensors"
+        self._parts = self.path.with_suffix(".parts")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from making the same entry; they wait and then find it.
+
+        Raises:
+            InputError: the cache cannot be written; says what to do.
+        """
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path.parent):
+                pass
+            stream = self.path.with_suffix(".lock").open("ab")
+        with stream:
+            if fcntl is not None:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def load(self) -> Features | None:
+        """The entry; None if there is none, or if it was damaged (it is then removed)."""
+        return _load(self.path)
+
+    def parts(self) -> list[tuple[int, int, Features]]:
+        """The gapless run of sound pieces that a stopped run left behind: first position, stop, features."""
+        found: dict[int, tuple[int, Path]] = {}
+        for file in self._parts.glob("part-*.safetensors"):
+            if match := re.fullmatch(r"part-(\d{10})-(\d{10})\.safetensors", file.name):
+                found[int(match[1])] = (int(match[2]), file)
+        run: list[tuple[int, int, Features]] = []
+        at = 0
+        while at in found:
+            stop, file = found[at]
+            part = _load(file)
+            if part is None:
+                break
+            run.append((at, stop, part))
+            at = stop
+        return run
+
+    def keep(self, first: int, stop: int, part: Features) -> Features:
+        """Save a piece; returns it memory-mapped.
+
+        Raises:
+            InputError: the cache cannot be written; says what to do.
+        """
+        file = self._parts / f"part-{first:010d}-{stop:010d}.safetensors"
+        with self._explained():
+            part.save(file)
+        return Features.load(file)
+
+    def finish(
+        self,
+        parts: Sequence[Features],
+        *,
+        names: Sequence[str],
+        class_names: Sequence[str] | None,
+        provenance: Provenance,
+    ) -> None:
+        """Write the entry from its pieces and remove them.
+
+        Raises:
+            InputError: the cache cannot be written; says what to do.
+        """
+        with self._explained():
+            write_features(self.path, parts, names=names, class_names=class_names, provenance=provenance)
+        self.drop_parts()
+
+    def drop_parts(self) -> None:
+        """Remove pieces that are of no use any more."""
+        shutil.rmtree(self._parts, ignore_errors=True)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (InputError, OSError) as error:
+            reason = error.strerror or error if isinstance(error, OSError) else error
+            raise InputError(
+                f"the features cache {self.path.parent.parent} cannot be used ({reason}); make room there, point "
+                "FIDPROBE_CACHE to another folder, or use --no-cache"
+            ) from error
+
+
+def _load(path: Path) -> Features | None:
+    if not path.is_file():
+        return None
+    try:
+        features = Features.load(path)
+    except InputError:
+        path.unlink(missing_ok=True)
+        return None
+    if features.names is None or features.provenance.source is None:
+        path.unlink(missing_ok=True)
+        return None
+    return features

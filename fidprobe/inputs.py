@@ -1,0 +1,45 @@
+"""What a user names as input: images, a features file, or statistics."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fidprobe.errors import InputError
+from fidprobe.extraction import ReadOptions
+from fidprobe.features import Features, is_features_file
+from fidprobe.images import ImageSource, open_images
+from fidprobe.statistics import GaussianStatistics, is_statistics_file
+
+__all__ = ["Input", "open_input"]
+
+Input = ImageSource | Features | GaussianStatistics
+"""What metrics start from: images still to be read, features, or (for Fréchet distances) statistics."""
+
+
+def open_input(source: Any, options: ReadOptions) -> Input:
+    """Open whatever a user names: a features file, a statistics npz, or any image source.
+
+    Args:
+        source: Features and statistics pass through; a path to one is loaded; all else goes to
+            `fidprobe.images.open_images` with the options' subset.
+        options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
+
+    Raises:
+        InputError: a damaged file, or a subset larger than the set.
+        SourceError: no such images.
+    """
+    if isinstance(source, str | Path) and is_features_file(source):
+        source = Features.load(source)
+    elif isinstance(source, str | Path) and is_statistics_file(source):
+        source = GaussianStatistics.load(source)
+    if isinstance(source, Features) and options.limit is not None:
+        if options.limit > len(source):
+            raise InputError(f"a subset of {options.limit} was asked for, but there are {len(source)} features")
+        rng = np.random.default_rng(options.seed)
+        chosen = np.sort(rng.choice(len(source), options.limit, replace=False))
+        return source.select(torch.from_numpy(chosen), limit=options.limit, seed=options.seed)
+    if isinstance(source, Features | GaussianStatistics):
+        return source
+    return open_images(source, limit=options.limit, seed=options.seed)
