@@ -7,7 +7,7 @@ from fidprobe.features import Features
 from fidprobe.provenance import SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Advice", "advise_on_sets", "advise_on_spaces"]
+__all__ = ["Advice", "advise_on_sets", "advise_on_spaces", "advise_on_splits"]
 
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
@@ -154,6 +154,37 @@ def advise_on_sets(
     sources = {name: s.provenance.source for name, s in named.items()}
     out += _advise_on_files({name: s for name, s in sources.items() if s is not None})
     return out
+
+
+def advise_on_splits(sides: Sides, splits: int) -> list[Advice]:
+    """Warnings about an Inception Score whose splits are too small for the classifier's classes.
+
+    exp(H(y) - H(y|x)) is the exponential of the information that an image's index gives about its class: at most
+    the number of images, and biased low where they are few.
+
+    Args:
+        sides: Set name -> its features or statistics; those without logits have no score.
+        splits: Of the score; a set of fewer images has as many as images.
+    """
+    logits = {name: s.logits for name, s in sides.items() if isinstance(s, Features) and s.logits is not None}
+    few = []
+    classes = 0
+    for name, values in logits.items():
+        images, parts = len(values), min(splits, len(values))
+        most = -(-images // parts)
+        if most < values.shape[1]:
+            few.append(f"{name} {images:,} in {parts:,} splits, at most {most:,} each")
+            classes = values.shape[1]
+    if not few:
+        return []
+    return [
+        Advice(
+            "few-images-per-class",
+            f"The Inception Score's splits hold fewer images than the classifier's {classes:,} classes ("
+            f"{'; '.join(few)}). The score of a split cannot exceed its number of images and is biased low: use "
+            "more images or fewer splits, and compare only equal counts.",
+        )
+    ]
 
 
 def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:

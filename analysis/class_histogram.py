@@ -54,7 +54,7 @@ def top1_histogram(reference: Features, models: Mapping[str, Features]) -> Class
         models: Set name -> features with logits of the same classifier.
 
     Raises:
-        InputError: a set has no logits.
+        InputError: a set has no logits, or other classes than the reference.
     """
     named = {"reference": reference, **models}
     counts: dict[str, torch.Tensor] = {}
@@ -62,6 +62,11 @@ def top1_histogram(reference: Features, models: Mapping[str, Features]) -> Class
         if features.logits is None:
             raise InputError(f"class histograms need a classifier's logits; the features of {name} have none")
         counts[name] = torch.bincount(features.logits.argmax(dim=1), minlength=features.logits.shape[1])
+        if len(counts[name]) != len(counts["reference"]):
+            raise InputError(
+                f"the reference has {len(counts['reference'])} logits an image and {name} {len(counts[name])}; "
+                "extract both with the same classifier"
+            )
     base = counts["reference"].double() / counts["reference"].sum()
     distances = {
         name: float((count.double() / count.sum() - base).abs().sum() / 2)

@@ -75,7 +75,7 @@ def report_json(audit: Audit, *, command: str | None = None) -> str:
     Raises:
         InputError: a number is not finite; names its place.
     """
-    data = {**audit.to_json(), "command": command}
+    data = {"headline": headline(audit), "agreement": agreement(audit), **audit.to_json(), "command": command}
     for place, value in _numbers(data, ""):
         if not math.isfinite(value):
             raise InputError(f"the audit's {place} is {value}, which no report can hold; check the features behind it")

@@ -3,7 +3,7 @@
 Nothing here is HTML. A value that was not computed becomes a sentence that says why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fidprobe.analysis.class_histogram import ClassHistogram
@@ -25,7 +25,6 @@ __all__ = [
 
 _CLASSES = 8  # classes listed on either side of the comparison
 _SHOWN = 6  # entries of a long list that are shown unfolded
-_SUBSET = 1000  # images in a subset of the papers' KID, which audits use
 
 
 def set_view(scored: Scored, name: str) -> dict[str, Any]:
@@ -48,6 +47,10 @@ def set_view(scored: Scored, name: str) -> dict[str, Any]:
 def scores_view(scored: Scored, space: SpaceScores) -> dict[str, Any]:
     """A space's table: a row a metric, a column a model; with the Inception Scores of every set."""
     models = list(space.scores)
+    kernel = "KID" if metric_label(_space_name(space), "KD") == "KID" else "kernel distance"
+    reference = next(
+        (s.frechet.reference_count for s in space.scores.values() if s.frechet), scored.counts["reference"]
+    )
     rows = [
         (
             "FID" if space.label == "FID" else "Fréchet distance",
@@ -55,19 +58,22 @@ def scores_view(scored: Scored, space: SpaceScores) -> dict[str, Any]:
             [_frechet(space.scores[m]) for m in models],
         ),
         (
-            "KID",
+            kernel,
             "all pairs, ± standard error",
-            [_kernel(space.scores[m], scored, m) for m in models],
+            [_kernel(space.scores[m]) for m in models],
         ),
         (
-            "KID, subsets",
+            f"{kernel}, subsets",
             "as papers print it: ± standard deviation over subsets, not a standard error",
-            [_subsets(space.scores[m], scored, m) for m in models],
+            [_subsets(space.scores[m]) for m in models],
         ),
         (
             "images",
-            f"against {_count(scored, 'reference')} of the reference",
-            [(_count(scored, m), "") for m in models],
+            f"against {_count(reference)} of the reference",
+            [
+                (_count(s.frechet.generated_count if s.frechet else scored.counts[m]), "")
+                for m, s in space.scores.items()
+            ],
         ),
     ]
     return {
@@ -81,27 +87,37 @@ def scores_view(scored: Scored, space: SpaceScores) -> dict[str, Any]:
 def inception_scores_view(space: SpaceScores) -> dict[str, Any]:
     """Inception Scores of the reference and of every model, with their entropies, or why there are none."""
     found = {"reference": space.reference_score, **{m: s.inception_score for m, s in space.scores.items()}}
-    results = {name: score for name, score in found.items() if score is not None}
-    name = next(iter(space.scores.values())).space
-    if not results:
-        return {"label": metric_label(name, "IS"), "why": no_logits(name)}
-    scores = results.values()
+    missing = {"reference": space.reference_missing, **{m: s.missing.get("is", "") for m, s in space.scores.items()}}
+    name = _space_name(space)
+    known = [score for score in found.values() if score is not None]
+    if not known:
+        return {
+            "label": metric_label(name, "IS"),
+            "why": f"Not computed: no set here has a classifier's logits ({name}).",
+        }
+
+    def cells(text: Callable[[InceptionScoreResult], str], *, why: bool = False) -> list[tuple[str, str]]:
+        return [
+            (text(score), "") if score else ("not computed", (missing[model] or "not asked for") if why else "")
+            for model, score in found.items()
+        ]
+
     parts = [
-        ("score", "± standard deviation over splits", [plus_minus(s.mean, s.std) for s in scores]),
-        ("H(y)", "entropy of the mean prediction, nats", [number(s.marginal_entropy) for s in scores]),
-        ("H(y|x)", "mean entropy of a prediction, nats", [number(s.conditional_entropy) for s in scores]),
+        ("score", "± standard deviation over splits", cells(lambda s: plus_minus(s.mean, s.std), why=True)),
+        ("H(y)", "entropy of the mean prediction, nats", cells(lambda s: number(s.marginal_entropy))),
+        ("H(y|x)", "mean entropy of a prediction, nats", cells(lambda s: number(s.conditional_entropy))),
     ]
     return {
         "label": metric_label(name, "IS"),
-        "models": list(results),
-        "rows": [{"label": row, "note": note, "cells": [(t, "") for t in texts]} for row, note, texts in parts],
+        "models": list(found),
+        "rows": [{"label": row, "note": note, "cells": shown} for row, note, shown in parts],
         "why": "",
-        "how": _how(next(iter(results.values()))),
+        "how": _how(known),
     }
 
 
 def no_logits(space: str) -> str:
-    """Why there is nothing of a classifier."""
+    """Why there is no class histogram."""
     return f"Not computed: it needs a classifier's logits for every set, and not every set here has them ({space})."
 
 
@@ -157,6 +173,8 @@ def source_facts(source: SourceProvenance | None) -> dict[str, Any]:
         ("subset", subset),
         ("content, SHA-256", source.content or "not computed: the source cannot be read twice, or hid its content"),
     ]
+    if source.decoder:
+        facts.append(("decoded by", source.decoder))
     lists = []
     for title, counts in (("sizes", source.sizes), ("formats", source.formats), ("conversions", source.treatments)):
         entries = [f"{key}: {amount(n)}" for key, n in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))]
@@ -183,36 +201,33 @@ def _frechet(scores: Scores) -> tuple[str, str]:
     return number(result.value), f"{number(result.mean_term)} + {number(result.covariance_term)}"
 
 
-def _kernel(scores: Scores, scored: Scored, model: str) -> tuple[str, str]:
+def _kernel(scores: Scores) -> tuple[str, str]:
     if scores.kernel is None:
-        return "not computed", _why_no_kernel(scored, model)
+        return "not computed", scores.missing.get("kid", "not asked for")
     return plus_minus(scores.kernel.value, scores.kernel.standard_error), ""
 
 
-def _subsets(scores: Scores, scored: Scored, model: str) -> tuple[str, str]:
+def _subsets(scores: Scores) -> tuple[str, str]:
     result = scores.kernel_subsets
     if result is not None:
         return plus_minus(result.mean, result.std), f"{amount(result.subsets)} × {amount(result.subset_size)} images"
-    if scores.kernel is None:
-        return "not computed", _why_no_kernel(scored, model)
-    return "not computed", f"fewer images than a subset of {amount(_SUBSET)}"
+    return "not computed", scores.missing.get("kid", scores.missing.get("kid_subsets", "not asked for"))
 
 
-def _why_no_kernel(scored: Scored, model: str) -> str:
-    if any(count is not None and count < 4 for count in (scored.counts["reference"], scored.counts[model])):
-        return "fewer than 4 images on a side"
-    return "statistics hold no single images' features"
+def _space_name(space: SpaceScores) -> str:
+    return "unknown" if space.extractor is None else space.extractor.name
 
 
-def _count(scored: Scored, name: str) -> str:
-    count = scored.counts[name]
+def _count(count: int | None) -> str:
     return "an unknown number" if count is None else amount(count)
 
 
-def _how(score: InceptionScoreResult) -> str:
+def _how(scores: Sequence[InceptionScoreResult]) -> str:
+    score = scores[0]
+    splits = " or ".join(amount(n) for n in sorted({s.splits for s in scores}))  # a small set has fewer
     bias = "without the classifier's bias, as published scores" if score.logits == "unbiased" else "with its bias"
     order = "images shuffled" if score.order == "shuffled" else "images in their order"
-    return f"{score.splits} splits, {order}, logits {bias}. ln IS of the whole set is H(y) − H(y|x)."
+    return f"{splits} splits, {order}, logits {bias}. ln IS of the whole set is H(y) − H(y|x)."
 
 
 def _weights(extractor: ExtractorProvenance) -> str:
