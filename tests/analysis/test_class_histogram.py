@@ -71,3 +71,10 @@ def test_a_histogram_of_many_sets_keeps_each_apart() -> None:
     found = top1_histogram(predicting([0]), {"a": predicting([1]), "b": predicting([0])})
     assert isinstance(found, ClassHistogram)
     assert found.total_variation == {"a": 1.0, "b": 0.0}
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_classifiers_of_different_classes_are_refused_with_both_numbers(classes: int) -> None:
+    other = Features(torch.zeros(2, 2), logits=torch.zeros(2, classes))
+    with pytest.raises(InputError, match=rf"the reference has 4 logits an image and generated {classes}; extract both"):
+        top1_histogram(predicting([0, 1]), {"generated": other})

@@ -18,11 +18,16 @@ from PIL import Image
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.audit import audit as run_audit
+from fidprobe.analysis.headline import agreement, headline
 from fidprobe.analysis.report import report_html, report_json, report_paths, write_report
+from fidprobe.analysis.scores import MetricChoices
 from fidprobe.analysis.scoring import SpaceScores
 from fidprobe.analysis.wording import number, plus_minus
 from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.statistics import GaussianStatistics
 from tests.analysis import audits
+from tests.helpers import wrapped
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -104,7 +109,10 @@ def every_kind() -> dict[str, Audit]:
         main=replace(plain.scored.main, extractor=None, label="FD[unknown]"),
     )
     bare = audits.audit(baseline=False, second=False, classifier=False, grids={})
-    scores = {m: replace(s, kernel=None, kernel_subsets=None) for m, s in bare.scored.main.scores.items()}
+    missing = {"kid": "this set came as statistics", "is": "this set came as statistics"}
+    scores = {
+        m: replace(s, kernel=None, kernel_subsets=None, missing=missing) for m, s in bare.scored.main.scores.items()
+    }
     return {
         "everything": audits.audit(),
         "no baseline": plain,
@@ -204,6 +212,9 @@ def test_page_and_json_hold_the_audits_numbers() -> None:
         assert expected.replace("\N{NO-BREAK SPACE}", " ") in text
     data = json.loads(report_json(made))
     assert {key: data[key] for key in made.to_json()} == json.loads(json.dumps(made.to_json()))
+    for key, sentence in (("headline", headline(made)), ("agreement", agreement(made))):
+        assert data[key] == sentence
+        assert sentence.replace("\N{NO-BREAK SPACE}", " ") in text
     assert data["main"]["generated"]["frechet_inception_distance"] == 20.25
     assert data["second_opinion"]["baseline"]["frechet_distance"] == 8.875
     assert data["changes"][0]["percent"] == pytest.approx(100 * (20.25 - 35) / 35)
@@ -213,12 +224,8 @@ def test_page_and_json_hold_the_audits_numbers() -> None:
 
 def test_the_headline_and_its_honest_line_come_before_the_warnings_and_those_before_the_scores() -> None:
     text = page_of(audits.audit(advice=(Advice("few-images", "Few images."),))).text
-    places = [
-        text.index(part)
-        for part in ("FID 35.00 → 20.25", "no confidence interval yet", "Few images.", "Fréchet distance 8.7")
-        if part in text
-    ]
-    assert len(places) >= 3
+    parts = ("FID 35.00 → 20.25", "no confidence interval yet", "Few images.", "mean term + covariance term")
+    places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
 
@@ -233,25 +240,115 @@ def test_what_was_not_computed_comes_with_its_reason() -> None:
     kinds = every_kind()
     text = page_of(kinds["distance only"]).text
     assert "not computed" in text
-    assert "statistics hold no single images' features" in text
-    assert text.count("needs a classifier's logits") == 2
+    assert text.count("this set came as statistics") == 2  # the kernel distance and its subsets
+    assert "Not computed: no set here has a classifier's logits (inception)." in text
+    assert text.count("it needs a classifier's logits for every set") == 1
     assert "came as features or statistics" in text
     assert "no second opinion" in text
-    few = audits.audit(baseline=False, classifier=False, counts={"reference": 5000, "generated": 3})
-    scores = {m: replace(s, kernel=None, kernel_subsets=None) for m, s in few.scored.main.scores.items()}
-    few = replace(few, scored=replace(few.scored, main=replace(few.scored.main, scores=scores)))
-    assert "fewer than 4 images on a side" in page_of(few).text
-    made = audits.audit(baseline=False, classifier=False)
-    scores = {m: replace(s, kernel_subsets=None) for m, s in made.scored.main.scores.items()}
-    made = replace(made, scored=replace(made.scored, main=replace(made.scored.main, scores=scores)))
-    assert "fewer images than a subset of 1,000" in page_of(made).text
     assert "number of images unknown" in page_of(kinds["unknown provenance"]).text
     assert "without provenance" in page_of(kinds["unknown provenance"]).text
 
 
+def drawn(seed: int, number: int = 40, *, logits: bool = True) -> Features:
+    """Features in 3 dimensions, with logits of 5 classes or none."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(number, 5, generator=generator)
+    return wrapped(torch.randn(number, 3, generator=generator), logits=scores if logits else None)
+
+
+def cells_of(audit: Audit, title: str) -> dict[str, str]:
+    """Column -> text of a row of the main space's tables, found by its title."""
+    html = report_html(audit)
+    for head, body in re.findall(r"<thead>(.*?)</thead>\s*<tbody>(.*?)</tbody>", html, re.DOTALL):
+        for row in re.findall(r"<tr>.*?</tr>", body):
+            if row.startswith(f'<tr><th scope="row">{title}<'):
+                models = re.findall(r'<th scope="col">(.*?)</th>', head)[1:]
+                texts = [Page(cell).text for cell in re.findall(r"<td>.*?</td>", row)]
+                return dict(zip(models, texts, strict=True))
+    raise AssertionError(f"no row {title}")
+
+
+def test_a_baseline_of_statistics_lacks_what_it_lacks_and_takes_nothing_from_the_model() -> None:
+    made = run_audit(drawn(0), drawn(1), baseline=GaussianStatistics.of(drawn(2)))
+    for title in ("kernel distance", "kernel distance, subsets"):
+        cells = cells_of(made, title)
+        assert cells["baseline"].startswith("not computedthis set came as statistics; statistics hold only mean")
+        assert ("±" in cells["generated"]) is (title == "kernel distance")
+    assert cells_of(made, "kernel distance, subsets")["generated"] == "not computedfewer images than a subset of 1,000"
+    scores = cells_of(made, "score")
+    assert "±" in scores["reference"]
+    assert "±" in scores["generated"]
+    assert scores["baseline"].startswith("not computedthis set came as statistics")
+    assert cells_of(made, "H(y)")["baseline"] == "not computed"
+    data = json.loads(report_json(made))["main"]
+    assert set(data["baseline"]["not_computed"]) == {"kid", "is"}
+    assert set(data["generated"]["not_computed"]) == {"kid_subsets"}
+
+
+def test_a_reference_of_statistics_takes_the_kernel_distance_and_leaves_the_models_inception_score() -> None:
+    made = run_audit(GaussianStatistics.of(drawn(0)), drawn(1), baseline=drawn(2, logits=False))
+    for model in ("generated", "baseline"):
+        cells = cells_of(made, "kernel distance")
+        assert cells[model].startswith("not computedthe reference came as statistics")
+    scores = cells_of(made, "score")
+    assert scores["reference"].startswith("not computedthis set came as statistics")
+    assert "±" in scores["generated"]
+    assert scores["baseline"] == "not computedthis set's features came without a classifier's logits"
+
+
+def test_three_images_are_too_few_for_a_kernel_distance_and_their_set_is_named() -> None:
+    for reference, generated, words in (
+        (drawn(0), drawn(1, 3), "this set has fewer than 4 images"),
+        (drawn(0, 3), drawn(1), "the reference has fewer than 4 images"),
+        (drawn(0, 3), drawn(1, 3), "the reference and this set have fewer than 4 images"),
+    ):
+        assert cells_of(run_audit(reference, generated), "kernel distance")["generated"] == f"not computed{words}"
+
+
+def test_the_subset_size_that_was_chosen_is_the_one_that_is_told() -> None:
+    for size, expected in ((41, "fewer images than a subset of 41"), (40, "100 × 40 images")):
+        made = run_audit(drawn(0), drawn(1), choices=MetricChoices(kid_subset_size=size, is_splits=4))
+        assert expected in cells_of(made, "kernel distance, subsets")["generated"]
+        assert json.loads(report_json(made))["choices"] == {
+            "kid_subset_size": size,
+            "is_splits": 4,
+            "is_natural_order": False,
+            "is_biased": False,
+        }
+
+
+def test_splits_are_told_of_every_set_where_a_small_one_has_fewer() -> None:
+    assert "7 or 10 splits, images shuffled" in page_of(run_audit(drawn(0), drawn(1, 7))).text
+
+
+def test_kid_is_written_for_inception_only() -> None:
+    page = page_of(audits.audit())
+    rows = [row for row in ("KID", "kernel distance") if re.search(rf"{row}all pairs", page.text)]
+    assert rows == ["KID", "kernel distance"]  # the main space's and the second opinion's
+    clip = replace(
+        audits.audit(second=False, classifier=False).scored, main=audits.space("clip", ("generated",), classifier=False)
+    )
+    text = page_of(replace(audits.audit(second=False, classifier=False, baseline=False), scored=clip)).text
+    told = text[: text.index("How to read this")]
+    assert "KID" not in told
+    assert "kernel distance, subsets" in told
+
+
+def test_each_table_counts_its_own_images() -> None:
+    made = audits.audit(baseline=False)
+    assert made.scored.second is not None
+    scores = made.scored.second.scores["generated"]
+    assert scores.frechet is not None
+    own = replace(scores, frechet=replace(scores.frechet, reference_count=1234, generated_count=None))
+    second = replace(made.scored.second, scores={"generated": own})
+    text = page_of(replace(made, scored=replace(made.scored, second=second))).text
+    assert "imagesagainst 5,000 of the reference5,000" in text
+    assert "imagesagainst 1,234 of the referencean unknown number" in text
+
+
 def test_provenance_is_complete() -> None:
     sets = {
-        "reference": audits.source("a", limit=500, seed=7, treatments={"CMYK to RGB": 2}),
+        "reference": audits.source("a", limit=500, seed=7, treatments={"CMYK to RGB": 2}, decoder="pillow 13.0.0"),
         "generated": audits.source("b", content=None, sizes={f"{i}x{i}": 1 for i in range(1, 40)}),
         "baseline": audits.source("c", skipped=(("x/1.png", "truncated"), ("2.png", "images/c/2.png: empty"))),
     }
@@ -264,6 +361,7 @@ def test_provenance_is_complete() -> None:
         "verified as the published ones",
         "500 images drawn at random, seed 7",
         "CMYK to RGB: 2",
+        "decoded bypillow 13.0.0",
         "39 sizes",
         "39x39: 1",
         "2 unreadable files left out",
