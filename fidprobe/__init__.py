@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fidprobe.analysis.audit import audit as audit
     from fidprobe.analysis.report import write_report as write_report
+    from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
     from fidprobe.errors import FidprobeError as FidprobeError
     from fidprobe.extraction import ReadOptions as ReadOptions
@@ -35,6 +36,7 @@ _HOME = {
     "FidprobeError": "errors",
     "Features": "features",
     "GaussianStatistics": "statistics",
+    "MetricChoices": "analysis.scores",
     "ReadOptions": "extraction",
     "audit": "analysis.audit",
     "extract": "extraction",
@@ -52,6 +54,7 @@ __all__ = [
     "Features",
     "FidprobeError",
     "GaussianStatistics",
+    "MetricChoices",
     "ReadOptions",
     "audit",
     "extract",

@@ -19,9 +19,6 @@ def main() -> None:
     except FidprobeError as error:
         typer.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("fidprobe: interrupted; the same command goes on where this one stopped", err=True)
-        sys.exit(130)
     except OSError as error:
         typer.echo(f"fidprobe: error: {printable(str(error))}", err=True)
         sys.exit(2)

@@ -140,6 +140,9 @@ def score(
     is_natural_order: Annotated[
         bool, typer.Option("--is-natural-order", help="Split images as listed, as the original code, not shuffled.")
     ] = False,
+    is_biased: Annotated[
+        bool, typer.Option("--is-biased", help="Keep the classifier's bias in the logits, as StudioGAN.")
+    ] = False,
     limit: o.Limit = None,
     seed: o.Seed = 0,
     skip_bad: o.SkipBad = False,
@@ -167,7 +170,7 @@ def score(
             second_reference=second_reference,
             second_generated=second_generated,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            choices=MetricChoices(kid_subset_size, is_splits, is_natural_order),
+            choices=MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased),
             progress=progress,
         )
     if as_json:
@@ -201,8 +204,7 @@ def features(
     from fidprobe.errors import InputError
     from fidprobe.features import Features
 
-    if out.suffix.lower() != ".safetensors":
-        raise InputError(f"{out}: features are saved as .safetensors; choose a name that ends so")
+    _check_output(out, ".safetensors", "features")
     found = _read(
         source,
         o.choice(extractor, device, resize, weights, unverified),
@@ -236,12 +238,10 @@ def stats(
 
     Example: fidprobe stats real/ -o real.npz
     """
-    from fidprobe.errors import InputError
     from fidprobe.features import Features
     from fidprobe.statistics import GaussianStatistics
 
-    if out.suffix.lower() != ".npz":
-        raise InputError(f"{out}: statistics are saved as .npz; choose a name that ends so")
+    _check_output(out, ".npz", "statistics")
     found = _read(
         source,
         o.choice(extractor, device, resize, weights, unverified),
@@ -288,6 +288,22 @@ def demo(
     typer.echo(f"report: {html}")
 
 
+def _check_output(out: Path, suffix: str, what: str) -> None:
+    """Find out before the work whether its result can be written."""
+    import tempfile
+
+    from fidprobe.errors import InputError
+
+    if out.suffix.lower() != suffix:
+        raise InputError(f"{out}: {what} are saved as {suffix}; choose a name that ends so")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
+
+
 def _command() -> str:
     """The command line as one could type it again."""
     return shlex.join(["fidprobe", *sys.argv[1:]])
@@ -300,8 +316,11 @@ def _read(
     from fidprobe.extraction import extract
     from fidprobe.images import ImageSource
     from fidprobe.inputs import open_input
+    from fidprobe.statistics import GaussianStatistics
 
     opened = open_input(source, options)
+    if isinstance(opened, GaussianStatistics) and options.limit is not None:
+        typer.echo("warning: --limit draws no subset of statistics; they stay whole", err=True)
     if not isinstance(opened, ImageSource):
         return opened
     with Bars(quiet=quiet) as progress:

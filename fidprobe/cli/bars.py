@@ -1,5 +1,6 @@
 """Progress bars on stderr."""
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,12 @@ class Bars:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
+        if kind is KeyboardInterrupt:  # typer ends the program without a word
+            print(  # noqa: T201 - stderr
+                "fidprobe: interrupted; features kept so far (all but the last thousand images or so, none with "
+                "--no-cache) are used when the same command runs again",
+                file=sys.stderr,
+            )
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Show `done` of `total` for a stage."""

@@ -11,9 +11,15 @@ from fidprobe.cli.options import Json, Quiet
 
 __all__ = ["weights_app"]
 
-weights_app = typer.Typer(help="Network weights: list, fetch, verify.", no_args_is_help=True)
+weights_app = typer.Typer(help="Network weights: list, fetch, verify.", invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name out of `fidprobe weights list`.")]
+
+
+@weights_app.callback()
+def _default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_weights(as_json=False)
 
 
 @weights_app.command("list")

@@ -92,8 +92,8 @@ def frechet_distance(
         A float64 scalar >= 0.
 
     Raises:
-        MismatchError: different feature spaces or dimensions.
-        InputError: fewer than 2 rows, NaN or infinite values.
+        MismatchError: different feature spaces.
+        InputError: different dimensions, fewer than 2 rows, NaN or infinite values.
 
     Example:
         >>> import torch

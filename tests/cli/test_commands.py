@@ -73,7 +73,9 @@ def test_audit_writes_both_reports_and_prints_the_change(run: Run, sets: Path) -
     assert data["changes"][0]["percent"] < 0
     assert data["command"].startswith("fidprobe audit real model")
     html = (sets / "out" / "report.html").read_text()
-    assert f"{data['main']['generated']['frechet_distance']:.3g}"[:3] in html
+    from fidprobe.analysis.wording import number
+
+    assert f">{number(data['main']['generated']['frechet_distance'])}<" in "".join(html.split())
 
 
 def test_score_prints_text_or_json(run: Run, sets: Path) -> None:
@@ -140,6 +142,8 @@ def test_skipped_files_are_listed(run: Run, sets: Path) -> None:
         (("score", "real", "model", "--device", "warp"), "device 'warp' cannot be used"),
         (("score", "real", "model", "--weights", "none.pth"), "none.pth"),
         (("features", "real", "-o", "f.npz"), "saved as .safetensors"),
+        (("features", "real", "-o", "real/0.png/f.safetensors"), "cannot write real/0.png/f.safetensors"),
+        (("stats", "real", "-o", "real/0.png/s.npz"), "cannot write real/0.png/s.npz"),
         (("stats", "real", "-o", "f.safetensors"), "saved as .npz"),
         (("audit", "real", "model", "-o", "real/0.png"), "real/0.png"),
         (("audit", "empty", "model"), "no images"),
@@ -176,6 +180,7 @@ def test_weights_are_listed_and_verified(run: Run) -> None:
     """The packaged network is ready; an absent one is said to be absent; damaged ones are found."""
     from fidprobe.extractors.weights import weights_path
 
+    assert run("weights").out == run("weights", "list").out
     rows = {row["entry"]["name"]: row for row in json.loads(run("weights", "list", "--json").out)}
     assert rows["efficientnet-lite0"]["state"] == "ready"
     assert rows["inception"]["state"] == "absent"
@@ -228,4 +233,5 @@ def test_a_keyboard_interrupt_says_how_to_go_on(run: Run, sets: Path, monkeypatc
     monkeypatch.setattr(RandomNetwork, "prepare", interrupt)
     ran = run("score", "real", "model", *OFFLINE)
     assert ran.code == 130
+    assert ran.err.startswith("fidprobe: interrupted; features kept so far")
     assert "Traceback" not in ran.err

@@ -54,7 +54,10 @@ def test_equals_pytorch_fid_on_well_conditioned_covariances() -> None:
 
 
 def test_toy_value_of_compare_gan() -> None:
-    """compare_gan's fid_score_test: 89.0909..., by hand 64·2 + 64·0... in its two columns."""
+    """compare_gan's fid_score_test.
+
+    Means (1.5, 1) and (5.5, 9) are 4² + 8² = 80 apart; standard deviations 0.5 and 3.5 add (3.5 - 0.5)² · 100/99.
+    """
     real = torch.ones(100, 2)
     real[:50, 0] = 2
     generated = 9 * torch.ones(100, 2)
@@ -204,3 +207,13 @@ def test_the_order_of_images_does_not_matter() -> None:
     assert frechet(wrapped(x), wrapped(y[order])).value == pytest.approx(
         frechet(wrapped(x), wrapped(y)).value, rel=1e-9
     )
+
+
+def test_equals_torch_fidelity_in_2048_dimensions() -> None:
+    """The size of FID, with fewer images than dimensions, where a matrix square root loses most."""
+    x, y = relu_features(300, 2048, 1), relu_features(260, 2048, 2, shift=0.05)
+    ours = frechet(wrapped(x), wrapped(y)).value
+    assert ours == pytest.approx(by_nuclear_norm(x, y), rel=1e-9)
+    stats = [fid_features_to_statistics(f.double()) for f in (x, y)]
+    theirs = fid_statistics_to_metric(stats[0], stats[1], False)["frechet_inception_distance"]
+    assert ours == pytest.approx(theirs, rel=1e-6)

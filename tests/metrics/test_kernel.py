@@ -73,6 +73,8 @@ def test_too_large_subsets_and_too_few_images_are_named() -> None:
         kernel_distance_subsets(x, y, subset_size=10)
     with pytest.raises(InputError, match="at least 4 images on each side, got 50 and 3"):
         kernel_distance(x, y)
+    with pytest.raises(InputError, match="generated features reach 1e\\+30"):
+        kernel_distance(x, wrapped(torch.full((5, 4), 1e30)))
     bad = relu_features(50, 4, 0)
     bad[7, 1] = torch.nan
     with pytest.raises(InputError, match="generated features contain NaN"):
