@@ -191,6 +191,7 @@ def _parts(
     waiting = 0
     made = _Part(extractor)
     first, total = start, len(images)
+    progress("extracting", start, total)
     for read in read_images(images, start=start, skip_bad=options.skip_bad):
         if isinstance(read, SkippedImage):
             made.skipped.append((read.name, read.reason))

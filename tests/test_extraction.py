@@ -131,7 +131,7 @@ def test_a_killed_extraction_goes_on_where_it_stopped(folder: Path, network: Ext
         ReadOptions(batch_size=2, cache=cache),
         progress=lambda stage, done, total: extracted.append(done) if stage == "extracting" else None,
     )
-    assert min(extracted) > 10  # ten images were safe
+    assert min(extracted) >= 10  # ten images were safe
     torch.testing.assert_close(resumed.features, extract(folder, network).features, rtol=1e-5, atol=1e-4)
     assert resumed.names == tuple(f"img{i}.png" for i in range(23))
     assert not list(cache.rglob("*.parts"))
