@@ -2,7 +2,6 @@
 
 import json
 import struct
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -14,7 +13,16 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.files import atomic_path
+from fidprobe.files import atomic_path, is_file
+from fidprobe.images.array_files import (
+    LOAD_ERRORS,
+    ArrayHeader,
+    load_member,
+    map_npy,
+    member_header,
+    member_names,
+    npy_header,
+)
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
 
 __all__ = ["Features", "is_features_file", "write_features"]
@@ -55,6 +63,9 @@ class Features:
         n = len(self.features)
         if self.logits is not None and (self.logits.ndim != 2 or len(self.logits) != n):
             raise InputError(f"logits must have one row for each of {n} images, got {list(self.logits.shape)}")
+        for what, tensor in (("logits", self.logits), ("logit biases", self.logit_bias)):
+            if tensor is not None and tensor.dtype != torch.float32:
+                raise InputError(f"{what} must be float32, got {tensor.dtype}")
         if self.names is not None and len(self.names) != n:
             raise InputError(f"there are {len(self.names)} names for {n} images")
         classes = None if self.logits is None else self.logits.shape[1]
@@ -127,7 +138,7 @@ class Features:
             InputError: no such file, damaged, or not features.
         """
         path = Path(path)
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(f"{path}: no such features file")
         return _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_numpy(path)
 
@@ -135,17 +146,17 @@ class Features:
 def is_features_file(path: str | PathLike[str]) -> bool:
     """Whether a path holds features: a `.safetensors`, or a float matrix in `.npy` or `.npz`."""
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         return False
     match path.suffix.lower():
         case ".safetensors":
             return True
         case ".npy" | ".npz":
             try:
-                array = _open_numpy(path)
+                header = _numpy_header(path)
             except InputError:
                 return False
-            return array is not None and array.ndim == 2 and np.issubdtype(array.dtype, np.floating)
+            return header is not None and _is_matrix(header)
     return False
 
 
@@ -215,7 +226,12 @@ def _load_safetensors(path: Path) -> Features:
         raise InputError(f"{path}: damaged or not a safetensors file ({error}); extract it again") from error
 
     def listed(key: str) -> tuple[str, ...] | None:
-        return tuple(json.loads(metadata[key])) if key in metadata else None
+        if key not in metadata:
+            return None
+        values = json.loads(metadata[key])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise InputError(f"{key} must be a list of texts, got {metadata[key][:60]}")
+        return tuple(values)
 
     try:
         return Features(
@@ -226,28 +242,43 @@ def _load_safetensors(path: Path) -> Features:
             class_names=listed("class_names"),
             provenance=Provenance.from_json(json.loads(metadata["provenance"])),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: its metadata is damaged ({error}); extract it again") from error
 
 
-def _open_numpy(path: Path) -> np.ndarray[Any, Any] | None:
-    """The one array in a .npy or .npz, without unpickling; None if an .npz holds several."""
+def _numpy_header(path: Path) -> ArrayHeader | None:
+    """Of the one array in a .npy or .npz, without reading its data; None if an .npz holds several."""
     try:
         if path.suffix.lower() == ".npy":
-            # Copy-on-write maps are writable to torch and leave the file alone.
-            return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            if len(archive.files) != 1:
-                return None
-            return np.asarray(archive[archive.files[0]])
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({error})") from error
+            return npy_header(path)
+        names = member_names(path)
+        return member_header(path, names[0]) if len(names) == 1 else None
+    except LOAD_ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _is_matrix(header: ArrayHeader) -> bool:
+    return len(header.shape) == 2 and 0 not in header.shape and np.issubdtype(header.dtype, np.floating)
 
 
 def _load_numpy(path: Path) -> Features:
-    array = _open_numpy(path)
-    if array is None:
+    header = _numpy_header(path)
+    if header is None:
         raise InputError(f"{path}: holds several arrays; features files hold one float matrix [n, d]")
-    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"{path}: features must be a float matrix [n, d], got {array.dtype} {list(array.shape)}")
-    return Features(torch.from_numpy(np.ascontiguousarray(array)).to(torch.float32))
+    if header.dtype.hasobject:
+        raise _damaged(path, ValueError("Python objects"))
+    if not _is_matrix(header):
+        raise InputError(f"{path}: features must be a float matrix [n, d], got {header.dtype} {list(header.shape)}")
+    try:
+        # Copy-on-write maps are writable to torch and leave the file alone.
+        array = map_npy(path, "c") if path.suffix.lower() == ".npy" else load_member(path, member_names(path)[0], "c")
+        with np.errstate(over="ignore"):  # what becomes infinite is refused, by its row, where it is used
+            matrix = np.ascontiguousarray(array, dtype=np.float32)  # in this machine's byte order
+    except LOAD_ERRORS as error:
+        raise _damaged(path, error) from error
+    return Features(torch.from_numpy(matrix))
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({reason})")

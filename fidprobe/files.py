@@ -2,16 +2,20 @@
 
 import hashlib
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
 
 from fidprobe.errors import InputError
 
-__all__ = ["atomic_path", "cache_folder", "sha256_file"]
+__all__ = ["atomic_path", "cache_folder", "is_file", "sha256_file"]
+
+_STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
 
 
 def cache_folder() -> Path:
@@ -35,7 +39,9 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+        prefix = f".{path.name[:80]}."
+        _remove_stale(path.parent, prefix)
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -51,6 +57,21 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _remove_stale(folder: Path, prefix: str) -> None:
+    """Delete what killed processes left of their writing to one target."""
+    pattern = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}\.part")  # mkstemp's names
+    for file in folder.iterdir():
+        if pattern.fullmatch(file.name):
+            with suppress(OSError):  # another process may be faster
+                if time.time() - file.stat().st_mtime > _STALE:
+                    file.unlink()
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is there. Unlike `Path.is_file`, False for names that no file can have."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

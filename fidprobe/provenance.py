@@ -1,10 +1,10 @@
 """Where a number comes from: which pictures, read how, through which network with which weights."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from fidprobe.errors import MismatchError
+from fidprobe.errors import InputError, MismatchError
 
 __all__ = ["UNKNOWN", "ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable"]
 
@@ -73,13 +73,20 @@ class Provenance:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Provenance":
-        """The inverse of `to_json`; unknown keys, from a newer fidprobe, are ignored."""
-        extractor, source = data.get("extractor"), data.get("source")
-        if source is not None:
-            source = {**source, "skipped": tuple(tuple(pair) for pair in source.get("skipped", ()))}
+        """The inverse of `to_json`; unknown keys, from a newer fidprobe, are ignored.
+
+        Raises:
+            InputError: a value of another type than it must have, or one that is missing.
+        """
+        if not isinstance(data, Mapping):
+            raise InputError(f"provenance must be a mapping, got {_shown(data)}")
+        extractor = _checked(ExtractorProvenance, data.get("extractor"), "extractor")
+        source = _checked(SourceProvenance, data.get("source"), "source")
+        if source is not None and "skipped" in source:
+            source["skipped"] = tuple((name, reason) for name, reason in source["skipped"])
         return cls(
-            None if extractor is None else ExtractorProvenance(**_known(ExtractorProvenance, extractor)),
-            None if source is None else SourceProvenance(**_known(SourceProvenance, source)),
+            None if extractor is None else ExtractorProvenance(**extractor),
+            None if source is None else SourceProvenance(**source),
         )
 
 
@@ -100,9 +107,70 @@ def _plain(value: Any) -> Any:
     return out
 
 
-def _known(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {item.name for item in fields(cls)}
-    return {key: value for key, value in data.items() if key in names}
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_counts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value)) and all(map(_is_number, value.values()))
+
+
+def _is_versions(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, (*value, *value.values())))
+
+
+def _is_pairs(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_is_text, pair)) for pair in value
+    )
+
+
+_KINDS: dict[str, Callable[[object], bool]] = {
+    "str": _is_text,
+    "bool": _is_truth,
+    "int": _is_number,
+    "str | None": lambda value: value is None or _is_text(value),
+    "int | None": lambda value: value is None or _is_number(value),
+    "Mapping[str, int]": _is_counts,
+    "Mapping[str, str]": _is_versions,
+    "tuple[tuple[str, str], ...]": _is_pairs,
+}
+
+
+def _checked(cls: Any, data: Any, what: str) -> dict[str, Any] | None:
+    """The entries that a class knows, each of the type that it declares."""
+    if data is None:
+        return None
+    if not isinstance(data, Mapping):
+        raise InputError(f"provenance: {what} must be a mapping, got {_shown(data)}")
+    known: dict[str, Any] = {}
+    for item in fields(cls):
+        if item.name not in data:
+            if item.default is MISSING and item.default_factory is MISSING:
+                raise InputError(f"provenance: {what} lacks {item.name}")
+            continue
+        value, kind = data[item.name], _type_name(item.type)
+        if not _KINDS[kind](value):
+            raise InputError(f"provenance: {item.name} of {what} must be {kind}, got {_shown(value)}")
+        known[item.name] = value
+    return known
+
+
+def _type_name(kind: Any) -> str:
+    """`str` for a class, `str | None` or `Mapping[str, int]` for what is composed of classes."""
+    return kind.__name__ if type(kind) is type else str(kind).replace("collections.abc.", "")
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]
 
 
 def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int]) -> None:

@@ -4,24 +4,27 @@ All moments are float64, whatever the features are: a float32 mean over 50,000 r
 """
 
 import json
-import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
-from fidprobe.files import atomic_path
+from fidprobe.files import atomic_path, is_file
+from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
 
 __all__ = ["GaussianStatistics", "Moments", "is_statistics_file"]
 
 _ROWS = 8192  # rows cast to float64 at a time: 128 MB at d = 2048
+_MEMBERS = ("mu", "sigma", "count", "provenance")
+_INDEFINITE = 1e-4  # of the largest eigenvalue: float32 files are indefinite by rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +49,9 @@ class GaussianStatistics:
 
     def __post_init__(self) -> None:
         d = self.mean.shape[0] if self.mean.ndim == 1 else -1
-        if self.cov.shape != (d, d) or {self.mean.dtype, self.cov.dtype} != {torch.float64}:
+        if d == 0 or self.cov.shape != (d, d) or {self.mean.dtype, self.cov.dtype} != {torch.float64}:
             raise InputError(
-                "statistics need a float64 mean [d] and covariance [d, d], got "
+                "statistics need a float64 mean [d] and covariance [d, d] with d >= 1, got "
                 f"{self.mean.dtype} {list(self.mean.shape)} and {self.cov.dtype} {list(self.cov.shape)}"
             )
         if not (torch.isfinite(self.mean).all() and torch.isfinite(self.cov).all()):
@@ -123,33 +126,61 @@ class GaussianStatistics:
         """Read statistics: fidprobe's, pytorch-fid's, clean-fid's or ADM's npz (`mu`, `sigma`); float32 or 64.
 
         Raises:
-            InputError: no such file, damaged, pickled, without `mu` and `sigma`, not symmetric or not finite.
+            InputError: no such file, damaged, pickled, without `mu` and `sigma`, not real or not finite; a `sigma`
+                that is no covariance; a count below 2.
         """
         path = Path(path)
+        if not is_file(path):
+            raise InputError(f"{path}: no such statistics file")
         try:
-            # numpy maps nothing in an npz: members are read on access, others (ADM's images) stay on disk.
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                if not isinstance(file, np.lib.npyio.NpzFile) or not {"mu", "sigma"} <= set(file.files):
-                    raise InputError(f"{path}: not statistics (needs arrays `mu` and `sigma`)")
-                mean = torch.from_numpy(np.asarray(file["mu"], dtype=np.float64))
-                cov = torch.from_numpy(np.asarray(file["sigma"], dtype=np.float64))
-                count = int(file["count"]) if "count" in file.files else None
-                text = str(file["provenance"]) if "provenance" in file.files else "{}"
-                provenance = Provenance.from_json(json.loads(text))
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such statistics file") from error
+            if not {"mu", "sigma"} <= set(names := member_names(path)):
+                raise InputError(f"{path}: not statistics (needs arrays `mu` and `sigma`)")
+            # Other members (ADM's images) stay on disk.
+            arrays = {name: load_member(path, name) for name in _MEMBERS if name in names}
         except InputError:
             raise
-        except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({error})") from error
+        except LOAD_ERRORS as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({reason})") from error
         try:
-            cls(mean, cov)  # finite and of fitting shapes
-        except InputError as error:
+            count = _count(arrays["count"]) if "count" in arrays else None
+            text = str(arrays["provenance"]) if "provenance" in arrays else "{}"
+            provenance = Provenance.from_json(json.loads(text))
+            stats = cls(_real(arrays["mu"], "mu"), _real(arrays["sigma"], "sigma"), count, provenance)
+            _check_covariance(stats.cov)
+        except RecursionError as error:
+            raise InputError(f"{path}: its provenance is damaged; make the statistics again") from error
+        except ValueError as error:  # ours, and json's
             raise InputError(f"{path}: {error}") from error
-        asymmetry = float((cov - cov.T).abs().max())
-        if asymmetry > 1e-5 * float(cov.abs().max()):
-            raise InputError(f"{path}: `sigma` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
-        return cls(mean, (cov + cov.T) / 2, count, provenance)
+        return replace(stats, cov=(stats.cov + stats.cov.T) / 2)
+
+
+def _real(array: npt.NDArray[Any], name: str) -> Tensor:
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"`{name}` must hold real numbers, got {array.dtype}")
+    return torch.from_numpy(np.array(array, dtype=np.float64))
+
+
+def _count(array: npt.NDArray[Any]) -> int:
+    if array.size != 1 or array.dtype.kind not in "fiu" or not 2 <= array.item() < 2**63 or array.item() % 1 != 0:
+        raise InputError(f"`count` must be a whole number from 2 up, got {array.dtype} {str(array)[:40]}")
+    return int(array.item())
+
+
+def _check_covariance(cov: Tensor) -> None:
+    """Refuse a symmetric matrix that no set of features has as its covariance."""
+    asymmetry = float((cov - cov.T).abs().max())
+    if asymmetry > 1e-5 * float(cov.abs().max()):
+        raise InputError(f"`sigma` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
+    smallest = float(cov.diagonal().min())
+    if smallest < 0:
+        raise InputError(f"`sigma` has negative variances (down to {smallest:.3g}); it is no covariance")
+    eigenvalues = torch.linalg.eigvalsh(cov)
+    if float(eigenvalues[0]) < -_INDEFINITE * float(eigenvalues[-1]):
+        raise InputError(
+            f"`sigma` has the eigenvalue {float(eigenvalues[0]):.3g}, the largest being {float(eigenvalues[-1]):.3g}; "
+            "it is no covariance"
+        )
 
 
 class Moments:
@@ -169,6 +200,8 @@ class Moments:
         Raises:
             InputError: a row holds NaN or infinite values; names the row.
         """
+        if len(block) == 0:
+            return
         values = block.detach().to(self.device).to(torch.float64)
         finite = torch.isfinite(values).all(dim=1)
         if not bool(finite.all()):
@@ -217,10 +250,9 @@ class Moments:
 def is_statistics_file(path: str | PathLike[str]) -> bool:
     """Whether a path is an npz with `mu` and `sigma`."""
     path = Path(path)
-    if not path.is_file() or path.suffix.lower() != ".npz":
+    if path.suffix.lower() != ".npz" or not is_file(path):
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+        return {"mu", "sigma"} <= set(member_names(path))
+    except LOAD_ERRORS:
         return False

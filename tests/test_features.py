@@ -1,13 +1,18 @@
 """Features on disk and in memory."""
 
+import io
 import json
 import pickle
 import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features, is_features_file
@@ -117,6 +122,7 @@ def test_parts_that_do_not_fit_together_are_refused() -> None:
         "one row for each of 3": lambda: Features(ok, logits=torch.zeros(2, 5)),
         "2 names for 3 images": lambda: Features(ok, names=("a", "b")),
         "2 class names for 5 logits": lambda: Features(ok, logits=torch.zeros(3, 5), class_names=("a", "b")),
+        "logits must be float32, got torch.float64": lambda: Features(ok, logits=torch.zeros(3, 5).double()),
         "4 logit biases for 5": lambda: Features(ok, logits=torch.zeros(3, 5), logit_bias=torch.zeros(4)),
     }.items():
         with pytest.raises(InputError, match=message):
@@ -129,3 +135,114 @@ def test_an_unwritable_target_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write"):
         everything().save(tmp_path / "f.safetensors")
     assert [p.name for p in tmp_path.iterdir()] == ["f.safetensors"]
+
+
+def with_metadata(path: Path, **changes: str) -> Path:
+    """A features file whose metadata were changed."""
+    tensors = {"features": torch.zeros(2, 3)}
+    save_file(tensors, path, metadata={"format": "fidprobe-features-1", "provenance": "{}", **changes})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"provenance": "[" * 100_000}, "recursion"),
+        ({"provenance": "[]"}, r"provenance must be a mapping, got \[\]"),
+        ({"names": "[1, 2]"}, r"names must be a list of texts, got \[1, 2\]"),
+        ({"names": '"ab"'}, 'names must be a list of texts, got "ab"'),
+        ({"provenance": '{"source": {"description": "x", "count": 2, "sizes": 5}}'}, "sizes of source must be Mapping"),
+    ],
+)
+def test_damaged_metadata_is_named(changes: dict[str, str], message: str, tmp_path: Path) -> None:
+    """Whatever JSON it is."""
+    assert len(Features.load(with_metadata(tmp_path / "good.safetensors"))) == 2
+    with pytest.raises(InputError, match=f"bad.safetensors: its metadata is damaged .*{message}"):
+        Features.load(with_metadata(tmp_path / "bad.safetensors", **changes))
+
+
+def test_telling_features_from_images_reads_no_data(tmp_path: Path) -> None:
+    """A packed archive of a gigabyte of zeros is asked for its header only."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1024, 1024, 1024)})
+    with (
+        zipfile.ZipFile(tmp_path / "images.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("arr_0.npy", "w") as member,
+    ):
+        member.write(header.getvalue())
+        for _ in range(64):  # not all of it: only the header may be looked at
+            member.write(bytes(2**20))
+    tracemalloc.start()
+    try:
+        assert not is_features_file(tmp_path / "images.npz")
+        with pytest.raises(InputError, match=r"float matrix \[n, d\], got uint8 \[1024, 1024, 1024\]"):
+            Features.load(tmp_path / "images.npz")
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f8", ">f2", "g"])
+@pytest.mark.parametrize("name", ["f.npy", "stored.npz", "packed.npz"])
+def test_any_byte_order_and_width_is_read(dtype: str, name: str, tmp_path: Path) -> None:
+    """torch itself knows only this machine's."""
+    matrix = np.asfortranarray(np.arange(12.0).reshape(4, 3)).astype(dtype)
+    write: Any = {"f.npy": np.save, "stored.npz": np.savez, "packed.npz": np.savez_compressed}[name]
+    write(tmp_path / name, matrix)
+    assert is_features_file(tmp_path / name)
+    assert Features.load(tmp_path / name).features.tolist() == matrix.tolist()
+
+
+def damaged_npy(kind: str) -> bytes:
+    """A `.npy` with a header that is damaged, or that promises too much."""
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((4, 3)))
+    data = stream.getvalue()
+    old, new = {
+        "huge": (b"(4, 3), }" + b" " * 13, b"(10000000000000, 3), }"),
+        "unclosed": (b"(4, 3), }", b"(4, 3), ("),
+        "nested": (b"(4, 3), }" + b" " * 40, b"(" * 49),
+        "type": (b"'<f8'", b"'<q9'"),
+        "version": (b"NUMPY\x01", b"NUMPY\x09"),
+    }[kind]
+    assert data.count(old) == 1
+    assert len(old) == len(new)
+    return data.replace(old, new)
+
+
+@pytest.mark.parametrize("kind", ["huge", "unclosed", "nested", "type", "version"])
+def test_hostile_arrays_are_named(kind: str, tmp_path: Path) -> None:
+    """As a file, and packed or stored in an archive."""
+    (tmp_path / "a.npy").write_bytes(damaged_npy(kind))
+    for name, packing in (("stored.npz", zipfile.ZIP_STORED), ("packed.npz", zipfile.ZIP_LZMA)):
+        with zipfile.ZipFile(tmp_path / name, "w", packing) as archive:
+            archive.writestr("arr_0.npy", damaged_npy(kind))
+    for name in ("a.npy", "stored.npz", "packed.npz"):
+        with pytest.raises(InputError, match=f"{name}: damaged") as caught:
+            Features.load(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_archives_damaged_anywhere_never_give_a_traceback(tmp_path: Path) -> None:
+    """Bytes changed at random: features, or an InputError."""
+    rng = np.random.default_rng(0)
+    np.savez_compressed(tmp_path / "f.npz", rng.normal(size=(20, 5)))
+    whole = (tmp_path / "f.npz").read_bytes()
+    refused = 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(whole), 3):
+            data[place] ^= 1 << rng.integers(0, 8)
+        (tmp_path / "f.npz").write_bytes(data)
+        try:
+            Features.load(tmp_path / "f.npz")
+        except InputError:
+            refused += 1
+    assert refused > 100
+
+
+def test_names_too_long_to_exist_are_no_files() -> None:
+    """They may be anything else, such as a list of shards."""
+    assert not is_features_file("x" * 5000 + ".npy")
+    with pytest.raises(InputError, match="no such features file"):
+        Features.load("x" * 5000 + ".npy")

@@ -133,3 +133,64 @@ def test_bad_values_are_named() -> None:
     other = GaussianStatistics(eye[0], eye, 5, Provenance(ExtractorProvenance("other", "1", "tf1")))
     with pytest.raises(MismatchError, match="name is"):
         GaussianStatistics.of(wrapped(relu_features(9, 3, 0))).merge(other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sigma": -np.eye(2)}, r"`sigma` has negative variances \(down to -1\)"),
+        ({"sigma": np.array([[1.0, 2.0], [2.0, 1.0]])}, "`sigma` has the eigenvalue -1, the largest being 3"),
+        ({"sigma": np.eye(2) + 1j}, "`sigma` must hold real numbers, got complex128"),
+        ({"mu": np.ones(2, dtype=complex)}, "`mu` must hold real numbers, got complex128"),
+        ({"mu": np.array(["a", "b"])}, "`mu` must hold real numbers, got <U1"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"with d >= 1, got torch.float64 \[0\]"),
+        ({"count": np.array(1)}, "`count` must be a whole number from 2 up, got int64 1"),
+        ({"count": np.array(np.inf)}, "`count` must be a whole number from 2 up, got float64 inf"),
+        ({"count": np.array([5, 6])}, r"`count` must be a whole number from 2 up, got int64 \[5 6\]"),
+        ({"provenance": np.array("[" * 100_000)}, "its provenance is damaged"),
+        ({"provenance": np.array('{"source": {"description": "x", "count": "many"}}')}, "count of source must be int"),
+    ],
+)
+def test_statistics_that_no_features_have_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    """A Fréchet distance to such a file would be a number without a meaning."""
+    arrays: dict[str, object] = {"mu": np.zeros(2), "sigma": np.eye(2), **change}
+    np.savez(tmp_path / "bad.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"bad.npz: .*{message}"):
+        GaussianStatistics.load(tmp_path / "bad.npz")
+
+
+def test_covariances_that_rounding_made_indefinite_are_read(tmp_path: Path) -> None:
+    """float32 files of few images in many dimensions have eigenvalues a little below zero."""
+    x = np.random.default_rng(0).normal(size=(10, 60))
+    sigma = np.cov(x.T).astype(np.float32)
+    assert np.linalg.eigvalsh(sigma.astype(np.float64))[0] < 0
+    np.savez(tmp_path / "s.npz", mu=x.mean(0).astype(np.float32), sigma=sigma)
+    assert GaussianStatistics.load(tmp_path / "s.npz").dim == 60
+
+
+def test_an_empty_block_changes_nothing() -> None:
+    """The last batch of a loop may be empty."""
+    moments = Moments(3)
+    moments.update(torch.zeros(0, 3))
+    x = relu_features(5, 3, 0)
+    moments.update(x)
+    moments.update(torch.zeros(0, 3), torch.zeros(0))
+    assert torch.equal(moments.statistics(Provenance()).cov, GaussianStatistics.of(x).cov)
+
+
+def test_hostile_archives_are_named(tmp_path: Path) -> None:
+    """An encrypted member, and one that declares 10^13 numbers."""
+    np.savez(tmp_path / "s.npz", mu=np.ones(3), sigma=np.eye(3))
+    data = bytearray((tmp_path / "s.npz").read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flags] |= 1
+    (tmp_path / "locked.npz").write_bytes(data)
+    with pytest.raises(InputError, match="locked.npz: damaged.*encrypted"):
+        GaussianStatistics.load(tmp_path / "locked.npz")
+    whole = (tmp_path / "s.npz").read_bytes()
+    huge = whole.replace(b"(3, 3), }" + b" " * 13, b"(10000000000000, 3), }")
+    assert len(huge) == len(whole)
+    (tmp_path / "huge.npz").write_bytes(huge)
+    with pytest.raises(InputError, match="huge.npz: damaged.*sigma is shorter than its header says"):
+        GaussianStatistics.load(tmp_path / "huge.npz")
+    assert not is_statistics_file("x" * 5000 + ".npz")

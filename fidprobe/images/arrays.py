@@ -1,18 +1,17 @@
 """Images in arrays: `.npy` and `.npz` files, numpy arrays and torch tensors."""
 
-import zipfile
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError, SourceError
+from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, member_names
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
 
@@ -59,7 +58,8 @@ class ArraySource(ImageSource):
         width = len(str(len(self) - 1))
         for index in range(len(self)) if indices is None else indices:
             name = f"{index:0{width}d}"
-            label = None if self._labels is None else int(self._labels[index])
+            # Below zero is how sets mark pictures without a class.
+            label = None if self._labels is None or self._labels[index] < 0 else int(self._labels[index])
             yield ImageItem(name, partial(self._decode, index), partial(self._digest, index), label)
 
     def _row(self, index: int) -> npt.NDArray[Any]:
@@ -74,9 +74,19 @@ class ArraySource(ImageSource):
 
 
 def as_numpy(row: Any) -> npt.NDArray[Any]:
-    """A tensor or array as an array of its own memory; bfloat16, which numpy lacks, as float32."""
+    """A tensor or array of any library as an array of its own memory; torch's bfloat16 as float32.
+
+    Raises:
+        InputError: neither numpy's, nor torch's, nor anything that numpy can read.
+    """
     if isinstance(row, np.ndarray):
         return np.array(row)
+    if not hasattr(row, "detach"):  # JAX, TensorFlow and others speak numpy's protocols
+        try:
+            return np.array(row)
+        except Exception as error:  # other libraries raise what they like
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise InputError(f"a {type(row).__name__} cannot be read as an array ({reason})") from error
     row = row.detach().cpu()
     if str(row.dtype) == "torch.bfloat16":
         row = row.float()
@@ -91,8 +101,8 @@ def open_npy(path: Path, description: str) -> ArraySource:
     """
     _check_kind(path, (b"\x93NUMPY",), ".npy")
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _LOAD_ERRORS as error:
+        images = map_npy(path)
+    except LOAD_ERRORS as error:
         raise SourceError(_refusal(path, error)) from error
     return _source(images, path, description, None)
 
@@ -108,13 +118,11 @@ def open_npz(path: Path, description: str) -> ArraySource:
     """
     _check_kind(path, (b"PK\x03\x04", b"PK\x05\x06"), ".npz")
     try:
-        # An open file, because numpy forgets to close what it opens itself when the archive is damaged.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            chosen = _images_name(path, list(arrays.files))
-            mapped = _map_member(path, chosen)
-            images = arrays[chosen] if mapped is None else mapped
-            found = next((arrays[name] for name in _LABEL_NAMES if name in arrays.files and name != chosen), None)
-    except _LOAD_ERRORS as error:
+        names = member_names(path)
+        chosen = _images_name(path, names)
+        images = load_member(path, chosen)
+        found = next((load_member(path, name) for name in _LABEL_NAMES if name in names and name != chosen), None)
+    except LOAD_ERRORS as error:
         raise SourceError(_refusal(path, error)) from error
     if found is not None and (found.dtype.kind not in "iu" or found.shape != images.shape[:1]):
         found = None
@@ -144,9 +152,6 @@ def _check_kind(path: Path, starts: tuple[bytes, ...], ending: str) -> None:
         raise SourceError(f"{path}: not an {ending} file by its content; save arrays with np.save or np.savez")
 
 
-_LOAD_ERRORS = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError, MemoryError, KeyError)
-
-
 def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySource:
     if not isinstance(images, np.ndarray) or images.ndim < 3:
         shape = list(getattr(images, "shape", ()))
@@ -158,37 +163,7 @@ def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySour
 
 
 def _refusal(path: Path, error: Exception) -> str:
-    text = str(error)
+    text = str(error).partition("\n")[0]
     if "pickle" in text or "Python objects" in text or "allow_pickle" in text:
         return f"{path}: holds pickled Python objects, which are never loaded; save plain uint8 arrays"
     return f"{path}: not an array file that can be read ({text or type(error).__name__})"
-
-
-def _map_member(path: Path, name: str) -> npt.NDArray[Any] | None:
-    """Memory-map an array stored uncompressed in an .npz; None where that cannot be done."""
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as stream:
-            member = archive.getinfo(f"{name}.npy")
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                return None
-            # The local header repeats the name and has an extra field of its own length (zip format, 4.3.7).
-            stream.seek(member.header_offset)
-            header = stream.read(30)
-            if header[:4] != b"PK\x03\x04":
-                return None
-            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-            stream.seek(member.header_offset + 30 + lengths)
-            version = np.lib.format.read_magic(stream)
-            if version == (1, 0):
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            elif version == (2, 0):
-                shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-            else:
-                return None
-            if dtype.hasobject or 0 in shape:
-                return None
-            order = "F" if fortran else "C"
-            mapped = np.memmap(path, dtype=dtype, shape=shape, order=order, mode="r", offset=stream.tell())  # type: ignore[call-overload]
-            return cast("npt.NDArray[Any]", mapped)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile, OverflowError):
-        return None

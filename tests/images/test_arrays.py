@@ -53,7 +53,9 @@ def test_uncompressed_arrays_are_mapped_not_read(tmp_path: Path) -> None:
         with path.open("r+b") as stream:
             stream.seek(data.index(_IMAGES.tobytes()))
             stream.write(bytes(_IMAGES.nbytes))
-        assert all(result.image.pixels.max() == 0 for result in read_images(source) if isinstance(result, ReadImage))
+        pixels = [result.image.pixels for result in read_images(source) if isinstance(result, ReadImage)]
+        assert len(pixels) == len(_IMAGES)
+        assert np.stack(pixels).max() == 0
 
 
 def test_fortran_order_is_mapped_rightly(tmp_path: Path) -> None:
@@ -69,6 +71,8 @@ def test_adm_labels_and_names_are_read(tmp_path: Path) -> None:
     """`arr_0` images, `arr_1` labels; other names where they are clear."""
     np.savez(tmp_path / "adm.npz", _IMAGES, np.arange(6))
     assert [item.label for item in open_images(tmp_path / "adm.npz").items()] == list(range(6))
+    np.savez(tmp_path / "adm.npz", _IMAGES, np.array([0, -1, 2, 3, -7, 5]))
+    assert [item.label for item in open_images(tmp_path / "adm.npz").items()] == [0, None, 2, 3, None, 5]
     np.savez(tmp_path / "named.npz", samples=_IMAGES, other=np.zeros(3))
     assert len(open_images(tmp_path / "named.npz")) == 6
     np.savez(tmp_path / "only.npz", anything=_IMAGES)
@@ -120,6 +124,34 @@ def test_truncated_arrays_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(data[:-100])
     with pytest.raises(SourceError, match=r"a\.npy: not an array file that can be read"):
         open_images(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.npy", "huge"),
+        ("a.npy", "unclosed"),
+        *(("a.npz", kind) for kind in ("huge", "unclosed", "encrypted", "method")),
+    ],
+)
+def test_hostile_arrays_are_named(name: str, kind: str, tmp_path: Path) -> None:
+    """10^13 pictures, a header that never ends, an encrypted member, an unknown compression."""
+    save: Any = np.save if name == "a.npy" else np.savez
+    save(tmp_path / name, _IMAGES)
+    data = bytearray((tmp_path / name).read_bytes())
+    if kind in ("huge", "unclosed"):
+        shape, pad = b"(6, 8, 9, 3), }", b" " * 12
+        new = {"huge": b"(6000000000000, 8, 9, 3), }", "unclosed": b"(6, 8, 9, 3), (" + pad}[kind]
+        assert data.count(shape + pad) == 1
+        data = data.replace(shape + pad, new)
+    else:
+        place, value = (6, 1) if kind == "encrypted" else (8, 77)
+        data[data.index(b"PK\x03\x04") + place] = value
+        data[data.index(b"PK\x01\x02") + place + 2] = value
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match=rf"{name}: not an array file that can be read \(.") as caught:
+        open_images(tmp_path / name)
+    assert "\n" not in str(caught.value)
 
 
 def test_collections_with_two_readings_are_refused() -> None:

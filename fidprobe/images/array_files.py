@@ -1,0 +1,128 @@
+"""numpy's files without surprises: headers before data, maps where possible, never a pickle."""
+
+import lzma
+import struct
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["LOAD_ERRORS", "ArrayHeader", "load_member", "map_npy", "member_header", "member_names", "npy_header"]
+
+LOAD_ERRORS = (
+    ValueError,  # most damage, and object arrays
+    OSError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    SyntaxError,  # headers are Python literals
+    tokenize.TokenError,
+    MemoryError,  # a header that declares more than there is
+    OverflowError,
+    RuntimeError,  # encrypted members; unknown compression (NotImplementedError); deep nesting (RecursionError)
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""All that numpy and zipfile raise on damaged, foreign or hostile `.npy` and `.npz` files."""
+
+_READ_MODE = Literal["r", "c"]
+
+
+class ArrayHeader(NamedTuple):
+    """What an array says of itself before its data."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+
+
+def npy_header(path: Path) -> ArrayHeader:
+    """The header of a `.npy`; its data stay unread. Raises one of LOAD_ERRORS."""
+    with path.open("rb") as stream:
+        return _header(stream)
+
+
+def member_names(path: Path) -> list[str]:
+    """The names of the arrays of an `.npz`, in its order. Raises one of LOAD_ERRORS."""
+    with zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def member_header(path: Path, name: str) -> ArrayHeader:
+    """The header of one array of an `.npz`; its data stay unread. Raises one of LOAD_ERRORS."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        return _header(stream)
+
+
+def map_npy(path: Path, mode: _READ_MODE = "r") -> npt.NDArray[Any]:
+    """A `.npy`, memory-mapped: read-only, or copy-on-write (`c`). Raises one of LOAD_ERRORS."""
+    with path.open("rb") as stream:
+        header = _header(stream)
+        return _mapped(path, header, stream.tell(), mode)
+
+
+def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[Any]:
+    """One array of an `.npz`: memory-mapped where it is stored uncompressed, else read whole.
+
+    Raises one of LOAD_ERRORS.
+    """
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f"{name}.npy")
+        if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
+            with path.open("rb") as stream:
+                start = _data_offset(stream, member.header_offset)
+                stream.seek(start)
+                header = _header(stream)
+                if not header.dtype.hasobject and 0 not in header.shape:
+                    if stream.tell() + _size(header) > start + member.file_size:
+                        raise ValueError(f"{name} is shorter than its header says")
+                    return _mapped(path, header, stream.tell(), mode)
+        with archive.open(member) as packed:
+            if _size(_header(packed)) > member.file_size:
+                raise ValueError(f"{name} is shorter than its header says")
+        with archive.open(member) as packed:
+            return np.lib.format.read_array(packed, allow_pickle=False)
+
+
+def _header(stream: IO[bytes]) -> ArrayHeader:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
+    if version == (2, 0):
+        return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
+    raise ValueError(f"format {version[0]}.{version[1]}, which only structured arrays need")
+
+
+def _data_offset(stream: IO[bytes], header_offset: int) -> int:
+    # The local header repeats the name and has an extra field of its own length (zip format, 4.3.7).
+    stream.seek(header_offset)
+    local = stream.read(30)
+    if local[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("a member is not where the directory says")
+    return header_offset + 30 + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+
+
+def _size(header: ArrayHeader) -> int:
+    size = header.dtype.itemsize
+    for length in header.shape:
+        size *= length
+    return size
+
+
+def _mapped(path: Path, header: ArrayHeader, offset: int, mode: _READ_MODE) -> npt.NDArray[Any]:
+    if header.dtype.hasobject:
+        raise ValueError("an array of Python objects, which only a pickle could restore")
+    if 0 in header.shape:  # nothing to map
+        return np.empty(header.shape, header.dtype)
+    if offset + _size(header) > path.stat().st_size:
+        raise ValueError("shorter than its header says")
+    order: Literal["F", "C"] = "F" if header.fortran else "C"
+    return np.memmap(path, header.dtype, mode, offset, header.shape, order)
