@@ -148,9 +148,11 @@ def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | N
         if not isinstance(content, dict) or "labels" not in content:
             return None
         pairs = content["labels"] or ()
-        # Vectors (conditions that are not classes) count as no label.
-        return {
-            str(key): value if isinstance(value, int) and not isinstance(value, bool) else None for key, value in pairs
-        }
+        return {str(key): _class_index(value) for key, value in pairs}
     except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(f"{printable(name)}: not a StyleGAN dataset.json ({error}); remove or mend it") from error
+
+
+def _class_index(value: Any) -> int | None:
+    """None for vectors (conditions that are not classes) and for numbers below zero (unlabelled)."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -54,10 +54,11 @@ class FunctionSource(ImageSource):
         width = len(str(len(self) - 1))
         for batch in self._batches():
             try:
-                batch_layout(tuple(batch.shape))
+                rows = as_numpy(batch)
+                batch_layout(rows.shape)
             except InputError as error:
                 raise InputError(f"{self.description}: {error}") from None
-            for row in as_numpy(batch):
+            for row in rows:
                 if done == target:
                     yield _ready(row, f"{done:0{width}d}", f"{self.description}[{done}]")
                     target = next(wanted, None)

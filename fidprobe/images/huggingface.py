@@ -78,10 +78,12 @@ class HuggingFaceSource(ImageSource):
     def _read(self, index: int) -> bytes:
         with self._lock:
             value = self._rows[index][self._column]
-        if value is None:
+        data, path = (value or {}).get("bytes"), (value or {}).get("path")
+        if data is not None:
+            return bytes(data)
+        if path is None:
             raise SourceError(f"{self.description}[{index}]: the row has no image")
-        data = value.get("bytes")
-        return data if data is not None else read_file(value["path"])
+        return read_file(path)
 
     def _decode(self, index: int) -> DecodedImage:
         return decode_image(self._read(index), f"{self.description}[{index}]")

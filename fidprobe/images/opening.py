@@ -52,7 +52,11 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit} is not a whole number from 1 up")
     if isinstance(source, str | os.PathLike):
-        opened = _open_text(os.fsdecode(source), limit, seed)
+        text = os.fsdecode(source)
+        try:
+            opened = _open_text(text, limit, seed)
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise SourceError(f"{printable(text)}: cannot be opened ({error.strerror or error})") from error
     else:
         opened = _open_value(source, limit, seed)
     # Generators know no end: there the limit is how many to make, and already applied.
@@ -61,7 +65,9 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
 
 
 def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
-    path = Path(text).expanduser()
+    if not text.strip():
+        raise InputError("an empty text is not an image source; write . for the current folder")
+    path = _expanded(text)
     if path.is_dir():
         return open_folder(path, text)
     if path.is_file():
@@ -69,8 +75,8 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if text.startswith("hf:"):
         return open_huggingface(text)
     file, _, query = text.rpartition("?")
-    if file.lower().endswith(_NETWORKS) and Path(file).expanduser().is_file():
-        return TorchScriptSource(Path(file).expanduser(), query, description=text, limit=limit, seed=seed)
+    if file.lower().endswith(_NETWORKS) and _expanded(file).is_file():
+        return TorchScriptSource(_expanded(file), query, description=text, limit=limit, seed=seed)
     if re.search(r"[{*?\[]", text) and text.lower().endswith(_TARS):
         return open_tars(expand_shards(str(path)), text)
     for archive in path.parents:
@@ -84,6 +90,14 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if _FUNCTION.fullmatch(text):
         return FunctionSource(import_function(text), description=text, limit=limit, seed=seed)
     raise SourceError(_missing(path, text))
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        user = text.partition("/")[0]
+        raise SourceError(f"{printable(text)}: there is no user {printable(user)}; write the folder's path") from error
 
 
 def _open_file(path: Path, text: str) -> ImageSource:

@@ -1,15 +1,15 @@
 """Sources that cannot be read twice, kept in a temporary file so that they can."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
-from fidprobe.errors import SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.pixels import digest_array
 from fidprobe.images.reading import ReadImage, read_images
+from fidprobe.images.scratch import filled_file
 from fidprobe.progress import Progress, silent
 
 __all__ = ["Spooled"]
@@ -44,23 +44,17 @@ class Spooled(ImageSource):
         self.description, self.class_names = source.description, source.class_names
         self.limit, self.seed = source.limit, source.seed
         self._places: list[_Place] = []
-        try:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
+        with filled_file(f"{source.description}: its images") as file:
             for read in read_images(source, progress=progress):
                 if isinstance(read, ReadImage):
-                    self._keep(read)
-            self._file.flush()
-        except OSError as error:
-            raise SourceError(
-                f"{source.description}: its images do not fit into the temporary folder {tempfile.gettempdir()} "
-                f"({error.strerror or error}); set TMPDIR to a larger one"
-            ) from error
-        self._bytes = np.memmap(self._file, dtype=np.uint8, mode="r")
+                    self._keep(read, file)
+        with file:
+            self._bytes = np.memmap(file, dtype=np.uint8, mode="r")  # holds the file by itself
 
-    def _keep(self, read: ReadImage) -> None:
+    def _keep(self, read: ReadImage, file: IO[bytes]) -> None:
         image = read.image
-        place = _Place(read.name, self._file.tell(), image.pixels.shape, image.format, image.treatments, read.label)
-        self._file.write(np.ascontiguousarray(image.pixels).data)
+        place = _Place(read.name, file.tell(), image.pixels.shape, image.format, image.treatments, read.label)
+        file.write(np.ascontiguousarray(image.pixels).data)
         self._places.append(place)
 
     def __len__(self) -> int:

@@ -2,9 +2,7 @@
 
 import gzip
 import re
-import shutil
 import tarfile
-import tempfile
 import threading
 import weakref
 import zlib
@@ -17,8 +15,12 @@ from typing import IO, NamedTuple
 from fidprobe.errors import SourceError
 from fidprobe.images.encoded import EncodedSource, build_source, check_size
 from fidprobe.images.names import escape_problem, is_image, natural_key, printable
+from fidprobe.images.scratch import filled_file
 
 __all__ = ["expand_shards", "open_tars"]
+
+_MAX_RATIO = 50  # compressed pictures hardly shrink; gzip can pack zeros 1000 to 1
+_MIN_UNPACKED = 2**26  # small archives may be packed tighter: 64 MiB do no harm
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
 
@@ -68,11 +70,12 @@ def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> Enco
         inside: A folder inside the archives, `/` as separator, `""` for all.
 
     Raises:
-        SourceError: not a tar, no images, a `.cls` without a number, or a member that is no regular file or
-            has a name that leads out of the archive.
+        SourceError: not a tar, no images, a `.cls` without a number, a member that is no regular file or has a
+            name that leads out of the archive; a gzipped tar that unpacks to far more than its size, or for
+            which the temporary folder has no room.
     """
     files: dict[str, _Place] = {}
-    classes: dict[str, int] = {}
+    classes: dict[str, int | None] = {}
     prefix = f"{inside}/" if inside else ""
     for path in paths:
         shard = f"{path.name.partition('.')[0]}/" if len(paths) > 1 else ""
@@ -95,10 +98,10 @@ def _key(name: str) -> str:
     return folder + slash + base.partition(".")[0]
 
 
-def _label(place: _Place) -> int:
+def _label(place: _Place) -> int | None:
     data = _read(place)
     try:
-        return int(data)
+        return int(data) if int(data) >= 0 else None
     except ValueError:
         shown = f"{place.archive.path}/{printable(place.name)}"
         raise SourceError(f"{shown}: not a class number: {data[:20].decode('utf-8', 'replace')!a}") from None
@@ -116,6 +119,26 @@ def _read(place: _Place) -> bytes:
     return data
 
 
+def _unpack(path: Path, target: IO[bytes]) -> None:
+    """Unpack a gzipped file, but no bomb."""
+    limit = _MIN_UNPACKED + _MAX_RATIO * path.stat().st_size
+    with gzip.open(path) as packed:
+        while chunk := _unpacked_piece(packed, path):
+            if target.tell() + len(chunk) > limit:
+                raise SourceError(
+                    f"{path}: unpacks to more than {limit} bytes, which pictures do not; unpack it yourself if you "
+                    "trust it, and give the folder"
+                )
+            target.write(chunk)
+
+
+def _unpacked_piece(packed: gzip.GzipFile, path: Path) -> bytes:
+    try:
+        return packed.read(2**20)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path}: not a tar archive that can be read ({error})") from error
+
+
 class _Reader:
     """One tar: its members are listed once, and read by their place in the file."""
 
@@ -126,14 +149,13 @@ class _Reader:
         try:
             with path.open("rb") as stream:
                 packed = stream.read(2) == b"\x1f\x8b"
-            if packed:
-                # Unnamed, closed with the reader: it takes disk space for as long as the source is in use.
-                self._unpacked = tempfile.TemporaryFile()  # noqa: SIM115
-                weakref.finalize(self, self._unpacked.close)
-                with gzip.open(path) as members:
-                    shutil.copyfileobj(members, self._unpacked, 2**20)
-        except (OSError, EOFError, zlib.error) as error:
+        except OSError as error:
             raise SourceError(f"{path}: not a tar archive that can be read ({error})") from error
+        if packed:
+            # Closed with the reader: it takes disk space for as long as the source is in use.
+            with filled_file(f"{path} unpacked") as self._unpacked:
+                _unpack(path, self._unpacked)
+            weakref.finalize(self, self._unpacked.close)
 
     def places(self) -> list[_Place]:
         """Place of each regular file."""

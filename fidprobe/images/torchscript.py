@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -167,14 +168,15 @@ def _settings(query: str, description: str) -> dict[str, Any]:
         "batch": lambda text: _whole(text, 1),
         "seed": lambda text: _whole(text, 0),
         "range": _range,
-        "device": str,
+        "device": _device,
     }
     for key, text in given.items():
         try:
             known[key] = parsers[key](text)
         except ValueError:
             raise InputError(
-                f"{description}: {key}={text} is not understood; e.g. z=512 or z=100x1x1, batch=32, seed=0, range=-1,1"
+                f"{description}: {key}={text} is not understood; e.g. z=512 or z=100x1x1, batch=32, seed=0, "
+                "range=-1,1, device=cpu (or cuda, cuda:1, mps)"
             ) from None
     return known
 
@@ -195,6 +197,12 @@ def _range(text: str) -> tuple[float, float]:
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(text)
     return low, high
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
+        raise ValueError(text)
+    return text
 
 
 def _load_network(path: Path, device: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fidprobe.errors import SourceError
-from fidprobe.images import ReadImage, open_images, read_images
+from fidprobe.images import ReadImage, open_images, read_images, tars
 
 Make = Callable[..., Path]
 
@@ -220,3 +220,32 @@ def test_many_threads_read_the_same_as_one(kind: str, encode: Any, make_zip: Mak
         if isinstance(result, ReadImage) and np.ptp(result.image.pixels) == 0
     ]
     assert values == list(range(200))
+
+
+def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeros pack 1000 to 1; pictures do not."""
+    monkeypatch.setattr(tars, "_MIN_UNPACKED", 2**20)
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("zeros.png")
+        member.size = 2**23
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+    with pytest.raises(SourceError, match=r"bomb\.tar\.gz: unpacks to more than \d+ bytes, .*give the folder"):
+        open_images(tmp_path / "bomb.tar.gz")
+    monkeypatch.setattr(tars, "_MIN_UNPACKED", 2**24)
+    assert len(open_images(tmp_path / "bomb.tar.gz")) == 1
+
+
+def test_a_full_temporary_folder_is_no_bad_archive(make_tar: Make, file_limit: Callable[[int], Any]) -> None:
+    """TMPDIR is the remedy, and the message says so."""
+    archive = make_tar({"a.png": np.random.default_rng(0).bytes(300_000)}, "a.tar.gz")
+    with file_limit(100_000), pytest.raises(SourceError, match=r"a\.tar\.gz unpacked: cannot be kept in .*set TMPDIR"):
+        open_images(archive)
+
+
+def test_labels_below_zero_are_no_classes(png: bytes, make_tar: Make, make_zip: Make) -> None:
+    """In WebDataset's members and StyleGAN's table, as in torch's datasets."""
+    tar = make_tar({"1.png": png, "1.cls": b"-1", "2.png": png, "2.cls": b"4"})
+    assert [item.label for item in open_images(tar).items()] == [None, 4]
+    table = json.dumps({"labels": [["1.png", -1], ["2.png", 4]]}).encode()
+    stylegan = make_zip({"1.png": png, "2.png": png, "dataset.json": table})
+    assert [item.label for item in open_images(stylegan).items()] == [None, 4]

@@ -193,3 +193,17 @@ def test_files_that_are_no_source_are_named(files: Files, tmp_path: Path) -> Non
         open_images([])
     source = open_images(np.zeros((2, 5, 5, 3), np.uint8))
     assert open_images(source) is source
+
+
+def test_texts_that_name_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, files: Files, make_folder: Any) -> None:
+    """An unset variable must not become the current folder; nor may odd names end in a traceback."""
+    monkeypatch.chdir(make_folder(files))
+    for text in ("", " "):
+        with pytest.raises(InputError, match="an empty text is not an image source; write . for the current folder"):
+            open_images(text)
+    assert len(open_images(".")) == len(files)
+    for text in ("~nosuchuser/x", "~nosuchuser/x.pt?z=3"):
+        with pytest.raises(SourceError, match="there is no user ~nosuchuser"):
+            open_images(text)
+    with pytest.raises(SourceError, match="xxx: cannot be opened .*too long"):
+        open_images("x" * 5000)

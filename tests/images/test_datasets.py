@@ -169,6 +169,17 @@ def test_hugging_face_values_and_mistakes(saved: Path) -> None:
         open_images("hf:cifar10")
 
 
+def test_hugging_face_rows_without_a_picture_are_named() -> None:
+    """Neither bytes nor a path."""
+    datasets = pytest.importorskip("datasets")
+    pa = pytest.importorskip("pyarrow")
+    column = pa.array([{"bytes": None, "path": None}, None], type=datasets.Image().pa_type)
+    dataset = datasets.Dataset(pa.table({"pic": column})).cast_column("pic", datasets.Image())
+    for index, item in enumerate(open_images(dataset).items()):
+        with pytest.raises(SourceError, match=rf"\[{index}\]: the row has no image"):
+            item.decode()
+
+
 def test_hugging_face_offline_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the hub, the message says what can be given instead."""
     import datasets

@@ -89,6 +89,30 @@ def test_functions_are_taken_as_values() -> None:
     assert pixels(open_images(ones, limit=2)).min() == 255
 
 
+class Foreign:
+    """An array of another library: a shape, a type, and numpy's protocol."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+        self.shape, self.dtype = (2, 5, 6, 3), "uint8"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self.values, dtype)
+
+
+def test_functions_may_yield_arrays_of_other_libraries() -> None:
+    """JAX and TensorFlow speak numpy's protocol; what does not is named."""
+    expected = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3), dtype=np.uint8)
+    assert np.array_equal(pixels(open_images(lambda: [Foreign(expected)], limit=2)), expected)
+
+    class Mute(Foreign):
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            raise TypeError("on another device")
+
+    with pytest.raises(InputError, match=r"a Mute cannot be read as an array \(TypeError: on another device\)"):
+        pixels(open_images(lambda: [Mute(expected)], limit=2))
+
+
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
@@ -211,6 +235,7 @@ def test_torchscript_range_brings_other_outputs_to_0_1(tmp_path: Path) -> None:
         ("?z=0", "z=0 is not understood"),
         ("?z=12&batch=x", "batch=x is not understood"),
         ("?z=12&range=1,-1", "range=1,-1 is not understood"),
+        ("?z=12&device=meta", r"device=meta is not understood; .*device=cpu \(or cuda, cuda:1, mps\)"),
         ("?z=12&noise=3", "unknown setting 'noise'; there are z, batch, seed, range, device"),
         ("?z=13", r"the network failed on latents \[32, 13\] .*check z"),
         ("?z=24", r"gave \[64, 3, 8, 8\] for 32 latents"),
