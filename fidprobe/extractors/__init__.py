@@ -131,6 +131,7 @@ LOADERS: dict[str, Callable[[Request], Extractor]] = {
 }
 """Registry name -> the function that builds the network. A new extractor is a module and a row here."""
 
+_DEVICES = ("cpu", "cuda", "mps")
 _OPTION_REQUIRED = {"timm": "<model>", "torchscript": "<file>"}
 _OPTION_ALLOWED = {"clip": "<open_clip model>[:<pretrained tag>]", "random": "<seed>"}
 
@@ -191,6 +192,9 @@ def load_extractor(
 def _check_device(device: torch.device | str) -> None:
     """Before minutes of download, not after."""
     try:
+        kind = torch.device(device).type
+        if kind not in _DEVICES:
+            raise RuntimeError(f"{kind} is none of {', '.join(_DEVICES)}")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
         reason = str(error).splitlines()[0]

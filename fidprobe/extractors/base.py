@@ -94,5 +94,6 @@ class Extractor(ABC):
                 f"an extractor takes uint8 images of shape [n, 3, h, w], got {images.dtype} {list(images.shape)}; "
                 "see fidprobe.images.to_uint8 for floats"
             )
-        with torch.inference_mode(), full_precision():
+        # Tensors of inference mode could never enter a computation that has gradients; these are constants in it.
+        with torch.no_grad(), full_precision():
             return self.embed(self.prepare(images.to(self.device)))

@@ -4,7 +4,7 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
@@ -25,23 +25,29 @@ TIMEOUT = 30.0  # seconds without a single byte
 CHUNK = 1 << 20
 
 
+class _DiskError(Exception):
+    """The part cannot be written; apart from OSError, which is what broken connections raise."""
+
+
 def part_path(target: Path) -> Path:
     """Where an unfinished download of `target` is kept."""
     return target.with_name(target.name + ".part")
 
 
 @contextmanager
-def receive(url: str, target: Path, *, progress: Progress) -> Iterator[Path | None]:
+def receive(url: str, target: Path, *, there: Callable[[], bool], progress: Progress) -> Iterator[Path | None]:
     """Download `url` to ``<target>.part``, going on from what is there; yields that path for verification.
 
-    When the block ends without an error the file is moved to `target` in one step. When it raises, the part is
-    deleted, since what was received is not what was wanted. A part is kept only when the connection broke.
-    Several processes may fetch the same file: one receives, the others wait and are given None, because
-    `target` is there by then.
+    When the block ends without an error the file is moved to `target` in one step; until then an older `target`
+    stays as it is. When the block raises, the part is deleted, since what was received is not what was wanted. A
+    part is kept only when the connection broke, with the server's mark of its version beside it, so that pieces
+    of two versions are never put together. Several processes may fetch the same file: one receives, the others
+    wait and are given None, because `target` is there by then.
 
     Args:
         url: An http(s) address. Range requests are used if the server knows them.
         target: The final path; its folder is made.
+        there: Tells whether `target` is there and good.
         progress: Called with (``"downloading <name>"``, bytes so far, bytes in all or None).
 
     Raises:
@@ -52,7 +58,7 @@ def receive(url: str, target: Path, *, progress: Progress) -> Iterator[Path | No
     remedy = f"fetch it on a connected machine and put it at {target}, or name a local copy with --weights"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        stream = part.open("ab")
+        stream = part.open("ab", buffering=0)  # what was received is on disk at once, and closing writes nothing
     except OSError as error:
         raise WeightsError(f"cannot write {part}: {error.strerror}; set FIDPROBE_CACHE to a folder you own") from error
     with stream:
@@ -60,35 +66,41 @@ def receive(url: str, target: Path, *, progress: Progress) -> Iterator[Path | No
             fcntl.flock(stream, fcntl.LOCK_EX)
             # Another process may have finished, or given up, while this one waited for the lock.
             ours = _same_file(stream, part)
-            if target.exists():
+            if there():
                 if ours:
-                    part.unlink()
+                    _drop(part)
                 yield None
                 return
             if not ours:
                 raise WeightsError(f"another process failed to fetch {url}; {remedy}")
         try:
-            _receive(url, stream, f"downloading {target.name}", progress)
+            _receive(url, stream, part, f"downloading {target.name}", progress)
+        except _DiskError as error:
+            raise WeightsError(f"cannot write {part}: {error}; set FIDPROBE_CACHE to a folder with room") from error
         except urllib.error.HTTPError as error:
             _drop_if_empty(part)
             raise WeightsError(f"{url} answered {error.code} {error.reason}; {remedy}") from error
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except (http.client.HTTPException, OSError) as error:
             _drop_if_empty(part)
             reason = getattr(error, "reason", None) or error
             raise WeightsError(f"cannot download {url} ({reason}); {remedy}") from error
-        except OSError as error:
-            raise WeightsError(f"cannot write {part}: {error.strerror or error}") from error
         try:
             yield part
         except BaseException:
-            part.unlink(missing_ok=True)
+            _drop(part)
             raise
         part.replace(target)
+        _mark_path(part).unlink(missing_ok=True)
+
+
+def _drop(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _mark_path(part).unlink(missing_ok=True)
 
 
 def _drop_if_empty(part: Path) -> None:
     if part.stat().st_size == 0:
-        part.unlink()
+        _drop(part)
 
 
 def _same_file(stream: IO[bytes], path: Path) -> bool:
@@ -98,28 +110,39 @@ def _same_file(stream: IO[bytes], path: Path) -> bool:
         return False
 
 
-def _receive(url: str, stream: IO[bytes], stage: str, progress: Progress) -> None:
-    """Append to `stream` until the whole file is there; a cut connection is taken up again."""
+def _receive(url: str, stream: IO[bytes], part: Path, stage: str, progress: Progress) -> None:
+    """Append to `stream`, the open `part`, until the whole file is there; a cut connection is taken up again."""
     for attempt in range(ATTEMPTS):
         have = stream.seek(0, os.SEEK_END)
         request = urllib.request.Request(url, headers={"User-Agent": "fidprobe"})
+        mark = _read_mark(part) if have else None
         if have:
             request.add_header("Range", f"bytes={have}-")
+        if mark:
+            request.add_header("If-Range", mark)  # a server whose file has changed then sends all of it
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-                if response.status != http.HTTPStatus.PARTIAL_CONTENT or _start(response.headers) != have:
+                partial = response.status == http.HTTPStatus.PARTIAL_CONTENT
+                sent = _mark(response.headers)
+                changed = mark is not None and sent is not None and sent != mark
+                if not partial or _start(response.headers) != have or changed:
                     # The server sent the whole file (or another piece than asked for): begin again.
-                    stream.truncate(0)
                     have = 0
-                    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+                    with _disk():
+                        stream.truncate(0)
+                        _mark_path(part).unlink(missing_ok=True)
+                        if not partial and sent is not None:
+                            _mark_path(part).write_text(sent, encoding="latin-1")
+                    if partial:
                         continue
                 length = response.headers.get("Content-Length")
                 total = None if length is None else have + int(length)
                 while chunk := response.read(CHUNK):
-                    stream.write(chunk)
+                    with _disk():
+                        _write(stream, chunk)
                     have += len(chunk)
                     progress(stage, have, total)
-                stream.flush()
+            with _disk():
                 os.fsync(stream.fileno())
             if total is None or have == total:
                 return
@@ -129,11 +152,45 @@ def _receive(url: str, stream: IO[bytes], stage: str, progress: Progress) -> Non
                     raise
                 if error.headers.get("Content-Range") == f"bytes */{have}":
                     return  # all of it had been received before
-                stream.truncate(0)
-        except (ConnectionError, TimeoutError, http.client.HTTPException):
+                with _disk():
+                    stream.truncate(0)
+        except urllib.error.URLError:  # no connection at all
+            raise
+        except (OSError, http.client.HTTPException):  # a broken one: resets, timeouts, TLS, routes that vanish
             if attempt == ATTEMPTS - 1:
                 raise
     raise ConnectionError(f"the connection broke {ATTEMPTS} times; run again to go on from byte {have}")
+
+
+def _write(stream: IO[bytes], chunk: bytes) -> None:
+    left = memoryview(chunk)
+    while left:
+        left = left[stream.write(left) :]
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _DiskError(error.strerror or str(error)) from error
+
+
+def _mark_path(part: Path) -> Path:
+    return part.with_name(part.name + ".version")
+
+
+def _read_mark(part: Path) -> str | None:
+    try:
+        return _mark_path(part).read_text(encoding="latin-1")
+    except OSError:
+        return None
+
+
+def _mark(headers: Message) -> str | None:
+    """What `If-Range` takes (RFC 9110, 13.1.5): a strong entity tag, else the time of the last change."""
+    tag: str | None = headers.get("ETag")
+    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
 
 
 def _start(headers: Message) -> int | None:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding
-from fidprobe.extractors.inception_weights import with_batch_counters
 from fidprobe.extractors.labels import imagenet_class_names
 from fidprobe.extractors.network import IMAGENET_MEAN, IMAGENET_STD, NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.resize import RESIZE_RULES
@@ -57,7 +56,7 @@ def load_inception_torchvision(weights: ResolvedWeights, *, resize: str = "nativ
     with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
         network = _network()
     network.to_empty(device="cpu")
-    load_strictly(network, with_batch_counters(read_state_dict(weights.path)), weights.path)
+    load_strictly(network, read_state_dict(weights.path), weights.path)
     return InceptionTorchvision(
         network,
         Preprocessing(size=299, mean=IMAGENET_MEAN, std=IMAGENET_STD, shorter=342, interpolation="bilinear"),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fidprobe.extractors.state_dicts import read_state_dict
 
-__all__ = ["read_inception_weights", "with_batch_counters"]
+__all__ = ["read_inception_weights"]
 
 _BLOCK_A = {
     "branch1x1": "conv",
@@ -98,15 +98,8 @@ def read_inception_weights(path: Path) -> dict[str, Tensor]:
     """
     state = read_state_dict(path)
     if "layers.conv.weight" in state:
-        state = _from_graph_names(state)
-    return with_batch_counters(state)
-
-
-def with_batch_counters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Add the `num_batches_tracked` that files from before torch 0.4.1 lack; evaluation never reads them."""
-    means = [name for name in state if name.endswith(".running_mean")]
-    counters = {name.replace("running_mean", "num_batches_tracked"): torch.tensor(0) for name in means}
-    return counters | dict(state)
+        return _from_graph_names(state)
+    return state
 
 
 def _from_graph_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

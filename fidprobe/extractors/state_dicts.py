@@ -33,18 +33,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         WeightsError: unreadable, not a state dict, or holding Python objects that only unpickling, which can
             run anything, would restore.
     """
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            state: object = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
-    elif _is_torchscript(path):
-        state = jit_load(path).state_dict()
-    else:
-        state = _torch_load(path)
+    try:
+        state = _read(path)
+    except WeightsError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is damaged or holds Python objects besides tensors; those are refused because unpickling "
+            "them can run any code: convert it to a state dict or safetensors"
+        ) from error
+    except Exception as error:  # damage can surface anywhere in three parsers, as nearly any class of error
+        raise WeightsError(f"{path} cannot be read as weights: {_reason(error)}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -56,19 +55,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _torch_load(path: Path) -> object:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old storages warn; nothing a user could do about it
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} is damaged or holds Python objects besides tensors; those are refused because unpickling "
-            "them can run any code: convert it to a state dict or safetensors"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} cannot be read as torch weights: {reason}") from error
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    if _is_torchscript(path):
+        return jit_load(path).state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old storages warn; nothing a user could do about it
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -92,18 +92,21 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
             warnings.simplefilter("ignore")
             module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
             return module
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} is not a readable TorchScript archive: {reason}") from error
+    except Exception as error:  # as above
+        raise WeightsError(f"{path} is not a readable TorchScript archive: {_reason(error)}") from error
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Load tensors into a module as float32; every name and shape must fit.
 
+    Only `num_batches_tracked` may be missing: files from before torch 0.4.1 lack it, and evaluation never reads it.
+
     Raises:
         WeightsError: names the first tensors that are missing, left over, or of another shape.
     """
     wanted = module.state_dict()
+    counters = {key: torch.tensor(0) for key in wanted if key.rpartition(".")[2] == "num_batches_tracked"}
+    state = counters | dict(state)
     wrong = [
         *(f"{key} is missing" for key in wanted if key not in state),
         *(f"{key} is unknown" for key in state if key not in wanted),

@@ -179,20 +179,19 @@ def resolve(
 
 
 def fetch(name: str, *, progress: Progress = silent) -> ResolvedWeights:
-    """Download an entry unless a good copy is there; a damaged copy is replaced.
+    """Download an entry unless a good copy is there; a damaged copy is replaced, once there is a better one.
 
     Raises:
-        WeightsError: offline, an HTTP error, or a wrong hash, in which case nothing is left under the final name.
+        WeightsError: offline, an HTTP error, or a wrong hash; what was under the final name stays as it was.
     """
     entry, target = _entry(name), weights_path(name)
-    if target.exists():
-        found = sha256_file(target)
-        if entry.url is None or _is_right(entry, found):
-            return verify(name)
-        target.unlink()
-    if entry.url is None:
+
+    def there() -> bool:
+        return target.exists() and _is_right(entry, sha256_file(target))
+
+    if entry.url is None or there():
         return verify(name)
-    with receive(entry.url, target, progress=progress) as part:
+    with receive(entry.url, target, there=there, progress=progress) as part:
         if part is not None:
             found = sha256_file(part)
             if entry.sha256 is not None and not found.startswith(entry.sha256):
@@ -200,7 +199,9 @@ def fetch(name: str, *, progress: Progress = silent) -> ResolvedWeights:
                     f"{entry.url} sent a file with SHA-256 {found}, expected {_expected(entry)}; it was deleted: "
                     f"try again, or put the official file at {target}"
                 )
-            _record_path(target).unlink(missing_ok=True)
+            if not _is_whole(entry.sha256):
+                # Before the file itself: if this process ends in between, the old file is still known as damaged.
+                _record(target, found)
     return verify(name)
 
 
@@ -229,8 +230,7 @@ def verify(name: str) -> ResolvedWeights:
             f"{target} is damaged or not the official file: SHA-256 {found}, expected {_expected(entry)}; {remedy}"
         )
     if entry.url is not None and not _is_whole(entry.sha256) and _recorded(target) is None:
-        with atomic_path(_record_path(target)) as temporary:
-            temporary.write_text(f"{found}  {target.name}\n", encoding="ascii")
+        _record(target, found)
     return ResolvedWeights(target, found, verified=entry.sha256 is not None)
 
 
@@ -305,6 +305,11 @@ def _expected(entry: WeightsEntry) -> str:
 
 def _record_path(target: Path) -> Path:
     return target.with_name(target.name + ".sha256")
+
+
+def _record(target: Path, sha256: str) -> None:
+    with atomic_path(_record_path(target)) as temporary:
+        temporary.write_text(f"{sha256}  {target.name}\n", encoding="ascii")
 
 
 def _recorded(target: Path) -> str | None:

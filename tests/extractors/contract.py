@@ -47,6 +47,11 @@ def check_contract(extractor: Extractor, images: Tensor, *, mean_pooled: bool) -
     assert gradient.shape == images.shape
     assert gradient.isfinite().all()
     assert float(gradient.abs().max()) > 0
+    # What a call gives can enter a computation that has gradients.
+    weight = torch.ones(extractor.dim, requires_grad=True)
+    (out.features @ weight).sum().backward()
+    assert weight.grad is not None
+    assert torch.allclose(weight.grad, out.features.sum(0))
     if mean_pooled:
         with torch.no_grad():
             grid = extractor.activations(extractor.prepare(images))

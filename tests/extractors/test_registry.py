@@ -78,7 +78,7 @@ def test_inceptions_native_rule_is_the_one_in_its_graph(monkeypatch: pytest.Monk
 
 def test_devices_that_are_not_there_are_named() -> None:
     """A typing error, and a device that no machine has so many of."""
-    for device in ("gpu", "cuda:99"):
+    for device in ("gpu", "cuda:99", "meta", "xpu"):
         with pytest.raises(InputError, match=rf"the device '{device}' cannot be used \(.*\); 'cpu' always can"):
             load_extractor("random", device=device)
 

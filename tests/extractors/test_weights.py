@@ -1,9 +1,14 @@
 """Weights: local files, the cache, downloads over a real HTTP server on this machine."""
 
+import errno
 import hashlib
+import http.client
 import os
 import pickle
+import ssl
+import struct
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,10 +35,13 @@ class Server(ThreadingHTTPServer):
     ranges = True
     status = 200
     content = CONTENT
+    etag: str | None = None
+    heeds_if_range = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str | None] = []
+        self.conditions: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -49,7 +57,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.status != 200:
             self.send_error(self.server.status)
             return
-        content = self.server.content
+        content, etag = self.server.content, self.server.etag
+        condition = self.headers.get("If-Range")
+        self.server.conditions.append(condition)
+        if self.server.heeds_if_range and condition is not None and condition != etag:
+            wanted = None
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.ranges else 0
         if start >= len(content):
             self.send_response(416)
@@ -62,6 +74,8 @@ class Handler(BaseHTTPRequestHandler):
         if wanted and self.server.ranges:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(body)))
+        if etag is not None:
+            self.send_header("ETag", etag)
         self.end_headers()
         self.wfile.write(body if self.server.cut is None else body[: self.server.cut])
         self.close_connection = True
@@ -119,6 +133,83 @@ def test_a_broken_download_goes_on_where_it_stopped(entry: WeightsEntry, server:
     server.cut, server.asked = None, []
     assert resolve("net").path.read_bytes() == CONTENT
     assert server.asked == ["bytes=5000-"]
+
+
+@pytest.mark.parametrize("heeds_if_range", [True, False])
+def test_a_file_that_changed_between_two_runs_is_not_glued_together(
+    entry: WeightsEntry, server: Server, monkeypatch: pytest.MonkeyPatch, heeds_if_range: bool
+) -> None:
+    """No hash is published: only the server's entity tag tells that the rest belongs to another version."""
+    listed(monkeypatch, replace(entry, sha256=None))
+    server.etag, server.cut, server.heeds_if_range = '"one"', 1000, heeds_if_range
+    with pytest.raises(WeightsError, match="go on from byte 5000"):
+        resolve("net")
+    assert server.conditions == [None, *['"one"'] * 4]
+    server.cut, server.etag, server.content = None, '"two"', CONTENT[::-1]
+    found = resolve("net")
+    assert found.path.read_bytes() == CONTENT[::-1]
+    assert sorted(path.name for path in found.path.parent.iterdir()) == ["net.pth", "net.pth.sha256"]
+
+
+def test_an_unchanged_file_goes_on_although_it_has_a_tag(entry: WeightsEntry, server: Server) -> None:
+    """The tag is kept between runs, with the part."""
+    server.etag, server.cut = '"one"', 1000
+    with pytest.raises(WeightsError, match="go on from byte 5000"):
+        resolve("net")
+    server.cut, server.asked = None, []
+    assert resolve("net").path.read_bytes() == CONTENT
+    assert server.asked == ["bytes=5000-"]
+
+
+@pytest.mark.parametrize(
+    "broken", [ssl.SSLError(1, "record layer failure"), OSError(errno.EHOSTUNREACH, "No route to host")]
+)
+def test_connections_that_break_in_other_ways_are_taken_up_again(
+    entry: WeightsEntry, server: Server, monkeypatch: pytest.MonkeyPatch, broken: OSError
+) -> None:
+    """TLS and routing errors are OSErrors, as a full disk is; they are not taken for one."""
+    original, reads = http.client.HTTPResponse.read, []
+
+    def read(self: http.client.HTTPResponse, amount: int | None = None) -> bytes:
+        reads.append(amount)
+        if len(reads) == 2:
+            raise broken
+        return original(self, 1000 if len(reads) == 1 else amount)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", read)
+    assert resolve("net").path.read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=1000-"]
+
+
+def test_a_full_disk_is_not_taken_for_a_broken_connection(
+    entry: WeightsEntry, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One attempt, and the folder is named."""
+
+    def full(stream: object, chunk: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download, "_write", full)
+    with pytest.raises(WeightsError, match=r"cannot write .*net\.pth\.part: No space left.*; set FIDPROBE_CACHE"):
+        resolve("net")
+    assert server.asked == [None]
+
+
+def test_fetching_offline_keeps_the_file_that_is_there(
+    entry: WeightsEntry, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with another hash may be all that a user has: it goes when a better one has come, not before."""
+    weights_path("net").parent.mkdir(parents=True)
+    weights_path("net").write_bytes(b"mine")
+    server.status = 503
+    with pytest.raises(WeightsError, match="answered 503"):
+        fetch("net")
+    server.status, server.content = 200, b"wrong"
+    with pytest.raises(WeightsError, match="sent a file with SHA-256"):
+        fetch("net")
+    assert weights_path("net").read_bytes() == b"mine"
+    server.content = CONTENT
+    assert fetch("net").path.read_bytes() == CONTENT
 
 
 def test_a_server_without_ranges_sends_everything_again(entry: WeightsEntry, server: Server) -> None:
@@ -317,6 +408,61 @@ def test_files_that_hold_no_weights_are_named(content: bytes, suffix: str, tmp_p
     with pytest.raises(WeightsError, match=r"net\.(pth|safetensors)") as caught:
         read_state_dict(file)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        zipfile.BadZipFile("bad magic"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        NotImplementedError("compression"),
+        IndexError("pop from empty list"),
+        AssertionError(),
+        struct.error("unpack requires 4 bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_torch_raises_on_damage_becomes_one_line(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These were seen on files with a few bytes changed."""
+
+    def load(*_: object, **__: object) -> object:
+        raise error
+
+    (tmp_path / "net.pth").write_bytes(b"damaged")
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(WeightsError, match=r"net\.pth cannot be read as weights: ."):
+        read_state_dict(tmp_path / "net.pth")
+
+
+def test_bytes_changed_anywhere_in_a_weights_file_never_give_a_traceback(tmp_path: Path) -> None:
+    """Either the tensors are read or a WeightsError says that they are not."""
+    torch.save({"weight": torch.arange(6.0), "bias": torch.zeros(2)}, tmp_path / "net.pth")
+    whole = (tmp_path / "net.pth").read_bytes()
+    generator = torch.Generator().manual_seed(0)
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for place in torch.randint(len(data), (8,), generator=generator).tolist():
+            data[place] ^= 0xFF
+        (tmp_path / "net.pth").write_bytes(data)
+        try:
+            assert read_state_dict(tmp_path / "net.pth")
+        except WeightsError:
+            refused += 1
+    assert refused > 50
+
+
+def test_only_batch_counters_may_be_missing(tmp_path: Path) -> None:
+    """Old checkpoints lack them; a missing running mean is an error all the same."""
+    norm = torch.nn.BatchNorm1d(2)
+    full = {key: value + 1 for key, value in norm.state_dict().items()}
+    load_strictly(norm, {key: value for key, value in full.items() if key != "num_batches_tracked"}, tmp_path)
+    assert norm.running_mean is not None
+    assert norm.running_mean.tolist() == [1, 1]
+    with pytest.raises(WeightsError, match="does not fit BatchNorm1d: running_mean is missing$"):
+        load_strictly(norm, {key: value for key, value in full.items() if key != "running_mean"}, tmp_path)
 
 
 def test_a_tensor_that_does_not_fit_is_named(tmp_path: Path) -> None:
