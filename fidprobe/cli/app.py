@@ -92,7 +92,7 @@ def audit(
     Example: fidprobe audit real/ model/ --baseline old-model/ -o out/
     """
     from fidprobe.analysis.audit import audit as run
-    from fidprobe.analysis.report import report_paths, write_report
+    from fidprobe.analysis.report import report_json, report_paths, write_report
 
     report_paths(out)  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet) as progress:
@@ -110,7 +110,7 @@ def audit(
         )
     html, _ = write_report(result, out, command=_command())
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2, allow_nan=False))
+        typer.echo(report_json(result, command=_command()), nl=False)
     else:
         typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
         typer.echo(f"report: {html}")
