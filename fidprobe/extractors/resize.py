@@ -24,6 +24,8 @@ __all__ = ["INTERPOLATIONS", "RESIZE_RULES", "resize", "resize_shorter_and_crop"
 RESIZE_RULES: tuple[str, ...] = ("tf1", "torch", "clean")
 INTERPOLATIONS: tuple[str, ...] = ("bilinear", "bicubic")
 
+_OUTPUTS = 64  # output pixels computed together: short runs of inputs, yet products large enough to be quick
+
 
 def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
     """Resize a batch by a named rule, without keeping the aspect ratio (none of the three does).
@@ -84,7 +86,7 @@ def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolati
     # The longer side is truncated, not rounded, as in torchvision.transforms.Resize.
     least = min(height, width)
     size = int(shorter * height / least), int(shorter * width / least)
-    x = images.float()
+    x = images if images.dtype == torch.uint8 else images.float()
     one_pass = _pillow_axis if x.requires_grad else _pillow_axis_8bit
     x = one_pass(x, size[1], -1, interpolation).clamp(0, 255)
     x = one_pass(x, size[0], -2, interpolation).clamp(0, 255)
@@ -126,21 +128,46 @@ def _pillow_axis(x: Tensor, length: int, axis: int, interpolation: str) -> Tenso
     if x.shape[axis] == length:
         return x
     matrix = _pillow_matrix(x.shape[axis], length, interpolation).to(x.device, torch.float32)
-    return x @ matrix.T if axis == -1 else matrix @ x
+    return _product(matrix, _runs(x.shape[axis], length, interpolation), x, axis)
 
 
 def _pillow_axis_8bit(x: Tensor, length: int, axis: int, interpolation: str) -> Tensor:
     """One pass of Pillow's 8-bit resize, to the bit: weights in units of 2**-22, halves rounded up."""
+    if x.dtype != torch.uint8:
+        x = x.round()
     if x.shape[axis] == length:
-        return x.round()
+        return x.float()
     weights = _pillow_matrix(x.shape[axis], length, interpolation) * 2**22
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if x.device.type == "mps" else x.device
     weights = (weights.sign() * (weights.abs() + 0.5).floor() / 2**22).to(device)
     # Every product and sum is a whole number of 2**-22 below 2**10: exact in float64, in whatever order.
-    wide = x.to(device).round().double()
-    wide = wide @ weights.T if axis == -1 else weights @ wide
+    wide = _product(weights, _runs(x.shape[axis], length, interpolation), x.to(device).double(), axis)
     return (wide + 0.5).floor().float().to(x.device)
+
+
+def _product(matrix: Tensor, runs: tuple[tuple[int, int, int], ...], x: Tensor, axis: int) -> Tensor:
+    """The product of a resize's matrix with one axis of x, without most of the matrix's zeros."""
+    blocks = []
+    for start, low, high in runs:
+        rows = matrix[start : start + _OUTPUTS, low:high]
+        taken = x.narrow(axis, low, high - low)
+        blocks.append(taken @ rows.T if axis == -1 else rows @ taken)
+    return torch.cat(blocks, dim=axis)
+
+
+@lru_cache(maxsize=16)
+def _runs(available: int, length: int, interpolation: str) -> tuple[tuple[int, int, int], ...]:
+    """Blocks of outputs, each as its start and the run of inputs, from `low` to before `high`, that it needs.
+
+    Each output takes a few neighbouring inputs: on large pictures the runs leave a small part of the dense product.
+    """
+    runs = []
+    for start in range(0, length, _OUTPUTS):
+        block = _pillow_matrix(available, length, interpolation)[start : start + _OUTPUTS]
+        used = block.any(dim=0).nonzero()
+        runs.append((start, int(used[0]), int(used[-1]) + 1))
+    return tuple(runs)
 
 
 @lru_cache(maxsize=16)
