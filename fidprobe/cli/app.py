@@ -261,7 +261,7 @@ def demo(
     no_cache: o.NoCache = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Audit real pictures offline, in a minute or two: no downloads, no GPU.
+    """Audit real pictures offline, in about a minute: no downloads, no GPU.
 
     The photographs come from scikit-image (pip install 'fidprobe[demo]'), the ImageNet network is
     efficientnet-lite0, the second opinion an untrained network, which the report says.
