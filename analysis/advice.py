@@ -143,7 +143,7 @@ def advise_on_sets(
         )
     if len(set(known.values())) > 1 and max(known.values()) > 1.01 * min(known.values()):
         generated = {n for name, n in known.items() if name != "reference"}
-        between = "The models" if len(generated) > 1 else "Reference and generated"
+        between = "The sets" if len(generated) > 1 else "Reference and generated"
         out.append(
             Advice(
                 "counts-differ",
@@ -205,7 +205,7 @@ def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:
             out.append(
                 Advice("same-images", f"{name} and the reference are the same images; distances are 0 by design.")
             )
-        if _main(source.formats) != _main(reference.formats):
+        if source.formats and reference.formats and _main(source.formats) != _main(reference.formats):
             out.append(
                 Advice(
                     "formats-differ",
@@ -221,7 +221,8 @@ def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:
                     "the network's input differs between them. Resize both beforehand in the same way.",
                 )
             )
-        if set(source.treatments) != set(reference.treatments):
+        # Treatments are counted only where formats are: a part of features has neither.
+        if source.formats and reference.formats and set(source.treatments) != set(reference.treatments):
             only = sorted(set(source.treatments) ^ set(reference.treatments))
             out.append(
                 Advice(

@@ -83,7 +83,8 @@ def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: an unknown name, or none.
     """
-    given = [n.strip().lower() for n in (names.split(",") if isinstance(names, str) else names)]
+    parts = names.split(",") if isinstance(names, str) else names
+    given = [part.strip().lower() for part in parts if part.strip()]
     unknown = [n for n in given if n not in METRICS]
     if unknown or not given:
         raise InputError(f"unknown metric {', '.join(map(repr, unknown)) or 'list'}; choose from {', '.join(METRICS)}")

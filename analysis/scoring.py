@@ -30,7 +30,7 @@ from fidprobe.images.spool import Spooled
 from fidprobe.inputs import Input, open_input
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, check_comparable
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["ExtractorChoice", "Scored", "SpaceScores", "measure_sets", "open_sets", "score"]
@@ -241,6 +241,8 @@ def measure_sets(
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
     second_network = _network(second_opinion, second_inputs, progress) if has_second else None
+    _check_sides(opened, main_network, metrics if strict else ())
+    _check_sides(second_inputs if has_second else {}, second_network, ())
     if strict and "is" in metrics and main_network is not None:
         _check_classifier(main_network)
     main = _features(opened, main_network, options, progress)
@@ -269,6 +271,29 @@ def measure_sets(
     return scored, main
 
 
+def _check_sides(sides: Mapping[str, Input], network: Extractor | None, metrics: Sequence[str]) -> None:
+    """Find out before the work what is known to fail after it.
+
+    Raises:
+        InputError: a set of one image, or statistics where a metric needs more.
+        MismatchError: features of another space than the network's.
+    """
+    for name, side in sides.items():
+        if isinstance(side, ImageSource):
+            if len(side) < 2:
+                raise InputError(
+                    f"{name} has 1 image; a Fréchet distance needs at least 2, and thousands to mean anything"
+                )
+            continue
+        if network is not None:
+            check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
+        if isinstance(side, GaussianStatistics):
+            if "kid" in metrics:
+                raise InputError("kid needs every image's features, and statistics hold only mean and covariance")
+            if "is" in metrics and name != "reference":
+                raise InputError("is needs every image's logits, and statistics hold only mean and covariance")
+
+
 def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Measurable]) -> None:
     """The second opinion must be of the same pictures, as far as is known.
 
@@ -286,8 +311,8 @@ def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Me
         contents = [one.provenance.source.content if one.provenance.source else None for one in (side, other)]
         if None not in contents and contents[0] != contents[1]:
             raise MismatchError(
-                f"{name} consists of other images in the second opinion's space than in the main one; extract both "
-                "from the same images"
+                f"{name} consists of other images in the second opinion's space than in the main one, or in another "
+                "order; extract both from the same images"
             )
 
 

@@ -82,14 +82,14 @@ def extract(
     options = options or ReadOptions()
     # An opened source is used as it is: its subset has been drawn.
     images = source if isinstance(source, ImageSource) else open_images(source, limit=options.limit, seed=options.seed)
-    content = _content(images, progress)
+    content = _content(images, "reading", progress)
     if options.cache is None or content is None:
         parts = [part for _, part in _parts(images, extractor, options, 0, progress)]
-        if content != _content(images, silent):
+        if content != _content(images, "checking", progress):
             raise _changed(images)
         return _joined(images, content, parts)
     entry = CacheEntry(options.cache, _key(content, extractor))
-    with entry.locked():
+    with entry.locked(progress):
         features = entry.load()
         found = None if features is None else _renamed(features, images, options)
         if found is None:
@@ -101,9 +101,9 @@ def extract(
     return found
 
 
-def _content(images: ImageSource, progress: Progress) -> str | None:
+def _content(images: ImageSource, stage: str, progress: Progress) -> str | None:
     total = len(images)
-    return images.content(lambda done: progress("reading", done, total))
+    return images.content(lambda done: progress(stage, done, total))
 
 
 def _changed(images: ImageSource) -> SourceError:
@@ -133,13 +133,17 @@ def _make(
     progress: Progress,
 ) -> None:
     """Extract into the cache, going on from the pieces of a stopped run."""
-    finished = entry.parts()
-    parts = [part for _, _, part in finished]
-    start = finished[-1][1] if finished else 0
+    parts: list[Features] = []
+    start = 0
+    for _, stop, part in entry.parts():
+        if _still_unreadable(part, images) is None:
+            break  # it left out a file that can be read now
+        parts.append(part)
+        start = stop
     for (first, stop), part in _parts(images, extractor, options, start, progress):
         positions = _names_to_positions(part, images, first, stop)
         parts.append(entry.keep(first, stop, positions))
-    if content != _content(images, silent):
+    if content != _content(images, "checking", progress):
         entry.drop_parts()
         raise _changed(images)
     names, provenance = _described(images, content, parts)
@@ -164,16 +168,11 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
     """
     found = features.provenance.source
     assert found is not None
-    skipped = []
-    for item in images.items(sorted(int(position) for position, _ in found.skipped)):
-        try:
-            item.decode()
-        except SourceError as error:
-            if not options.skip_bad:
-                raise SourceError(f"{error}; --skip-bad goes on without such files") from error
-            skipped.append((item.name, str(error)))
-        else:
-            return None
+    skipped = _still_unreadable(features, images)
+    if skipped is None:
+        return None
+    if skipped and not options.skip_bad:
+        raise SourceError(f"{skipped[0][1]}; --skip-bad goes on without such files")
     names = [item.name for item in images.items()]
     if found.skipped:
         names = [names[int(position)] for position in features.names or ()]
@@ -181,6 +180,21 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
         found, description=images.description, limit=images.limit, seed=images.seed, skipped=tuple(skipped)
     )
     return replace(features, names=tuple(names), provenance=replace(features.provenance, source=source))
+
+
+def _still_unreadable(features: Features, images: ImageSource) -> list[tuple[str, str]] | None:
+    """Names and reasons of the files that cached features leave out; None if one of them can be read now."""
+    source = features.provenance.source
+    assert source is not None
+    skipped = []
+    for item in images.items(sorted(int(position) for position, _ in source.skipped)):
+        try:
+            item.decode()
+        except SourceError as error:
+            skipped.append((item.name, str(error)))
+        else:
+            return None
+    return skipped
 
 
 def _parts(

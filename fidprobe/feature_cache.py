@@ -19,6 +19,7 @@ except ImportError:  # Windows: processes that share an entry may both make it, 
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features, write_features
+from fidprobe.progress import Progress
 from fidprobe.provenance import Provenance
 
 __all__ = ["CacheEntry"]
@@ -37,8 +38,11 @@ class CacheEntry:
         self._parts = self.path.with_suffix(".parts")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, progress: Progress) -> Iterator[None]:
         """Keep other processes from making the same entry; they wait and then find it.
+
+        Args:
+            progress: Told of having to wait.
 
         Raises:
             InputError: the cache cannot be written; says what to do.
@@ -50,7 +54,7 @@ class CacheEntry:
             stream = self.path.with_suffix(".lock").open("ab")
         with stream:
             if fcntl is not None:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+                _lock(stream.fileno(), progress)
             yield
 
     def load(self) -> Features | None:
@@ -116,6 +120,17 @@ class CacheEntry:
                 f"the features cache {self.path.parent.parent} cannot be used ({reason}); make room there, point "
                 "FIDPROBE_CACHE to another folder, or use --no-cache"
             ) from error
+
+
+def _lock(handle: int, progress: Progress) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress("waiting for another process", 0, None)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        # Some network file systems have no locks. Writes are atomic: at worst the work is done twice.
+        return
 
 
 def _load(path: Path) -> Features | None:

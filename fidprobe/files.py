@@ -13,14 +13,20 @@ import platformdirs
 
 from fidprobe.errors import InputError
 
-__all__ = ["atomic_path", "cache_folder", "is_file", "sha256_file"]
+__all__ = ["atomic_path", "cache_folder", "expanded", "is_file", "sha256_file"]
 
 _STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
 
 
 def cache_folder() -> Path:
     """The folder for weights and cached features: ``FIDPROBE_CACHE``, else the platform's user cache."""
-    return Path(os.environ.get("FIDPROBE_CACHE") or platformdirs.user_cache_dir("fidprobe", appauthor=False))
+    chosen = os.environ.get("FIDPROBE_CACHE")
+    return expanded(chosen) if chosen else Path(platformdirs.user_cache_dir("fidprobe", appauthor=False))
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with `~` as the home folder; a `~user` that does not exist stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for unknown users
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import torch
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features, is_features_file
+from fidprobe.files import expanded
 from fidprobe.images import ImageSource, open_images
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
@@ -30,10 +31,12 @@ def open_input(source: Any, options: ReadOptions) -> Input:
         InputError: a damaged file, or a subset larger than the set.
         SourceError: no such images.
     """
-    if isinstance(source, str | Path) and is_features_file(source):
-        source = Features.load(source)
-    elif isinstance(source, str | Path) and is_statistics_file(source):
-        source = GaussianStatistics.load(source)
+    if isinstance(source, str | Path):
+        file = expanded(source)
+        if is_features_file(file):
+            source = Features.load(file)
+        elif is_statistics_file(file):
+            source = GaussianStatistics.load(file)
     if isinstance(source, Features) and options.limit is not None:
         if options.limit > len(source):
             raise InputError(f"a subset of {options.limit} was asked for, but there are {len(source)} features")

@@ -341,3 +341,53 @@ def test_a_subset_of_features_does_not_pass_for_the_whole(folder: Path, network:
     source = part.provenance.source
     assert source is not None
     assert (source.count, source.limit, source.seed, source.content, source.sizes) == (5, 5, 3, None, {})
+
+
+def test_a_resumed_run_takes_files_that_can_be_read_again(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces that left them out are made anew."""
+    from fidprobe.images import decode, encoded
+
+    monkeypatch.setattr(extraction, "PART_IMAGES", 4)
+    sound = decode.decode_image
+
+    def hiccup(data: bytes, name: str) -> object:
+        if name.endswith("img6.png"):
+            raise SourceError(f"{name}: stale file handle")
+        return sound(data, name)
+
+    def stop(stage: str, done: int, total: int | None) -> None:
+        if stage == "extracting" and done >= 16:
+            raise KeyboardInterrupt
+
+    options = ReadOptions(skip_bad=True, cache=tmp_path / "cache", batch_size=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(encoded, "decode_image", hiccup)
+        with pytest.raises(KeyboardInterrupt):
+            extract(folder, network, options, progress=stop)
+    assert list((tmp_path / "cache").rglob("part-*.safetensors"))
+    assert extract(folder, network, options).names == tuple(f"img{i}.png" for i in range(23))
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks only save work."""
+    import fcntl
+
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
+
+
+def test_the_home_folder_can_be_written_short(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`~` for features and statistics files, as for images."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    features = extract("~/pictures", network)
+    features.save(tmp_path / "f.safetensors")
+    assert isinstance(open_input("~/f.safetensors", ReadOptions()), Features)

@@ -7,6 +7,13 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run `fidprobe`; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while modules are loaded; later the commands say what was kept
+        sys.exit(130)
+
+
+def _run() -> None:
     # Local imports keep `import fidprobe.cli` free of everything for tools that only look up the entry point.
     import typer
 

@@ -93,9 +93,11 @@ def audit(
     """
     from fidprobe.analysis.audit import audit as run
     from fidprobe.analysis.report import report_json, report_paths, write_report
+    from fidprobe.files import expanded
 
+    out = expanded(out)
     report_paths(out)  # an unwritable folder must not surface after the work
-    with Bars(quiet=quiet) as progress:
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         result = run(
             reference,
             generated,
@@ -160,7 +162,7 @@ def score(
     from fidprobe.analysis.scores import MetricChoices
     from fidprobe.analysis.scoring import score as run
 
-    with Bars(quiet=quiet) as progress:
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         scored = run(
             reference,
             generated,
@@ -204,7 +206,7 @@ def features(
     from fidprobe.errors import InputError
     from fidprobe.features import Features
 
-    _check_output(out, ".safetensors", "features")
+    out = _checked_output(out, ".safetensors", "features")
     found = _read(
         source,
         o.choice(extractor, device, resize, weights, unverified),
@@ -241,7 +243,7 @@ def stats(
     from fidprobe.features import Features
     from fidprobe.statistics import GaussianStatistics
 
-    _check_output(out, ".npz", "statistics")
+    out = _checked_output(out, ".npz", "statistics")
     found = _read(
         source,
         o.choice(extractor, device, resize, weights, unverified),
@@ -269,10 +271,12 @@ def demo(
     from fidprobe.analysis.audit import audit as run
     from fidprobe.analysis.demo import demo_sources
     from fidprobe.analysis.report import report_paths, write_report
+    from fidprobe.files import expanded
 
+    out = expanded(out)
     report_paths(out)
     sets = demo_sources()
-    with Bars(quiet=quiet) as progress:
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         result = run(
             sets["reference"],
             sets["generated"],
@@ -288,12 +292,14 @@ def demo(
     typer.echo(f"report: {html}")
 
 
-def _check_output(out: Path, suffix: str, what: str) -> None:
-    """Find out before the work whether its result can be written."""
+def _checked_output(out: Path, suffix: str, what: str) -> Path:
+    """Find out before the work whether its result can be written; `~` is the home folder."""
     import tempfile
 
     from fidprobe.errors import InputError
+    from fidprobe.files import expanded
 
+    out = expanded(out)
     if out.suffix.lower() != suffix:
         raise InputError(f"{out}: {what} are saved as {suffix}; choose a name that ends so")
     try:
@@ -302,6 +308,7 @@ def _check_output(out: Path, suffix: str, what: str) -> None:
             pass
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
+    return out
 
 
 def _command() -> str:
@@ -323,7 +330,7 @@ def _read(
         typer.echo("warning: --limit draws no subset of statistics; they stay whole", err=True)
     if not isinstance(opened, ImageSource):
         return opened
-    with Bars(quiet=quiet) as progress:
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         return extract(opened, chosen.load(progress), options, progress=progress)
 
 

@@ -14,10 +14,16 @@ _PATIENCE = 0.5  # seconds a stage may take before it gets a bar
 
 
 class Bars:
-    """A context whose call is the library's progress function: a bar for each stage that takes a while."""
+    """A context whose call is the library's progress function: a bar for each stage that takes a while.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    Args:
+        quiet: Show nothing.
+        interrupted: What to say of the work's fate when it is interrupted from the keyboard.
+    """
+
+    def __init__(self, *, quiet: bool = False, interrupted: str = "") -> None:
         self._quiet = quiet
+        self._interrupted = interrupted
         self._bars: Progress | None = None
         self._begun: dict[str, float] = {}
         self._tasks: dict[str, TaskID] = {}
@@ -32,8 +38,7 @@ class Bars:
             self._bars.stop()
         if kind is KeyboardInterrupt:  # typer ends the program without a word
             print(  # noqa: T201 - stderr
-                "fidprobe: interrupted; features kept so far (all but the last thousand images or so, none with "
-                "--no-cache) are used when the same command runs again",
+                f"fidprobe: interrupted{self._interrupted}",
                 file=sys.stderr,
             )
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fidprobe.extraction import ReadOptions
 
 __all__ = [
+    "RESUMED",
     "BatchSize",
     "Device",
     "ExtractorName",
@@ -102,6 +103,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
+RESUMED = (
+    "; features kept so far (all but the last thousand images or so, none with --no-cache) are used when the same "
+    "command runs again"
+)
+"""What is told when an extraction is interrupted."""
+
+
 def read_options(limit: int | None, seed: int, skip_bad: bool, batch_size: int, no_cache: bool) -> "ReadOptions":
     """The library's form of the reading options."""
     from fidprobe.extraction import ReadOptions
@@ -126,6 +134,7 @@ def choice(
 
     from fidprobe.analysis.scoring import ExtractorChoice
     from fidprobe.errors import InputError
+    from fidprobe.files import expanded
 
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -133,4 +142,5 @@ def choice(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+    weights = expanded(weights) if weights else None
     return ExtractorChoice(name, resize.value if resize else None, weights, unverified, device)

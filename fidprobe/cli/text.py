@@ -28,7 +28,8 @@ def score_lines(scored: "Scored") -> list[str]:
         rows.append((model, _counted(scored, model)))
         for space in (scored.main, scored.second):
             if space is not None:
-                rows += _rows(space, space.scores[model], " (second opinion)" if space is scored.second else "")
+                suffix = " (second opinion)" if space is scored.second else ""
+                rows += [*_rows(space, space.scores[model], suffix), *_missing(space.scores[model], suffix)]
         if scored.second is None and scored.main.scores[model].frechet:
             rows.append(("  second opinion", "not computed"))
     reference = scored.main.reference_score
@@ -64,6 +65,14 @@ def _rows(space: "SpaceScores", scores: "Scores", suffix: str) -> Iterable[tuple
         result = scores.inception_score
         label = metric_label(scores.space, "IS")
         yield f"  {label}", f"{result.mean:.4g} ± {result.std:.2g} ({result.splits} splits)"
+
+
+def _missing(scores: "Scores", suffix: str) -> Iterable[tuple[str, str]]:
+    from fidprobe.analysis.scores import metric_label
+
+    for metric, letters in (("kid", "KD"), ("is", "IS")):
+        if metric in scores.missing:
+            yield f"  {metric_label(scores.space, letters)}{suffix}", f"not computed: {scores.missing[metric]}"
 
 
 def change_lines(changes: Iterable["Change"]) -> list[str]:

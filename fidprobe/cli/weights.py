@@ -44,7 +44,7 @@ def fetch(name: Name, quiet: Quiet = False) -> None:
     """Download weights from their official address, going on where a broken download stopped."""
     from fidprobe.extractors.weights import fetch as run
 
-    with Bars(quiet=quiet) as progress:
+    with Bars(quiet=quiet, interrupted="; the same command goes on with the download") as progress:
         found = run(name, progress=progress)
     typer.echo(f"{name}: {found.path} (sha256 {found.sha256}{'' if found.verified else ', not published: recorded'})")
 

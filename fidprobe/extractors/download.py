@@ -5,7 +5,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import Message
 from pathlib import Path
 from typing import IO
@@ -63,7 +63,8 @@ def receive(url: str, target: Path, *, there: Callable[[], bool], progress: Prog
         raise WeightsError(f"cannot write {part}: {error.strerror}; set FIDPROBE_CACHE to a folder you own") from error
     with stream:
         if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(stream, fcntl.LOCK_EX)
             # Another process may have finished, or given up, while this one waited for the lock.
             ours = _same_file(stream, part)
             if there():

@@ -57,7 +57,7 @@ class EncodedSource(ImageSource):
             )
 
     def _decode(self, index: int) -> DecodedImage:
-        return decode_image(self._read(index), f"{self.description}/{self._names[index]}")
+        return decode_image(self._read(index), f"{self.description.rstrip('/')}/{self._names[index]}")
 
     def _digest(self, index: int) -> bytes:
         return digest_bytes(self._read(index))

@@ -165,7 +165,7 @@ def _described(array: Any) -> str:
 def _missing(path: Path, text: str) -> str:
     siblings: list[str] = []
     if path.parent.is_dir():
-        siblings = [str(path.parent / entry.name) for entry in os.scandir(path.parent)]
+        siblings = [str(path.parent / e.name) for e in os.scandir(path.parent) if not e.name.startswith(".")]
     close = get_close_matches(str(path), [*siblings, *TORCHVISION_NAMES], n=1)
     hint = (
         f"did you mean {printable(close[0])}?"

@@ -168,6 +168,9 @@ class _Reader:
                 if end != bytes(tarfile.BLOCKSIZE):
                     problem = "damaged" if end else "cut short"
                     raise tarfile.ReadError(f"{problem} after {len(archive.getmembers())} members")
+                while chunk := stream.read(2**20):
+                    if chunk.strip(b"\0"):
+                        raise tarfile.ReadError("more data after its end; give concatenated archives as shards")
                 return found
         except (tarfile.TarError, OSError, EOFError, ValueError) as error:
             raise SourceError(f"{self.path}: not a tar archive that can be read ({error})") from error

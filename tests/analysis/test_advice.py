@@ -89,7 +89,7 @@ def test_a_set_too_small_for_its_dimension_is_not_also_called_few() -> None:
 
 def test_models_of_different_sizes_are_told_from_a_reference_of_another_size() -> None:
     found = advise_on_sets(features(), {"generated": features(15_000), "baseline": features(12_000)})
-    assert next(a for a in found if a.code == "counts-differ").text.startswith("The models")
+    assert next(a for a in found if a.code == "counts-differ").text.startswith("The sets")
 
 
 def test_the_same_images_on_both_sides_are_found_by_content() -> None:

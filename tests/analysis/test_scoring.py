@@ -126,3 +126,42 @@ def test_subsets_apply_to_every_set(networks: Mapping[str, Extractor]) -> None:
     )
     assert scored.counts == {"reference": 10, "generated": 10}
     assert all(source is not None and source.seed == 5 for source in scored.sets.values())
+
+
+def test_what_is_known_to_fail_fails_before_the_work(networks: Mapping[str, Extractor]) -> None:
+    """Features of another network, a single image, statistics where features are needed."""
+    other = extract(pictures(0), networks["random:1"])
+    few = {"one": pictures(0, 1), "statistics": GaussianStatistics.of(extract(pictures(0), networks["random"]))}
+    stages: list[str] = []
+
+    def attempt(reference: object, metrics: str) -> None:
+        score(
+            reference,
+            pictures(1),
+            metrics=metrics,
+            extractor=networks["random"],
+            second_opinion=networks["random:1"],
+            progress=lambda stage, done, total: stages.append(stage),
+        )
+
+    with pytest.raises(MismatchError, match="name is 'random:1' on one side and 'random'"):
+        attempt(other, "fid")
+    with pytest.raises(InputError, match="reference has 1 image; a Fréchet distance needs at least 2"):
+        attempt(few["one"], "fid")
+    with pytest.raises(InputError, match="kid needs every image's features"):
+        attempt(few["statistics"], "fid,kid")
+    assert not [stage for stage in stages if stage.startswith("extracting")]
+
+
+def test_a_part_of_features_claims_nothing_of_formats(networks: Mapping[str, Extractor]) -> None:
+    """What is not known of a subset is not compared."""
+    features = extract(pictures(0, 30), networks["random"])
+    scored = score(
+        features,
+        pictures(1, 30),
+        extractor=networks["random"],
+        second_opinion=networks["random:1"],
+        second_reference=extract(pictures(0, 30), networks["random:1"]),
+        options=ReadOptions(limit=20),
+    )
+    assert not {"formats-differ", "treatments-differ", "sizes-differ"} & {one.code for one in scored.advice}

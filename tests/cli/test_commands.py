@@ -147,11 +147,14 @@ def test_skipped_files_are_listed(run: Run, sets: Path) -> None:
         (("stats", "real", "-o", "f.safetensors"), "saved as .npz"),
         (("audit", "real", "model", "-o", "real/0.png"), "real/0.png"),
         (("audit", "empty", "model"), "no images"),
+        (("audit", "one", "model"), "reference has 1 image"),
     ],
 )
 def test_mistakes_end_in_one_line(run: Run, sets: Path, arguments: tuple[str, ...], message: str) -> None:
     """On stderr, exit code 2, no traceback, nothing on stdout."""
     (sets / "empty").mkdir()
+    (sets / "one").mkdir()
+    (sets / "one" / "only.png").write_bytes((sets / "real" / "0.png").read_bytes())
     options = OFFLINE[4:] if arguments[0] != "score" and arguments[0] != "audit" else OFFLINE
     ran = run(arguments[0], *options, *arguments[1:])
     assert ran.code == 2

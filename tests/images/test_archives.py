@@ -139,6 +139,14 @@ def test_tars_cut_between_members_are_refused(png: bytes, make_tar: Make) -> Non
         open_images(archive)
 
 
+def test_concatenated_tars_are_refused(png: bytes, make_tar: Make) -> None:
+    """Tar's own rule would silently end at the first."""
+    archive = make_tar({"a.png": png, "b.png": png})
+    archive.write_bytes(archive.read_bytes() * 2)
+    with pytest.raises(SourceError, match="more data after its end; give concatenated archives as shards"):
+        open_images(archive)
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_the_last_member_of_a_name_counts(kind: str, encode: Any, png: bytes, tmp_path: Path, make_tar: Make) -> None:
     """As in unpacking: `tar -r` and `zip` append newer versions."""
