@@ -76,8 +76,8 @@ def demo_sources() -> dict[str, ImageSource]:
     """
     told = {
         "reference": "patches of photographs",
-        "baseline": f"other patches after JPEG compression (quality {_QUALITY})",
-        "generated": "the same after JPEG compression and a median filter",
+        "baseline": f"other patches as JPEG, quality {_QUALITY}",
+        "generated": "JPEG patches, median-filtered",
     }
     sources = {name: open_images(patches) for name, patches in demo_sets().items()}
     for name, source in sources.items():
