@@ -19,6 +19,7 @@ from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
     "METRICS",
+    "NEEDS_FEATURES",
     "MetricChoices",
     "Scores",
     "classifier_score",
@@ -31,6 +32,12 @@ __all__ = [
 
 METRICS = ("fid", "kid", "is")
 """`fid` the Fréchet distance, `kid` the kernel distance, `is` the Inception Score."""
+
+NEEDS_FEATURES = {
+    "kid": "kid needs every image's features, and statistics hold only mean and covariance",
+    "is": "is needs every image's logits, and statistics hold only mean and covariance",
+}
+"""Why statistics do not suffice for a metric."""
 
 
 def metric_label(space: str, letters: str = "FD") -> str:
@@ -124,7 +131,7 @@ def measure(
     kernel = subsets = score = None
     if "kid" in metrics:
         if not isinstance(reference, Features) or not isinstance(generated, Features):
-            raise InputError("kid needs every image's features, and statistics hold only mean and covariance")
+            raise InputError(NEEDS_FEATURES["kid"])
         kernel = kernel_distance(reference, generated, progress=progress)
         if choices.kid_subset_size > min(len(reference), len(generated)):
             missing["kid_subsets"] = f"fewer images than a subset of {choices.kid_subset_size:,}"
@@ -134,7 +141,7 @@ def measure(
             )
     if "is" in metrics:
         if not isinstance(generated, Features):
-            raise InputError("is needs every image's logits, and statistics hold only mean and covariance")
+            raise InputError(NEEDS_FEATURES["is"])
         score = classifier_score(generated, choices)
     return Scores(space, distance, kernel, subsets, score, missing)
 

@@ -11,6 +11,7 @@ import torch
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
 from fidprobe.analysis.scores import (
+    NEEDS_FEATURES,
     MetricChoices,
     Scores,
     classifier_score,
@@ -28,7 +29,7 @@ from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.images.spool import Spooled
 from fidprobe.inputs import Input, open_input
-from fidprobe.metrics.inception_score import InceptionScoreResult
+from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, check_comparable
 from fidprobe.statistics import GaussianStatistics
@@ -288,10 +289,10 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None, metrics:
         if network is not None:
             check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
         if isinstance(side, GaussianStatistics):
-            if "kid" in metrics:
-                raise InputError("kid needs every image's features, and statistics hold only mean and covariance")
-            if "is" in metrics and name != "reference":
-                raise InputError("is needs every image's logits, and statistics hold only mean and covariance")
+            for metric, why in NEEDS_FEATURES.items():
+                # The Inception Score is of a generated set alone.
+                if metric in metrics and (metric == "kid" or name != "reference"):
+                    raise InputError(why)
 
 
 def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Measurable]) -> None:
@@ -331,11 +332,8 @@ def _network(
 
 def _check_classifier(network: Extractor) -> None:
     """Find out with one black image, not after an hour of extraction, that a network has no logits."""
-    if network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).logits is None:
-        raise InputError(
-            f"the Inception Score needs a classifier's logits, and {network.provenance.name!r} gives none; use an "
-            "extractor with logits (inception, inception-torchvision, efficientnet-lite0, timm:<model>)"
-        )
+    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    inception_score(Features(features, logits, provenance=Provenance(network.provenance)), splits=1)
 
 
 def _features(

@@ -1,5 +1,7 @@
 """Documents are executed and kept complete."""
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
@@ -48,3 +50,22 @@ def test_every_public_name_can_be_had() -> None:
     assert sorted(fidprobe.__all__) == sorted(fidprobe._HOME)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = fidprobe.nothing
+
+
+@pytest.mark.parametrize("module", ["fidprobe", "fidprobe.analysis.scoring", "fidprobe.metrics.frechet"])
+def test_examples_in_docstrings_run(module: str) -> None:
+    """And give what they show."""
+    outcome = doctest.testmod(importlib.import_module(module))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+def test_every_docstring_with_an_example_is_run() -> None:
+    """The list above is whole."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("fidprobe", "analysis")
+        for path in (ROOT / folder).rglob("*.py")
+        if not path.is_relative_to(ROOT / "fidprobe" / "analysis") and ">>> " in path.read_text(encoding="utf-8")
+    }
+    assert found == {"fidprobe/__init__.py", "analysis/scoring.py", "fidprobe/metrics/frechet.py"}

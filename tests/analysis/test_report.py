@@ -6,7 +6,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,11 @@ from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.audit import audit as run_audit
 from fidprobe.analysis.headline import agreement, headline
 from fidprobe.analysis.report import report_html, report_json, report_paths, write_report
-from fidprobe.analysis.scores import MetricChoices
 from fidprobe.analysis.scoring import SpaceScores
 from fidprobe.analysis.wording import number, plus_minus
 from fidprobe.errors import InputError
-from fidprobe.features import Features
-from fidprobe.statistics import GaussianStatistics
 from tests.analysis import audits
-from tests.helpers import wrapped
+from tests.analysis.pages import Page, page_of
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -40,47 +36,6 @@ HOSTILE = [
     "ü" * 127 + "x",
     "漢字" * 42,
 ]
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Tags, attributes and visible text of a page; fails on tags that do not nest."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self.open, f"unclosed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.tags if name == tag]
-
-
-def page_of(audit: Audit, **options: Any) -> Page:
-    return Page(report_html(audit, **options))
 
 
 def assert_inert(html: str) -> None:
@@ -247,103 +202,6 @@ def test_what_was_not_computed_comes_with_its_reason() -> None:
     assert "no second opinion" in text
     assert "number of images unknown" in page_of(kinds["unknown provenance"]).text
     assert "without provenance" in page_of(kinds["unknown provenance"]).text
-
-
-def drawn(seed: int, number: int = 40, *, logits: bool = True) -> Features:
-    """Features in 3 dimensions, with logits of 5 classes or none."""
-    generator = torch.Generator().manual_seed(seed)
-    scores = torch.randn(number, 5, generator=generator)
-    return wrapped(torch.randn(number, 3, generator=generator), logits=scores if logits else None)
-
-
-def cells_of(audit: Audit, title: str) -> dict[str, str]:
-    """Column -> text of a row of the main space's tables, found by its title."""
-    html = report_html(audit)
-    for head, body in re.findall(r"<thead>(.*?)</thead>\s*<tbody>(.*?)</tbody>", html, re.DOTALL):
-        for row in re.findall(r"<tr>.*?</tr>", body):
-            if row.startswith(f'<tr><th scope="row">{title}<'):
-                models = re.findall(r'<th scope="col">(.*?)</th>', head)[1:]
-                texts = [Page(cell).text for cell in re.findall(r"<td>.*?</td>", row)]
-                return dict(zip(models, texts, strict=True))
-    raise AssertionError(f"no row {title}")
-
-
-def test_a_baseline_of_statistics_lacks_what_it_lacks_and_takes_nothing_from_the_model() -> None:
-    made = run_audit(drawn(0), drawn(1), baseline=GaussianStatistics.of(drawn(2)))
-    for title in ("kernel distance", "kernel distance, subsets"):
-        cells = cells_of(made, title)
-        assert cells["baseline"].startswith("not computedthis set came as statistics; statistics hold only mean")
-        assert ("±" in cells["generated"]) is (title == "kernel distance")
-    assert cells_of(made, "kernel distance, subsets")["generated"] == "not computedfewer images than a subset of 1,000"
-    scores = cells_of(made, "score")
-    assert "±" in scores["reference"]
-    assert "±" in scores["generated"]
-    assert scores["baseline"].startswith("not computedthis set came as statistics")
-    assert cells_of(made, "H(y)")["baseline"] == "not computed"
-    data = json.loads(report_json(made))["main"]
-    assert set(data["baseline"]["not_computed"]) == {"kid", "is"}
-    assert set(data["generated"]["not_computed"]) == {"kid_subsets"}
-
-
-def test_a_reference_of_statistics_takes_the_kernel_distance_and_leaves_the_models_inception_score() -> None:
-    made = run_audit(GaussianStatistics.of(drawn(0)), drawn(1), baseline=drawn(2, logits=False))
-    for model in ("generated", "baseline"):
-        cells = cells_of(made, "kernel distance")
-        assert cells[model].startswith("not computedthe reference came as statistics")
-    scores = cells_of(made, "score")
-    assert scores["reference"].startswith("not computedthis set came as statistics")
-    assert "±" in scores["generated"]
-    assert scores["baseline"] == "not computedthis set's features came without a classifier's logits"
-
-
-def test_three_images_are_too_few_for_a_kernel_distance_and_their_set_is_named() -> None:
-    for reference, generated, words in (
-        (drawn(0), drawn(1, 3), "this set has fewer than 4 images"),
-        (drawn(0, 3), drawn(1), "the reference has fewer than 4 images"),
-        (drawn(0, 3), drawn(1, 3), "the reference and this set have fewer than 4 images"),
-    ):
-        assert cells_of(run_audit(reference, generated), "kernel distance")["generated"] == f"not computed{words}"
-
-
-def test_the_subset_size_that_was_chosen_is_the_one_that_is_told() -> None:
-    for size, expected in ((41, "fewer images than a subset of 41"), (40, "100 × 40 images")):
-        made = run_audit(drawn(0), drawn(1), choices=MetricChoices(kid_subset_size=size, is_splits=4))
-        assert expected in cells_of(made, "kernel distance, subsets")["generated"]
-        assert json.loads(report_json(made))["choices"] == {
-            "kid_subset_size": size,
-            "is_splits": 4,
-            "is_natural_order": False,
-            "is_biased": False,
-        }
-
-
-def test_splits_are_told_of_every_set_where_a_small_one_has_fewer() -> None:
-    assert "7 or 10 splits, images shuffled" in page_of(run_audit(drawn(0), drawn(1, 7))).text
-
-
-def test_kid_is_written_for_inception_only() -> None:
-    page = page_of(audits.audit())
-    rows = [row for row in ("KID", "kernel distance") if re.search(rf"{row}all pairs", page.text)]
-    assert rows == ["KID", "kernel distance"]  # the main space's and the second opinion's
-    clip = replace(
-        audits.audit(second=False, classifier=False).scored, main=audits.space("clip", ("generated",), classifier=False)
-    )
-    text = page_of(replace(audits.audit(second=False, classifier=False, baseline=False), scored=clip)).text
-    told = text[: text.index("How to read this")]
-    assert "KID" not in told
-    assert "kernel distance, subsets" in told
-
-
-def test_each_table_counts_its_own_images() -> None:
-    made = audits.audit(baseline=False)
-    assert made.scored.second is not None
-    scores = made.scored.second.scores["generated"]
-    assert scores.frechet is not None
-    own = replace(scores, frechet=replace(scores.frechet, reference_count=1234, generated_count=None))
-    second = replace(made.scored.second, scores={"generated": own})
-    text = page_of(replace(made, scored=replace(made.scored, second=second))).text
-    assert "imagesagainst 5,000 of the reference5,000" in text
-    assert "imagesagainst 1,234 of the referencean unknown number" in text
 
 
 def test_provenance_is_complete() -> None:

@@ -26,11 +26,11 @@ def extractor() -> Extractor:
     return load_extractor("efficientnet-lite0")
 
 
-def samples(every: int) -> list[tuple[int, Tensor]]:
-    """`(class index, uint8 [1, 3, h, w])` of every n-th of the thousand pictures, one a class."""
+def samples() -> list[tuple[int, Tensor]]:
+    """`(class index, uint8 [1, 3, h, w])` of the thousand pictures, one a class."""
     with zipfile.ZipFile(SAMPLES) as archive:
         found = []
-        for name in sorted(archive.namelist())[::every]:
+        for name in sorted(archive.namelist()):
             picture = np.array(Image.open(io.BytesIO(archive.read(name))).convert("RGB"))
             found.append((int(name[:3]), torch.from_numpy(picture).permute(2, 0, 1)[None]))
     return found
@@ -118,16 +118,16 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 @pytest.mark.data
 @pytest.mark.skipif(not SAMPLES.is_file(), reason=f"{SAMPLES.name} is not in FIDPROBE_DATA")
 def test_it_recognises_photographs(extractor: Extractor) -> None:
-    """At least 80 % Top-1 and 92 % Top-5 on every tenth of a thousand photographs, one a class.
+    """At least 86 % Top-1 and 96.5 % Top-5 on a thousand photographs, one a class.
 
-    The whole thousand gives 86.8 % and 97.3 %; a hundred of them have a standard error of 3.4 and 1.6 points, so
-    these bounds lie two and more below. A wrong order of classes or channels, or a wrong normalisation, falls far
-    short of them.
+    Measured: 86.8 % and 97.3 %, as timm's network with torchvision's transforms. The bounds leave room for other
+    JPEG decoders. A wrong order of classes or channels, or a wrong normalisation, falls far short of them.
     """
-    truth, prepared = zip(*((index, extractor.prepare(image)) for index, image in samples(10)), strict=True)
+    truth, prepared = zip(*((index, extractor.prepare(image)) for index, image in samples()), strict=True)
     with torch.inference_mode():
-        logits = [extractor.embed(torch.cat(prepared[start : start + 25])).logits for start in range(0, 100, 25)]
+        logits = [extractor.embed(torch.cat(prepared[at : at + 25])).logits for at in range(0, len(prepared), 25)]
     best = torch.cat([part for part in logits if part is not None]).topk(5).indices
     hits = best == torch.tensor(truth)[:, None]
-    assert float(hits[:, 0].float().mean()) >= 0.80
-    assert float(hits.any(1).float().mean()) >= 0.92
+    assert len(truth) == 1000
+    assert float(hits[:, 0].float().mean()) >= 0.86
+    assert float(hits.any(1).float().mean()) >= 0.965
