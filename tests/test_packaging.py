@@ -15,10 +15,11 @@ def test_every_sub_package_is_listed() -> None:
         ".".join(("fidprobe", *init.parent.relative_to(ROOT / "fidprobe").parts))
         for init in (ROOT / "fidprobe").rglob("__init__.py")
     }
-    found |= {
-        ".".join(("fidprobe.analysis", *init.parent.relative_to(ROOT / "analysis").parts))
-        for init in (ROOT / "analysis").rglob("__init__.py")
-    }
+    for folder in ("attacks", "analysis"):
+        found |= {
+            ".".join(("fidprobe", folder, *init.parent.relative_to(ROOT / folder).parts))
+            for init in (ROOT / folder).rglob("__init__.py")
+        }
     assert found == set(CONFIG["tool"]["setuptools"]["packages"])
 
 

@@ -25,7 +25,7 @@ from fidprobe.features import Features
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["FrechetResult", "frechet", "frechet_distance"]
+__all__ = ["FrechetResult", "covariance_factor", "frechet", "frechet_distance"]
 
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding, not variance
 _PIVOT = 1e-10  # a Cholesky factor whose squared pivots spread wider than this is not trusted
@@ -139,8 +139,13 @@ def _terms(mr: Tensor, cr: Tensor, nr: int | None, mg: Tensor, cg: Tensor, ng: i
     return mean_term, covariance_term
 
 
-def _factor(cov: Tensor, count: int | None) -> Tensor:
-    """L [d, r] with L Lᵀ = cov, r its numerical rank."""
+def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
+    """L [d, r] with L Lᵀ = cov, r its numerical rank.
+
+    Args:
+        cov: Symmetric, positive semidefinite float64 [d, d].
+        count: Number of rows it was made from, which bounds the rank; None if unknown.
+    """
     d = cov.shape[0]
     if count is None or count > d:
         chol, info = torch.linalg.cholesky_ex(cov)
@@ -171,7 +176,7 @@ class _TraceSqrtProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cov_r: Tensor, cov_g: Tensor, count_r: int | None, count_g: int | None) -> Tensor:
-        L = _factor(cov_r, count_r)
+        L = covariance_factor(cov_r, count_r)
         X = L.T @ cov_g @ L
         X = (X + X.T) / 2
         if any(ctx.needs_input_grad):

@@ -1,0 +1,1 @@
+"""Ways to lower FID without better images: what choosing among generated images can buy, and nothing else."""

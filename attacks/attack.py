@@ -1,0 +1,294 @@
+"""The frame of every attack: split the reference, choose candidates, draw, and measure the outcome anew."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from fidprobe.attacks.objective import WeightedFrechet
+from fidprobe.attacks.rescoring import Score, Side, rescore
+from fidprobe.attacks.solver import Solution, never
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.features import Features
+from fidprobe.progress import Progress, silent
+from fidprobe.provenance import check_comparable
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Attack", "Choice", "Outcome", "Plan"]
+
+Reference = Features | GaussianStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Images that one draw chose.
+
+    Attributes:
+        indices: int64 [keep], places among the candidates; repeats count.
+        expected: The distance in the attacked space to the optimised reference that the choice was made to have;
+            None where nothing was said of this draw in particular.
+    """
+
+    indices: Tensor
+    expected: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How an attack chooses.
+
+    Attributes:
+        choose: Seed -> images.
+        solution: The optimised weights, where there are any.
+        expected: Predicts the distance of a draw from the objective in any space; None where no formula does.
+        details: What else is to be told, as plain data.
+    """
+
+    choose: Callable[[int], Choice]
+    solution: Solution | None = None
+    expected: Callable[[WeightedFrechet], float] | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """An attack and what it achieved.
+
+    Attributes:
+        attack: Its settings, as plain data.
+        keep: Images in a draw.
+        choices: int64 [keep] a seed: places among the candidates.
+        scores: Distances before and after.
+        solution: The optimised weights; None for attacks without.
+        details: What else the attack tells.
+    """
+
+    attack: dict[str, Any]
+    keep: int
+    choices: tuple[Tensor, ...]
+    scores: tuple[Score, ...]
+    solution: Solution | None
+    details: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: everything but weights and indices."""
+        return {
+            "attack": self.attack,
+            "keep": self.keep,
+            **(self.solution.to_json() if self.solution else {}),
+            **self.details,
+            "scores": [score.to_json() for score in self.scores],
+        }
+
+
+class Attack(ABC):
+    """Chooses among generated images so that FID falls, without one better image.
+
+    The reference is split at random: one half is optimised against, the other only scored against, so that what an
+    attack gains by fitting the reference's own sampling noise shows.
+
+    Args:
+        keep: Images to choose; None for the attack's own default.
+        draws: Independent draws, of which mean and standard deviation are reported; None for the attack's default.
+        seed: Of the split and, counted up, of the draws.
+        held_out: Share of the reference to hold out, from 0 (the papers' way) to below 1.
+        device: Where to compute.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    default_draws: ClassVar[int] = 3
+
+    def __init__(
+        self,
+        *,
+        keep: int | None = None,
+        draws: int | None = None,
+        seed: int = 0,
+        held_out: float = 0.5,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if keep is not None and keep < 2:
+            raise InputError(f"keep {keep} images: statistics need at least 2")
+        if draws is not None and draws < 1:
+            raise InputError(f"{draws} draws: at least 1 is needed")
+        if not 0 <= held_out < 1:
+            raise InputError(f"held_out is a share of the reference from 0 to below 1, not {held_out}")
+        self.keep, self.seed, self.held_out, self.device = keep, seed, held_out, device
+        self.draws = self.default_draws if draws is None else draws
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Name and hyper-parameters, as plain data."""
+
+    @abstractmethod
+    def default_keep(self, reference: Reference, candidates: Features) -> int:
+        """How many images to choose when nobody said."""
+
+    @abstractmethod
+    def plan(
+        self,
+        reference: Reference,
+        candidates: Features,
+        keep: int,
+        *,
+        state: Path | None,
+        interrupted: Callable[[], bool],
+        progress: Progress,
+    ) -> Plan:
+        """Find out how to choose `keep` of the candidates so that they resemble the reference.
+
+        Args:
+            reference: The part to optimise against.
+            candidates: The pool.
+            keep: Images to choose.
+            state: A file for the state of long work, from which a stopped run goes on.
+            interrupted: Asked from time to time; the best so far is the answer once it says yes.
+            progress: Told of each stage.
+        """
+
+    def attacked_side(self, reference: dict[str, Reference], candidates: Features) -> Side | None:
+        """The attacked space, where that is not the features' own."""
+        del reference, candidates
+        return None
+
+    def sample(self, candidates: Features, keep: int, seed: int) -> Tensor:
+        """What the attack is compared with: as many images, drawn uniformly, without repeats where possible."""
+        generator = torch.Generator().manual_seed(seed)
+        if keep <= len(candidates):
+            return torch.randperm(len(candidates), generator=generator)[:keep]
+        return torch.randint(len(candidates), (keep,), generator=generator)
+
+    def __call__(
+        self,
+        reference: Reference,
+        candidates: Features,
+        *,
+        second_reference: Reference | None = None,
+        second_candidates: Features | None = None,
+        fair: bool = True,
+        state: Path | None = None,
+        interrupted: Callable[[], bool] = never,
+        progress: Progress = silent,
+    ) -> Outcome:
+        """Attack, draw, and score what was drawn.
+
+        Args:
+            reference: Real images' features; statistics do where the attack needs no more, with nothing held out.
+            candidates: The generated images to choose from, in the same space.
+            second_reference: The same real images in the second opinion's space.
+            second_candidates: The same candidates there.
+            fair: Whether the candidates together are a fair sample of their generator.
+            state: A file for the state of long work; removed once it has succeeded.
+            interrupted: Asked from time to time whether to stop with the best so far.
+            progress: Told of each stage.
+
+        Raises:
+            MismatchError: different feature spaces, or other images in the second space.
+            InputError: too few images, NaN, or what the attack cannot do.
+        """
+        check_comparable(reference.provenance, candidates.provenance, (reference.dim, candidates.dim))
+        if len(candidates) < 2:
+            raise InputError(f"an attack chooses among candidates; there is {len(candidates)}")
+        halves = self._halves(reference)
+        second_halves = self._second(reference, candidates, second_reference, second_candidates)
+        keep = self.keep or self.default_keep(halves["optimised"], candidates)
+        plan = self.plan(halves["optimised"], candidates, keep, state=state, interrupted=interrupted, progress=progress)
+        choices = []
+        for draw in range(self.draws):
+            choices.append(plan.choose(self.seed + draw))
+            progress("drawing", draw + 1, self.draws)
+        sides = [Side(candidates.space, "main", halves, candidates.features, candidates.provenance)]
+        attacked = self.attacked_side(halves, candidates)
+        if attacked is not None:
+            sides.append(attacked)
+        if second_halves is not None and second_candidates is not None:
+            sides.append(
+                Side(
+                    second_candidates.space,
+                    "second_opinion",
+                    second_halves,
+                    second_candidates.features,
+                    second_candidates.provenance,
+                )
+            )
+        kept = min(len(choice.indices) for choice in choices)
+        scores = rescore(
+            sides,
+            [self.sample(candidates, kept, self.seed + draw) for draw in range(self.draws)],
+            [choice.indices for choice in choices],
+            probabilities=None if plan.solution is None else plan.solution.probabilities,
+            expected=plan.expected,
+            fair=fair,
+            device=self.device,
+            progress=progress,
+        )
+        if state is not None and (plan.solution is None or plan.solution.stopped != "interrupted"):
+            state.unlink(missing_ok=True)  # only now is there nothing left to lose
+        return Outcome(
+            attack={**self.settings(), "draws": self.draws, "seed": self.seed, "held_out": self.held_out},
+            keep=kept,
+            choices=tuple(choice.indices for choice in choices),
+            scores=_with_expected(scores, choices, attacked),
+            solution=plan.solution,
+            details=plan.details,
+        )
+
+    def _halves(self, reference: Reference) -> dict[str, Reference]:
+        """The part to optimise against and the one to hold out; statistics cannot be split."""
+        if isinstance(reference, GaussianStatistics) or self.held_out == 0:
+            return {"optimised": reference}
+        n = len(reference)
+        held = round(self.held_out * n)
+        if min(held, n - held) < 2:
+            raise InputError(f"{n} reference images are too few to hold out {self.held_out:g} of them; give more, or 0")
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(self.seed))
+        parts = {"optimised": order[held:], "held_out": order[:held]}
+        return {name: reference.select(index.sort().values) for name, index in parts.items()}
+
+    def _second(
+        self,
+        reference: Reference,
+        candidates: Features,
+        second_reference: Reference | None,
+        second_candidates: Features | None,
+    ) -> dict[str, Reference] | None:
+        if second_reference is None or second_candidates is None:
+            return None
+        check_comparable(
+            second_reference.provenance, second_candidates.provenance, (second_reference.dim, second_candidates.dim)
+        )
+        for what, one, other in (
+            ("the reference", reference, second_reference),
+            ("the candidates", candidates, second_candidates),
+        ):
+            counts = [len(side) if isinstance(side, Features) else side.count for side in (one, other)]
+            if None not in counts and counts[0] != counts[1]:
+                raise MismatchError(
+                    f"{what} have {counts[0]} images in the main space and {counts[1]} in the second opinion's; "
+                    "extract both from the same images"
+                )
+        if isinstance(reference, Features) != isinstance(second_reference, Features):
+            # The halves would not be of the same images.
+            return {"optimised": second_reference} if self.held_out == 0 else None
+        return self._halves(second_reference)
+
+
+def _with_expected(scores: tuple[Score, ...], choices: list[Choice], attacked: Side | None) -> tuple[Score, ...]:
+    """What the draws themselves were made to reach, put where it was meant."""
+    said = [choice.expected for choice in choices if choice.expected is not None]
+    if not said:
+        return scores
+    role = "main" if attacked is None else "attacked"
+    return tuple(
+        replace(score, expected=fmean(said))
+        if (score.metric, score.role, score.reference) == ("frechet_distance", role, "optimised")
+        else score
+        for score in scores
+    )

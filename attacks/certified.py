@@ -1,0 +1,290 @@
+"""The certified solver: projected quasi-Newton steps on the probabilities, scaled by the exact Hessian diagonal.
+
+Bertsekas's two-metric projection (1982) with a limited-memory BFGS matrix on the free variables. The initial matrix
+is diag(1/β): the second derivatives span three to four decades, which no multiplicative or entropic step sees, and
+which is why gradient descent on log-weights needs 100,000 steps. Weights reach exact zeros and come back from them,
+which the certificate needs: one small weight that cannot revive keeps the gap open.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fidprobe.attacks.checkpoint import Checkpoint
+from fidprobe.attacks.objective import Point, Slopes, WeightedFrechet
+from fidprobe.attacks.solver import Solution, Solver, Step, finished, never
+from fidprobe.errors import InputError
+from fidprobe.progress import Progress, silent
+
+__all__ = ["CertifiedSolver"]
+
+_ARMIJO = 1e-4
+_EMPTY = 1e-9  # of 1/N: weights below this whose slope points down are held at zero
+_CURVATURE = 1e-10  # pairs with sᵀy below this share of |s||y| say nothing
+_REFRESH = 2  # steps between two evaluations of β
+_ABSOLUTE = 1e-5  # of F at equal weights: a gap that no reader of F cares for, whatever F is
+
+
+class CertifiedSolver(Solver):
+    """Minimises F to a proven tolerance.
+
+    Stops when F - lower bound is at most `tolerance` times F (or 1e-5 of F at equal weights, which decides where
+    the optimum is 0; or what rounding and the reference's division by count - 1 leave undetermined).
+
+    Args:
+        tolerance: Relative gap, > 0.
+        max_steps: Give up after so many steps.
+        memory: Steps that the quasi-Newton matrix remembers.
+
+    Raises:
+        InputError: a value that is not positive.
+    """
+
+    def __init__(self, *, tolerance: float = 1e-3, max_steps: int = 500, memory: int = 50) -> None:
+        if not tolerance > 0 or max_steps < 1 or memory < 1:
+            raise InputError(
+                f"tolerance, max_steps and memory must be positive, got {tolerance}, {max_steps} and {memory}"
+            )
+        self.tolerance, self.max_steps, self.memory = tolerance, max_steps, memory
+
+    def settings(self) -> dict[str, Any]:
+        """Name and hyper-parameters."""
+        return {
+            "name": "certified",
+            "tolerance": self.tolerance,
+            "max_steps": self.max_steps,
+            "memory": self.memory,
+        }
+
+    def solve(
+        self,
+        objective: WeightedFrechet,
+        *,
+        checkpoint: Checkpoint | None = None,
+        interrupted: Callable[[], bool] = never,
+        progress: Progress = silent,
+    ) -> Solution:
+        """Minimise; see `Solver.solve`."""
+        run = _Run(objective, self, checkpoint)
+        stopped = run.go(interrupted, progress)
+        run.keep()  # whoever is killed while drawing need not optimise again
+        return finished(
+            objective, run.point.probabilities, steps=run.steps, stopped=stopped, bounded=True, solver=self.settings()
+        )
+
+
+@dataclass
+class _Pairs:
+    """The last steps and changes of gradient, [m, N] each."""
+
+    memory: int
+    s: Tensor
+    y: Tensor
+
+    def add(self, s: Tensor, y: Tensor) -> None:
+        self.s = torch.cat([self.s[-(self.memory - 1) :] if self.memory > 1 else self.s[:0], s[None]])
+        self.y = torch.cat([self.y[-(self.memory - 1) :] if self.memory > 1 else self.y[:0], y[None]])
+
+    def clear(self) -> None:
+        self.s, self.y = self.s[:0], self.y[:0]
+
+    def times(self, gradient: Tensor, free: Tensor, diagonal: Tensor) -> Tensor | None:
+        """The quasi-Newton matrix times a gradient on the free variables; None if no pair says anything there."""
+        s, y = self.s * free, self.y * free
+        inner = (s * y).sum(dim=1)
+        good = inner > _CURVATURE * s.norm(dim=1) * y.norm(dim=1)
+        s, y, inner = s[good], y[good], inner[good]
+        if len(s) == 0:
+            return None
+        q = gradient * free
+        coefficients = torch.empty_like(inner)
+        for i in range(len(s) - 1, -1, -1):
+            coefficients[i] = (s[i] @ q) / inner[i]
+            q = q - coefficients[i] * y[i]
+        last = y[-1]
+        q = diagonal * q * (inner[-1] / (last @ (diagonal * last)))
+        for i in range(len(s)):
+            q = q + (coefficients[i] - (y[i] @ q) / inner[i]) * s[i]
+        return q * free
+
+
+class _Run:
+    """One optimisation: its state, from the first step or from a checkpoint."""
+
+    def __init__(self, objective: WeightedFrechet, solver: CertifiedSolver, checkpoint: Checkpoint | None) -> None:
+        self.objective, self.solver, self.checkpoint = objective, solver, checkpoint
+        self.begun = time.perf_counter()
+        n = objective.count
+        self.point: Point = objective.uniform
+        empty = torch.empty(0, n, dtype=torch.float64, device=objective.device)
+        self.pairs = _Pairs(solver.memory, empty, empty)
+        self.bound = 0.0  # F is a squared distance
+        self.steps: list[Step] = []
+        self.beta = empty
+        self.slopes: Slopes | None = None
+        self._restore()
+
+    def go(self, interrupted: Callable[[], bool], progress: Progress) -> str:
+        """Step until it is certified, or something stops it; gives the word for what did."""
+        if self.slopes is None:
+            self._look()
+        while True:
+            self._report(progress)
+            if self._closed() and not self._confirm():
+                return "certified"
+            if len(self.steps) > self.solver.max_steps:
+                return "steps"
+            if interrupted():
+                return "interrupted"
+            if not self._step():
+                # What float32 cannot tell apart, float64 may.
+                if not self.objective.exact():
+                    return "stalled"
+                self._again()
+                continue
+            if self.checkpoint is not None and self.checkpoint.due():
+                self.keep()
+
+    def _tolerance(self) -> float:
+        """The gap at which to stop."""
+        first, reference = self.steps[0].objective, self.objective.reference
+        floor = 3 * self.objective.rounding
+        if reference.count is not None:  # dividing by count - 1 or by count is a convention
+            floor = max(floor, self.objective.reference_trace / (2 * reference.count**2))
+        return max(self.solver.tolerance * self.point.value, _ABSOLUTE * first, floor)
+
+    def _closed(self) -> bool:
+        return self.point.value - self.bound <= self._tolerance()
+
+    def _confirm(self) -> bool:
+        """Before stopping, look again in float64; whether the gap is open after all."""
+        if not self.objective.exact():
+            return False
+        self._again()
+        return not self._closed()
+
+    def _again(self) -> None:
+        """Evaluate the same probabilities anew, forgetting what was found in lower precision."""
+        self.point = self.objective.at(self.point.probabilities)
+        self.bound = 0.0
+        self._look(replace=True)
+
+    def _look(self, *, replace: bool = False) -> None:
+        """Slopes at the point, and a line in the record."""
+        curved = len(self.steps) % _REFRESH == 0 or len(self.beta) == 0 or replace
+        self.slopes = self.objective.slopes(self.point, curvature=curved)
+        if self.slopes.curvature is not None:
+            self.beta = self.slopes.curvature
+        self.bound = max(self.bound, self.slopes.lower_bound)
+        step = Step(
+            step=self.steps[-1].step if replace else len(self.steps),
+            passes=self.objective.passes,
+            seconds=time.perf_counter() - self.begun,
+            objective=self.point.value,
+            lower_bound=self.bound,
+        )
+        self.steps[len(self.steps) - int(replace) :] = [step]
+
+    def _step(self) -> bool:
+        """One quasi-Newton step; False if no descent is left."""
+        assert self.slopes is not None
+        p, n = self.point.probabilities, self.objective.count
+        gradient = self.slopes.gradient - self.slopes.gradient @ p
+        free = ~((p <= _EMPTY / n) & (gradient > 0))
+        diagonal = self.beta.median() / self.beta
+        direction = self.pairs.times(gradient, free, diagonal)
+        while True:
+            plain = direction is None or float(direction @ gradient) <= 0
+            if plain:
+                # The safe step of natural gradient: 1 / Σ p h, which is 1 / Σ s.
+                self.pairs.clear()
+                direction = diagonal * gradient * free / (n * float(self.point.roots.sum()))
+            assert direction is not None
+            found = self._search(direction, gradient)
+            if found is not None:
+                break
+            if plain:
+                return False
+            direction = None
+        before, old = self.slopes.gradient, p
+        self.point = found
+        self._look()
+        self.pairs.add(found.probabilities - old, self._centred(self.slopes) - (before - before @ old))
+        return True
+
+    def _centred(self, slopes: Slopes) -> Tensor:
+        return slopes.gradient - slopes.gradient @ self.point.probabilities
+
+    def _search(self, direction: Tensor, gradient: Tensor) -> Point | None:
+        """Along the projected path, the first point of sufficient descent; None if there is none."""
+        p, value, rounding = self.point.probabilities, self.point.value, self.objective.rounding
+        length = 1.0
+        for _ in range(12):
+            q = (p - length * direction).clamp_min(0)
+            total = float(q.sum())
+            if math.isfinite(total) and total > 0:
+                q = q / total
+                slope = float(gradient @ (q - p))
+                found = self.objective.at(q)
+                if found.value <= value + _ARMIJO * slope + rounding and (slope < 0):
+                    return found
+                curve = found.value - value - slope
+                length *= min(max(-slope / (2 * curve), 0.1), 0.5) if curve > 0 and slope < 0 else 0.1
+            else:
+                length *= 0.1
+        return None
+
+    def _report(self, progress: Progress) -> None:
+        step, first = self.steps[-1], self.steps[0]
+        gap, start, goal = step.objective - self.bound, first.objective, self._tolerance()
+        total = None  # the gap closes geometrically, roughly
+        if step.step > 0 and gap < start and goal < start:
+            total = max(step.step, round(step.step * math.log(start / goal) / math.log(start / max(gap, goal))))
+        progress(f"optimising weights | objective {step.objective:.5g}, bound {self.bound:.5g}", step.step, total)
+
+    def keep(self) -> None:
+        """Save the state, if it is to be kept."""
+        if self.checkpoint is None or self.slopes is None:
+            return
+        self.checkpoint.save(
+            self.solver.settings(),
+            {
+                "probabilities": self.point.probabilities,
+                "gradient": self.slopes.gradient,
+                "beta": self.beta,
+                "s": self.pairs.s,
+                "y": self.pairs.y,
+                "roots": self.point.roots,
+            },
+            {
+                "value": self.point.value,
+                "bound": self.bound,
+                "float64": self.objective.dtype == torch.float64,
+                "steps": [vars(step) for step in self.steps],
+            },
+        )
+
+    def _restore(self) -> None:
+        """Go on where a stopped run was saved."""
+        found = None if self.checkpoint is None else self.checkpoint.load(self.solver.settings())
+        if found is None:
+            return
+        tensors, scalars = found
+        device = self.objective.device
+        moved = {name: tensor.to(device) for name, tensor in tensors.items()}
+        if scalars["float64"]:
+            self.objective.exact()
+        self.point = Point(
+            moved["probabilities"], scalars["value"], torch.empty(0), 0.0, moved["roots"], torch.empty(0)
+        )
+        self.slopes = Slopes(moved["gradient"], scalars["bound"], None)
+        self.beta, self.bound = moved["beta"], scalars["bound"]
+        self.pairs = _Pairs(self.solver.memory, moved["s"], moved["y"])
+        self.steps = [Step(**step) for step in scalars["steps"]]
+        self.objective.passes = self.steps[-1].passes
+        self.begun -= self.steps[-1].seconds

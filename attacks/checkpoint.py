@@ -1,0 +1,85 @@
+"""A solver's state on disk, from which a killed run goes on to the same result."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.files import atomic_path, is_file
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Checkpoint", "fingerprint"]
+
+_SECONDS = 30.0  # between two saves
+
+
+class Checkpoint:
+    """One file that holds the latest state of one problem.
+
+    Args:
+        path: Where; the folder is made.
+        problem: What the state belongs to (`fingerprint`); a file of another problem is not used.
+        seconds: Time between two saves.
+    """
+
+    def __init__(self, path: Path, problem: str, *, seconds: float = _SECONDS) -> None:
+        self.path = path
+        self._problem = problem
+        self._seconds = seconds
+        self._saved = time.monotonic()
+
+    def load(self, settings: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Tensors and scalars of a run of this problem with these settings; None if there are none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if not is_file(self.path):
+            return None
+        try:
+            with safetensors.safe_open(self.path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("problem") != self._problem or metadata.get("settings") != _text(settings):
+                    return None
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
+            return tensors, dict(json.loads(metadata["scalars"]))
+        except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+            raise InputError(f"{self.path}: damaged ({error}); delete it to start anew") from error
+
+    def due(self) -> bool:
+        """Whether the time has come to save again."""
+        return time.monotonic() - self._saved >= self._seconds
+
+    def save(self, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
+        """Replace the file; the old one stays until the new one is whole.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        metadata = {"problem": self._problem, "settings": _text(settings), "scalars": json.dumps(scalars)}
+        with atomic_path(self.path) as temporary:
+            save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, temporary, metadata)
+        self._saved = time.monotonic()
+
+
+def fingerprint(reference: GaussianStatistics, candidates: Tensor, device: torch.device | str) -> str:
+    """SHA-256 over a problem's content: the reference's moments, the candidates, and the kind of device."""
+    total = hashlib.sha256(f"{torch.device(device).type} {candidates.dtype} {list(candidates.shape)}".encode())
+    for tensor in (reference.mean, reference.cov):
+        total.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+    for start in range(0, len(candidates), 8192):
+        total.update(np.ascontiguousarray(candidates[start : start + 8192].cpu().numpy()).data)
+    return total.hexdigest()
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)

@@ -1,0 +1,261 @@
+"""The Fréchet distance of weighted candidates to a reference: a convex function of the sampling probabilities.
+
+With probabilities p over N candidates f_i, the weighted mean μ(p) and population covariance Σ(p), and Σ_r = L Lᵀ,
+
+    F(p) = |μ_r - μ(p)|² + tr(Σ_r + Σ(p) - 2 (Σ_r Σ(p))^½)            (role-of-imagenet-classes-in-fid, Eq. 3)
+         = Σ p_i c_i + tr Σ_r - 2 tr (Lᵀ Σ(p) L)^½,   c_i = |f_i - μ_r|².
+
+The first term is linear, Σ(p) is operator concave, and X -> tr X^½ is concave and monotone: F is convex. With
+Lᵀ Σ(p) L = V diag(s²) Vᵀ, B = L V diag(s^-½) and h_i = |Bᵀ(f_i - μ(p))|², its gradient is g_i = c_i - h_i, up to a
+constant that does not matter on the simplex.
+
+The certificate. For any positive S, 2 tr X^½ <= tr X S⁻¹ + tr S, and Σ(p) <= Σ p_i (f_i - m)(f_i - m)ᵀ for any m.
+Therefore, for all probabilities at once,
+
+    F(p) >= tr Σ_r - tr S + min_i (c_i - |S^-½ Vᵀ Lᵀ (f_i - m)|²),
+
+which with S = diag(s) and m = μ(p) is what one gradient gives for free. It stays valid where s had to be kept away
+from zero, and it is exact at the optimum.
+
+The second derivative along e_i - p and e_j - p is closed form too. With u_i = Bᵀ(f_i - μ) and C_ab = 1/(s_a + s_b),
+
+    K_ij = 2 u_i·u_j + wᵀ C w - h_i/2 - h_j/2 + tr S / 2,   w = u_i ∘ u_j,
+
+and β_i = K_ii / 2. C = G Gᵀ to nine digits with some thirty columns (a pivoted Cholesky factor), so that β costs
+little beside the gradient.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.metrics.frechet import covariance_factor
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Point", "Slopes", "WeightedFrechet", "cauchy_factor"]
+
+_ROWS = 8192  # candidates in a block: 128 MB of float64 at d = 2048
+_FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
+_SINGULAR = 1e-6  # of the largest s at equal weights: below it, float32 moments do not carry the smallest
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """The objective at one choice of probabilities, and what its derivatives need.
+
+    Attributes:
+        probabilities: float64 [N], non-negative, of sum 1.
+        value: F(p).
+        mean: float64 [d], μ(p) less the objective's shift.
+        trace: tr Σ(p).
+        roots: float64 [r], s, ascending, kept away from zero.
+        map: float64 [d, r], B: B Bᵀ is the optimal transport map from the weighted candidates to the reference.
+    """
+
+    probabilities: Tensor
+    value: float
+    mean: Tensor
+    trace: float
+    roots: Tensor
+    map: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """First and second derivatives at a point.
+
+    Attributes:
+        gradient: float64 [N], g.
+        lower_bound: No probabilities give a smaller F than this (it can be negative, where F cannot).
+        curvature: float64 [N], β, half the second derivative along e_i - p; None if not asked for.
+    """
+
+    gradient: Tensor
+    lower_bound: float
+    curvature: Tensor | None
+
+
+class WeightedFrechet:
+    """F(p) and its derivatives, streamed over the candidates in blocks.
+
+    Args:
+        reference: What the weighted candidates are to resemble.
+        candidates: Floating-point or bool [N >= 2, d]; may be memory-mapped and larger than memory.
+        device: Where to compute. Candidates move there whole if they take less than half of a GPU's free memory.
+
+    Attributes:
+        passes: Passes over the candidates so far; one is a product of 2 N d² flops.
+        goal: float64 [d], μ_r less the objective's shift.
+        distances: float64 [N], c.
+        dtype: In which the candidates' products are computed: float32 until `exact()`, unless the problem is
+            nearly singular. Whatever it is, everything of size d × d and all sums are float64.
+
+    Raises:
+        MismatchError: different dimensions.
+        InputError: fewer than two candidates, NaN or infinite values; names the row.
+    """
+
+    def __init__(
+        self, reference: GaussianStatistics, candidates: Tensor, *, device: torch.device | str = "cpu"
+    ) -> None:
+        if (
+            candidates.ndim != 2
+            or len(candidates) < 2
+            or not (candidates.is_floating_point() or candidates.dtype == torch.bool)
+        ):
+            raise InputError(
+                f"candidates must be floats or bool [N >= 2, d], got {candidates.dtype} {list(candidates.shape)}"
+            )
+        if candidates.shape[1] != reference.dim:
+            raise MismatchError(
+                f"the reference has {reference.dim} dimensions and the candidates {candidates.shape[1]}; "
+                "use the same network"
+            )
+        # Apple's GPUs have no float64.
+        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+        self.count, self.dim = candidates.shape
+        self.reference = reference
+        self._rows = _resident(candidates, self.device)
+        self._own = candidates.dtype if candidates.is_floating_point() else torch.float32
+        self._factor = covariance_factor(reference.cov.to(self.device), reference.count)
+        self._reference_trace = float(reference.cov.trace())
+        self.passes = 0.0
+        self.dtype = torch.float64
+        # Rows are shifted by the candidates' own mean: moments of what is centred lose no digits.
+        self._shift = torch.zeros(self.dim, dtype=self._own, device=self.device)
+        total = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
+        for start, block in self._blocks():
+            finite = torch.isfinite(block).all(dim=1)
+            if not bool(finite.all()):
+                row = start + int((~finite).nonzero()[0])
+                raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
+            total += block.sum(dim=0)
+        self._shift = (total / self.count).to(self._own)
+        self.goal = reference.mean.to(self.device) - self._shift.to(torch.float64)
+        self.distances = torch.empty(self.count, dtype=torch.float64, device=self.device)
+        for start, block in self._blocks():
+            self.distances[start : start + len(block)] = (block - self.goal).square().sum(dim=1)
+        self.uniform = self.at(torch.full((self.count,), 1 / self.count, dtype=torch.float64, device=self.device))
+        roots = self.uniform.roots
+        if self._own != torch.float64 and len(roots) and float(roots[0]) > _SINGULAR * float(roots[-1]):
+            self.dtype = torch.float32
+
+    @property
+    def reference_trace(self) -> float:
+        """The scale of F, tr Σ_r."""
+        return self._reference_trace
+
+    @property
+    def rounding(self) -> float:
+        """How far off F may be by rounding: it is a difference of traces."""
+        return (1e-11 if self.dtype == torch.float64 else 3e-9) * self._reference_trace
+
+    def exact(self) -> bool:
+        """Compute in float64 from now on; whether that is a change."""
+        changed = self.dtype != torch.float64
+        self.dtype = torch.float64
+        return changed
+
+    def at(self, probabilities: Tensor) -> Point:
+        """F at probabilities (non-negative float64 [N], any positive sum): one pass, one eigenvalue problem."""
+        p = probabilities / probabilities.sum()
+        mean = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
+        moment = torch.zeros(self.dim, self.dim, dtype=torch.float64, device=self.device)
+        for start, block in self._blocks():
+            part = p[start : start + len(block)]
+            mean += (part.to(self.dtype) @ block).to(torch.float64)
+            moment += _gram(block * part.sqrt().to(self.dtype)[:, None]).to(torch.float64)
+        self.passes += 1
+        cov = moment - torch.outer(mean, mean)
+        X = self._factor.T @ cov @ self._factor
+        square, V = torch.linalg.eigh((X + X.T) / 2)
+        roots = square.clamp_min(0).sqrt()
+        # m images span m - 1 directions: what is left beyond is rounding, whose root would not be small.
+        support = int((p > 0).sum())
+        roots[: max(0, len(roots) - (support - 1))] = 0
+        trace = float(cov.trace())
+        value = float((mean - self.goal).square().sum()) + self._reference_trace + trace - 2 * float(roots.sum())
+        if len(roots):
+            roots = roots.clamp_min(max(_FLOOR * float(roots[-1]), _FLOOR**2 * self._reference_trace))
+        return Point(p, max(value, 0.0), mean, trace, roots, (self._factor @ V) * roots.rsqrt())
+
+    def slopes(self, point: Point, *, curvature: bool = False) -> Slopes:
+        """Derivatives of F at a point: one pass, and some percent of one for the curvature."""
+        gradient = torch.empty(self.count, dtype=torch.float64, device=self.device)
+        beta = torch.empty_like(gradient) if curvature else None
+        cauchy = cauchy_factor(point.roots).to(self.dtype) if curvature else None
+        half_trace = float(point.roots.sum()) / 2
+        for start, u in self.transported(point):
+            part = slice(start, start + len(u))
+            square = u.square()
+            h = square.sum(dim=1, dtype=torch.float64)
+            gradient[part] = self.distances[part] - h
+            if beta is not None and cauchy is not None:
+                quartic = (square @ cauchy).square().sum(dim=1, dtype=torch.float64)
+                beta[part] = (h + quartic + half_trace) / 2
+        bound = self._reference_trace - float(point.roots.sum()) + float(gradient.min())
+        return Slopes(gradient, bound, beta)
+
+    def transported(self, point: Point) -> Iterator[tuple[int, Tensor]]:
+        """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with its first row; one pass."""
+        B = point.map.to(self.dtype)
+        offset = (point.mean @ point.map).to(self.dtype)
+        for start, block in self._blocks():
+            yield start, block @ B - offset
+        self.passes += B.shape[1] / self.dim
+
+    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
+        for start in range(0, self.count, _ROWS):
+            # The shift is taken in the candidates' own precision, so that every dtype sees the same numbers.
+            block = self._rows[start : start + _ROWS].to(self.device).to(self._own) - self._shift
+            yield start, block.to(self.dtype)
+
+
+def cauchy_factor(roots: Tensor, tolerance: float = 1e-9) -> Tensor:
+    """G [r, K] with G Gᵀ = 1/(s_a + s_b), by pivoted Cholesky; K grows with the logarithm of s's spread.
+
+    The error is at most `tolerance` of √(C_aa C_bb) in every entry. 1/(s_a + s_b) is a smooth kernel of log s.
+
+    Args:
+        roots: float64 [r], positive.
+        tolerance: When to stop.
+    """
+    scale = roots.rsqrt()
+    scaled = torch.sqrt(roots)
+    columns: list[Tensor] = []
+    # C scaled to the constant diagonal ½: √(s_a s_b) / (s_a + s_b).
+    left = torch.full_like(roots, 0.5)
+    while len(columns) < len(roots):
+        pivot = int(left.argmax())
+        height = float(left[pivot])
+        if height <= tolerance / 2:
+            break
+        column = scaled * scaled[pivot] / (roots + roots[pivot])
+        for one in columns:
+            column = column - one * one[pivot]
+        column = column / height**0.5
+        columns.append(column)
+        left = (left - column.square()).clamp_min(0)
+    if not columns:
+        return roots.new_zeros(len(roots), 0)
+    return torch.stack(columns, dim=1) * scale[:, None]
+
+
+def _gram(block: Tensor) -> Tensor:
+    """Blockᵀ block; on CPU through NumPy, which computes only one half of what is symmetric."""
+    if block.device.type != "cpu":
+        return block.T @ block
+    array = block.numpy()
+    return torch.from_numpy(np.matmul(array.T, array))
+
+
+def _resident(rows: Tensor, device: torch.device) -> Tensor:
+    """Rows on a GPU that has room for them, else where they are."""
+    if device.type != "cuda" or rows.device == device:
+        return rows
+    free, _ = torch.cuda.mem_get_info(device)
+    return rows.to(device) if rows.nbytes < free / 2 else rows

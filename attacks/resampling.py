@@ -1,0 +1,159 @@
+"""Resampling: weights for the candidates that minimise the Fréchet distance, and images drawn by them.
+
+Role-of-imagenet-classes-in-fid, §3.2 (pre-logits, logits), §3.3 (Top-N, Middle-N) and Algorithm 1.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fidprobe.attacks.attack import Attack, Choice, Plan, Reference
+from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.checkpoint import Checkpoint, fingerprint
+from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
+from fidprobe.attacks.objective import WeightedFrechet
+from fidprobe.attacks.rescoring import Side, named
+from fidprobe.attacks.solver import Solver
+from fidprobe.attacks.spaces import AttackSpace
+from fidprobe.attacks.swap_search import swap_search
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.progress import Progress
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["DRAWS", "Resampling"]
+
+DRAWS = ("with-replacement", "systematic", "swap", "swap-unique")
+"""Ways to draw: independently (the paper's), evenly, by local search, and by local search without repeats."""
+
+OVERSAMPLING = 5  # candidates for each image to keep, as in the paper
+
+
+class Resampling(Attack):
+    """Weights every candidate so that the weighted statistics match the reference's, then draws.
+
+    Args:
+        space: Where the statistics are matched; `AttackSpace("pre-logits")` and the like, or a name out of
+            `fidprobe.attacks.spaces.SPACES` that needs no N.
+        draw: Out of `DRAWS`.
+        solver: The certified one by default.
+        **options: `keep` (a fifth of the candidates by default), `draws` (3; 1 for swap searches), `seed`,
+            `held_out`, `device` of `Attack`.
+
+    Raises:
+        InputError: an unknown space or draw, or a value out of range.
+
+    Example:
+        >>> import torch
+        >>> from fidprobe.attacks.resampling import Resampling
+        >>> from fidprobe.features import Features
+        >>> g = torch.Generator().manual_seed(0)
+        >>> real, made = (Features(torch.randn(400, 4, generator=g) + shift) for shift in (0.0, 0.3))
+        >>> outcome = Resampling("pre-logits", keep=80)(real, made)
+        >>> outcome.solution.stopped, outcome.solution.objective < outcome.solution.initial
+        ('certified', True)
+    """
+
+    def __init__(
+        self,
+        space: AttackSpace | str = "pre-logits",
+        *,
+        draw: str = "with-replacement",
+        solver: Solver | None = None,
+        **options: Any,
+    ) -> None:
+        if draw not in DRAWS:
+            raise InputError(f"unknown draw {draw!r}; choose from {', '.join(DRAWS)}")
+        if draw.startswith("swap") and options.get("draws") is None:
+            options["draws"] = 1  # a search is long, and its outcome varies little
+        super().__init__(**options)
+        self.space = AttackSpace(space) if isinstance(space, str) else space
+        self.draw = draw
+        self.solver = solver or CertifiedSolver()
+
+    def settings(self) -> dict[str, Any]:
+        """Name, space and draw."""
+        return {"name": "resampling", "space": str(self.space), "draw": self.draw}
+
+    def default_keep(self, reference: Reference, candidates: Features) -> int:
+        """A fifth of the candidates."""
+        del reference
+        return max(2, len(candidates) // OVERSAMPLING)
+
+    def attacked_side(self, reference: dict[str, Reference], candidates: Features) -> Side | None:
+        """The logits or indicators; None for pre-logits, which are the main space."""
+        if self.space.name == "pre-logits":
+            return None
+        provenance = named(candidates.provenance, str(self.space))
+        return Side(
+            f"{candidates.space} {self.space}",
+            "attacked",
+            {
+                name: Features(self.space.rows(self._features(half)).to(torch.float32), provenance=provenance)
+                for name, half in reference.items()
+            },
+            self.space.rows(candidates),
+            provenance,
+        )
+
+    def plan(
+        self,
+        reference: Reference,
+        candidates: Features,
+        keep: int,
+        *,
+        state: Path | None,
+        interrupted: Callable[[], bool],
+        progress: Progress,
+    ) -> Plan:
+        """Optimise the weights."""
+        if self.draw == "swap-unique" and keep >= len(candidates):
+            raise InputError(f"{keep} images without repeats cannot be chosen from {len(candidates)} candidates")
+        rows = self.space.rows(candidates)
+        goal = self._goal(reference)
+        checkpoint = None if state is None else Checkpoint(state, fingerprint(goal, rows, self.device))
+        objective = WeightedFrechet(goal, rows, device=self.device)
+        solution = self.solver.solve(objective, checkpoint=checkpoint, interrupted=interrupted, progress=progress)
+        p = solution.probabilities.to(objective.device)
+        expected = None
+        if not self.draw.startswith("swap"):
+            expected = partial(_expected, probabilities=p, keep=keep, how=self.draw)
+
+        def choose(seed: int) -> Choice:
+            if self.draw == "with-replacement":
+                return Choice(draw_with_replacement(solution.probabilities, keep, seed))
+            if self.draw == "systematic":
+                return Choice(draw_systematic(solution.probabilities, keep, seed))
+            found = swap_search(
+                objective,
+                p,
+                keep,
+                repeats=self.draw == "swap",
+                seed=seed,
+                interrupted=interrupted,
+                progress=progress,
+            )
+            return Choice(found.indices.cpu(), found.predicted)
+
+        return Plan(choose, solution, expected)
+
+    def _goal(self, reference: Reference) -> GaussianStatistics:
+        if isinstance(reference, GaussianStatistics) and self.space.name == "pre-logits":
+            return reference
+        return GaussianStatistics.of(self.space.rows(self._features(reference)).to(torch.float32))
+
+    def _features(self, reference: Reference) -> Features:
+        if isinstance(reference, GaussianStatistics):
+            raise InputError(
+                f"an attack on {self.space} needs the reference's logits, and statistics hold only mean and "
+                "covariance; give images or features"
+            )
+        return reference
+
+
+def _expected(objective: WeightedFrechet, *, probabilities: Tensor, keep: int, how: str) -> float:
+    return expected_distance(objective, probabilities, keep, how)
