@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
 from fidprobe.analysis.scores import METRICS, MetricChoices
-from fidprobe.analysis.scoring import ExtractorChoice, Scored, SpaceScores, measure_sets, open_sets
+from fidprobe.analysis.scoring import Scored, SpaceScores, measure_sets
+from fidprobe.analysis.sets import Network, open_sets
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions
-from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
@@ -85,8 +85,8 @@ def audit(
     generated: Any,
     *,
     baseline: Any = None,
-    extractor: str | Extractor | ExtractorChoice = "inception",
-    second_opinion: str | Extractor | ExtractorChoice = "clip",
+    extractor: Network = "inception",
+    second_opinion: Network = "clip",
     second_reference: Any = None,
     second_generated: Any = None,
     second_baseline: Any = None,

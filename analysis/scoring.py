@@ -4,10 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
 from fidprobe.analysis.scores import (
@@ -21,52 +18,18 @@ from fidprobe.analysis.scores import (
     scores_json,
     why_impossible,
 )
-from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import ReadOptions, extract
-from fidprobe.extractors import load_extractor
+from fidprobe.analysis.sets import Measurable, Network, extract_sets, open_sets, probe
+from fidprobe.errors import InputError
+from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
-from fidprobe.images import ImageSource
-from fidprobe.images.spool import Spooled
-from fidprobe.inputs import Input, open_input
+from fidprobe.inputs import Input
 from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, check_comparable
+from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["ExtractorChoice", "Scored", "SpaceScores", "measure_sets", "open_sets", "score"]
-
-Measurable = Features | GaussianStatistics
-
-
-@dataclass(frozen=True)
-class ExtractorChoice:
-    """Which network to load, once it is known to be needed.
-
-    Attributes:
-        name: A registry name.
-        resize: A resize rule; None for the network's own.
-        weights: A local weights file.
-        unverified_weights: Accept a local file that is not the published one.
-        device: Where to compute.
-    """
-
-    name: str
-    resize: str | None = None
-    weights: Path | None = None
-    unverified_weights: bool = False
-    device: str = "cpu"
-
-    def load(self, progress: Progress = silent) -> Extractor:
-        """Load the network; see `fidprobe.extractors.load_extractor` for errors."""
-        return load_extractor(
-            self.name,
-            resize=self.resize,
-            weights=self.weights,
-            unverified_weights=self.unverified_weights,
-            device=self.device,
-            progress=progress,
-        )
+__all__ = ["Scored", "SpaceScores", "measure_sets", "score"]
 
 
 @dataclass(frozen=True)
@@ -148,8 +111,8 @@ def score(
     generated: Any,
     *,
     metrics: str | Sequence[str] = ("fid",),
-    extractor: str | Extractor | ExtractorChoice = "inception",
-    second_opinion: str | Extractor | ExtractorChoice = "clip",
+    extractor: Network = "inception",
+    second_opinion: Network = "clip",
     second_reference: Any = None,
     second_generated: Any = None,
     options: ReadOptions | None = None,
@@ -197,23 +160,13 @@ def score(
     )[0]
 
 
-def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress: Progress = silent) -> dict[str, Input]:
-    """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
-    options = options or ReadOptions()
-    opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
-    return {
-        name: Spooled(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
-        for name, side in opened.items()
-    }
-
-
 def measure_sets(
     opened: Mapping[str, Input],
     seconds: Mapping[str, Input],
     metrics: Sequence[str],
     *,
-    extractor: str | Extractor | ExtractorChoice,
-    second_opinion: str | Extractor | ExtractorChoice,
+    extractor: Network,
+    second_opinion: Network,
     options: ReadOptions | None,
     strict: bool = True,
     choices: MetricChoices | None = None,
@@ -236,19 +189,22 @@ def measure_sets(
         The scores, and every set's features in the main space.
     """
     begun = time.perf_counter()
-    options, choices = options or ReadOptions(), choices or MetricChoices()
-    second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
-    has_second = set(second_inputs) == set(opened)
-    # Both networks first: missing weights must not surface after an hour of extraction.
-    main_network = _network(extractor, opened, progress)
-    second_network = _network(second_opinion, second_inputs, progress) if has_second else None
-    _check_sides(opened, main_network, metrics if strict else ())
-    _check_sides(second_inputs if has_second else {}, second_network, ())
-    if strict and "is" in metrics and main_network is not None:
-        _check_classifier(main_network)
-    main = _features(opened, main_network, options, progress)
-    second = _features(second_inputs, second_network, options, progress) if has_second else None
-    _check_same_pictures(main, second or {})
+    choices = choices or MetricChoices()
+
+    def check(network: Extractor | None) -> None:
+        if strict:
+            _check_metrics(opened, network, metrics)
+
+    sets = extract_sets(
+        opened,
+        seconds,
+        extractor=extractor,
+        second_opinion=second_opinion,
+        options=options,
+        check=check,
+        progress=progress,
+    )
+    main, second = sets.main, sets.second
     main_scores = _space(main, metrics, choices, strict, progress)
     # Classifier scores live in one space; distances get a second opinion.
     distances = [name for name in metrics if name != "is"]
@@ -272,86 +228,20 @@ def measure_sets(
     return scored, main
 
 
-def _check_sides(sides: Mapping[str, Input], network: Extractor | None, metrics: Sequence[str]) -> None:
+def _check_metrics(sides: Mapping[str, Input], network: Extractor | None, metrics: Sequence[str]) -> None:
     """Find out before the work what is known to fail after it.
 
     Raises:
-        InputError: a set of one image, or statistics where a metric needs more.
-        MismatchError: features of another space than the network's.
+        InputError: statistics where a metric needs more, or a network without classes.
     """
     for name, side in sides.items():
-        if isinstance(side, ImageSource):
-            if len(side) < 2:
-                raise InputError(
-                    f"{name} has 1 image; a Fréchet distance needs at least 2, and thousands to mean anything"
-                )
-            continue
-        if network is not None:
-            check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
         if isinstance(side, GaussianStatistics):
             for metric, why in NEEDS_FEATURES.items():
                 # The Inception Score is of a generated set alone.
                 if metric in metrics and (metric == "kid" or name != "reference"):
                     raise InputError(why)
-
-
-def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Measurable]) -> None:
-    """The second opinion must be of the same pictures, as far as is known.
-
-    Raises:
-        MismatchError: a set's counts or contents differ between the spaces.
-    """
-    for name, other in second.items():
-        side = main[name]
-        sizes = [len(one) if isinstance(one, Features) else one.count for one in (side, other)]
-        if None not in sizes and sizes[0] != sizes[1]:
-            raise MismatchError(
-                f"{name} has {sizes[0]} images in the main space and {sizes[1]} in the second opinion's; extract both "
-                "from the same images"
-            )
-        contents = [one.provenance.source.content if one.provenance.source else None for one in (side, other)]
-        if None not in contents and contents[0] != contents[1]:
-            raise MismatchError(
-                f"{name} consists of other images in the second opinion's space than in the main one, or in another "
-                "order; extract both from the same images"
-            )
-
-
-def _network(
-    chosen: str | Extractor | ExtractorChoice, sides: Mapping[str, Input], progress: Progress
-) -> Extractor | None:
-    """The network, if any side still consists of images."""
-    if isinstance(chosen, Extractor):
-        return chosen
-    if not any(isinstance(side, ImageSource) for side in sides.values()):
-        return None
-    if isinstance(chosen, str):
-        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
-    return chosen.load(progress)
-
-
-def _check_classifier(network: Extractor) -> None:
-    """Find out with one black image, not after an hour of extraction, that a network has no logits."""
-    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
-    inception_score(Features(features, logits, provenance=Provenance(network.provenance)), splits=1)
-
-
-def _features(
-    sides: Mapping[str, Input], network: Extractor | None, options: ReadOptions, progress: Progress
-) -> dict[str, Measurable]:
-    out: dict[str, Measurable] = {}
-    for name, side in sides.items():
-        if isinstance(side, ImageSource):
-            if network is None:
-                raise InputError(f"no network was given to extract the features of {side.description}")
-
-            def stage(what: str, done: int, total: int | None, name: str = name) -> None:
-                progress(f"{what} {name} [{network.provenance.name}]", done, total)
-
-            out[name] = extract(side, network, options, progress=stage)
-        else:
-            out[name] = side
-    return out
+    if "is" in metrics and network is not None:
+        inception_score(probe(network), splits=1)
 
 
 def _space(

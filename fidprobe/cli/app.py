@@ -14,7 +14,7 @@ from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.scoring import ExtractorChoice
+    from fidprobe.analysis.sets import ExtractorChoice
     from fidprobe.extraction import ReadOptions
     from fidprobe.features import Features
     from fidprobe.statistics import GaussianStatistics

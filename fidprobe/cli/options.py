@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.scoring import ExtractorChoice
+    from fidprobe.analysis.sets import ExtractorChoice
     from fidprobe.extraction import ReadOptions
 
 __all__ = [
@@ -132,7 +132,7 @@ def choice(
     """
     import torch
 
-    from fidprobe.analysis.scoring import ExtractorChoice
+    from fidprobe.analysis.sets import ExtractorChoice
     from fidprobe.errors import InputError
     from fidprobe.files import expanded
 

@@ -1,0 +1,197 @@
+"""Sets of images in two spaces: open them all, check what can be checked, then extract."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.extraction import ReadOptions, extract
+from fidprobe.extractors import load_extractor
+from fidprobe.extractors.base import Extractor
+from fidprobe.features import Features
+from fidprobe.images import ImageSource
+from fidprobe.images.spool import Spooled
+from fidprobe.inputs import Input, open_input
+from fidprobe.progress import Progress, silent
+from fidprobe.provenance import Provenance, check_comparable
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Extracted", "ExtractorChoice", "Measurable", "Network", "extract_sets", "open_sets", "probe"]
+
+Measurable = Features | GaussianStatistics
+
+
+@dataclass(frozen=True)
+class ExtractorChoice:
+    """Which network to load, once it is known to be needed.
+
+    Attributes:
+        name: A registry name.
+        resize: A resize rule; None for the network's own.
+        weights: A local weights file.
+        unverified_weights: Accept a local file that is not the published one.
+        device: Where to compute.
+    """
+
+    name: str
+    resize: str | None = None
+    weights: Path | None = None
+    unverified_weights: bool = False
+    device: str = "cpu"
+
+    def load(self, progress: Progress = silent) -> Extractor:
+        """Load the network; see `fidprobe.extractors.load_extractor` for errors."""
+        return load_extractor(
+            self.name,
+            resize=self.resize,
+            weights=self.weights,
+            unverified_weights=self.unverified_weights,
+            device=self.device,
+            progress=progress,
+        )
+
+
+Network = str | Extractor | ExtractorChoice
+"""How a caller names a network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """The same sets in two spaces.
+
+    Attributes:
+        main: Set name -> its features or statistics in the main space.
+        second: The same in the second opinion's; None if not every set could be had there.
+    """
+
+    main: Mapping[str, Measurable]
+    second: Mapping[str, Measurable] | None
+
+
+def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress: Progress = silent) -> dict[str, Input]:
+    """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
+    options = options or ReadOptions()
+    opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
+    return {
+        name: Spooled(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
+        for name, side in opened.items()
+    }
+
+
+def extract_sets(
+    opened: Mapping[str, Input],
+    seconds: Mapping[str, Input],
+    *,
+    extractor: Network,
+    second_opinion: Network,
+    options: ReadOptions | None,
+    check: Callable[[Extractor | None], None] | None = None,
+    progress: Progress = silent,
+) -> Extracted:
+    """Extract opened sets in both spaces.
+
+    Args:
+        opened: Set name -> images, features or statistics.
+        seconds: Set name -> the second space's features, overriding what `opened` would give.
+        extractor: The main space.
+        second_opinion: The second space.
+        options: Bad files, batch size, cache.
+        check: Called with the main network (None if there are no images) before any image goes through it, to raise
+            what is known to fail afterwards.
+        progress: Told of each stage.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+    options = options or ReadOptions()
+    second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
+    has_second = set(second_inputs) == set(opened)
+    # Both networks first: missing weights must not surface after an hour of extraction.
+    main_network = _network(extractor, opened, progress)
+    second_network = _network(second_opinion, second_inputs, progress) if has_second else None
+    _check_sides(opened, main_network)
+    _check_sides(second_inputs if has_second else {}, second_network)
+    if check is not None:
+        check(main_network)
+    main = _features(opened, main_network, options, progress)
+    second = _features(second_inputs, second_network, options, progress) if has_second else None
+    _check_same_pictures(main, second or {})
+    return Extracted(main, second)
+
+
+def probe(network: Extractor) -> Features:
+    """One black image's features: find out in a moment, not after an hour of extraction, what a network gives."""
+    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    return Features(features, logits, class_names=network.class_names, provenance=Provenance(network.provenance))
+
+
+def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
+    """Find out before the work what is known to fail after it.
+
+    Raises:
+        InputError: a set of one image.
+        MismatchError: features of another space than the network's.
+    """
+    for name, side in sides.items():
+        if isinstance(side, ImageSource):
+            if len(side) < 2:
+                raise InputError(
+                    f"{name} has 1 image; a Fréchet distance needs at least 2, and thousands to mean anything"
+                )
+            continue
+        if network is not None:
+            check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
+
+
+def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Measurable]) -> None:
+    """The second opinion must be of the same pictures, as far as is known.
+
+    Raises:
+        MismatchError: a set's counts or contents differ between the spaces.
+    """
+    for name, other in second.items():
+        side = main[name]
+        sizes = [len(one) if isinstance(one, Features) else one.count for one in (side, other)]
+        if None not in sizes and sizes[0] != sizes[1]:
+            raise MismatchError(
+                f"{name} has {sizes[0]} images in the main space and {sizes[1]} in the second opinion's; extract both "
+                "from the same images"
+            )
+        contents = [one.provenance.source.content if one.provenance.source else None for one in (side, other)]
+        if None not in contents and contents[0] != contents[1]:
+            raise MismatchError(
+                f"{name} consists of other images in the second opinion's space than in the main one, or in another "
+                "order; extract both from the same images"
+            )
+
+
+def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:
+    """The network, if any side still consists of images."""
+    if isinstance(chosen, Extractor):
+        return chosen
+    if not any(isinstance(side, ImageSource) for side in sides.values()):
+        return None
+    if isinstance(chosen, str):
+        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
+    return chosen.load(progress)
+
+
+def _features(
+    sides: Mapping[str, Input], network: Extractor | None, options: ReadOptions, progress: Progress
+) -> dict[str, Measurable]:
+    out: dict[str, Measurable] = {}
+    for name, side in sides.items():
+        if isinstance(side, ImageSource):
+            if network is None:
+                raise InputError(f"no network was given to extract the features of {side.description}")
+
+            def stage(what: str, done: int, total: int | None, name: str = name) -> None:
+                progress(f"{what} {name} [{network.provenance.name}]", done, total)
+
+            out[name] = extract(side, network, options, progress=stage)
+        else:
+            out[name] = side
+    return out
