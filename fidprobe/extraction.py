@@ -26,7 +26,7 @@ from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, r
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance, SourceProvenance
 
-__all__ = ["ReadOptions", "extract"]
+__all__ = ["PENDING_BYTES", "Part", "ReadOptions", "described", "embed_images", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
 PENDING_BYTES = 2**28  # decoded images that wait for a full batch
@@ -146,7 +146,7 @@ def _make(
     if content != _content(images, "checking", progress):
         entry.drop_parts()
         raise _changed(images)
-    names, provenance = _described(images, content, parts)
+    names, provenance = described(images, content, parts)
     entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
 
 
@@ -203,7 +203,7 @@ def _parts(
     """Pieces of at least one image, each with the range of source positions it covers."""
     pending: list[ReadImage] = []
     waiting = 0
-    made = _Part(extractor)
+    made = Part(extractor)
     first, total = start, len(images)
     progress("extracting", start, total)
     for read in read_images(images, start=start, skip_bad=options.skip_bad):
@@ -214,7 +214,7 @@ def _parts(
         if len(made.names) + len(pending) >= PART_IMAGES:
             made.add(pending)
             yield (first, read.index), made.features()
-            first, made, pending, waiting = read.index, _Part(extractor), [], 0
+            first, made, pending, waiting = read.index, Part(extractor), [], 0
         pending.append(read)
         waiting += read.image.pixels.nbytes
         if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
@@ -227,8 +227,46 @@ def _parts(
         yield (first, total), made.features()
 
 
-class _Part:
-    """A piece under construction."""
+def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
+    """What a network says of images of any sizes: prepared a size at a time, embedded together.
+
+    Args:
+        extractor: The network, on its device.
+        batch: At least one image.
+
+    Returns:
+        Features and logits on CPU, a row an image.
+
+    Raises:
+        InputError: the network gives NaN or infinite numbers; names the image.
+    """
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for i, read in enumerate(batch):
+        by_size.setdefault(read.image.pixels.shape[:2], []).append(i)
+    prepared: list[Tensor] = [torch.empty(0)] * len(batch)
+    with torch.inference_mode(), full_precision():
+        for (height, width), members in by_size.items():
+            step = max(1, PREPARED_PIXELS // (height * width))
+            for at in range(0, len(members), step):
+                few = members[at : at + step]
+                stacked = torch.from_numpy(np.stack([batch[i].image.pixels for i in few]))
+                ready = extractor.prepare(stacked.permute(0, 3, 1, 2).to(extractor.device))
+                for i, one in zip(few, ready, strict=True):
+                    prepared[i] = one
+        features, logits = extractor.embed(torch.stack(prepared))
+        embedding = Embedding(features.cpu(), None if logits is None else logits.cpu())
+    for what in embedding:
+        if what is not None and not bool((finite := torch.isfinite(what).all(dim=1)).all()):
+            name = batch[int((~finite).nonzero()[0])].name
+            raise InputError(
+                f"{extractor.provenance.name} gives NaN or infinite numbers for {name}; its weights are "
+                "damaged, or it is not made for such images"
+            )
+    return embedding
+
+
+class Part:
+    """Features under construction."""
 
     def __init__(self, extractor: Extractor) -> None:
         self.extractor = extractor
@@ -237,43 +275,24 @@ class _Part:
         self.embedded: list[Embedding] = []
         self.sizes, self.formats, self.treatments = Counter[str](), Counter[str](), Counter[str]()
 
-    def add(self, batch: Sequence[ReadImage]) -> None:
-        """Embed a batch of images of any sizes: prepared a size at a time, embedded together.
+    def add(self, batch: Sequence[ReadImage], embedding: Embedding | None = None) -> None:
+        """Add images, embedded here if they are not yet.
 
         Raises:
             InputError: the network gives NaN or infinite numbers; names the image.
         """
         if not batch:
             return
-        by_size: dict[tuple[int, ...], list[int]] = {}
-        for i, read in enumerate(batch):
-            by_size.setdefault(read.image.pixels.shape[:2], []).append(i)
+        self.embedded.append(embed_images(self.extractor, batch) if embedding is None else embedding)
+        for read in batch:
+            height, width = read.image.pixels.shape[:2]
             self.names.append(read.name)
+            self.sizes[f"{width}x{height}"] += 1
             self.formats[read.image.format] += 1
             self.treatments.update(read.image.treatments)
-        prepared: list[Tensor] = [torch.empty(0)] * len(batch)
-        with torch.inference_mode(), full_precision():
-            for (height, width), members in by_size.items():
-                self.sizes[f"{width}x{height}"] += len(members)
-                step = max(1, PREPARED_PIXELS // (height * width))
-                for at in range(0, len(members), step):
-                    few = members[at : at + step]
-                    stacked = torch.from_numpy(np.stack([batch[i].image.pixels for i in few]))
-                    ready = self.extractor.prepare(stacked.permute(0, 3, 1, 2).to(self.extractor.device))
-                    for i, one in zip(few, ready, strict=True):
-                        prepared[i] = one
-            features, logits = self.extractor.embed(torch.stack(prepared))
-            self.embedded.append(Embedding(features.cpu(), None if logits is None else logits.cpu()))
-        for what in self.embedded[-1]:
-            if what is not None and not bool((finite := torch.isfinite(what).all(dim=1)).all()):
-                name = batch[int((~finite).nonzero()[0])].name
-                raise InputError(
-                    f"{self.extractor.provenance.name} gives NaN or infinite numbers for {name}; its weights are "
-                    "damaged, or it is not made for such images"
-                )
 
     def features(self) -> Features:
-        """The piece as features."""
+        """All that were added; at least one image."""
         bias = self.extractor.logit_bias
         logits = [part.logits for part in self.embedded if part.logits is not None]
         source = SourceProvenance(
@@ -294,10 +313,14 @@ class _Part:
         )
 
 
-def _described(
+def described(
     images: ImageSource, content: str | None, parts: Sequence[Features]
 ) -> tuple[tuple[str, ...], Provenance]:
-    """Names and provenance of the whole that the parts make up."""
+    """Names and provenance of the whole that the parts of a source make up.
+
+    Raises:
+        SourceError: there are no parts.
+    """
     if not parts:
         raise SourceError(f"{images.description}: none of its {len(images)} images could be read")
     pieces = [piece for part in parts if (piece := part.provenance.source) is not None]
@@ -322,7 +345,7 @@ def _described(
 
 
 def _joined(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
-    names, provenance = _described(images, content, parts)
+    names, provenance = described(images, content, parts)
     logits = [part.logits for part in parts if part.logits is not None]
     return replace(
         parts[0],

@@ -1,0 +1,196 @@
+"""Drawing from a generator until the bin of every class is full; of the images left over nothing is kept.
+
+Role-of-imagenet-classes-in-fid, §3.1: there an exact Top-1 histogram of 50,000 images took 800,000 to 1,500,000.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from fidprobe.attacks.solver import never
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.extraction import PENDING_BYTES, Part, described, embed_images
+from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.features import Features
+from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
+from fidprobe.progress import Progress, silent
+
+__all__ = ["Drawn", "draw_until_full"]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What was kept of the images of a generator: those that found room in a bin, and the first ones as they came.
+
+    No fair sample: `Top1Matching(in_order=True, places=drawn.places)` chooses from it, called with `fair=False`.
+
+    Attributes:
+        features: Of the m images kept, in the order in which they were drawn, with logits.
+        second: Of the same images, in the second opinion's space.
+        places: int64 [m], how many images had been drawn before each, unreadable ones left out.
+        candidates: How many images were drawn: up to the one that filled the last bin, or all there were.
+        wanted: int64 [c], the quotas.
+        found: int64 [c], how much of them was found.
+    """
+
+    features: Features
+    second: Features | None
+    places: Tensor
+    candidates: int
+    wanted: Tensor
+    found: Tensor
+
+
+def draw_until_full(
+    source: ImageSource,
+    extractor: Extractor,
+    quotas: Tensor,
+    *,
+    second: Extractor | None = None,
+    batch_size: int = 64,
+    skip_bad: bool = False,
+    keep_image: Callable[[int, ReadImage], None] | None = None,
+    interrupted: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> Drawn:
+    """Take images in their order until the bin of each Top-1 class holds its quota, or none is left.
+
+    The first images, as many as the quotas' sum, are kept as well: the fair sample that the others are compared
+    with. Memory holds what is kept and one batch, however many images are drawn.
+
+    Args:
+        source: Where the images come from; its length is the most that are drawn.
+        extractor: A network with a classifier, on its device.
+        quotas: int64 [c], images wanted of each class (`Top1Matching.quotas`).
+        second: A network for a second opinion; sees only the images that are kept.
+        batch_size: Images that go through a network at a time, fewer if they are large. Does not change which are
+            kept, up to rounding of logits that are all but equal.
+        skip_bad: Leave out images that cannot be read (and list them) instead of stopping.
+        keep_image: Called once for each image kept, in order, with its row in the features: the only chance to save
+            pictures that a generator cannot show again.
+        interrupted: Asked after each batch whether to stop with what there is.
+        progress: Told of the images found for the bins, after each batch.
+
+    Raises:
+        InputError: a network without a classifier, quotas that are no counts, a batch size below 1, NaN features.
+        MismatchError: as many quotas as the classifier has classes are needed.
+        SourceError: an image cannot be read, the source ends before its own limit, or it has no readable image.
+    """
+    if quotas.ndim != 1 or quotas.dtype != torch.int64 or bool((quotas < 0).any()) or int(quotas.sum()) < 2:
+        raise InputError(
+            f"quotas must be whole numbers of images, one a class and 2 in all, got {quotas.dtype} {list(quotas.shape)}"
+        )
+    if batch_size < 1:
+        raise InputError(f"batch size must be at least 1, got {batch_size}")
+    bins = _Bins(extractor, second, quotas, batch_size, keep_image)
+    pending: list[ReadImage] = []
+    waiting = 0
+    bins.report(progress)
+    for read in read_images(source, skip_bad=skip_bad):
+        if isinstance(read, SkippedImage):
+            bins.skip(read)
+            continue
+        pending.append(read)
+        waiting += read.image.pixels.nbytes
+        if len(pending) >= batch_size or waiting >= PENDING_BYTES:
+            bins.add(pending)
+            pending, waiting = [], 0
+            bins.report(progress)
+            if bins.missing == 0 or interrupted():
+                break
+    else:
+        bins.add(pending)
+        bins.report(progress)
+    return bins.drawn(source)
+
+
+class _Bins:
+    """Bins that are being filled."""
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        second: Extractor | None,
+        quotas: Tensor,
+        batch_size: int,
+        keep_image: Callable[[int, ReadImage], None] | None,
+    ) -> None:
+        self.wanted, self.room = quotas, quotas.tolist()
+        self.keep = self.missing = int(quotas.sum())
+        self.batch_size, self.keep_image = batch_size, keep_image
+        self.kept, self.second = Part(extractor), None if second is None else Part(second)
+        self.unseen: list[ReadImage] = []  # kept, and not yet shown to the second network
+        self.places: list[int] = []
+        self.candidates = 0
+
+    def skip(self, read: SkippedImage) -> None:
+        for part in (self.kept, self.second):
+            if part is not None:
+                part.skipped.append((read.name, read.reason))
+
+    def add(self, batch: list[ReadImage]) -> None:
+        """Embed a batch and keep what there is room for; after the image that fills the last bin, nothing."""
+        if not batch:
+            return
+        features, logits = embed_images(self.kept.extractor, batch)
+        if logits is None:
+            raise InputError(
+                f"Top-1 matching needs a classifier, and {self.kept.extractor.provenance.name} has none; use a network "
+                "with classes (inception, efficientnet-lite0)"
+            )
+        if logits.shape[1] != len(self.room):
+            raise MismatchError(
+                f"there are quotas for {len(self.room)} classes, and {self.kept.extractor.provenance.name} has "
+                f"{logits.shape[1]}; use the network that counted the reference's"
+            )
+        rows: list[int] = []
+        for row, c in enumerate(logits.numpy().argmax(axis=1).tolist()):
+            if self.missing == 0:
+                break
+            if self.candidates < self.keep or self.room[c]:
+                if self.keep_image is not None:
+                    self.keep_image(len(self.places), batch[row])
+                self.places.append(self.candidates)
+                rows.append(row)
+            if self.room[c]:
+                self.room[c] -= 1
+                self.missing -= 1
+            self.candidates += 1
+        images = [batch[row] for row in rows]
+        self.kept.add(images, Embedding(features[rows], logits[rows]))
+        if self.second is not None:
+            self.unseen += images
+            large = sum(read.image.pixels.nbytes for read in self.unseen) >= PENDING_BYTES
+            if len(self.unseen) >= self.batch_size or large:
+                self.second.add(self.unseen)
+                self.unseen = []
+
+    def report(self, progress: Progress) -> None:
+        bins = int((self.wanted > 0).sum())
+        still = sum(room > 0 for room in self.room)
+        progress(
+            f"drawing until all classes are full | {still:,} of {bins:,} bins open, {self.candidates:,} candidates",
+            self.keep - self.missing,
+            self.keep,
+        )
+
+    def drawn(self, source: ImageSource) -> Drawn:
+        if self.second is not None:
+            self.second.add(self.unseen)
+        return Drawn(
+            features=_finished(self.kept, source),
+            second=None if self.second is None else _finished(self.second, source),
+            places=torch.tensor(self.places, dtype=torch.int64),
+            candidates=self.candidates,
+            wanted=self.wanted,
+            found=self.wanted - torch.tensor(self.room, dtype=torch.int64),
+        )
+
+
+def _finished(part: Part, source: ImageSource) -> Features:
+    """What was kept; its content has no hash, since the source was read but once."""
+    made = [part.features()] if part.names else []
+    _, provenance = described(source, None, made)
+    return replace(made[0], provenance=provenance)
