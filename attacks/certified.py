@@ -26,6 +26,8 @@ __all__ = ["CertifiedSolver"]
 _ARMIJO = 1e-4
 _EMPTY = 1e-9  # of 1/N: weights below this whose slope points down are held at zero
 _CURVATURE = 1e-10  # pairs with sᵀy below this share of |s||y| say nothing
+_TRIALS, _PATIENCE = 12, 60  # step lengths tried along a line; and along the last line there is
+_SHRINK = 0.01  # of a weight is kept in a step where none may become zero
 _REFRESH = 2  # steps between two evaluations of β
 _ABSOLUTE = 1e-5  # of F at equal weights: a gap that no reader of F cares for, whatever F is
 
@@ -205,7 +207,9 @@ class _Run:
                 self.pairs.clear()
                 direction = diagonal * gradient * free / (n * float(self.point.roots.sum()))
             assert direction is not None
-            found = self._search(direction, gradient)
+            # Beside a singular Σ(p) the safe step is far too long; in float32 a failure is rounding.
+            patient = plain and self.objective.dtype == torch.float64
+            found = self._search(direction, gradient, _PATIENCE if patient else _TRIALS)
             if found is not None:
                 break
             if plain:
@@ -220,12 +224,15 @@ class _Run:
     def _centred(self, slopes: Slopes) -> Tensor:
         return slopes.gradient - slopes.gradient @ self.point.probabilities
 
-    def _search(self, direction: Tensor, gradient: Tensor) -> Point | None:
+    def _search(self, direction: Tensor, gradient: Tensor, trials: int) -> Point | None:
         """Along the projected path, the first point of sufficient descent; None if there is none."""
         p, value, rounding = self.point.probabilities, self.point.value, self.objective.rounding
         length = 1.0
-        for _ in range(12):
+        for _ in range(trials):
             q = (p - length * direction).clamp_min(0)
+            if int((q > 0).sum()) <= len(self.point.roots):
+                # So few images leave Σ(p) singular, where F has no gradient and a step no way back.
+                q = torch.maximum(q, _SHRINK * p)
             total = float(q.sum())
             if math.isfinite(total) and total > 0:
                 q = q / total

@@ -130,7 +130,11 @@ class _Run:
             self._note()
             progress(f"optimising weights | objective {self.point.value:.5g}", self.step, self.solver.steps)
             if self.step >= self.solver.steps:
-                return "steps" if self.point.value <= self.objective.uniform.value else "diverged"
+                return (
+                    "steps"
+                    if self.point.value <= self.objective.uniform.value + self.objective.rounding
+                    else "diverged"
+                )
             if interrupted():
                 return "interrupted"
             if not self._descend():

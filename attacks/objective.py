@@ -40,6 +40,7 @@ __all__ = ["Point", "Slopes", "WeightedFrechet", "cauchy_factor"]
 
 _ROWS = 8192  # candidates in a block: 128 MB of float64 at d = 2048
 _FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
+_EPSILON = torch.finfo(torch.float64).eps
 _SINGULAR = 1e-6  # of the largest s at equal weights: below it, float32 moments do not carry the smallest
 
 
@@ -135,6 +136,8 @@ class WeightedFrechet:
                 raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
             total += block.sum(dim=0)
         self._shift = (total / self.count).to(self._own)
+        if candidates.dtype == torch.bool:  # all ones would be rounded alike: a shift of few bits is exact
+            self._shift = self._shift.to(torch.bfloat16).to(self._own)
         self.goal = reference.mean.to(self.device) - self._shift.to(torch.float64)
         self.distances = torch.empty(self.count, dtype=torch.float64, device=self.device)
         for start, block in self._blocks():
@@ -174,9 +177,12 @@ class WeightedFrechet:
         X = self._factor.T @ cov @ self._factor
         square, V = torch.linalg.eigh((X + X.T) / 2)
         roots = square.clamp_min(0).sqrt()
-        # m images span m - 1 directions: what is left beyond is rounding, whose root would not be small.
+        # Rounding has no small roots, and F would shiver with them: m images span m - 1 directions, and what is left
+        # beyond, or in columns where all candidates agree, is rounding.
         support = int((p > 0).sum())
         roots[: max(0, len(roots) - (support - 1))] = 0
+        if len(roots):
+            roots[square <= len(roots) * _EPSILON * square[-1]] = 0
         trace = float(cov.trace())
         value = float((mean - self.goal).square().sum()) + self._reference_trace + trace - 2 * float(roots.sum())
         if len(roots):
