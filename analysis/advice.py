@@ -7,7 +7,7 @@ from fidprobe.features import Features
 from fidprobe.provenance import SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Advice", "advise_on_sets", "advise_on_spaces", "advise_on_splits"]
+__all__ = ["Advice", "advise_on_attack", "advise_on_sets", "advise_on_spaces", "advise_on_splits"]
 
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
@@ -185,6 +185,65 @@ def advise_on_splits(sides: Sides, splits: int) -> list[Advice]:
             "more images or fewer splits, and compare only equal counts.",
         )
     ]
+
+
+def advise_on_attack(
+    reference: Features | GaussianStatistics, candidates: Features, *, keep: int, held_out: float
+) -> list[Advice]:
+    """Warnings about how much an attack's outcome can say.
+
+    Args:
+        reference: The whole reference.
+        candidates: What was chosen from.
+        keep: How many images were chosen.
+        held_out: Share of the reference that was held out, where it could be.
+    """
+    out = []
+    n = len(candidates)
+    if keep > n:
+        out.append(
+            Advice(
+                "few-candidates",
+                f"{keep:,} images were drawn from {n:,} candidates: each is drawn {keep / n:.2g} times on average. "
+                "Give more candidates, or --keep fewer.",
+            )
+        )
+    elif keep > n / 2:
+        out.append(
+            Advice(
+                "little-choice",
+                f"{keep:,} of {n:,} candidates are kept, which leaves little to choose from: the attack could do more "
+                "with more candidates (the papers use 5 for each image kept).",
+            )
+        )
+    if keep <= candidates.dim:
+        out.append(
+            Advice(
+                "few-drawn",
+                f"The {keep:,} drawn images are no more than the {candidates.dim:,} feature dimensions: their "
+                "distances are dominated by how many they are. Keep more.",
+            )
+        )
+    if isinstance(reference, GaussianStatistics):
+        out.append(
+            Advice(
+                "nothing-held-out",
+                "The reference came as statistics, of which nothing can be held out: how much of the gain only fits "
+                "the reference's own sampling noise is unknown. Give its images or features.",
+            )
+        )
+        optimised = reference.count
+    else:
+        optimised = len(reference) - round(held_out * len(reference))
+    if optimised is not None and optimised <= reference.dim:
+        out.append(
+            Advice(
+                "few-references",
+                f"The attack optimised against {optimised:,} reference images in {reference.dim:,} dimensions, whose "
+                "covariance is singular and easier to match than the real one: objective and bound are optimistic.",
+            )
+        )
+    return out
 
 
 def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:

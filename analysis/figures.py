@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -24,12 +25,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "changes_figure", "class_histogram_figure", "montage", "svg"]
+__all__ = [
+    "COLOURS",
+    "INK",
+    "SPACE_COLOURS",
+    "WIDTH",
+    "changes_figure",
+    "class_histogram_figure",
+    "montage",
+    "styled",
+    "svg",
+    "write_png",
+]
 
 COLOURS = {"reference": "#8a8f98", "generated": "#0072b2", "baseline": "#e69f00"}
-_SPACES = ("#56b4e9", "#cc79a7", "#009e73")  # main, second opinion, any further space
-_INK = "#1b1f24"  # text and lines; becomes currentColor in SVG, so that a dark page has light text
-_WIDTH = 5.4  # inches: text of 9 points stays readable on a phone's screen
+SPACE_COLOURS = ("#56b4e9", "#cc79a7", "#009e73")  # main, second opinion, any further space
+INK = "#1b1f24"  # text and lines; becomes currentColor in SVG, so that a dark page has light text
+WIDTH = 5.4  # inches: text of 9 points stays readable on a phone's screen
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
@@ -51,11 +63,11 @@ def changes_figure(changes: Sequence[Change]) -> "Figure":
     """
     if not changes:
         raise InputError("there is no change to draw; audit with a baseline")
-    with _style():
-        figure, axes = _new(_WIDTH, 0.6 + 0.56 * len(changes))
+    with styled():
+        figure, axes = _new(WIDTH, 0.6 + 0.56 * len(changes))
         percents = [change.percent or 0.0 for change in changes]
         rows = np.arange(len(changes))
-        axes.barh(rows, percents, height=0.6, color=[_SPACES[min(i, 2)] for i in range(len(changes))])
+        axes.barh(rows, percents, height=0.6, color=[SPACE_COLOURS[min(i, 2)] for i in range(len(changes))])
         for row, change, percent in zip(rows, changes, percents, strict=True):
             axes.annotate(
                 "from 0" if change.percent is None else signed_percent(change.percent),
@@ -64,14 +76,14 @@ def changes_figure(changes: Sequence[Change]) -> "Figure":
                 textcoords="offset points",
                 ha="right" if percent < 0 else "left",
                 va="center",
-                color=_INK,
+                color=INK,
             )
         values = [f"{number(change.baseline)} → {number(change.generated)}" for change in changes]
         _ticks(axes, rows, [f"{shortened(c.label, 26)}\n{text}" for c, text in zip(changes, values, strict=True)])
         low, high = min(0.0, *percents), max(0.0, *percents)
         room = 0.28 * (high - low) or 1.0  # for the numbers beside the bars
         axes.set_xlim(low - (room if low < 0 else 0), high + (room if high > 0 or low == 0 else 0))
-        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_xlabel("change from the baseline (%)")
         axes.set_ylim(len(changes) - 0.5, -0.5)
     return figure
@@ -91,8 +103,8 @@ def class_histogram_figure(histogram: ClassHistogram, *, number: int = 20) -> "F
         raise InputError(f"a class histogram shows at least 1 class, not {number}")
     classes = [c for c in histogram.largest(number) if histogram.counts["reference"][c] > 0]
     sets = list(histogram.counts)
-    with _style():
-        figure, axes = _new(_WIDTH, 1.15 + len(classes) * (0.12 + 0.11 * len(sets)))
+    with styled():
+        figure, axes = _new(WIDTH, 1.15 + len(classes) * (0.12 + 0.11 * len(sets)))
         rows, height = np.arange(len(classes)), 0.8 / len(sets)
         for i, name in enumerate(sets):
             counts = np.asarray(histogram.counts[name], dtype=np.float64)
@@ -100,13 +112,13 @@ def class_histogram_figure(histogram: ClassHistogram, *, number: int = 20) -> "F
                 rows + (i - (len(sets) - 1) / 2) * height,
                 100 * counts[classes] / counts.sum(),
                 height=height,
-                color=COLOURS.get(name, _SPACES[2]),
+                color=COLOURS.get(name, SPACE_COLOURS[2]),
                 label=visible(name),
             )
         _ticks(axes, rows, [shortened(histogram.class_names[c], 28) for c in classes])
         axes.set_xlabel(f"images with this Top-1 class (%), by {shortened(histogram.space, 30)}", parse_math=False)
         axes.set_ylim(len(classes) - 0.4, -0.6)
-        figure.legend(loc="outside upper right", ncols=len(sets), frameon=False, labelcolor=_INK)
+        figure.legend(loc="outside upper right", ncols=len(sets), frameon=False, labelcolor=INK)
     return figure
 
 
@@ -159,7 +171,7 @@ def svg(figure: "Figure", *, title: str) -> str:
         title: What it shows, for those who cannot see it.
     """
     buffer = io.StringIO()
-    with _style(), warnings.catch_warnings():
+    with styled(), warnings.catch_warnings():
         # Names in scripts that the measuring font lacks are drawn by the reader's own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -169,14 +181,29 @@ def svg(figure: "Figure", *, title: str) -> str:
     # Only ids that are referred to matter; the others would collide when a page holds several figures.
     referred = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in referred else "", text)
-    text = text.replace(_INK, "currentColor")
+    text = text.replace(INK, "currentColor")
     name = escape(visible(title), {'"': "&quot;"})
     return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1).replace(
         ">", f">\n <title>{escape(visible(title))}</title>", 1
     )
 
 
-def _style() -> AbstractContextManager[None]:
+def write_png(figure: "Figure", path: Path) -> None:
+    """A figure as a PNG file on white, with so many pixels that it can be printed.
+
+    Args:
+        figure: Any of fidprobe's.
+        path: Of the file, whatever its suffix.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+
+
+def styled() -> AbstractContextManager[None]:
     """Our settings over matplotlib's defaults: a user's own style file does not change the report."""
     import matplotlib.style
 
@@ -191,10 +218,10 @@ def _new(width: float, height: float) -> "tuple[Figure, Axes]":
     axes = figure.add_subplot()
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_INK)
-    axes.tick_params(colors=_INK, left=False)
-    axes.xaxis.label.set_color(_INK)
-    axes.grid(axis="x", color=_INK, alpha=0.15, linewidth=0.6)
+    axes.spines["bottom"].set_color(INK)
+    axes.tick_params(colors=INK, left=False)
+    axes.xaxis.label.set_color(INK)
+    axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
 

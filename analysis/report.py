@@ -2,11 +2,8 @@
 
 import base64
 import io
-import json
-import math
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from fidprobe.analysis.report_view import (
     set_view,
     source_facts,
 )
-from fidprobe.analysis.wording import amount, number, shortened, visible
+from fidprobe.analysis.wording import amount, json_text, number, shortened, visible
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path
 
@@ -76,10 +73,7 @@ def report_json(audit: Audit, *, command: str | None = None) -> str:
         InputError: a number is not finite; names its place.
     """
     data = {"headline": headline(audit), "agreement": agreement(audit), **audit.to_json(), "command": command}
-    for place, value in _numbers(data, ""):
-        if not math.isfinite(value):
-            raise InputError(f"the audit's {place} is {value}, which no report can hold; check the features behind it")
-    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+    return json_text(data, "the audit")
 
 
 def report_html(audit: Audit, *, command: str | None = None) -> str:
@@ -167,15 +161,3 @@ def _png_uri(pixels: Any) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _numbers(data: Any, place: str) -> Iterator[tuple[str, float]]:
-    """Every float in nested data, with its place (`main.generated.frechet_distance`)."""
-    if isinstance(data, float):
-        yield place, data
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            yield from _numbers(value, f"{place}.{key}" if place else str(key))
-    elif isinstance(data, list | tuple):
-        for i, value in enumerate(data):
-            yield from _numbers(value, f"{place}[{i}]")

@@ -19,7 +19,16 @@ from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Extracted", "ExtractorChoice", "Measurable", "Network", "extract_sets", "open_sets", "probe"]
+__all__ = [
+    "Extracted",
+    "ExtractorChoice",
+    "Measurable",
+    "Network",
+    "extract_sets",
+    "load_network",
+    "open_sets",
+    "probe",
+]
 
 Measurable = Features | GaussianStatistics
 
@@ -122,6 +131,15 @@ def extract_sets(
     return Extracted(main, second)
 
 
+def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
+    """The network that a caller named, on a GPU if there is one and no device was chosen."""
+    if isinstance(chosen, Extractor):
+        return chosen
+    if isinstance(chosen, str):
+        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
+    return chosen.load(progress)
+
+
 def probe(network: Extractor) -> Features:
     """One black image's features: find out in a moment, not after an hour of extraction, what a network gives."""
     features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
@@ -172,11 +190,7 @@ def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) ->
     """The network, if any side still consists of images."""
     if isinstance(chosen, Extractor):
         return chosen
-    if not any(isinstance(side, ImageSource) for side in sides.values()):
-        return None
-    if isinstance(chosen, str):
-        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
-    return chosen.load(progress)
+    return load_network(chosen, progress) if any(isinstance(side, ImageSource) for side in sides.values()) else None
 
 
 def _features(

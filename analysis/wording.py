@@ -1,12 +1,15 @@
 """Numbers and names as reports and figures print them: consistent digits, no invisible characters."""
 
+import json
 import math
 import unicodedata
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from fidprobe.errors import InputError
 
-__all__ = ["amount", "number", "plus_minus", "shortened", "signed_percent", "visible"]
+__all__ = ["amount", "json_text", "number", "plus_minus", "shortened", "signed_percent", "visible"]
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10"
@@ -74,6 +77,22 @@ def plus_minus(value: float, spread: float) -> str:
     return f"({_fixed(_scaled(value, top), places)}{_OR}{_fixed(_scaled(spread, top), places)}){_TIMES}{power}"
 
 
+def json_text(data: Any, whose: str) -> str:
+    """Plain data as JSON text (ASCII, two spaces of indent).
+
+    Args:
+        data: What `json` takes.
+        whose: `the audit`, for the message.
+
+    Raises:
+        InputError: a number is not finite; names its place.
+    """
+    for place, value in _numbers(data, ""):
+        if not math.isfinite(value):
+            raise InputError(f"{whose}'s {place} is {value}, which no report can hold; check the features behind it")
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+
 def _exponent(value: float, digits: int) -> int:
     """Of ten, after rounding to so many digits; 0 for 0."""
     if not math.isfinite(value):
@@ -92,3 +111,15 @@ def _fixed(value: float | Decimal, places: int) -> str:
     if not text.strip("-0.,"):
         text = text.removeprefix("-")
     return text.replace("-", "−")
+
+
+def _numbers(data: Any, place: str) -> Iterator[tuple[str, float]]:
+    """Every float in nested data, with its place (`main.generated.frechet_distance`)."""
+    if isinstance(data, float):
+        yield place, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _numbers(value, f"{place}.{key}" if place else str(key))
+    elif isinstance(data, list | tuple):
+        for i, value in enumerate(data):
+            yield from _numbers(value, f"{place}[{i}]")

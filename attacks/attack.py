@@ -229,7 +229,7 @@ class Attack(ABC):
             device=self.device,
             progress=progress,
         )
-        if state is not None and (plan.solution is None or plan.solution.stopped != "interrupted"):
+        if state is not None and not interrupted():
             state.unlink(missing_ok=True)  # only now is there nothing left to lose
         return Outcome(
             attack={**self.settings(), "draws": self.draws, "seed": self.seed, "held_out": self.held_out},

@@ -156,4 +156,4 @@ class Resampling(Attack):
 
 
 def _expected(objective: WeightedFrechet, *, probabilities: Tensor, keep: int, how: str) -> float:
-    return expected_distance(objective, probabilities, keep, how)
+    return expected_distance(objective, probabilities, keep, "systematic" if how == "systematic" else "replacement")

@@ -16,10 +16,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fidprobe.analysis.attack_output import write_attack as write_attack
+    from fidprobe.analysis.attacking import attack as attack
     from fidprobe.analysis.audit import audit as audit
     from fidprobe.analysis.report import write_report as write_report
     from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
+    from fidprobe.attacks.certified import CertifiedSolver as CertifiedSolver
+    from fidprobe.attacks.gradient_descent import GradientDescent as GradientDescent
+    from fidprobe.attacks.resampling import Resampling as Resampling
+    from fidprobe.attacks.spaces import AttackSpace as AttackSpace
+    from fidprobe.attacks.top1 import Top1Matching as Top1Matching
     from fidprobe.errors import FidprobeError as FidprobeError
     from fidprobe.extraction import ReadOptions as ReadOptions
     from fidprobe.extraction import extract as extract
@@ -33,11 +40,17 @@ if TYPE_CHECKING:
     from fidprobe.statistics import GaussianStatistics as GaussianStatistics
 
 _HOME = {
+    "AttackSpace": "attacks.spaces",
+    "CertifiedSolver": "attacks.certified",
     "FidprobeError": "errors",
     "Features": "features",
     "GaussianStatistics": "statistics",
+    "GradientDescent": "attacks.gradient_descent",
     "MetricChoices": "analysis.scores",
     "ReadOptions": "extraction",
+    "Resampling": "attacks.resampling",
+    "Top1Matching": "attacks.top1",
+    "attack": "analysis.attacking",
     "audit": "analysis.audit",
     "extract": "extraction",
     "frechet": "metrics.frechet",
@@ -47,15 +60,22 @@ _HOME = {
     "load_extractor": "extractors",
     "open_images": "images",
     "score": "analysis.scoring",
+    "write_attack": "analysis.attack_output",
     "write_report": "analysis.report",
 }
 
 __all__ = [
+    "AttackSpace",
+    "CertifiedSolver",
     "Features",
     "FidprobeError",
     "GaussianStatistics",
+    "GradientDescent",
     "MetricChoices",
     "ReadOptions",
+    "Resampling",
+    "Top1Matching",
+    "attack",
     "audit",
     "extract",
     "frechet",
@@ -65,6 +85,7 @@ __all__ = [
     "load_extractor",
     "open_images",
     "score",
+    "write_attack",
     "write_report",
 ]
 

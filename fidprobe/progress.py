@@ -5,7 +5,11 @@ from collections.abc import Callable
 __all__ = ["Progress", "silent"]
 
 Progress = Callable[[str, int, "int | None"], None]
-"""Called as ``progress(stage, done, total)``: what is done, items so far, items in all (None = unknown)."""
+"""Called as ``progress(stage, done, total)``: what is done, items so far, items in all (None = unknown).
+
+What follows " | " in a stage is detail that may change from call to call; the stage is what precedes it. `total` may
+change as well, where it is an estimate.
+"""
 
 
 def silent(stage: str, done: int, total: "int | None") -> None:

@@ -1,14 +1,13 @@
 """The commands. Heavy imports happen inside them, so that `fidprobe --help` is quick."""
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fidprobe.cli import options as o
+from fidprobe.cli.attack import attack
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
@@ -29,19 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(weights_app, name="weights")
-
-_SOURCE = "folder, zip, tar, npz, npy, features file, cifar10:train, module:function ..."
-Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help=f"Real images: {_SOURCE}", show_default=False)]
-Generated = Annotated[str, typer.Argument(metavar="GENERATED", help="Generated images, likewise.", show_default=False)]
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)]
-SecondFeatures = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="This set's features in the second space, where the set itself is a features file.",
-        rich_help_panel="Networks",
-    ),
-]
+app.command()(attack)
 
 
 def _version(show: bool) -> None:
@@ -63,8 +50,8 @@ def _main(
 
 @app.command()
 def audit(
-    reference: Reference,
-    generated: Generated,
+    reference: o.Reference,
+    generated: o.Generated,
     baseline: Annotated[
         str | None, typer.Option(metavar="OTHER", help="Another model's images, to state the gain over it.")
     ] = None,
@@ -76,9 +63,9 @@ def audit(
     second_weights: o.SecondWeights = None,
     unverified: o.Unverified = False,
     device: o.Device = None,
-    second_reference: SecondFeatures = None,
-    second_generated: SecondFeatures = None,
-    second_baseline: SecondFeatures = None,
+    second_reference: o.SecondFeatures = None,
+    second_generated: o.SecondFeatures = None,
+    second_baseline: o.SecondFeatures = None,
     limit: o.Limit = None,
     seed: o.Seed = 0,
     skip_bad: o.SkipBad = False,
@@ -110,9 +97,9 @@ def audit(
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
             progress=progress,
         )
-    html, _ = write_report(result, out, command=_command())
+    html, _ = write_report(result, out, command=o.command_line())
     if as_json:
-        typer.echo(report_json(result, command=_command()), nl=False)
+        typer.echo(report_json(result, command=o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
         typer.echo(f"report: {html}")
@@ -121,8 +108,8 @@ def audit(
 
 @app.command()
 def score(
-    reference: Reference,
-    generated: Generated,
+    reference: o.Reference,
+    generated: o.Generated,
     metrics: Annotated[
         str, typer.Option("--metrics", "-m", metavar="LIST", help="Out of fid, kid, is; comma-separated.")
     ] = "fid",
@@ -133,8 +120,8 @@ def score(
     second_weights: o.SecondWeights = None,
     unverified: o.Unverified = False,
     device: o.Device = None,
-    second_reference: SecondFeatures = None,
-    second_generated: SecondFeatures = None,
+    second_reference: o.SecondFeatures = None,
+    second_generated: o.SecondFeatures = None,
     kid_subset_size: Annotated[
         int, typer.Option(min=2, metavar="N", help="Images in each of the 100 KID subsets.")
     ] = 1000,
@@ -184,7 +171,7 @@ def score(
 
 @app.command()
 def features(
-    source: Source,
+    source: o.Source,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .safetensors to write.")],
     extractor: o.ExtractorName = "inception",
     resize: o.Resize = None,
@@ -221,7 +208,7 @@ def features(
 
 @app.command()
 def stats(
-    source: Source,
+    source: o.Source,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .npz to write.")],
     extractor: o.ExtractorName = "inception",
     resize: o.Resize = None,
@@ -286,7 +273,7 @@ def demo(
             options=o.read_options(None, 0, False, 64, no_cache),
             progress=progress,
         )
-    html, _ = write_report(result, out, command=_command())
+    html, _ = write_report(result, out, command=o.command_line())
     typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
     print_advice(result.scored.advice)
     typer.echo(f"report: {html}")
@@ -309,11 +296,6 @@ def _checked_output(out: Path, suffix: str, what: str) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
     return out
-
-
-def _command() -> str:
-    """The command line as one could type it again."""
-    return shlex.join(["fidprobe", *sys.argv[1:]])
 
 
 def _read(

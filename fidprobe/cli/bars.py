@@ -46,16 +46,17 @@ class Bars:
         """Show `done` of `total` for a stage."""
         if self._quiet:
             return
-        begun = self._begun.setdefault(stage, time.monotonic())
+        key = stage.partition(" | ")[0]
+        begun = self._begun.setdefault(key, time.monotonic())
         ended = total is not None and done >= total
-        if stage in self._tasks:
-            self._display().update(self._tasks[stage], completed=done, total=total)
+        if key in self._tasks:
+            self._display().update(self._tasks[key], description=stage, completed=done, total=total)
         elif not ended and time.monotonic() - begun > _PATIENCE:
-            self._tasks[stage] = self._display().add_task(stage, total=total, completed=done)
+            self._tasks[key] = self._display().add_task(stage, total=total, completed=done)
         if ended:
-            del self._begun[stage]
-            if stage in self._tasks:
-                self._display().remove_task(self._tasks.pop(stage))
+            del self._begun[key]
+            if key in self._tasks:
+                self._display().remove_task(self._tasks.pop(key))
 
     def _display(self) -> "Progress":
         """The display, made with the first bar: quick work neither waits for it nor leaves a blank line."""
@@ -63,13 +64,15 @@ class Bars:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+            console = Console(stderr=True)
             self._bars = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
-                console=Console(stderr=True),
+                console=console,
                 transient=True,
+                disable=not console.is_terminal,  # a log file would get blank lines
             )
             self._bars.start()
         return self._bars

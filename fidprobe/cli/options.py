@@ -1,5 +1,7 @@
 """Options that several commands share, each described once."""
 
+import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,22 +17,41 @@ __all__ = [
     "BatchSize",
     "Device",
     "ExtractorName",
+    "Generated",
     "Json",
     "Limit",
     "NoCache",
     "Quiet",
+    "Reference",
     "Resize",
+    "SecondFeatures",
     "SecondOpinion",
     "SecondWeights",
     "Seed",
     "SkipBad",
+    "Source",
     "Unverified",
     "WeightsFile",
     "choice",
+    "command_line",
     "read_options",
 ]
 
 _READING, _NETWORKS = "Reading images", "Networks"
+
+
+_SOURCE = "folder, zip, tar, npz, npy, features file, cifar10:train, module:function ..."
+Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help=f"Real images: {_SOURCE}", show_default=False)]
+Generated = Annotated[str, typer.Argument(metavar="GENERATED", help="Generated images, likewise.", show_default=False)]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)]
+SecondFeatures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="This set's features in the second space, where the set itself is a features file.",
+        rich_help_panel=_NETWORKS,
+    ),
+]
 
 
 class ResizeRule(StrEnum):
@@ -144,3 +165,8 @@ def choice(
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
     weights = expanded(weights) if weights else None
     return ExtractorChoice(name, resize.value if resize else None, weights, unverified, device)
+
+
+def command_line() -> str:
+    """The command line as one could type it again."""
+    return shlex.join(["fidprobe", *sys.argv[1:]])

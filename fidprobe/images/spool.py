@@ -1,8 +1,9 @@
 """Sources that cannot be read twice, kept in a temporary file so that they can."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Self
 
 import numpy as np
 
@@ -41,13 +42,32 @@ class Spooled(ImageSource):
     """
 
     def __init__(self, source: ImageSource, *, progress: Progress = silent) -> None:
+        with self._filled(source) as keep:
+            for read in read_images(source, progress=progress):
+                if isinstance(read, ReadImage):
+                    keep(read)
+
+    @classmethod
+    @contextmanager
+    def while_read(cls, source: ImageSource) -> Iterator[tuple[Self, Callable[[ReadImage], None]]]:
+        """A part of a source that somebody else reads: images to be kept are handed to the function.
+
+        They can be read once the block has ended, in which at least one must have been kept.
+
+        Raises:
+            SourceError: the temporary folder has no room.
+        """
+        spooled = cls.__new__(cls)
+        with spooled._filled(source) as keep:
+            yield spooled, keep
+
+    @contextmanager
+    def _filled(self, source: ImageSource) -> Iterator[Callable[[ReadImage], None]]:
         self.description, self.class_names = source.description, source.class_names
         self.limit, self.seed = source.limit, source.seed
         self._places: list[_Place] = []
         with filled_file(f"{source.description}: its images") as file:
-            for read in read_images(source, progress=progress):
-                if isinstance(read, ReadImage):
-                    self._keep(read, file)
+            yield lambda read: self._keep(read, file)
         with file:
             self._bytes = np.memmap(file, dtype=np.uint8, mode="r")  # holds the file by itself
 

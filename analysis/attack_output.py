@@ -1,0 +1,166 @@
+"""An attack's outcome as files: JSON, weights, names, figures and, if wanted, the chosen images."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from fidprobe.analysis.attack_figures import curve_figure, weights_figure
+from fidprobe.analysis.attack_images import check_images_folder, write_images
+from fidprobe.analysis.attacking import Attacked
+from fidprobe.analysis.figures import svg, write_png
+from fidprobe.analysis.wording import json_text, visible
+from fidprobe.errors import InputError
+from fidprobe.files import atomic_path
+from fidprobe.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["attack_folder", "attack_json", "state_path", "write_attack", "write_figure", "write_text"]
+
+
+def attack_folder(folder: str | os.PathLike[str], *, images: bool = False) -> Path:
+    """Make the folder for an attack's outcome and find out now whether it can be written.
+
+    Args:
+        folder: Where.
+        images: Whether chosen images will be written into it as well.
+
+    Raises:
+        InputError: the folder cannot be made or written, or its `images` is not an attack's.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write an attack's outcome into {path}: {error.strerror or error}; choose another"
+        ) from error
+    if images:
+        check_images_folder(path / "images")
+    return path
+
+
+def state_path(folder: Path) -> Path:
+    """Where a run that writes into `folder` keeps its state."""
+    return folder / "attack-state.safetensors"
+
+
+def attack_json(attacked: Attacked, *, command: str | None = None) -> str:
+    """Everything but weights, choices and pictures as JSON text.
+
+    Args:
+        attacked: What to tell.
+        command: The command line that made it.
+
+    Raises:
+        InputError: a number is not finite; names its place.
+    """
+    return json_text({**attacked.to_json(), "command": command}, "the attack")
+
+
+def write_attack(
+    attacked: Attacked,
+    folder: str | os.PathLike[str],
+    *,
+    images: bool = False,
+    command: str | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Write an attack's outcome, each file whole or not at all.
+
+    `attack.json`; `chosen.txt` (the first draw's images by name, in drawn order, repeats repeated); and for attacks
+    with weights `weights.csv`, `log_weights.npy` (float64 [N]), `curve` and `weights` as `.svg` and `.png`.
+
+    Args:
+        attacked: The outcome.
+        folder: Where; made if missing.
+        images: Also write the first draw's images as PNG files into the folder `images`.
+        command: The command line that made it, to be told.
+        progress: Told of the images.
+
+    Returns:
+        The path of `attack.json`.
+
+    Raises:
+        InputError: the folder cannot be written, there are no pictures to write, or a number is not finite.
+        SourceError: a picture cannot be read any more.
+    """
+    text = attack_json(attacked, command=command)
+    path = attack_folder(folder, images=images)
+    outcome = attacked.outcome
+    first = outcome.choices[0].tolist()
+    write_text(path / "chosen.txt", "".join(f"{_name(attacked, index)}\n" for index in first))
+    _write_table(attacked, path / "weights.csv")
+    if outcome.solution is not None:
+        with atomic_path(path / "log_weights.npy") as temporary, temporary.open("wb") as stream:
+            np.save(stream, outcome.solution.log_weights.numpy())
+        write_figure(curve_figure(outcome.solution), path / "curve", "Objective and lower bound over the optimisation")
+        write_figure(weights_figure(outcome.solution), path / "weights", "Histogram of the candidates' log-weights")
+    if images:
+        if attacked.images is None or attacked.names is None:
+            raise InputError("the candidates came as features, without pictures to write; give the images themselves")
+        write_images(attacked.images, attacked.names, first, path / "images", progress=progress)
+    write_text(path / "attack.json", text)
+    return path / "attack.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_figure(figure: "Figure", path: Path, title: str) -> None:
+    """Write a figure as `.svg` and `.png`.
+
+    Args:
+        figure: A matplotlib figure.
+        path: Without suffix.
+        title: What it shows, for those who cannot see it.
+    """
+    write_text(path.with_suffix(".svg"), svg(figure, title=title) + "\n")
+    with atomic_path(path.with_suffix(".png")) as temporary:
+        write_png(figure, temporary)
+
+
+def _name(attacked: Attacked, index: int) -> str:
+    """A candidate in a line of text: its name without control characters, or its place where it has none."""
+    return str(index) if attacked.names is None else visible(attacked.names[index])
+
+
+def _write_table(attacked: Attacked, path: Path) -> None:
+    """Every candidate's weight, and how often each draw took it."""
+    outcome = attacked.outcome
+    seed = outcome.attack["seed"]
+    header = ["index", "name"]
+    if outcome.solution is not None:
+        header.append("log_weight")
+    header += [f"drawn_seed_{seed + draw}" for draw in range(len(outcome.choices))]
+    # Names that are no valid text are told as escapes.
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(_rows(attacked))
+
+
+def _rows(attacked: Attacked) -> Iterator[list[str | int]]:
+    outcome = attacked.outcome
+    drawn = [torch.bincount(choice, minlength=attacked.candidates).tolist() for choice in outcome.choices]
+    weights = None if outcome.solution is None else outcome.solution.log_weights.tolist()
+    for index in range(attacked.candidates):
+        row: list[str | int] = [index, "" if attacked.names is None else attacked.names[index]]
+        if weights is not None:
+            row.append(repr(weights[index]))
+        yield row + [counts[index] for counts in drawn]
