@@ -65,8 +65,9 @@ def attack(
     draw: Annotated[
         DrawName | None,
         typer.Option(
-            help="How images are chosen by the weights; swap and swap-unique search, the latter without repeats. "
-            "Default: with-replacement, as in the paper.",
+            metavar="WAY",
+            help="How images are chosen by the weights: with-replacement (the paper's, default), systematic, swap or "
+            "swap-unique (a search, the latter without repeats).",
             rich_help_panel=_RESULT,
         ),
     ] = None,
@@ -89,7 +90,10 @@ def attack(
         ),
     ] = 0.5,
     solver: Annotated[
-        SolverName, typer.Option(help="gradient-descent is the paper's Algorithm 1.", rich_help_panel=_HOW)
+        SolverName,
+        typer.Option(
+            metavar="NAME", help="certified, or gradient-descent, the paper's Algorithm 1.", rich_help_panel=_HOW
+        ),
     ] = SolverName.CERTIFIED,
     tolerance: Annotated[
         float | None,

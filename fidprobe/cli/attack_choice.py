@@ -82,10 +82,11 @@ class AttackChoice:
         ns: list[int | None] = [None] if n is None else list(_numbers(n))
         places = [AttackSpace(name, one) for name in spaces for one in ns]
         draw = (self.draw or DrawName.WITH_REPLACEMENT).value
-        return {
+        made: dict[str, Attack] = {
             sweep_name(place): Resampling(place, draw=draw, solver=self._solver(place.name), **common)
             for place in places
         }
+        return made if len(made) > 1 else {"": made.popitem()[1]}
 
     def _solver(self, space: str) -> "Solver":
         """The solver for a space.

@@ -19,6 +19,12 @@ _STOPPED = {
     "interrupted": "interrupted",
     "diverged": "diverged (lower the learning rate)",
 }
+_DRAWS = {
+    "with-replacement": "with replacement",
+    "systematic": "systematically",
+    "swap": "by swap search",
+    "swap-unique": "by swap search without repeats",
+}
 _PARTS = {"optimised": "optimised", "held_out": "held out"}
 
 
@@ -55,7 +61,7 @@ def _course(attacked: "Attacked") -> Iterable[str]:
             f"{first['found']} of {first['wanted']}"
         )
     draws = len(outcome.choices)
-    how = outcome.attack.get("draw", "each at most once")
+    how = _DRAWS.get(outcome.attack.get("draw", ""), "each at most once")
     times = "" if draws == 1 else f"{draws} times "
     yield f"drawn {times}{amount(outcome.keep)} of {amount(attacked.counts['candidates'] or 0)} candidates, {how}"
 
