@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.checkpoint import Checkpoint
-from fidprobe.attacks.objective import Point, Slopes, WeightedFrechet
+from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solution, Solver, Step, finished, never
 from fidprobe.errors import InputError
 from fidprobe.progress import Progress, silent
@@ -128,12 +128,12 @@ class _Run:
         self.bound = 0.0  # F is a squared distance
         self.steps: list[Step] = []
         self.beta = empty
-        self.slopes: Slopes | None = None
+        self.gradient: Tensor | None = None
         self._restore()
 
     def go(self, interrupted: Callable[[], bool], progress: Progress) -> str:
         """Step until it is certified, or something stops it; gives the word for what did."""
-        if self.slopes is None:
+        if self.gradient is None:
             self._look()
         while True:
             self._report(progress)
@@ -179,10 +179,11 @@ class _Run:
     def _look(self, *, replace: bool = False) -> None:
         """Slopes at the point, and a line in the record."""
         curved = len(self.steps) % _REFRESH == 0 or len(self.beta) == 0 or replace
-        self.slopes = self.objective.slopes(self.point, curvature=curved)
-        if self.slopes.curvature is not None:
-            self.beta = self.slopes.curvature
-        self.bound = max(self.bound, self.slopes.lower_bound)
+        slopes = self.objective.slopes(self.point, curvature=curved)
+        self.gradient = slopes.gradient
+        if slopes.curvature is not None:
+            self.beta = slopes.curvature
+        self.bound = max(self.bound, slopes.lower_bound)
         step = Step(
             step=self.steps[-1].step if replace else len(self.steps),
             passes=self.objective.passes,
@@ -194,9 +195,9 @@ class _Run:
 
     def _step(self) -> bool:
         """One quasi-Newton step; False if no descent is left."""
-        assert self.slopes is not None
+        assert self.gradient is not None
         p, n = self.point.probabilities, self.objective.count
-        gradient = self.slopes.gradient - self.slopes.gradient @ p
+        gradient = self.gradient - self.gradient @ p
         free = ~((p <= _EMPTY / n) & (gradient > 0))
         diagonal = self.beta.median() / self.beta
         direction = self.pairs.times(gradient, free, diagonal)
@@ -215,14 +216,11 @@ class _Run:
             if plain:
                 return False
             direction = None
-        before, old = self.slopes.gradient, p
         self.point = found
         self._look()
-        self.pairs.add(found.probabilities - old, self._centred(self.slopes) - (before - before @ old))
+        q = found.probabilities
+        self.pairs.add(q - p, self.gradient - self.gradient @ q - gradient)
         return True
-
-    def _centred(self, slopes: Slopes) -> Tensor:
-        return slopes.gradient - slopes.gradient @ self.point.probabilities
 
     def _search(self, direction: Tensor, gradient: Tensor, trials: int) -> Point | None:
         """Along the projected path, the first point of sufficient descent; None if there is none."""
@@ -256,13 +254,13 @@ class _Run:
 
     def keep(self) -> None:
         """Save the state, if it is to be kept."""
-        if self.checkpoint is None or self.slopes is None:
+        if self.checkpoint is None or self.gradient is None:
             return
         self.checkpoint.save(
             self.solver.settings(),
             {
                 "probabilities": self.point.probabilities,
-                "gradient": self.slopes.gradient,
+                "gradient": self.gradient,
                 "beta": self.beta,
                 "s": self.pairs.s,
                 "y": self.pairs.y,
@@ -289,8 +287,7 @@ class _Run:
         self.point = Point(
             moved["probabilities"], scalars["value"], torch.empty(0), 0.0, moved["roots"], torch.empty(0)
         )
-        self.slopes = Slopes(moved["gradient"], scalars["bound"], None)
-        self.beta, self.bound = moved["beta"], scalars["bound"]
+        self.gradient, self.beta, self.bound = moved["gradient"], moved["beta"], scalars["bound"]
         self.pairs = _Pairs(self.solver.memory, moved["s"], moved["y"])
         self.steps = [Step(**step) for step in scalars["steps"]]
         self.objective.passes = self.steps[-1].passes

@@ -130,11 +130,8 @@ class _Run:
             self._note()
             progress(f"optimising weights | objective {self.point.value:.5g}", self.step, self.solver.steps)
             if self.step >= self.solver.steps:
-                return (
-                    "steps"
-                    if self.point.value <= self.objective.uniform.value + self.objective.rounding
-                    else "diverged"
-                )
+                worse = self.point.value > self.objective.uniform.value + self.objective.rounding
+                return "diverged" if worse else "steps"
             if interrupted():
                 return "interrupted"
             if not self._descend():

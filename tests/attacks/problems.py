@@ -44,11 +44,10 @@ def mixture(reference: int, candidates: int, dim: int, *, seed: int = 0, modes: 
 
 def shifted(reference: int, candidates: int, dim: int, *, seed: int = 0) -> Problem:
     """Two Gaussians whose means and covariances differ."""
-    generator = torch.Generator().manual_seed(seed)
-    draw = {"generator": generator, "dtype": torch.float64}
-    mix = torch.eye(dim, dtype=torch.float64) + 0.3 * torch.randn(dim, dim, **draw)
-    real = torch.randn(reference, dim, **draw)
-    return Problem(real, 0.4 + 1.2 * torch.randn(candidates, dim, **draw) @ mix)
+    rng = np.random.default_rng(seed)
+    mix = np.eye(dim) + 0.3 * rng.normal(size=(dim, dim))
+    real, fake = rng.normal(size=(reference, dim)), 0.4 + 1.2 * rng.normal(size=(candidates, dim)) @ mix
+    return Problem(torch.from_numpy(real), torch.from_numpy(fake))
 
 
 def _replaced(problem: Problem, columns: slice, value: float) -> Problem:
@@ -69,7 +68,7 @@ def _binarised() -> Problem:
 
 
 AWKWARD: dict[str, Callable[[], Problem]] = {
-    "plain": lambda: shifted(200, 50, 4),
+    "plain": lambda: shifted(200, 50, 6),
     "mixture": lambda: mixture(300, 60, 5),
     "fewer reference images than dimensions": lambda: shifted(4, 50, 6, seed=1),
     "two reference images": lambda: shifted(2, 30, 3, seed=2),
@@ -78,14 +77,14 @@ AWKWARD: dict[str, Callable[[], Problem]] = {
     "duplicated candidates": lambda: Problem(
         shifted(200, 20, 4).reference, shifted(200, 20, 4).candidates.repeat_interleave(3, dim=0)
     ),
-    "a dead candidate column": lambda: _replaced(shifted(200, 50, 4), slice(1, 2), 0.0),
+    "a dead candidate column": lambda: _replaced(shifted(200, 50, 6), slice(1, 2), 0.0),
     "constant candidates": lambda: _replaced(shifted(200, 20, 4), slice(None), 0.7),
     "a duplicated column": lambda: Problem(
-        shifted(200, 50, 4).reference[:, [0, 1, 2, 3, 3]], shifted(200, 50, 4).candidates[:, [0, 1, 2, 3, 3]]
+        shifted(200, 50, 6).reference[:, [0, 1, 2, 3, 3]], shifted(200, 50, 6).candidates[:, [0, 1, 2, 3, 3]]
     ),
     "an outlier": _outlier,
-    "large scale": lambda: Problem(1000 * shifted(200, 50, 4).reference, 1000 * shifted(200, 50, 4).candidates),
-    "large offset": lambda: Problem(1000 + shifted(200, 50, 4).reference, 1000 + shifted(200, 50, 4).candidates),
+    "large scale": lambda: Problem(1000 * shifted(200, 50, 6).reference, 1000 * shifted(200, 50, 6).candidates),
+    "large offset": lambda: Problem(1000 + shifted(200, 50, 6).reference, 1000 + shifted(200, 50, 6).candidates),
     "binarised": _binarised,
     "reference inside the candidates": lambda: Problem(
         shifted(12, 50, 4).candidates[10:40], shifted(12, 50, 4).candidates
@@ -137,4 +136,5 @@ def _value(statistics: GaussianStatistics, candidates: Tensor, weights: Tensor) 
     keep = w > 1e-12 * w[-1]
     singular = torch.linalg.svdvals((U[:, keep] * w[keep].sqrt()).T @ spread)
     trace = statistics.cov.trace() + spread.square().sum()
-    return (mean - statistics.mean).square().sum() + trace - 2 * singular.sum()
+    value: Tensor = (mean - statistics.mean).square().sum() + trace - 2 * singular.sum()
+    return value
