@@ -168,11 +168,16 @@ class WeightedFrechet:
         p = probabilities / probabilities.sum()
         mean = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
         moment = torch.zeros(self.dim, self.dim, dtype=torch.float64, device=self.device)
+        multiplied = 0
         for start, block in self._blocks():
             part = p[start : start + len(block)]
-            mean += (part.to(self.dtype) @ block).to(torch.float64)
-            moment += _gram(block * part.sqrt().to(self.dtype)[:, None]).to(torch.float64)
-        self.passes += 1
+            used = part > 0
+            sparse = 2 * int(used.sum()) < len(part)  # a copy costs less than a product of mostly zeros
+            rows, part = (block[used], part[used]) if sparse else (block, part)
+            mean += (part.to(self.dtype) @ rows).to(torch.float64)
+            moment += _gram(rows * part.sqrt().to(self.dtype)[:, None]).to(torch.float64)
+            multiplied += len(rows)
+        self.passes += multiplied / self.count
         cov = moment - torch.outer(mean, mean)
         X = self._factor.T @ cov @ self._factor
         square, V = torch.linalg.eigh((X + X.T) / 2)
@@ -213,6 +218,12 @@ class WeightedFrechet:
         for start, block in self._blocks():
             yield start, block @ B - offset
         self.passes += B.shape[1] / self.dim
+
+    def transported_rows(self, point: Point, rows: Tensor) -> Tensor:
+        """u_i of the candidates at given positions (int64 [m]): [m, r] in the objective's dtype."""
+        block = self._rows[rows.to(self._rows.device)].to(self.device).to(self._own) - self._shift
+        self.passes += len(rows) * point.map.shape[1] / (self.count * self.dim)
+        return block.to(self.dtype) @ point.map.to(self.dtype) - (point.mean @ point.map).to(self.dtype)
 
     def _blocks(self) -> Iterator[tuple[int, Tensor]]:
         for start in range(0, self.count, _ROWS):
