@@ -1,0 +1,78 @@
+"""How the certified solver's cost grows with the number of candidates of one distribution.
+
+python benchmarks/resampling_cost.py                         synthetic features
+python benchmarks/resampling_cost.py --reference R.safetensors --candidates C.safetensors
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+from recording import environment, write
+from synthetic_features import synthetic_features
+
+from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.objective import WeightedFrechet
+from fidprobe.features import Features
+from fidprobe.statistics import GaussianStatistics
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", type=Path, help="features file; default: 10,000 synthetic images")
+    parser.add_argument("--candidates", type=Path, help="features file; its first rows are used")
+    parser.add_argument("--counts", type=int, nargs="+", default=[5_000, 10_000, 20_000, 40_000])
+    parser.add_argument("--dim", type=int, default=512, help="dimensions of synthetic features")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "resampling_cost.json")
+    args = parser.parse_args()
+    if (args.reference is None) != (args.candidates is None):
+        parser.error("give both --reference and --candidates, or neither")
+    if args.reference is None:
+        real = synthetic_features(10_000, args.dim, generated=False, seed=0)
+        fake = synthetic_features(max(args.counts), args.dim, generated=True, seed=0)
+    else:
+        real, fake = Features.load(args.reference).features, Features.load(args.candidates).features
+        if max(args.counts) > len(fake):
+            parser.error(f"{args.candidates} holds {len(fake)} images, not {max(args.counts)}; choose --counts")
+    statistics = GaussianStatistics.of(real)
+    print(f"{len(real)} reference images, {fake.shape[1]} dimensions")
+    print(f"{'candidates':>10}{'F before':>10}{'F after':>10}{'gap':>10}{'passes':>8}{'s / pass':>10}{'seconds':>9}")
+    rows = []
+    for count in args.counts:
+        begun = time.perf_counter()
+        objective = WeightedFrechet(statistics, fake[:count])
+        ready = time.perf_counter()
+        solution = CertifiedSolver().solve(objective)
+        ended = time.perf_counter()
+        passes = objective.passes  # with the first evaluation and the final one in float64
+        row = {
+            "candidates": count,
+            "setup_seconds": ready - begun,
+            "seconds": ended - ready,
+            "passes": passes,
+            "seconds_per_pass": (ended - begun) / passes,
+            "steps": solution.steps[-1].step,
+            "objective_at_equal_weights": solution.initial,
+            "objective": solution.objective,
+            "relative_gap": solution.relative_gap,
+            "stopped": solution.stopped,
+        }
+        rows.append(row)
+        print(
+            f"{count:>10}{solution.initial:>10.4g}{solution.objective:>10.4g}{solution.relative_gap or 0:>10.1e}"
+            f"{passes:>8.0f}{row['seconds_per_pass']:>10.4f}{ended - begun:>9.1f}",
+            flush=True,
+        )
+    if len(rows) > 1:
+        first, last = rows[0], rows[-1]
+        growth = math.log(last["candidates"] / first["candidates"])
+        power = math.log(last["seconds_per_pass"] / first["seconds_per_pass"]) / growth
+        print(f"seconds per pass grow with the candidates' number to the power {power:.2f}")
+    problem = {"data": args.candidates.name if args.candidates else "synthetic ReLU mixture", "dim": fake.shape[1]}
+    write(args.output, {"environment": environment(), "problem": problem, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
