@@ -144,6 +144,20 @@ def test_duplicated_constant_and_unused_candidates_do_no_harm() -> None:
         assert result.value < result.rounds[0].value
 
 
+def test_indicators_can_be_searched() -> None:
+    """Binarised classes: bool candidates, most of them rare."""
+    generator = torch.Generator().manual_seed(0)
+    rates = torch.linspace(0.5, 0.02, 12)
+    reference = torch.rand(3000, 12, generator=generator) < rates
+    candidates = torch.rand(500, 12, generator=generator) < 0.7 * rates
+    statistics = GaussianStatistics.of(reference.double())
+    result = swap_search(WeightedFrechet(statistics, candidates), torch.ones(500), 100, repeats=False, seed=0)
+    assert result.value == pytest.approx(
+        frechet(statistics, GaussianStatistics.of(candidates[result.indices].double())).value, rel=1e-7
+    )
+    assert result.value < 0.5 * result.rounds[0].value
+
+
 def test_float32_candidates_end_in_float64() -> None:
     """The result's value is exact although the search computes in float32."""
     problem, p = optimised()
