@@ -1,8 +1,10 @@
 """The certified solver: projected quasi-Newton steps on the probabilities, scaled by the exact Hessian diagonal.
 
 Bertsekas's two-metric projection (1982) with a limited-memory BFGS matrix on the free variables. The initial matrix
-is diag(1/β): the second derivatives span three to four decades, which no multiplicative or entropic step sees, and
-which is why gradient descent on log-weights needs 100,000 steps. Weights reach exact zeros and come back from them,
+is the inverse Hessian diagonal 1/(2β): second derivatives span three to four decades, which no multiplicative or
+entropic step sees, and which is why gradient descent on log-weights needs 100,000 steps. Images that are alone in
+some direction of feature space (the only ones of a class, say) are no part of that matrix: their weights take
+Newton steps of their own. Weights reach exact zeros and come back from them,
 which the certificate needs: one small weight that cannot revive keeps the gap open.
 """
 
@@ -28,6 +30,8 @@ _EMPTY = 1e-9  # of 1/N: weights below this whose slope points down are held at 
 _CURVATURE = 1e-10  # pairs with sᵀy below this share of |s||y| say nothing
 _TRIALS, _PATIENCE = 12, 60  # step lengths tried along a line; and along the last line there is
 _SHRINK = 0.01  # of a weight is kept in a step where none may become zero
+_ALONE = 0.5  # leverage from which a weight is stepped by itself
+_GROW, _FALL = 3.0, 0.75  # of such a weight may be added, or taken away, in one step
 _REFRESH = 2  # steps between two evaluations of β
 _ABSOLUTE = 1e-5  # of F at equal weights: a gap that no reader of F cares for, whatever F is
 
@@ -95,8 +99,12 @@ class _Pairs:
     def clear(self) -> None:
         self.s, self.y = self.s[:0], self.y[:0]
 
-    def times(self, gradient: Tensor, free: Tensor, diagonal: Tensor) -> Tensor | None:
-        """The quasi-Newton matrix times a gradient on the free variables; None if no pair says anything there."""
+    def times(self, gradient: Tensor, free: Tensor, newton: Tensor, leverage: Tensor) -> Tensor | None:
+        """The quasi-Newton matrix times a gradient on the free variables; None if no pair says anything there.
+
+        The initial matrix is the inverse of the Hessian's diagonal, scaled as far as variables act together: a
+        candidate alone in some direction (leverage 1) moves F by itself, and its own second derivative is right.
+        """
         s, y = self.s * free, self.y * free
         inner = (s * y).sum(dim=1)
         good = inner > _CURVATURE * s.norm(dim=1) * y.norm(dim=1)
@@ -109,7 +117,8 @@ class _Pairs:
             coefficients[i] = (s[i] @ q) / inner[i]
             q = q - coefficients[i] * y[i]
         last = y[-1]
-        q = diagonal * q * (inner[-1] / (last @ (diagonal * last)))
+        scale = inner[-1] / (last @ (newton * last))
+        q = newton * q * (leverage + (1 - leverage) * scale)
         for i in range(len(s)):
             q = q + (coefficients[i] - (y[i] @ q) / inner[i]) * s[i]
         return q * free
@@ -129,6 +138,7 @@ class _Run:
         self.steps: list[Step] = []
         self.beta = empty
         self.gradient: Tensor | None = None
+        self.leverage = empty
         self._restore()
 
     def go(self, interrupted: Callable[[], bool], progress: Progress) -> str:
@@ -180,7 +190,7 @@ class _Run:
         """Slopes at the point, and a line in the record."""
         curved = len(self.steps) % _REFRESH == 0 or len(self.beta) == 0 or replace
         slopes = self.objective.slopes(self.point, curvature=curved)
-        self.gradient = slopes.gradient
+        self.gradient, self.leverage = slopes.gradient, slopes.leverage
         if slopes.curvature is not None:
             self.beta = slopes.curvature
         self.bound = max(self.bound, slopes.lower_bound)
@@ -199,14 +209,19 @@ class _Run:
         p, n = self.point.probabilities, self.objective.count
         gradient = self.gradient - self.gradient @ p
         free = ~((p <= _EMPTY / n) & (gradient > 0))
-        diagonal = self.beta.median() / self.beta
-        direction = self.pairs.times(gradient, free, diagonal)
+        newton = 1 / (2 * self.beta)
+        # The last image of its kind is a variable by itself, whose second derivative changes too fast for pairs.
+        alone = self.leverage > _ALONE
+        direction = self.pairs.times(gradient, free & ~alone, newton, self.leverage)
+        if direction is not None:
+            own = torch.minimum(torch.maximum(newton * gradient, -_GROW * p), _FALL * p)
+            direction = torch.where(alone, own, direction)
         while True:
             plain = direction is None or float(direction @ gradient) <= 0
             if plain:
                 # The safe step of natural gradient: 1 / Σ p h, which is 1 / Σ s.
                 self.pairs.clear()
-                direction = diagonal * gradient * free / (n * float(self.point.roots.sum()))
+                direction = newton / newton.median() * gradient * free / (n * float(self.point.roots.sum()))
             assert direction is not None
             # Beside a singular Σ(p) the safe step is far too long; in float32 a failure is rounding.
             patient = plain and self.objective.dtype == torch.float64
@@ -261,6 +276,7 @@ class _Run:
             {
                 "probabilities": self.point.probabilities,
                 "gradient": self.gradient,
+                "leverage": self.leverage,
                 "beta": self.beta,
                 "s": self.pairs.s,
                 "y": self.pairs.y,
@@ -287,7 +303,8 @@ class _Run:
         self.point = Point(
             moved["probabilities"], scalars["value"], torch.empty(0), 0.0, moved["roots"], torch.empty(0)
         )
-        self.gradient, self.beta, self.bound = moved["gradient"], moved["beta"], scalars["bound"]
+        self.gradient, self.leverage = moved["gradient"], moved["leverage"]
+        self.beta, self.bound = moved["beta"], scalars["bound"]
         self.pairs = _Pairs(self.solver.memory, moved["s"], moved["y"])
         self.steps = [Step(**step) for step in scalars["steps"]]
         self.objective.passes = self.steps[-1].passes

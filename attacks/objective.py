@@ -41,7 +41,8 @@ __all__ = ["Point", "Slopes", "WeightedFrechet", "cauchy_factor"]
 _ROWS = 8192  # candidates in a block: 128 MB of float64 at d = 2048
 _FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
 _EPSILON = torch.finfo(torch.float64).eps
-_SINGULAR = 1e-6  # of the largest s at equal weights: below it, float32 moments do not carry the smallest
+_DOUBLE, _SINGLE = 1e-11, 3e-9  # of tr Σ_r: how far off F is by rounding at least, in each precision
+_TOO_ROUGH = 1e-7  # of tr Σ_r: where float32 is further off, it is not used
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +73,14 @@ class Slopes:
     Attributes:
         gradient: float64 [N], g.
         lower_bound: No probabilities give a smaller F than this (it can be negative, where F cannot).
+        leverage: float64 [N], p_i (f_i - μ)ᵀ Σ(p)⁻¹ (f_i - μ) on the reference's range, in 0..1: 1 for a candidate
+            without which Σ(p) would be singular.
         curvature: float64 [N], β, half the second derivative along e_i - p; None if not asked for.
     """
 
     gradient: Tensor
     lower_bound: float
+    leverage: Tensor
     curvature: Tensor | None
 
 
@@ -142,10 +146,15 @@ class WeightedFrechet:
         self.distances = torch.empty(self.count, dtype=torch.float64, device=self.device)
         for start, block in self._blocks():
             self.distances[start : start + len(block)] = (block - self.goal).square().sum(dim=1)
-        self.uniform = self.at(torch.full((self.count,), 1 / self.count, dtype=torch.float64, device=self.device))
-        roots = self.uniform.roots
-        if self._own != torch.float64 and len(roots) and float(roots[0]) > _SINGULAR * float(roots[-1]):
+        self._single = _SINGLE * self._reference_trace
+        equal = torch.full((self.count,), 1 / self.count, dtype=torch.float64, device=self.device)
+        self.uniform = self.at(equal)
+        if self._own != torch.float64:
+            # Where Σ is nearly singular, float32 moments would not do; whether it is so is best seen by trying.
             self.dtype = torch.float32
+            self._single = max(self._single, 2 * abs(self.at(equal).value - self.uniform.value))
+            if self._single > _TOO_ROUGH * self._reference_trace:
+                self.dtype = torch.float64
 
     @property
     def reference_trace(self) -> float:
@@ -155,7 +164,7 @@ class WeightedFrechet:
     @property
     def rounding(self) -> float:
         """How far off F may be by rounding: it is a difference of traces."""
-        return (1e-11 if self.dtype == torch.float64 else 3e-9) * self._reference_trace
+        return _DOUBLE * self._reference_trace if self.dtype == torch.float64 else self._single
 
     def exact(self) -> bool:
         """Compute in float64 from now on; whether that is a change."""
@@ -197,19 +206,22 @@ class WeightedFrechet:
     def slopes(self, point: Point, *, curvature: bool = False) -> Slopes:
         """Derivatives of F at a point: one pass, and some percent of one for the curvature."""
         gradient = torch.empty(self.count, dtype=torch.float64, device=self.device)
+        leverage = torch.empty_like(gradient)
         beta = torch.empty_like(gradient) if curvature else None
         cauchy = cauchy_factor(point.roots).to(self.dtype) if curvature else None
         half_trace = float(point.roots.sum()) / 2
+        inverse = point.roots.reciprocal().to(self.dtype)
         for start, u in self.transported(point):
             part = slice(start, start + len(u))
             square = u.square()
             h = square.sum(dim=1, dtype=torch.float64)
             gradient[part] = self.distances[part] - h
+            leverage[part] = (square @ inverse).to(torch.float64)
             if beta is not None and cauchy is not None:
                 quartic = (square @ cauchy).square().sum(dim=1, dtype=torch.float64)
                 beta[part] = (h + quartic + half_trace) / 2
         bound = self._reference_trace - float(point.roots.sum()) + float(gradient.min())
-        return Slopes(gradient, bound, beta)
+        return Slopes(gradient, bound, leverage * point.probabilities, beta)
 
     def transported(self, point: Point) -> Iterator[tuple[int, Tensor]]:
         """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with its first row; one pass."""
