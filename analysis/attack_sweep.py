@@ -54,13 +54,13 @@ def sweep_json(sweep: Sequence[Swept], *, command: str | None = None) -> str:
         InputError: a number is not finite; names its place.
     """
     first = sweep[0].attacked.to_json()
-    warnings = {one.code: one for swept in sweep for one in swept.attacked.advice}
+    warnings = dict.fromkeys(one for swept in sweep for one in swept.attacked.advice)
     data = {
         "fidprobe": first["fidprobe"],
         "sets": first["sets"],
         "keep": first["keep"],
         "sweep": [_row(one) for one in sweep],
-        "warnings": [vars(one) for one in warnings.values()],
+        "warnings": [vars(one) for one in warnings],
         "command": command,
     }
     return json_text(data, "the sweep")

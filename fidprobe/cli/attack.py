@@ -220,7 +220,7 @@ def attack(
         typer.echo(text, nl=False)
     else:
         typer.echo("\n".join([*lines, f"outcome: {printable(str(out))}"]))
-    print_advice({one.code: one for attacked in done for one in attacked.advice}.values())
+    print_advice(dict.fromkeys(one for attacked in done for one in attacked.advice))
     if interrupted.pressed:
         typer.echo(f"fidprobe: {_fate(done, len(attacks))}", err=True)
         raise typer.Exit(_INTERRUPTED)

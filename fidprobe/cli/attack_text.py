@@ -72,7 +72,8 @@ def _distances(attacked: "Attacked") -> list[str]:
     from fidprobe.analysis.wording import number, plus_minus, signed_percent
 
     def spread(mean: float, std: float | None) -> str:
-        return number(mean) if std is None else plus_minus(mean, std)
+        # Without the second space a usual line is no longer than 80 characters.
+        return number(mean) if std is None else plus_minus(mean, std).replace("±\N{NO-BREAK SPACE}", "±")
 
     def one(value: float | None) -> str:
         return "" if value is None else number(value)
@@ -87,7 +88,7 @@ def _distances(attacked: "Attacked") -> list[str]:
             titles[len(rows)] = label
         rows.append(
             [
-                f"  {_PARTS[score.reference]}",
+                f" {_PARTS[score.reference]}",
                 one(score.candidates),
                 spread(score.random.mean, score.random.std),
                 one(score.weighted),

@@ -116,7 +116,10 @@ def required_limit(limit: int | None, description: str) -> int:
         InputError: it is missing or not positive.
     """
     if limit is None:
-        raise InputError(f"{description}: a generator has no end; say how many images with --limit N")
+        raise InputError(
+            f"{description}: a generator has no end; say how many images with --limit N (an attack's candidates: "
+            "--candidates N)"
+        )
     if limit < 1:
         raise InputError(f"{description}: {limit} images were asked for; give a limit of at least 1")
     return limit

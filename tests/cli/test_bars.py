@@ -35,3 +35,33 @@ def test_quick_or_quiet_work_prints_nothing(
 def test_names_cannot_rewrite_the_terminal() -> None:
     """Control characters are shown, not obeyed."""
     assert printable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
+
+
+def test_detail_after_a_stage_changes_without_a_new_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bar shows the latest text and total; it goes when the stage ends, whatever its detail is then."""
+    monkeypatch.setattr(bars, "_PATIENCE", -1.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Bars() as progress:
+        progress("solving | gap 5", 0, None)
+        progress("solving | gap 3", 1, 9)
+        [task] = progress._display().tasks
+        assert (task.description, task.completed, task.total) == ("solving | gap 3", 1, 9)
+        progress("solving | gap 2", 2, 4)
+        [task] = progress._display().tasks
+        assert (task.description, task.completed, task.total) == ("solving | gap 2", 2, 4)
+        progress("solving | gap 0", 4, 4)
+        assert not progress._display().tasks
+    capsys.readouterr()
+
+
+def test_a_log_file_gets_no_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the blank line with which a bar ends."""
+    monkeypatch.setattr(bars, "_PATIENCE", -1.0)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    with Bars() as progress:
+        progress("slow", 1, 10)
+        progress("slow", 5, 10)
+    assert capsys.readouterr() == ("", "")
