@@ -14,7 +14,7 @@ from fidprobe.cli.app import app
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/attacks.md", "docs/python.md"])
 def test_python_examples_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one program, in an empty folder."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
@@ -52,7 +52,17 @@ def test_every_public_name_can_be_had() -> None:
         _ = fidprobe.nothing
 
 
-@pytest.mark.parametrize("module", ["fidprobe", "fidprobe.analysis.scoring", "fidprobe.metrics.frechet"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "fidprobe",
+        "fidprobe.analysis.attacking",
+        "fidprobe.analysis.scoring",
+        "fidprobe.attacks.resampling",
+        "fidprobe.attacks.top1",
+        "fidprobe.metrics.frechet",
+    ],
+)
 def test_examples_in_docstrings_run(module: str) -> None:
     """And give what they show."""
     outcome = doctest.testmod(importlib.import_module(module))
@@ -64,8 +74,16 @@ def test_every_docstring_with_an_example_is_run() -> None:
     """The list above is whole."""
     found = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("fidprobe", "analysis")
+        for folder in ("fidprobe", "analysis", "attacks")
         for path in (ROOT / folder).rglob("*.py")
-        if not path.is_relative_to(ROOT / "fidprobe" / "analysis") and ">>> " in path.read_text(encoding="utf-8")
+        if not any(path.is_relative_to(ROOT / "fidprobe" / link) for link in ("analysis", "attacks"))
+        and ">>> " in path.read_text(encoding="utf-8")
     }
-    assert found == {"fidprobe/__init__.py", "analysis/scoring.py", "fidprobe/metrics/frechet.py"}
+    assert found == {
+        "fidprobe/__init__.py",
+        "analysis/attacking.py",
+        "analysis/scoring.py",
+        "attacks/resampling.py",
+        "attacks/top1.py",
+        "fidprobe/metrics/frechet.py",
+    }
