@@ -16,6 +16,7 @@ from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.solver import never
 from fidprobe.attacks.top1 import Top1Matching
+from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
@@ -153,6 +154,8 @@ def attack_sets(
     """Attack what has been extracted; see `attack`."""
     begun = time.perf_counter()
     if sets.places is not None:  # drawn for this attack, first come, first served
+        if not isinstance(attack, Top1Matching):
+            raise InputError("these candidates were drawn for Top-1 matching and are no fair sample; extract them anew")
         attack = Top1Matching(
             in_order=True,
             places=sets.places,

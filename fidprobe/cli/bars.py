@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["Bars"]
 
 _PATIENCE = 0.5  # seconds a stage may take before it gets a bar
+_WINDOW = 300.0  # seconds that count for the estimate of time left: a step of an optimisation can take many
 
 
 class Bars:
@@ -50,7 +51,11 @@ class Bars:
         begun = self._begun.setdefault(key, time.monotonic())
         ended = total is not None and done >= total
         if key in self._tasks:
-            self._display().update(self._tasks[key], description=stage, completed=done, total=total)
+            display = self._display()
+            for task in display.tasks:
+                if task.id == self._tasks[key]:
+                    task.total = total  # handed to `update`, a new total would begin the estimate of time left anew
+            display.update(self._tasks[key], description=stage, completed=done)
         elif not ended and time.monotonic() - begun > _PATIENCE:
             self._tasks[key] = self._display().add_task(stage, total=total, completed=done)
         if ended:
@@ -72,6 +77,7 @@ class Bars:
                 TimeRemainingColumn(),
                 console=console,
                 transient=True,
+                speed_estimate_period=_WINDOW,
                 disable=not console.is_terminal,  # a log file would get blank lines
             )
             self._bars.start()

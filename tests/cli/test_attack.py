@@ -223,6 +223,49 @@ def test_the_first_interrupt_keeps_the_best_so_far(run: Run, tmp_path: Path, mon
     assert np.array_equal(*weights)
 
 
+def test_an_interrupted_sweep_tells_what_is_left(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done is written and summed up; the rest is named and has no folder's content."""
+    from fidprobe.attacks.certified import CertifiedSolver
+
+    solve = CertifiedSolver.solve
+
+    def interrupting(*args: object, interrupted: Callable[[], bool], **options: object) -> object:
+        interrupted()
+        os.kill(os.getpid(), signal.SIGINT)
+        return solve(*args, interrupted=interrupted, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CertifiedSolver, "solve", interrupting)
+    options = ("--space", "top-n", "--n", "1,2,3", "--keep", "100")
+    code, out, err = run("real.safetensors", "made.safetensors", *options)
+    assert code == 130
+    assert "2 of 3 attacks are still to do; the same command does them" in err
+    assert [row["n"] for row in json.loads((tmp_path / "out" / "sweep.json").read_text())["sweep"]] == [1]
+    assert "top-n-1" in out
+    assert not list((tmp_path / "out" / "top-n-2").iterdir())
+
+
+def test_top1_draws_from_a_generator_by_name(run: Run, tmp_path: Path) -> None:
+    """`module:function`, at most as many as --candidates says; the chosen images are kept on the way."""
+    (tmp_path / "painter.py").write_text(
+        "import numpy as np\n"
+        "def paint(seed):\n"
+        "    rng = np.random.default_rng(seed)\n"
+        "    while True:\n"
+        "        yield rng.integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)\n"
+    )
+    np.save("real.npy", np.random.default_rng(9).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8))
+    networks = ("-e", "efficientnet-lite0", "-s", "random", "--space", "top-1", "--held-out", "0", "--images")
+    code, out, err = run("real.npy", "painter:paint", *networks, "--candidates", "24", "-o", "o")
+    assert code == 0, err
+    data = json.loads((tmp_path / "o" / "attack.json").read_text())
+    assert data["sets"]["candidates"]["count"] <= 24
+    assert len(list((tmp_path / "o" / "images").glob("*.png"))) == data["keep"] == 6 - data["missing"]
+    assert "(second opinion)" in out
+    code, out, err = run("real.npy", "painter:paint", *networks, "-o", "o")
+    assert (code, out) == (2, "")
+    assert "--candidates N" in err
+
+
 def test_the_second_interrupt_ends_the_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, with nothing written but the state."""
     from fidprobe.attacks.certified import CertifiedSolver

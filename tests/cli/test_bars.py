@@ -50,6 +50,7 @@ def test_detail_after_a_stage_changes_without_a_new_bar(
         assert (task.description, task.completed, task.total) == ("solving | gap 3", 1, 9)
         progress("solving | gap 2", 2, 4)
         [task] = progress._display().tasks
+        assert task.time_remaining is not None
         assert (task.description, task.completed, task.total) == ("solving | gap 2", 2, 4)
         progress("solving | gap 0", 4, 4)
         assert not progress._display().tasks
