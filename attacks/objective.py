@@ -43,6 +43,7 @@ _FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
 _EPSILON = torch.finfo(torch.float64).eps
 _DOUBLE, _SINGLE = 1e-11, 3e-9  # of tr Σ_r: how far off F is by rounding at least, in each precision
 _TOO_ROUGH = 1e-7  # of tr Σ_r: where float32 is further off, it is not used
+_TOO_LARGE = 1e37  # of c: float32 ends at 3e38
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,8 @@ class WeightedFrechet:
         self.count, self.dim = candidates.shape
         self.reference = reference
         self._rows = _resident(candidates, self.device)
-        self._own = candidates.dtype if candidates.is_floating_point() else torch.float32
+        # Half precision rounds even a shift of its values, and bool has none.
+        self._own = torch.promote_types(candidates.dtype, torch.float32)
         self._factor = covariance_factor(reference.cov.to(self.device), reference.count)
         self._reference_trace = float(reference.cov.trace())
         self.passes = 0.0
@@ -149,7 +151,7 @@ class WeightedFrechet:
         self._single = _SINGLE * self._reference_trace
         equal = torch.full((self.count,), 1 / self.count, dtype=torch.float64, device=self.device)
         self.uniform = self.at(equal)
-        if self._own != torch.float64:
+        if self._own != torch.float64 and float(self.distances.max()) < _TOO_LARGE:
             # Where Σ is nearly singular, float32 moments would not do; whether it is so is best seen by trying.
             self.dtype = torch.float32
             self._single = max(self._single, 2 * abs(self.at(equal).value - self.uniform.value))

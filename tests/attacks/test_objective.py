@@ -230,6 +230,27 @@ def test_float32_passes_agree_with_float64_to_their_stated_rounding(offset: floa
     assert not objective.exact()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_candidates_are_taken_as_they_are(dtype: torch.dtype) -> None:
+    """Shifted in their own precision they would be rounded once more."""
+    problem = shifted(300, 200, 6)
+    candidates = (problem.candidates + 3).to(dtype)
+    half = WeightedFrechet(problem.statistics, candidates)
+    double = WeightedFrechet(problem.statistics, candidates.to(torch.float64))
+    assert half.uniform.value == pytest.approx(double.uniform.value, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e15, 1e19, 1e25])
+def test_float32_is_not_used_where_squares_would_overflow(scale: float) -> None:
+    problem = shifted(300, 200, 6)
+    statistics = GaussianStatistics(problem.statistics.mean * scale, problem.statistics.cov * scale**2)
+    objective = WeightedFrechet(statistics, (problem.candidates * scale).to(torch.float32))
+    assert objective.dtype == (torch.float32 if scale < 1e18 else torch.float64)
+    assert objective.uniform.value / scale**2 == pytest.approx(
+        WeightedFrechet(problem.statistics, problem.candidates).uniform.value, rel=1e-5
+    )
+
+
 def test_float32_is_not_used_where_the_moments_are_nearly_singular() -> None:
     problem = shifted(200, 300, 4)
     problem.candidates[:, 3] = problem.candidates[:, 2] + 1e-5 * problem.candidates[:, 3]
