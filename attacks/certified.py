@@ -32,6 +32,7 @@ _TRIALS, _PATIENCE = 12, 60  # step lengths tried along a line; and along the la
 _SHRINK = 0.01  # of a weight is kept in a step where none may become zero
 _ALONE = 0.5  # leverage from which a weight is stepped by itself
 _GROW, _FALL = 3.0, 0.75  # of such a weight may be added, or taken away, in one step
+_FLAT, _LINEAR = 1e-300, 1e-12  # least β, and least tr S of F: against a reference without variance F is linear
 _REFRESH = 2  # steps between two evaluations of β
 _ABSOLUTE = 1e-5  # of F at equal weights: a gap that no reader of F cares for, whatever F is
 
@@ -40,7 +41,8 @@ class CertifiedSolver(Solver):
     """Minimises F to a proven tolerance.
 
     Stops when F - lower bound is at most `tolerance` times F (or 1e-5 of F at equal weights, which decides where
-    the optimum is 0; or what rounding and the reference's division by count - 1 leave undetermined).
+    the optimum is 0; or three times F's rounding), or when F itself is no more than what the reference's division by
+    count - 1 leaves undetermined.
 
     Args:
         tolerance: Relative gap, > 0.
@@ -80,7 +82,12 @@ class CertifiedSolver(Solver):
         stopped = run.go(interrupted, progress)
         run.keep()  # whoever is killed while drawing need not optimise again
         return finished(
-            objective, run.point.probabilities, steps=run.steps, stopped=stopped, bounded=True, solver=self.settings()
+            objective,
+            run.point.probabilities,
+            steps=run.steps,
+            stopped=stopped,
+            solver=self.settings(),
+            bound=run.bound if objective.dtype == torch.float64 else 0.0,  # float32 proves nothing
         )
 
 
@@ -164,11 +171,11 @@ class _Run:
 
     def _tolerance(self) -> float:
         """The gap at which to stop."""
-        first, reference = self.steps[0].objective, self.objective.reference
-        floor = 3 * self.objective.rounding
-        if reference.count is not None:  # dividing by count - 1 or by count is a convention
-            floor = max(floor, self.objective.reference_trace / (2 * reference.count**2))
-        return max(self.solver.tolerance * self.point.value, _ABSOLUTE * first, floor)
+        value, count = self.point.value, self.objective.reference.count
+        # Dividing by count - 1 or by count is a convention, and an F this small is nothing else.
+        nothing = count is not None and value <= self.objective.reference_trace / (2 * count**2)
+        share = 1.0 if nothing else self.solver.tolerance
+        return max(share * value, _ABSOLUTE * self.steps[0].objective, 3 * self.objective.rounding)
 
     def _closed(self) -> bool:
         return self.point.value - self.bound <= self._tolerance()
@@ -209,7 +216,7 @@ class _Run:
         p, n = self.point.probabilities, self.objective.count
         gradient = self.gradient - self.gradient @ p
         free = ~((p <= _EMPTY / n) & (gradient > 0))
-        newton = 1 / (2 * self.beta)
+        newton = 1 / (2 * self.beta.clamp_min(_FLAT))
         # The last image of its kind is a variable by itself, whose second derivative changes too fast for pairs.
         alone = self.leverage > _ALONE
         direction = self.pairs.times(gradient, free & ~alone, newton, self.leverage)
@@ -221,7 +228,8 @@ class _Run:
             if plain:
                 # The safe step of natural gradient: 1 / Σ p h, which is 1 / Σ s.
                 self.pairs.clear()
-                direction = newton / newton.median() * gradient * free / (n * float(self.point.roots.sum()))
+                trace = max(float(self.point.roots.sum()), _LINEAR * self.point.value)
+                direction = newton / newton.median() * gradient * free / (n * trace)
             assert direction is not None
             # Beside a singular Σ(p) the safe step is far too long; in float32 a failure is rounding.
             patient = plain and self.objective.dtype == torch.float64
@@ -261,10 +269,11 @@ class _Run:
 
     def _report(self, progress: Progress) -> None:
         step, first = self.steps[-1], self.steps[0]
-        gap, start, goal = step.objective - self.bound, first.objective, self._tolerance()
+        start, goal = first.objective, self._tolerance()
+        left = max(step.objective - self.bound, goal)
         total = None  # the gap closes geometrically, roughly
-        if step.step > 0 and gap < start and goal < start:
-            total = max(step.step, round(step.step * math.log(start / goal) / math.log(start / max(gap, goal))))
+        if step.step > 0 and left > 0 and (fallen := start / left) > 1:
+            total = max(step.step, round(step.step * math.log(start / goal) / math.log(fallen)))
         progress(f"optimising weights | objective {step.objective:.5g}, bound {self.bound:.5g}", step.step, total)
 
     def keep(self) -> None:

@@ -76,7 +76,7 @@ class GradientDescent(Solver):
         stopped = run.go(interrupted, progress)
         if stopped == "interrupted":
             run.keep()
-        return finished(objective, run.best, steps=run.record(), stopped=stopped, bounded=True, solver=self.settings())
+        return finished(objective, run.best, steps=run.record(), stopped=stopped, solver=self.settings())
 
     def slope(self, objective: WeightedFrechet, point: Point, log_weights: Tensor) -> Tensor:
         """∇_w FID at log-weights: one pass.

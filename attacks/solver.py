@@ -48,7 +48,8 @@ class Solution:
         lower_bound: No probabilities whatever give less than this; None where the solver has no bound.
         initial: F at equal weights.
         steps: The course of the optimisation.
-        stopped: `certified` (the gap is within the tolerance), `stalled` (rounding allows no further descent),
+        stopped: `certified` (the gap is within the solver's tolerance, of which only the part next to F = 0 can leave a
+            large `relative_gap`), `stalled` (rounding allows no further descent),
             `steps` (their limit was reached), `interrupted`, or `diverged` (steps too long for gradient descent).
         solver: Its name and settings.
     """
@@ -130,11 +131,15 @@ def finished(
     *,
     steps: list[Step],
     stopped: str,
-    bounded: bool,
     solver: dict[str, Any],
+    bound: float = 0.0,
 ) -> Solution:
-    """The solution at given probabilities, with F (and the bound) recomputed in float64."""
+    """The solution at given probabilities, with F recomputed in float64.
+
+    Its lower bound is that of the last gradient, or `bound` where the solver has proven a larger one in float64 on
+    its way: the bound jumps up and down from step to step.
+    """
     objective.exact()
     point = objective.at(probabilities)
-    bound = max(0.0, objective.slopes(point).lower_bound) if bounded else None
+    bound = max(bound, objective.slopes(point).lower_bound)
     return Solution(point.probabilities.cpu(), point.value, bound, steps[0].objective, tuple(steps), stopped, solver)
