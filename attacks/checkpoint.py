@@ -72,8 +72,9 @@ class Checkpoint:
 
 
 def fingerprint(reference: GaussianStatistics, candidates: Tensor, device: torch.device | str) -> str:
-    """SHA-256 over a problem's content: the reference's moments, the candidates, and the kind of device."""
-    total = hashlib.sha256(f"{torch.device(device).type} {candidates.dtype} {list(candidates.shape)}".encode())
+    """SHA-256 over a problem's content: the reference's moments and count, the candidates, and the kind of device."""
+    shape = f"{candidates.dtype} {list(candidates.shape)} {reference.count}"
+    total = hashlib.sha256(f"{torch.device(device).type} {shape}".encode())
     for tensor in (reference.mean, reference.cov):
         total.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
     for start in range(0, len(candidates), 8192):

@@ -192,6 +192,7 @@ def test_fingerprint_tells_every_part_of_a_problem_apart() -> None:
         fingerprint(reference, changed, "cpu"),
         fingerprint(reference, candidates.flip(0), "cpu"),
         fingerprint(GaussianStatistics(reference.mean + 1e-9, reference.cov), candidates, "cpu"),
+        fingerprint(GaussianStatistics(reference.mean, reference.cov, 7), candidates, "cpu"),
         fingerprint(GaussianStatistics(reference.mean, 2 * reference.cov), candidates, "cpu"),
     ]
     assert len(set(prints)) == len(prints)
