@@ -140,9 +140,10 @@ def local_kernel(u: Tensor, roots: Tensor, tolerance: float = _KERNEL) -> Tensor
         tolerance: Of the kernel's Cauchy part.
     """
     h = u.square().sum(dim=1)
-    kernel = 2 * (u @ u.T) - (h[:, None] + h[None, :] - float(roots.sum())) / 2
+    kernel = u @ u.T  # changed in place: it may be the largest thing there is
+    kernel.mul_(2).sub_(h[:, None] / 2).sub_(h / 2).add_(float(roots.sum()) / 2)
     for column in cauchy_factor(roots, tolerance).to(u.dtype).T:
-        kernel += ((u * column) @ u.T).square()
+        kernel += ((u * column) @ u.T).square_()
     return kernel
 
 
@@ -189,7 +190,7 @@ class _Search:
             return False
         predicted = gains[len(swaps) - 1]
         self.counts = counts
-        self.rounds.append(SwapRound(value, before - predicted, len(swaps), time.perf_counter() - self.begun))
+        self.rounds.append(SwapRound(value, max(0.0, before - predicted), len(swaps), time.perf_counter() - self.begun))
         if before - value > _TRUSTED * predicted:
             self.limit = min(2 * self.limit, self.keep)
         elif before - value < _DOUBTED * predicted:
