@@ -274,9 +274,19 @@ class Attack(ABC):
                     f"{what} have {counts[0]} images in the main space and {counts[1]} in the second opinion's; "
                     "extract both from the same images"
                 )
-        if isinstance(reference, Features) != isinstance(second_reference, Features):
-            # The halves would not be of the same images.
-            return {"optimised": second_reference} if self.held_out == 0 else None
+            contents = [side.provenance.source.content if side.provenance.source else None for side in (one, other)]
+            if None not in contents and contents[0] != contents[1]:
+                raise MismatchError(
+                    f"{what} are other images in the second opinion's space than in the main one, or in another order; "
+                    "extract both from the same images"
+                )
+        if isinstance(reference, GaussianStatistics) or self.held_out == 0:
+            return {"optimised": second_reference}
+        if isinstance(second_reference, GaussianStatistics):
+            raise InputError(
+                "the second opinion's reference came as statistics, which cannot be split as the main space's is; give "
+                "features, or hold out 0"
+            )
         return self._halves(second_reference)
 
 

@@ -144,7 +144,7 @@ class Resampling(Attack):
     def _goal(self, reference: Reference) -> GaussianStatistics:
         if isinstance(reference, GaussianStatistics) and self.space.name == "pre-logits":
             return reference
-        return GaussianStatistics.of(self.space.rows(self._features(reference)).to(torch.float32))
+        return GaussianStatistics.of(self.space.rows(self._features(reference)))
 
     def _features(self, reference: Reference) -> Features:
         if isinstance(reference, GaussianStatistics):

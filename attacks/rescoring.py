@@ -167,14 +167,13 @@ def rescore(
 
 
 def _statistics(side: Side, weights: Tensor | None = None) -> GaussianStatistics:
-    rows = side.candidates.to(torch.float32) if side.candidates.dtype == torch.bool else side.candidates
-    return replace(GaussianStatistics.of(rows, weights), provenance=side.provenance)
+    # Also of bool: it becomes float64 a block at a time, and a float32 copy of the whole would be four times as large.
+    return replace(GaussianStatistics.of(side.candidates, weights), provenance=side.provenance)
 
 
 def _drawn(side: Side, indices: Tensor) -> GaussianStatistics:
     """Statistics of drawn images as any tool would measure them: repeats count, divided by n - 1."""
-    rows = side.candidates[indices]
-    return replace(GaussianStatistics.of(rows.to(torch.float32)), provenance=side.provenance)
+    return replace(GaussianStatistics.of(side.candidates[indices]), provenance=side.provenance)
 
 
 def _kernel(

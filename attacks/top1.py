@@ -147,7 +147,7 @@ class Top1Matching(Attack):
             choose,
             details={
                 "candidates_looked_at": looked,
-                "oversampling": [number / keep for number in looked],
+                "oversampling": [number / kept for number in looked],
                 "missing": keep - kept,
                 "short_bins": [
                     {
