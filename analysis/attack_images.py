@@ -10,7 +10,7 @@ from fidprobe.images import ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.progress import Progress, silent
 
-__all__ = ["check_images_folder", "write_images"]
+__all__ = ["check_images_folder", "remove_images", "write_images"]
 
 _MARK = ".fidprobe-attack"  # says that a folder was made here and may be replaced
 
@@ -25,6 +25,12 @@ def check_images_folder(folder: Path) -> None:
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).is_file()):
         raise InputError(f"{folder} exists and was not made by an attack; move it away, or choose another --out")
+
+
+def remove_images(folder: Path) -> None:
+    """Delete a folder that an attack wrote; any other one stays."""
+    if (folder / _MARK).is_file():
+        shutil.rmtree(folder)
 
 
 def write_images(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from fidprobe.analysis.attack_figures import curve_figure, weights_figure
-from fidprobe.analysis.attack_images import check_images_folder, write_images
+from fidprobe.analysis.attack_images import check_images_folder, remove_images, write_images
 from fidprobe.analysis.attacking import Attacked
 from fidprobe.analysis.figures import svg, write_png
 from fidprobe.analysis.wording import json_text, visible
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["attack_folder", "attack_json", "state_path", "write_attack", "write_figure", "write_text"]
+
+_OF_WEIGHTS = ("log_weights.npy", "curve.svg", "curve.png", "weights.svg", "weights.png")
 
 
 def attack_folder(folder: str | os.PathLike[str], *, images: bool = False) -> Path:
@@ -78,7 +80,8 @@ def write_attack(
     """Write an attack's outcome, each file whole or not at all.
 
     `attack.json`; `chosen.txt` (the first draw's images by name, in drawn order, repeats repeated); and for attacks
-    with weights `weights.csv`, `log_weights.npy` (float64 [N]), `curve` and `weights` as `.svg` and `.png`.
+    with weights `weights.csv`, `log_weights.npy` (float64 [N]), `curve` and `weights` as `.svg` and `.png`. What an
+    earlier attack left there goes, so that every file belongs to the `attack.json` beside it.
 
     Args:
         attacked: The outcome.
@@ -98,6 +101,7 @@ def write_attack(
     path = attack_folder(folder, images=images)
     outcome = attacked.outcome
     first = outcome.choices[0].tolist()
+    _remove_earlier(path)
     write_text(path / "chosen.txt", "".join(f"{_name(attacked, index)}\n" for index in first))
     _write_table(attacked, path / "weights.csv")
     if outcome.solution is not None:
@@ -130,6 +134,23 @@ def write_figure(figure: "Figure", path: Path, title: str) -> None:
     write_text(path.with_suffix(".svg"), svg(figure, title=title) + "\n")
     with atomic_path(path.with_suffix(".png")) as temporary:
         write_png(figure, temporary)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Delete an earlier attack's outcome; where there is none, a file of one of its names is not ours.
+
+    Raises:
+        InputError: it cannot be deleted.
+    """
+    if not (folder / "attack.json").is_file():
+        return
+    try:
+        for name in _OF_WEIGHTS:
+            (folder / name).unlink(missing_ok=True)
+        remove_images(folder / "images")
+        (folder / "attack.json").unlink()  # the last: a kill before leaves the rest to the next run
+    except OSError as error:
+        raise InputError(f"cannot replace the attack in {folder}: {error.strerror or error}") from error
 
 
 def _name(attacked: Attacked, index: int) -> str:

@@ -99,6 +99,9 @@ def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = N
             unattacked=(main.random.mean, None if second is None else second.random.mean),
         )
         write_figure(figure, folder / "sweep", "Distances of the drawn images against N, in both spaces")
+    else:  # nothing to fall from; an earlier sweep's figure would be taken for this one's
+        for suffix in (".svg", ".png"):
+            (folder / "sweep").with_suffix(suffix).unlink(missing_ok=True)
     write_text(folder / "sweep.json", text)
     return folder / "sweep.json"
 

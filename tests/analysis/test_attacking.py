@@ -15,7 +15,7 @@ from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching
-from fidprobe.errors import FidprobeError, InputError
+from fidprobe.errors import FidprobeError, InputError, MismatchError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Embedding
@@ -232,6 +232,47 @@ def test_pictures_that_were_left_out_shift_no_name(tmp_path: Path) -> None:
     written = extract(tmp_path / "out" / "images", Colours())
     assert torch.equal(written.features, extract(made, Colours()).features[places])
     assert "skipped-files" in {one.code for one in attacked.advice}
+
+
+def test_the_second_opinion_is_of_the_same_images_in_the_same_order() -> None:
+    """Both attack halves and draws go by place: an order of its own would measure other images than the chosen."""
+    real, made = sets()
+    named = Features(made.features, names=tuple(f"{i}.png" for i in range(500)), provenance=made.provenance)
+    second = Features(other(made).features, names=named.names, provenance=other(made).provenance)
+    chosen = Resampling(keep=100, draws=1, solver=CertifiedSolver(max_steps=2))
+    for candidates, given in ((named, second), (named, other(made)), (made, second)):
+        attacked = attack(real, candidates, chosen, second_reference=other(real), second_candidates=given)
+        assert "second_opinion" in {score.role for score in attacked.outcome.scores}
+    turned = second.select(torch.arange(500).roll(1))
+    with pytest.raises(
+        MismatchError, match=r"image 0 of the candidates is '0\.png' in the main space and '499\.png' in"
+    ):
+        attack(real, named, chosen, second_reference=other(real), second_candidates=turned)
+    with pytest.raises(MismatchError, match="image 0 of the reference"):
+        attack(named, named, chosen, second_reference=turned, second_candidates=second)
+
+
+def test_no_file_of_an_earlier_attack_stays_beside_another_outcome(tmp_path: Path) -> None:
+    """Weights after Top-1 matching, images after a run without; what no attack wrote stays."""
+    network, second = Colours(), Grays()
+    real, made = pictures(40, 0), pictures(60, 1)
+    (tmp_path / "curve.svg").write_text("mine")
+    top1 = attack(real, made, Top1Matching(held_out=0), extractor=network, second_opinion=second)
+    write_attack(top1, tmp_path)
+    assert (tmp_path / "curve.svg").read_text() == "mine"  # nothing there was an attack's
+    few = {path.name for path in tmp_path.iterdir()}
+    assert few == {"attack.json", "chosen.txt", "curve.svg", "weights.csv"}
+    weighted = attack(real, made, Resampling(keep=20, held_out=0), extractor=network, second_opinion=second)
+    write_attack(weighted, tmp_path, images=True)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert {"images", "log_weights.npy", "weights.png"} < {path.name for path in tmp_path.iterdir()}
+    write_attack(top1, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == few - {"curve.svg"} | {"notes.txt"}
+    foreign = tmp_path / "images"
+    foreign.mkdir()
+    (foreign / "mine.png").touch()
+    write_attack(weighted, tmp_path)
+    assert (foreign / "mine.png").exists()
 
 
 def test_files_hold_every_candidate_and_the_first_draw(tmp_path: Path) -> None:
