@@ -151,7 +151,9 @@ def sweep_figure(
             right.tick_params(colors=INK)
             right.spines["top"].set_visible(False)
             right.spines["right"].set_color(INK)
-        figure.legend(loc="outside upper left", ncols=2, frameon=False, labelcolor=INK, fontsize=8)
+        legend = figure.legend(loc="outside upper left", ncols=2, frameon=False, labelcolor=INK, fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a network's name may hold dollar signs
     return figure
 
 

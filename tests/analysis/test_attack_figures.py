@@ -68,6 +68,7 @@ def test_equal_heights_in_a_sweep_are_equal_relative_changes() -> None:
     assert np.asarray(right.lines[0].get_ydata()).tolist() == [0.5, 0.45]
     assert right.lines[0].get_linestyle() == "--"
     assert right.lines[1].get_color() == "#e69f00"
+    svg(sweep_figure(points, main="FD[$\\x$]", second="FD[a$b$]", unattacked=(4.0, 0.5)), title="no formula")
     alone = sweep_figure(points, main="FID", second=None, unattacked=(4.0, None))
     assert len(alone.axes) == 1
     for bad in ((0.0, 0.5), (4.0, 0.0), (math.nan, None)):
