@@ -1,5 +1,6 @@
 """From the options of `fidprobe attack` to attacks."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ __all__ = ["AttackChoice", "DrawName", "SolverName"]
 
 _SPACES = ("pre-logits", "logits", "top-n", "middle-n", "top-1")
 _SWEPT = ("top-n", "middle-n")
+_SEEDS = 2**63  # torch takes a few more, but each draw counts up by one
 
 
 class DrawName(StrEnum):
@@ -69,6 +71,8 @@ class AttackChoice:
                 raise InputError(f"unknown attack space {name!r}; choose from {', '.join(_SPACES)}")
         if len(spaces) > 1 and not set(spaces) <= set(_SWEPT):
             raise InputError(f"only {' and '.join(_SWEPT)} can be attacked together, not {', '.join(spaces)}; name one")
+        if common.get("seed", 0) >= _SEEDS:
+            raise InputError(f"--seed must be below {_SEEDS}, not {common['seed']}")
         swept = spaces[0] in _SWEPT
         if swept and n is None:
             raise InputError(f"{spaces[0]} needs --n, the number of classes to mark, for example --n 5")
@@ -98,6 +102,9 @@ class AttackChoice:
         from fidprobe.attacks.gradient_descent import GradientDescent
         from fidprobe.errors import InputError
 
+        for option, value in (("--tolerance", self.tolerance), ("--learning-rate", self.learning_rate)):
+            if value is not None and math.isinf(value):  # JSON has no number for it, which would surface at the end
+                raise InputError(f"{option} must be finite, not {value}")
         if self.solver == SolverName.GRADIENT_DESCENT:
             if self.tolerance is not None:
                 raise InputError("--tolerance is for the certified solver; gradient descent takes --steps")
