@@ -67,7 +67,10 @@ class Checkpoint:
         """
         metadata = {"problem": self._problem, "settings": _text(settings), "scalars": json.dumps(scalars)}
         with atomic_path(self.path) as temporary:
-            save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, temporary, metadata)
+            try:
+                save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, temporary, metadata)
+            except safetensors.SafetensorError as error:  # how a full disk is told
+                raise OSError(str(error)) from error
         self._saved = time.monotonic()
 
 

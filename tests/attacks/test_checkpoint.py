@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors
 import torch
 
 from fidprobe.attacks.certified import CertifiedSolver
@@ -197,3 +198,22 @@ def test_fingerprint_tells_every_part_of_a_problem_apart() -> None:
     ]
     assert len(set(prints)) == len(prints)
     assert fingerprint(reference, candidates.clone(), torch.device("cpu")) == prints[0]
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As safetensors tells it, which is no OSError."""
+    checkpoint = Checkpoint(tmp_path / "state.safetensors", "problem")
+    checkpoint.save({}, {"x": torch.zeros(2)}, {})
+
+    def full(*_: object) -> None:
+        raise safetensors.SafetensorError("No space left on device")
+
+    monkeypatch.setattr("fidprobe.attacks.checkpoint.save_file", full)
+    with pytest.raises(InputError, match="cannot write .*: No space left on device"):
+        checkpoint.save({}, {"x": torch.ones(2)}, {})
+    found = checkpoint.load({})
+    assert found is not None
+    assert torch.equal(found[0]["x"], torch.zeros(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
