@@ -140,7 +140,10 @@ def attack(
         interrupted=interrupted,
         progress=progress,
     )
-    return attack_sets(sets, chosen, state=state, interrupted=interrupted, progress=progress)
+    attacked = attack_sets(sets, chosen, state=state, interrupted=interrupted, progress=progress)
+    if state is not None and not interrupted():
+        state.unlink(missing_ok=True)
+    return attacked
 
 
 def attack_sets(
@@ -151,7 +154,7 @@ def attack_sets(
     interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> Attacked:
-    """Attack what has been extracted; see `attack`."""
+    """Attack what has been extracted; see `attack`. `state` stays: the caller removes it once the outcome is safe."""
     begun = time.perf_counter()
     if sets.places is not None:  # drawn for this attack, first come, first served
         if not isinstance(attack, Top1Matching):

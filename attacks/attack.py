@@ -185,7 +185,7 @@ class Attack(ABC):
             second_reference: The same real images in the second opinion's space.
             second_candidates: The same candidates there.
             fair: Whether the candidates together are a fair sample of their generator.
-            state: A file for the state of long work; removed once it has succeeded.
+            state: A file for the state of long work; to be removed by whoever has made the outcome safe.
             interrupted: Asked from time to time whether to stop with the best so far.
             progress: Told of each stage.
 
@@ -229,8 +229,6 @@ class Attack(ABC):
             device=self.device,
             progress=progress,
         )
-        if state is not None and not interrupted():
-            state.unlink(missing_ok=True)  # only now is there nothing left to lose
         return Outcome(
             attack={**self.settings(), "draws": self.draws, "seed": self.seed, "held_out": self.held_out},
             keep=kept,

@@ -209,6 +209,7 @@ def attack(
             done.append(attacked)
             if interrupted.pressed:
                 break
+            state.unlink(missing_ok=True)  # only now is there nothing left to lose
     if not swept:
         text, lines = attack_json(done[0], command=o.command_line()), attack_lines(done[0])
     else:
