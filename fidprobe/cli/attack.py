@@ -239,5 +239,5 @@ def _fate(done: list["Attacked"], asked: int) -> str:
     else:
         what = "it came too late to stop anything"
     gap = None if outcome.solution is None else outcome.solution.relative_gap
-    left = "" if gap is None else f", with a gap of {100 * gap:.2g} %"
+    left = "" if gap is None else f", with a gap of {100 * gap:.3g} %"
     return f"interrupted; what was written is the best so far{left}; {what}"

@@ -41,7 +41,7 @@ def _course(attacked: "Attacked") -> Iterable[str]:
         line = f"objective {number(solution.initial)} -> {number(solution.objective)}"
         if solution.lower_bound is not None and solution.relative_gap is not None:
             # Where the optimum is next to nothing, so is the gap, and its ratio says nothing.
-            gap = f" (gap {100 * solution.relative_gap:.2g} %)" if solution.lower_bound > 0 else ""
+            gap = f" (gap {_percent(solution.relative_gap)})" if solution.lower_bound > 0 else ""
             line += f"; no weights reach below {number(solution.lower_bound)}{gap}"
         yield line
         last = solution.steps[-1]
@@ -105,6 +105,10 @@ def _distances(attacked: "Attacked") -> list[str]:
     return lines
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
 def _aligned(rows: list[list[str]]) -> list[str]:
     """A table's lines: names to the left, numbers to the right, columns without any number left out."""
     used = [i for i in range(len(rows[0])) if i == 0 or any(row[i] for row in rows[1:])]
@@ -126,16 +130,16 @@ def sweep_lines(sweep: Iterable["Swept"]) -> list[str]:
 
     sweep = list(sweep)
     main, second = (sweep[0].score(role) for role in ("main", "second_opinion"))
-    part = "held-out part" if main is not None and main.reference == "held_out" else "whole"
-    rows = [["", "gap", "drawn", "change", "second", "change"]]
+    part = "held-out part" if main is not None and main.reference == "held_out" else "optimised part"
+    rows = [["", "gap", "drawn", "change", "second opinion", "change"]]
     for one in sweep:
         solution = one.attacked.outcome.solution
-        gap = "" if solution is None or solution.relative_gap is None else f"{100 * solution.relative_gap:.2g} %"
+        gap = "" if solution is None or solution.relative_gap is None else _percent(solution.relative_gap)
         rows.append([one.folder, gap, *told(one.score("main")), *told(one.score("second_opinion"))])
-    lines = [f"distances to the {part} of the reference; unattacked:"]
-    for role, score in (("drawn", main), ("second opinion", second)):
+    lines = [f"distances to the {part} of the reference, before the attack:"]
+    for score, role in ((main, ""), (second, " (second opinion)")):
         if score is not None:
-            lines.append(f"  {role}: {score_label(score)} {number(score.random.mean)}")
+            lines.append(f" {score_label(score)}{role} {number(score.random.mean)}")
     return [*lines, *_aligned(rows)]
 
 
