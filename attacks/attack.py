@@ -23,6 +23,8 @@ __all__ = ["Attack", "Choice", "Outcome", "Plan"]
 
 Reference = Features | GaussianStatistics
 
+_REPEATED = 100  # times each candidate may be drawn on average: more is a slip of the pen that fills memory
+
 
 @dataclass(frozen=True, eq=False)
 class Choice:
@@ -199,6 +201,11 @@ class Attack(ABC):
         halves = self._halves(reference)
         second_halves = self._second(reference, candidates, second_reference, second_candidates)
         keep = self.keep or self.default_keep(halves["optimised"], candidates)
+        if keep > _REPEATED * len(candidates):
+            raise InputError(
+                f"{keep} images cannot sensibly be chosen from {len(candidates)} candidates: each would come more than "
+                f"{_REPEATED} times; keep fewer"
+            )
         plan = self.plan(halves["optimised"], candidates, keep, state=state, interrupted=interrupted, progress=progress)
         choices = []
         for draw in range(self.draws):

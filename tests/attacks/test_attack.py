@@ -100,3 +100,10 @@ def test_a_search_expects_no_negative_distance() -> None:
         [score, *_] = Resampling(keep=keep, draw="swap")(REAL, MADE).scores
         assert score.expected is not None
         assert score.expected >= 0
+
+
+def test_a_count_that_would_only_repeat_the_candidates_is_refused_before_the_work() -> None:
+    """Someone who writes a few zeros too many learns it at once, and not when memory is full."""
+    sets = [Features(torch.randn(20, 2, generator=torch.Generator().manual_seed(seed))) for seed in (0, 1)]
+    with pytest.raises(InputError, match=r"1000000000000 images cannot sensibly be chosen from 20 candidates"):
+        Resampling(keep=10**12)(*sets)
