@@ -4,8 +4,8 @@ Bertsekas's two-metric projection (1982) with a limited-memory BFGS matrix on th
 is the inverse Hessian diagonal 1/(2β): second derivatives span three to four decades, which no multiplicative or
 entropic step sees, and which is why gradient descent on log-weights needs 100,000 steps. Images that are alone in
 some direction of feature space (the only ones of a class, say) are no part of that matrix: their weights take
-Newton steps of their own. Weights reach exact zeros and come back from them,
-which the certificate needs: one small weight that cannot revive keeps the gap open.
+Newton steps of their own. Weights reach exact zeros and come back from them, which the certificate needs: one small
+weight that cannot revive keeps the gap open.
 """
 
 import math

@@ -2,8 +2,10 @@
 
 import doctest
 import importlib
+import json
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import typer.main
@@ -87,3 +89,16 @@ def test_every_docstring_with_an_example_is_run() -> None:
         "attacks/top1.py",
         "fidprobe/metrics/frechet.py",
     }
+
+
+def test_the_table_of_draws_is_what_was_measured() -> None:
+    """Every number of the table in docs/attacks.md is in the benchmark's result, rounded."""
+    measured = json.loads((ROOT / "benchmarks/results/resampling_draws.json").read_text(encoding="utf-8"))
+    table = (ROOT / "docs/attacks.md").read_text(encoding="utf-8")
+    for way in ("uniform", "with-replacement", "systematic", "swap", "swap-unique"):
+        cells = []
+        for row in (row for row in measured["rows"] if row["draw"] == way):
+            optimised, held_out = (fmean(row["measured"][half]) for half in ("optimised", "held_out"))
+            cells += [f"{value:.2f}" for value in (optimised, row["expected"]["optimised"], held_out)]
+        name = "uniformly" if way == "uniform" else f"`{way}`"
+        assert f"| {name} | {' | '.join(cells)} |" in table
