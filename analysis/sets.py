@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
@@ -16,7 +16,7 @@ from fidprobe.images import ImageSource
 from fidprobe.images.spool import Spooled
 from fidprobe.inputs import Input, open_input
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import Provenance, check_comparable
+from fidprobe.provenance import Provenance, check_comparable, check_same_images
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
@@ -127,7 +127,8 @@ def extract_sets(
         check(main_network)
     main = _features(opened, main_network, options, progress)
     second = _features(second_inputs, second_network, options, progress) if has_second else None
-    _check_same_pictures(main, second or {})
+    for name, side in (second or {}).items():
+        check_same_images(name, main[name].provenance, side.provenance, (_count(main[name]), _count(side)))
     return Extracted(main, second)
 
 
@@ -164,26 +165,8 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
             check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
 
 
-def _check_same_pictures(main: Mapping[str, Measurable], second: Mapping[str, Measurable]) -> None:
-    """The second opinion must be of the same pictures, as far as is known.
-
-    Raises:
-        MismatchError: a set's counts or contents differ between the spaces.
-    """
-    for name, other in second.items():
-        side = main[name]
-        sizes = [len(one) if isinstance(one, Features) else one.count for one in (side, other)]
-        if None not in sizes and sizes[0] != sizes[1]:
-            raise MismatchError(
-                f"{name} has {sizes[0]} images in the main space and {sizes[1]} in the second opinion's; extract both "
-                "from the same images"
-            )
-        contents = [one.provenance.source.content if one.provenance.source else None for one in (side, other)]
-        if None not in contents and contents[0] != contents[1]:
-            raise MismatchError(
-                f"{name} consists of other images in the second opinion's space than in the main one, or in another "
-                "order; extract both from the same images"
-            )
+def _count(side: Measurable) -> int | None:
+    return len(side) if isinstance(side, Features) else side.count
 
 
 def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:

@@ -13,10 +13,10 @@ from torch import Tensor
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.rescoring import Score, Side, rescore
 from fidprobe.attacks.solver import Solution, never
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, check_same_images
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Attack", "Choice", "Outcome", "Plan"]
@@ -270,21 +270,11 @@ class Attack(ABC):
             second_reference.provenance, second_candidates.provenance, (second_reference.dim, second_candidates.dim)
         )
         for what, one, other in (
-            ("the reference", reference, second_reference),
-            ("the candidates", candidates, second_candidates),
+            ("reference", reference, second_reference),
+            ("candidates", candidates, second_candidates),
         ):
-            counts = [len(side) if isinstance(side, Features) else side.count for side in (one, other)]
-            if None not in counts and counts[0] != counts[1]:
-                raise MismatchError(
-                    f"{what} have {counts[0]} images in the main space and {counts[1]} in the second opinion's; "
-                    "extract both from the same images"
-                )
-            contents = [side.provenance.source.content if side.provenance.source else None for side in (one, other)]
-            if None not in contents and contents[0] != contents[1]:
-                raise MismatchError(
-                    f"{what} are other images in the second opinion's space than in the main one, or in another order; "
-                    "extract both from the same images"
-                )
+            counts = (_count(one), _count(other))
+            check_same_images(what, one.provenance, other.provenance, counts)
         if isinstance(reference, GaussianStatistics) or self.held_out == 0:
             return {"optimised": second_reference}
         if isinstance(second_reference, GaussianStatistics):
@@ -293,6 +283,10 @@ class Attack(ABC):
                 "features, or hold out 0"
             )
         return self._halves(second_reference)
+
+
+def _count(side: Reference) -> int | None:
+    return len(side) if isinstance(side, Features) else side.count
 
 
 def _with_expected(scores: tuple[Score, ...], choices: list[Choice], attacked: Side | None) -> tuple[Score, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fidprobe.errors import InputError, MismatchError
 
-__all__ = ["UNKNOWN", "ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable"]
+__all__ = ["UNKNOWN", "ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable", "check_same_images"]
 
 
 @dataclass(frozen=True)
@@ -198,4 +198,29 @@ def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int
     if dims[0] != dims[1]:
         raise MismatchError(
             f"the two sides have {dims[0]} and {dims[1]} feature dimensions; use the same network for both"
+        )
+
+
+def check_same_images(what: str, first: Provenance, second: Provenance, counts: tuple[int | None, int | None]) -> None:
+    """Refuse a second opinion that is of other pictures than the main space, as far as is known.
+
+    Args:
+        what: The set, for the message: `reference`, `candidates`, ...
+        first: Provenance in the main space.
+        second: Provenance in the second opinion's.
+        counts: Their numbers of images; None if unknown.
+
+    Raises:
+        MismatchError: counts or contents differ; names the set.
+    """
+    if None not in counts and counts[0] != counts[1]:
+        raise MismatchError(
+            f"{what} has {counts[0]} images in the main space and {counts[1]} in the second opinion's; extract both "
+            "from the same images"
+        )
+    contents = [side.source.content if side.source else None for side in (first, second)]
+    if None not in contents and contents[0] != contents[1]:
+        raise MismatchError(
+            f"{what} consists of other images in the second opinion's space than in the main one, or in another order; "
+            "extract both from the same images"
         )

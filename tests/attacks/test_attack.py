@@ -45,19 +45,19 @@ def test_second_opinion_that_cannot_be_split_as_the_main_space_is_is_refused() -
         labels(REAL, statistics, 0.5)
 
 
-@pytest.mark.parametrize("which", ["the reference", "the candidates"])
+@pytest.mark.parametrize("which", ["reference", "candidates"])
 def test_second_opinion_on_other_images_is_refused(which: str) -> None:
     def of(features: Features, content: str) -> Features:
         source = SourceProvenance("pictures", len(features), content=content)
         return replace(features, provenance=replace(features.provenance, source=source))
 
-    other = {"the reference": "a", "the candidates": "b", which: "c"}
-    with pytest.raises(MismatchError, match=f"{which} are other images"):
+    other = {"reference": "a", "candidates": "b", which: "c"}
+    with pytest.raises(MismatchError, match=f"{which} consists of other images"):
         Resampling(keep=60)(
             of(REAL, "a"),
             of(MADE, "b"),
-            second_reference=of(SECOND_REAL, other["the reference"]),
-            second_candidates=of(SECOND_MADE, other["the candidates"]),
+            second_reference=of(SECOND_REAL, other["reference"]),
+            second_candidates=of(SECOND_MADE, other["candidates"]),
         )
 
 
