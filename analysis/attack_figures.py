@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fidprobe.analysis.figures import INK, WIDTH, styled
+from fidprobe.analysis.figures import INK, plot_axes, styled
 from fidprobe.analysis.wording import amount, shortened
 from fidprobe.attacks.solver import Solution
 from fidprobe.errors import InputError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["SweepPoint", "curve_figure", "sweep_figure", "weights_figure"]
 
 _MAIN, _CONTROL, _BOUND = "#0072b2", "#e69f00", "#8a8f98"  # Okabe and Ito's blue and orange; gray
-_HEIGHT = 3.2  # inches
 _DECADE = 10.0  # an axis is logarithmic from this ratio of its ends on
 
 
@@ -50,7 +49,7 @@ def curve_figure(solution: Solution) -> "Figure":
     objective = np.array([step.objective for step in steps])
     bounds = [step.lower_bound for step in steps]
     with styled():
-        figure, axes = _new()
+        figure, axes = plot_axes()
         logarithmic = solution.objective > 0 and solution.initial >= _DECADE * solution.objective
         top = 1.15 * float(objective.max()) or 1.0
         bottom = 0.5 * solution.objective if logarithmic else 0.0
@@ -82,7 +81,7 @@ def weights_figure(solution: Solution) -> "Figure":
     drawn = weights[np.isfinite(weights)]
     never = len(weights) - len(drawn)
     with styled():
-        figure, axes = _new()
+        figure, axes = plot_axes()
         low, high = float(drawn.min()), float(drawn.max())
         pad = 0.0 if high - low > 1e-9 else 0.5  # equal weights
         axes.hist(drawn, bins=60, range=(low - pad, high + pad), color=_MAIN)
@@ -119,7 +118,7 @@ def sweep_figure(
     if not points or not unattacked[0] > 0 or (unattacked[1] is not None and not unattacked[1] > 0):
         raise InputError(f"a sweep's figure needs points and positive distances before the attack, not {unattacked}")
     with styled():
-        figure, axes = _new()
+        figure, axes = plot_axes()
         right = axes.twinx() if second is not None and unattacked[1] is not None else None
         heights = [point.main / unattacked[0] for point in points]
         for space, colour in (("top-n", _MAIN), ("middle-n", _CONTROL)):
@@ -169,20 +168,3 @@ def _number_ticks(axes: "Axes", ns: Sequence[int]) -> None:
             shown.append(i)
     axes.set_xticks([ns[i] for i in shown], [amount(ns[i]) for i in shown])
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _new() -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines["top"].set_visible(False)
-    axes.spines["right"].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK, which="both")
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes

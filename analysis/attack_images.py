@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fidprobe.analysis.pictures import places_of
 from fidprobe.errors import InputError
 from fidprobe.images import ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
@@ -62,8 +63,8 @@ def write_images(
         targets.setdefault(candidate, []).append(place)
     total = sum(map(len, targets.values()))
     width = max(6, len(str(max(0, total - 1))))
-    where = {name: place for place, name in enumerate(item.name for item in images.items())}
-    wanted = {where[names[candidate]]: places for candidate, places in targets.items()}
+    found = places_of(images, (names[candidate] for candidate in targets))
+    wanted = dict(zip(found, targets.values(), strict=True))
     order = sorted(wanted)
     temporary = folder.with_name(f".{folder.name}.part")
     try:

@@ -1,11 +1,8 @@
 """An attack's outcome as files: JSON, weights, names, figures and, if wanted, the chosen images."""
 
-import csv
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,18 +10,15 @@ import torch
 from fidprobe.analysis.attack_figures import curve_figure, weights_figure
 from fidprobe.analysis.attack_images import check_images_folder, remove_images, write_images
 from fidprobe.analysis.attacking import Attacked
-from fidprobe.analysis.figures import svg, write_png
+from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
 from fidprobe.analysis.wording import json_text, visible
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path
 from fidprobe.progress import Progress, silent
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+__all__ = ["attack_folder", "attack_json", "state_path", "write_attack"]
 
-__all__ = ["attack_folder", "attack_json", "state_path", "write_attack", "write_figure", "write_text"]
-
-_OF_WEIGHTS = ("log_weights.npy", "curve.svg", "curve.png", "weights.svg", "weights.png")
+_FIGURES = ("curve", "weights")
 
 
 def attack_folder(folder: str | os.PathLike[str], *, images: bool = False) -> Path:
@@ -37,15 +31,7 @@ def attack_folder(folder: str | os.PathLike[str], *, images: bool = False) -> Pa
     Raises:
         InputError: the folder cannot be made or written, or its `images` is not an attack's.
     """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"cannot write an attack's outcome into {path}: {error.strerror or error}; choose another"
-        ) from error
+    path = output_folder(folder, "an attack's outcome")
     if images:
         check_images_folder(path / "images")
     return path
@@ -80,7 +66,8 @@ def write_attack(
     """Write an attack's outcome, each file whole or not at all.
 
     `attack.json`; `chosen.txt` (the first draw's images by name, in drawn order, repeats repeated); and for attacks
-    with weights `weights.csv`, `log_weights.npy` (float64 [N]), `curve` and `weights` as `.svg` and `.png`. What an
+    with weights `weights.csv`, `log_weights.npy` (float64 [N]), `curve` and `weights` as
+    `.svg`, `.pdf` and `.png`. What an
     earlier attack left there goes, so that every file belongs to the `attack.json` beside it.
 
     Args:
@@ -117,25 +104,6 @@ def write_attack(
     return path / "attack.json"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_figure(figure: "Figure", path: Path, title: str) -> None:
-    """Write a figure as `.svg` and `.png`.
-
-    Args:
-        figure: A matplotlib figure.
-        path: Without suffix.
-        title: What it shows, for those who cannot see it.
-    """
-    write_text(path.with_suffix(".svg"), svg(figure, title=title) + "\n")
-    with atomic_path(path.with_suffix(".png")) as temporary:
-        write_png(figure, temporary)
-
-
 def _remove_earlier(folder: Path) -> None:
     """Delete an earlier attack's outcome; where there is none, a file of one of its names is not ours.
 
@@ -145,8 +113,9 @@ def _remove_earlier(folder: Path) -> None:
     if not (folder / "attack.json").is_file():
         return
     try:
-        for name in _OF_WEIGHTS:
-            (folder / name).unlink(missing_ok=True)
+        (folder / "log_weights.npy").unlink(missing_ok=True)
+        for name in _FIGURES:
+            remove_figure(folder / name)
         remove_images(folder / "images")
         (folder / "attack.json").unlink()  # the last: a kill before leaves the rest to the next run
     except OSError as error:
@@ -166,14 +135,7 @@ def _write_table(attacked: Attacked, path: Path) -> None:
     if outcome.solution is not None:
         header.append("log_weight")
     header += [f"drawn_seed_{seed + draw}" for draw in range(len(outcome.choices))]
-    # Names that are no valid text are told as escapes.
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
-    ):
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(header)
-        table.writerows(_rows(attacked))
+    write_table(path, header, _rows(attacked))
 
 
 def _rows(attacked: Attacked) -> Iterator[list[str | int]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fidprobe.analysis.attack_figures import SweepPoint, sweep_figure
-from fidprobe.analysis.attack_output import write_figure, write_text
 from fidprobe.analysis.attacking import Attacked, score_label
+from fidprobe.analysis.output import remove_figure, write_figure, write_text
 from fidprobe.analysis.wording import json_text
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace
@@ -67,7 +67,7 @@ def sweep_json(sweep: Sequence[Swept], *, command: str | None = None) -> str:
 
 
 def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = None) -> Path:
-    """Write `sweep.json`, and `sweep.svg` and `sweep.png`: the paper's Fig. 6.
+    """Write `sweep.json`, and `sweep` as `.svg`, `.pdf` and `.png`: the paper's Fig. 6.
 
     The distances drawn are those of the drawn images to the held-out half of the reference, where there is one.
 
@@ -100,8 +100,7 @@ def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = N
         )
         write_figure(figure, folder / "sweep", "Distances of the drawn images against N, in both spaces")
     else:  # nothing to fall from; an earlier sweep's figure would be taken for this one's
-        for suffix in (".svg", ".png"):
-            (folder / "sweep").with_suffix(suffix).unlink(missing_ok=True)
+        remove_figure(folder / "sweep")
     write_text(folder / "sweep.json", text)
     return folder / "sweep.json"
 

@@ -3,13 +3,13 @@
 import base64
 import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.figures import changes_figure, class_histogram_figure, montage, svg
 from fidprobe.analysis.headline import agreement, headline
+from fidprobe.analysis.output import output_folder, write_text
 from fidprobe.analysis.report_view import (
     classes_view,
     inception_scores_view,
@@ -20,8 +20,6 @@ from fidprobe.analysis.report_view import (
     source_facts,
 )
 from fidprobe.analysis.wording import amount, json_text, number, shortened, visible
-from fidprobe.errors import InputError
-from fidprobe.files import atomic_path
 
 __all__ = ["report_html", "report_json", "report_paths", "write_report"]
 
@@ -34,13 +32,7 @@ def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     Raises:
         InputError: the folder cannot be made or written.
     """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write a report into {path}: {error.strerror or error}; choose another") from error
+    path = output_folder(folder, "a report")
     return path / "report.html", path / "report.json"
 
 
@@ -61,8 +53,7 @@ def write_report(audit: Audit, folder: str | os.PathLike[str], *, command: str |
     page, data = report_html(audit, command=command), report_json(audit, command=command)
     paths = report_paths(folder)
     for path, text in zip(paths, (page, data), strict=True):
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_text(path, text)
     return paths
 
 

@@ -76,7 +76,7 @@ def test_an_attack_prints_a_table_and_writes_its_outcome(run: Run, tmp_path: Pat
     assert number(held_out["weighted"]) in row
     assert "warning: " in err
     names = {path.name for path in (tmp_path / "o").iterdir()}
-    figures = {f"{name}.{suffix}" for name in ("curve", "weights") for suffix in ("svg", "png")}
+    figures = {f"{name}.{suffix}" for name in ("curve", "weights") for suffix in ("svg", "pdf", "png")}
     assert names == {"attack.json", "chosen.txt", "log_weights.npy", "weights.csv", *figures}
     assert data["command"].startswith("fidprobe attack real.safetensors")
     code, out, _ = run("real.safetensors", "made.safetensors", *SECOND, "--keep", "150", "-o", "o", "--json")

@@ -1,0 +1,115 @@
+"""Results as files: each whole or not at all, and an unwritable folder found out before the work."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.analysis.figures import svg, write_pdf, write_png
+from fidprobe.errors import InputError
+from fidprobe.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FIGURE_SUFFIXES",
+    "output_folder",
+    "remove_figure",
+    "write_arrays",
+    "write_figure",
+    "write_table",
+    "write_text",
+]
+
+FIGURE_SUFFIXES = (".svg", ".pdf", ".png")
+"""What `write_figure` writes."""
+
+
+def output_folder(folder: str | os.PathLike[str], what: str) -> Path:
+    """Make a folder for results and find out now whether it can be written.
+
+    Args:
+        folder: Where.
+        what: `a report`, for the message.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {what} into {path}: {error.strerror or error}; choose another") from error
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file; None is an empty cell, and names that are no valid text are told as escapes.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write an `.npz` of plain arrays (no pickled objects).
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def write_figure(figure: "Figure", path: Path, title: str) -> None:
+    """Write a figure as `.svg` (for pages), `.pdf` (for papers) and `.png`.
+
+    Args:
+        figure: A matplotlib figure.
+        path: Without suffix.
+        title: What it shows, for those who cannot see it.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    svg_path, pdf_path, png_path = (path.with_name(path.name + suffix) for suffix in FIGURE_SUFFIXES)
+    write_text(svg_path, svg(figure, title=title) + "\n")
+    with atomic_path(pdf_path) as temporary:
+        write_pdf(figure, temporary, title=title)
+    with atomic_path(png_path) as temporary:
+        write_png(figure, temporary)
+
+
+def remove_figure(path: Path) -> None:
+    """Delete what `write_figure` wrote, if it is there.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    for suffix in FIGURE_SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
