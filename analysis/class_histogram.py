@@ -14,19 +14,21 @@ __all__ = ["ClassHistogram", "top1_histogram"]
 
 @dataclass(frozen=True)
 class ClassHistogram:
-    """Top-1 class counts of several sets.
+    """Counts of several sets' Top-1 classes, or of the N most probable classes of each image.
 
     Attributes:
         space: The classifier.
         class_names: c names, in the logits' order.
         counts: Set name -> c counts.
         total_variation: Set name -> total-variation distance of its class frequencies to the reference's, 0..1.
+        top: N, how many classes of each image are counted.
     """
 
     space: str
     class_names: tuple[str, ...]
     counts: Mapping[str, tuple[int, ...]]
     total_variation: Mapping[str, float]
+    top: int = 1
 
     def largest(self, number: int) -> list[int]:
         """Indices of the classes most frequent in the reference, ties by index."""

@@ -30,9 +30,11 @@ __all__ = [
     "INK",
     "SPACE_COLOURS",
     "WIDTH",
+    "bar_axes",
     "changes_figure",
     "class_histogram_figure",
     "montage",
+    "name_rows",
     "plot_axes",
     "styled",
     "svg",
@@ -67,7 +69,7 @@ def changes_figure(changes: Sequence[Change]) -> "Figure":
     if not changes:
         raise InputError("there is no change to draw; audit with a baseline")
     with styled():
-        figure, axes = _new(WIDTH, 0.6 + 0.56 * len(changes))
+        figure, axes = bar_axes(WIDTH, 0.6 + 0.56 * len(changes))
         percents = [change.percent or 0.0 for change in changes]
         rows = np.arange(len(changes))
         axes.barh(rows, percents, height=0.6, color=[SPACE_COLOURS[min(i, 2)] for i in range(len(changes))])
@@ -82,7 +84,7 @@ def changes_figure(changes: Sequence[Change]) -> "Figure":
                 color=INK,
             )
         values = [f"{number(change.baseline)} → {number(change.generated)}" for change in changes]
-        _ticks(axes, rows, [f"{shortened(c.label, 26)}\n{text}" for c, text in zip(changes, values, strict=True)])
+        name_rows(axes, rows, [f"{shortened(c.label, 26)}\n{text}" for c, text in zip(changes, values, strict=True)])
         low, high = min(0.0, *percents), max(0.0, *percents)
         room = 0.28 * (high - low) or 1.0  # for the numbers beside the bars
         axes.set_xlim(low - (room if low < 0 else 0), high + (room if high > 0 or low == 0 else 0))
@@ -96,7 +98,7 @@ def class_histogram_figure(histogram: ClassHistogram, *, number: int = 20) -> "F
     """Shares of the classes most frequent in the reference, in every set (role-of-imagenet-classes, Fig. 4a).
 
     Args:
-        histogram: Top-1 counts.
+        histogram: Top-1 or Top-N counts.
         number: How many classes, >= 1; classes that the reference never shows are left out.
 
     Raises:
@@ -107,19 +109,20 @@ def class_histogram_figure(histogram: ClassHistogram, *, number: int = 20) -> "F
     classes = [c for c in histogram.largest(number) if histogram.counts["reference"][c] > 0]
     sets = list(histogram.counts)
     with styled():
-        figure, axes = _new(WIDTH, 1.15 + len(classes) * (0.12 + 0.11 * len(sets)))
+        figure, axes = bar_axes(WIDTH, 1.15 + len(classes) * (0.12 + 0.11 * len(sets)))
         rows, height = np.arange(len(classes)), 0.8 / len(sets)
         for i, name in enumerate(sets):
             counts = np.asarray(histogram.counts[name], dtype=np.float64)
             axes.barh(
                 rows + (i - (len(sets) - 1) / 2) * height,
-                100 * counts[classes] / counts.sum(),
+                100 * histogram.top * counts[classes] / counts.sum(),
                 height=height,
                 color=COLOURS.get(name, SPACE_COLOURS[2]),
                 label=visible(name),
             )
-        _ticks(axes, rows, [shortened(histogram.class_names[c], 28) for c in classes])
-        axes.set_xlabel(f"images with this Top-1 class (%), by {shortened(histogram.space, 30)}", parse_math=False)
+        name_rows(axes, rows, [shortened(histogram.class_names[c], 28) for c in classes])
+        what = "this Top-1 class" if histogram.top == 1 else f"this class in their Top-{histogram.top}"
+        axes.set_xlabel(f"images with {what} (%), by {shortened(histogram.space, 30)}", parse_math=False)
         axes.set_ylim(len(classes) - 0.4, -0.6)
         figure.legend(loc="outside upper right", ncols=len(sets), frameon=False, labelcolor=INK)
     return figure
@@ -254,7 +257,13 @@ def styled() -> AbstractContextManager[None]:
     return context
 
 
-def _new(width: float, height: float) -> "tuple[Figure, Axes]":
+def bar_axes(width: float, height: float) -> "tuple[Figure, Axes]":
+    """A figure with one pair of axes for horizontal bars: a line below, a vertical grid.
+
+    Args:
+        width: Of the figure in inches.
+        height: Likewise.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -269,7 +278,8 @@ def _new(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _ticks(axes: "Axes", rows: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
+def name_rows(axes: "Axes", rows: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
+    """Names beside horizontal bars, as they are written: dollar signs begin no formula."""
     ticks: Any = axes.set_yticks(rows, labels)
     for tick in ticks:
-        tick.label1.set_parse_math(False)  # a name may hold dollar signs
+        tick.label1.set_parse_math(False)

@@ -95,18 +95,18 @@ def extract_sets(
     seconds: Mapping[str, Input],
     *,
     extractor: Network,
-    second_opinion: Network,
+    second_opinion: Network | None,
     options: ReadOptions | None,
     check: Callable[[Extractor | None], None] | None = None,
     progress: Progress = silent,
 ) -> Extracted:
-    """Extract opened sets in both spaces.
+    """Extract opened sets in both spaces, or in the main one alone.
 
     Args:
         opened: Set name -> images, features or statistics.
         seconds: Set name -> the second space's features, overriding what `opened` would give.
         extractor: The main space.
-        second_opinion: The second space.
+        second_opinion: The second space; None where no distance is reported that it would have to confirm.
         options: Bad files, batch size, cache.
         check: Called with the main network (None if there are no images) before any image goes through it, to raise
             what is known to fail afterwards.
@@ -117,10 +117,10 @@ def extract_sets(
     """
     options = options or ReadOptions()
     second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
-    has_second = set(second_inputs) == set(opened)
+    has_second = second_opinion is not None and set(second_inputs) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
-    second_network = _network(second_opinion, second_inputs, progress) if has_second else None
+    second_network = _network(second_opinion, second_inputs, progress) if has_second and second_opinion else None
     _check_sides(opened, main_network)
     _check_sides(second_inputs if has_second else {}, second_network)
     if check is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 
-__all__ = ["SPACES", "AttackSpace"]
+__all__ = ["SPACES", "AttackSpace", "highest"]
 
 SPACES = ("pre-logits", "logits", "top-n", "middle-n")
 """Names of the spaces for resampling (role-of-imagenet-classes-in-fid, §3.2 and §3.3)."""
@@ -82,18 +82,22 @@ class AttackSpace:
             if not np.isfinite(block).all():
                 row = start + int((~np.isfinite(block).all(axis=1)).nonzero()[0][0])
                 raise InputError(f"logits row {row} holds NaN or infinite values; extract that image again")
-            marked = _highest(block, first + self.n)
+            marked = highest(block, first + self.n)
             if first:
-                marked &= ~_highest(block, first)
+                marked &= ~highest(block, first)
             out[start : start + _ROWS] = torch.from_numpy(marked)
         return out
 
 
-def _highest(block: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.bool_]:
+def highest(block: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.bool_]:
     """Whether each entry is among the `count` >= 1 largest of its row, the first of equal ones going first.
 
     A partition finds the smallest of them in a twentieth of the time of a stable sort; only rows in which more
     entries equal it than there is room for are looked at again.
+
+    Args:
+        block: float32 [n, c], finite.
+        count: From 1 to c.
     """
     place = block.shape[1] - count
     least = np.partition(block, place, axis=1)[:, place, None]
