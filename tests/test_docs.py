@@ -59,10 +59,12 @@ def test_every_public_name_can_be_had() -> None:
     [
         "fidprobe",
         "fidprobe.analysis.attacking",
+        "fidprobe.analysis.class_comparing",
         "fidprobe.analysis.scoring",
         "fidprobe.attacks.resampling",
         "fidprobe.attacks.top1",
         "fidprobe.metrics.frechet",
+        "fidprobe.metrics.single_image",
     ],
 )
 def test_examples_in_docstrings_run(module: str) -> None:
@@ -84,10 +86,12 @@ def test_every_docstring_with_an_example_is_run() -> None:
     assert found == {
         "fidprobe/__init__.py",
         "analysis/attacking.py",
+        "analysis/class_comparing.py",
         "analysis/scoring.py",
         "attacks/resampling.py",
         "attacks/top1.py",
         "fidprobe/metrics/frechet.py",
+        "fidprobe/metrics/single_image.py",
     }
 
 

@@ -1,0 +1,300 @@
+"""What a single image does to the Fréchet distance: influence, exact removal and addition, slope in its features.
+
+With the reference's covariance Σ_r = L Lᵀ, the N generated images' mean m and covariance S (divided by N - 1),
+X = Lᵀ S L = V diag(λ) Vᵀ and the optimal-transport map T = L X^-½ Lᵀ, let δ = f - m and w = Vᵀ Lᵀ δ for an image f.
+
+Influence. The derivative of F when weight moves from all images alike to this one, S = N/(N-1) Σ(p):
+
+    I = 2 (m - μ_r)·δ + N/(N-1) (|δ|² - δᵀ T δ) - (tr S - tr X^½),         which has the mean 0 over the images.
+
+As F = mean (F + I), the numbers F + I are shares of F that add up.
+
+Removal and addition. Without the image, or with a new one, the covariance is a S + b δδᵀ (Eq. in §2.1 of
+role-of-imagenet-classes-in-fid for the addition; its inverse for the removal). The trace of the root of a rank-one
+update is one integral, without a new eigenvalue problem: with c = b / a and q(t) = Σ w_k² / (λ_k + t²),
+
+    tr (X + c v vᵀ)^½ - tr X^½ = 1/π ∫₀^∞ log(1 + c q(t)) dt
+    (X + c v vᵀ)^-½ v = 2/π ∫₀^∞ (X + t²)⁻¹ v / (1 + c q(t)) dt
+
+from √x = 2/π ∫ x / (x + t²) dt, the Sherman-Morrison formula and an integration by parts. What is of first order in c
+has closed forms; the rest falls off like t⁻⁴ and, in log t, is analytic in a strip of half-width π/2, where the
+trapezoidal rule gains ten digits from some hundred nodes. All nodes of all images are two matrix products, so that the
+exact change of F for *every* image costs little more than its derivative.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.metrics.frechet import covariance_factor
+from fidprobe.provenance import check_comparable
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["SingleImage"]
+
+_ROWS = 8192  # images in a block: 128 MB of float64 at d = 2048
+_NULL = 1e-16  # of the largest λ: below it there is rounding, not variance
+_STEP = 0.4  # of the trapezoidal rule in log t: an error of exp(-π² / 0.4) = 2e-11
+_BELOW, _ABOVE = 1e-9, 1e4  # nodes from this times √λ_min to this times √λ_max
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Images in the eigenbasis of X.
+
+    Attributes:
+        delta: float64 [m, d], f - m.
+        w: float64 [m, r].
+    """
+
+    delta: Tensor
+    w: Tensor
+
+
+class SingleImage:
+    """The Fréchet distance as one image sees it.
+
+    Args:
+        reference: Of the real images.
+        generated: Of N >= 3 generated images, not weighted.
+
+    Attributes:
+        value: F, the Fréchet distance.
+        count: N.
+
+    Raises:
+        MismatchError: the sides come from different feature spaces.
+        InputError: the number of generated images is unknown, or below 3.
+
+    Example:
+        >>> import torch
+        >>> from fidprobe.metrics.single_image import SingleImage
+        >>> from fidprobe.statistics import GaussianStatistics
+        >>> real, made = torch.tensor([[-1.0], [1.0]]), torch.tensor([[-1.0], [1.0], [6.0]])
+        >>> one = SingleImage(GaussianStatistics.of(real), GaussianStatistics.of(made))
+        >>> round(one.value, 4), [round(x, 4) for x in one.removed(made).tolist()]
+        (8.802, [7.948, 9.948, -8.802])
+    """
+
+    def __init__(self, reference: GaussianStatistics, generated: GaussianStatistics) -> None:
+        check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+        if generated.count is None or generated.count < 3:
+            known = "is unknown" if generated.count is None else f"is {generated.count}"
+            raise InputError(f"what one image does needs at least 3 generated images, and their number {known}")
+        self.count = generated.count
+        self.dim = generated.dim
+        self._mean = generated.mean
+        self._offset = generated.mean - reference.mean.to(generated.mean.device)
+        self._trace = float(generated.cov.trace())
+        L = covariance_factor(reference.cov.to(generated.cov.device), reference.count)
+        X = L.T @ generated.cov @ L
+        eigenvalues, V = torch.linalg.eigh((X + X.T) / 2)
+        # m images span m - 1 directions; what is left beyond is rounding.
+        rank = min(len(eigenvalues), self.count - 1)
+        null = torch.zeros(len(eigenvalues), dtype=torch.bool, device=eigenvalues.device)
+        null[: len(eigenvalues) - rank] = True
+        if len(eigenvalues):
+            null |= eigenvalues <= _NULL * eigenvalues[-1].clamp_min(0)
+        self._null = null
+        self._eigenvalues = torch.where(null, 0, eigenvalues)
+        self._roots = self._eigenvalues.sqrt()
+        self._basis = L @ V
+        self._roots_trace = float(self._roots.sum())
+        self.value = max(
+            0.0,
+            float(self._offset.square().sum()) + float(reference.cov.trace()) + self._trace - 2 * self._roots_trace,
+        )
+
+    def influence(self, images: Tensor) -> Tensor:
+        """The derivative of F with respect to the weight of images of the generated set.
+
+        An image's share p of the set grows and that of all others shrinks alike: F(p + ε (e_i - p)) = F + ε I_i +
+        O(ε²). Positive: the image raises F. Removing the image changes F by about -I_i / (N - 1).
+
+        Args:
+            images: Features of images of the generated set, floating point [m, d].
+
+        Returns:
+            float64 [m], in the units of F.
+
+        Raises:
+            InputError: wrong shape, NaN or infinite values.
+        """
+        out = []
+        kept = ~self._null
+        for split in self._splits(images):
+            transported = (split.w[:, kept].square() / self._roots[kept]).sum(1)
+            second = self.count / (self.count - 1) * (split.delta.square().sum(1) - transported)
+            out.append(2 * split.delta @ self._offset + second - (self._trace - self._roots_trace))
+        return torch.cat(out)
+
+    def removed(self, images: Tensor) -> Tensor:
+        """How F changes when one image leaves the generated set, exactly, each image on its own.
+
+        Args:
+            images: Features of images of the generated set, floating point [m, d].
+
+        Returns:
+            float64 [m], F without the image less F; negative where the set is better off without it.
+
+        Raises:
+            InputError: wrong shape, NaN or infinite values.
+        """
+        n = self.count
+        a, b = (n - 1) / (n - 2), -n / ((n - 1) * (n - 2))
+        out = []
+        for split in self._splits(images):
+            square = split.w.square()
+            mean = -2 / (n - 1) * (split.delta @ self._offset) + split.delta.square().sum(1) / (n - 1) ** 2
+            out.append(mean + self._covariance_change(split.delta, square, a, b))
+        return torch.cat(out)
+
+    def added(self, images: Tensor) -> Tensor:
+        """How F changes when one more image joins the generated set, exactly, each image on its own.
+
+        Args:
+            images: Features of any images of the same space, floating point [m, d].
+
+        Returns:
+            float64 [m], F with the image less F.
+
+        Raises:
+            InputError: wrong shape, NaN or infinite values.
+        """
+        n = self.count
+        a, b = (n - 1) / n, 1 / (n + 1)
+        out = []
+        for split in self._splits(images):
+            square = split.w.square()
+            mean = 2 / (n + 1) * (split.delta @ self._offset) + split.delta.square().sum(1) / (n + 1) ** 2
+            out.append(mean + self._covariance_change(split.delta, square, a, b))
+        return torch.cat(out)
+
+    def gradient(self, images: Tensor) -> Tensor:
+        """The derivative of F with respect to the features of images of the generated set.
+
+        That set without the image, updated with it (role-of-imagenet-classes-in-fid, §2.1), is the set itself: one
+        transport map serves all its images, without any approximation.
+
+        Args:
+            images: Features of images of the generated set, floating point [m, d].
+
+        Returns:
+            float64 [m, d].
+
+        Raises:
+            InputError: wrong shape, NaN or infinite values.
+        """
+        n = self.count
+        kept = ~self._null
+        basis, inverse = self._basis[:, kept], self._roots[kept].reciprocal()
+        out = []
+        for split in self._splits(images):
+            transported = (split.w[:, kept] * inverse) @ basis.T
+            out.append(2 / n * (self._offset + n / (n - 1) * (split.delta - transported)))
+        return torch.cat(out)
+
+    def gradient_if_added(self, images: Tensor) -> Tensor:
+        """The derivative of F with respect to the features of one more image, each image on its own (§2.1, Eq. 2).
+
+        With the transport map of the set that the image has joined, which is another one for every image.
+
+        Args:
+            images: Features of any images of the same space, floating point [m, d].
+
+        Returns:
+            float64 [m, d], of F over the N generated images and this one.
+
+        Raises:
+            InputError: wrong shape, NaN or infinite values.
+        """
+        n = self.count
+        a, b = (n - 1) / n, 1 / (n + 1)
+        out = []
+        for split in self._splits(images):
+            transported = (split.w * self._updated_root(split.w.square(), b / a) / math.sqrt(a)) @ self._basis.T
+            out.append(2 / (n + 1) * (self._offset + split.delta / (n + 1) + split.delta - transported))
+        return torch.cat(out)
+
+    def _splits(self, images: Tensor) -> Iterator[_Split]:
+        if images.ndim != 2 or images.shape[1] != self.dim or len(images) == 0 or not images.is_floating_point():
+            raise InputError(
+                f"images must be floating-point features [m >= 1, {self.dim}], got {images.dtype} {list(images.shape)}"
+            )
+        for start in range(0, len(images), _ROWS):
+            block = images[start : start + _ROWS].to(self._mean.device).to(torch.float64)
+            finite = torch.isfinite(block).all(dim=1)
+            if not bool(finite.all()):
+                row = start + int((~finite).nonzero()[0])
+                raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
+            delta = block - self._mean
+            yield _Split(delta, delta @ self._basis)
+
+    def _covariance_change(self, delta: Tensor, square: Tensor, a: float, b: float) -> Tensor:
+        """Change of tr(S - 2 X^½) as S becomes a S + b δδᵀ: float64 [m]."""
+        trace = (a - 1) * self._trace + b * delta.square().sum(1)
+        roots = (math.sqrt(a) - 1) * self._roots_trace + math.sqrt(a) * self._root_change(square, b / a)
+        return trace - 2 * roots
+
+    def _nodes(self, square: Tensor, c: float) -> tuple[Tensor, Tensor]:
+        """Nodes t and weights dt of the trapezoidal rule for all rows of w²: float64 [K] each."""
+        kept = self._roots[~self._null]
+        # Beyond the largest root of X, and of its update, the integrand is negligible.
+        top = max(float(kept.max()), math.sqrt(abs(c) * float(square.sum(1).max())))
+        low, high = math.log(_BELOW * float(kept.min())), math.log(_ABOVE * top)
+        t = torch.exp(torch.arange(low, high, _STEP, dtype=torch.float64, device=kept.device))
+        return t, _STEP * t
+
+    def _null_part(self, square: Tensor, c: float) -> Tensor:
+        """κ = √c |w on X's null space|: float64 [m, 1]; 0 for images of the set, whose w there is rounding."""
+        if c < 0:
+            return square.new_zeros(len(square), 1)
+        return (c * square[:, self._null].sum(1, keepdim=True)).sqrt()
+
+    def _root_change(self, square: Tensor, c: float) -> Tensor:
+        """Change of tr X^½ as X becomes X + c v vᵀ, for w² [m, r]: float64 [m].
+
+        With y = c q(t) t² / (t² + κ²), q over the range of X, it is κ + c/2 Σ w²/(√λ + κ) + 1/π ∫ log(1 + y) - y dt.
+        """
+        kappa = self._null_part(square, c)
+        kept = ~self._null
+        if not bool(kept.any()):
+            return kappa[:, 0]
+        square, eigenvalues, roots = square[:, kept], self._eigenvalues[kept], self._roots[kept]
+        first = kappa[:, 0] + c / 2 * (square / (roots + kappa)).sum(1)
+        t, dt = self._nodes(square, c)
+        y = c * (square @ (1 / (eigenvalues[:, None] + t.square()))) * t.square() / (t.square() + kappa.square())
+        if c > 0:
+            rest = torch.log1p(y) - y
+        else:
+            # An image without which a direction would have no variance has 1 + c q(0) = 0: what is left then must not
+            # be a difference of nearly equal numbers. 1/λ - 1/(λ + t²) = t² / (λ (λ + t²)).
+            leverage = -c * (square / eigenvalues).sum(1, keepdim=True)
+            forced = int(kept.sum()) == self.count - 1
+            spare = torch.zeros_like(leverage) if forced else (1 - leverage).clamp_min(0)
+            share = t.square() / (eigenvalues[:, None] * (eigenvalues[:, None] + t.square()))
+            left = torch.where(y < -0.5, spare - c * (square @ share), 1 + y)
+            rest = torch.log(left.clamp_min(torch.finfo(torch.float64).tiny)) - y
+        return first + rest @ dt / math.pi
+
+    def _updated_root(self, square: Tensor, c: float) -> Tensor:
+        """D [m, r] with (X + c v vᵀ)^-½ v = V (w ∘ D), for w² [m, r] and c > 0.
+
+        D_k = 1/(√λ_k + κ) - 2/π ∫ t² / ((λ_k + t²)(t² + κ²)) y / (1 + y) dt.
+        """
+        kappa = self._null_part(square, c)
+        kept = ~self._null
+        first = 1 / (self._roots + kappa)  # infinite only where w is 0 as well
+        first = torch.where(torch.isfinite(first), first, 0)
+        if not bool(kept.any()):
+            return first
+        square = square[:, kept]
+        t, dt = self._nodes(square, c)
+        inner = 1 / (self._eigenvalues[kept, None] + t.square())
+        y = c * (square @ inner) * t.square() / (t.square() + kappa.square())
+        weights = dt * t.square() / (t.square() + kappa.square()) * y / (1 + y)
+        return first - 2 / math.pi * (weights @ (1 / (self._eigenvalues[:, None] + t.square())).T)
