@@ -120,7 +120,9 @@ def extract_sets(
     has_second = second_opinion is not None and set(second_inputs) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
-    second_network = _network(second_opinion, second_inputs, progress) if has_second and second_opinion else None
+    second_network = None
+    if has_second and second_opinion is not None:
+        second_network = _network(second_opinion, second_inputs, progress)
     _check_sides(opened, main_network)
     _check_sides(second_inputs if has_second else {}, second_network)
     if check is not None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fidprobe.analysis.attack_output import write_attack as write_attack
     from fidprobe.analysis.attacking import attack as attack
     from fidprobe.analysis.audit import audit as audit
+    from fidprobe.analysis.class_comparing import compare_classes as compare_classes
+    from fidprobe.analysis.class_output import write_classes as write_classes
     from fidprobe.analysis.report import write_report as write_report
     from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
@@ -52,6 +54,7 @@ _HOME = {
     "Top1Matching": "attacks.top1",
     "attack": "analysis.attacking",
     "audit": "analysis.audit",
+    "compare_classes": "analysis.class_comparing",
     "extract": "extraction",
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
@@ -61,6 +64,7 @@ _HOME = {
     "open_images": "images",
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
+    "write_classes": "analysis.class_output",
     "write_report": "analysis.report",
 }
 
@@ -77,6 +81,7 @@ __all__ = [
     "Top1Matching",
     "attack",
     "audit",
+    "compare_classes",
     "extract",
     "frechet",
     "frechet_distance",
@@ -86,6 +91,7 @@ __all__ = [
     "open_images",
     "score",
     "write_attack",
+    "write_classes",
     "write_report",
 ]
 

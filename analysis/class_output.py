@@ -1,0 +1,89 @@
+"""A comparison of class histograms as files: JSON, a table of all classes, figures."""
+
+import os
+from pathlib import Path
+
+from fidprobe.analysis.class_comparing import ComparedClasses
+from fidprobe.analysis.class_figures import class_shifts_figure
+from fidprobe.analysis.figures import class_histogram_figure
+from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
+from fidprobe.analysis.wording import json_text
+from fidprobe.errors import InputError
+
+__all__ = ["classes_folder", "classes_json", "write_classes"]
+
+_SHIFTS = "class-shifts"
+_MOST = 20  # rows of either kind in a figure: a page
+
+
+def classes_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make the folder for the outcome and find out now whether it can be written.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    return output_folder(folder, "class histograms")
+
+
+def classes_json(compared: ComparedClasses, *, command: str | None = None) -> str:
+    """Everything as JSON text.
+
+    Args:
+        compared: What to tell.
+        command: The command line that made it.
+
+    Raises:
+        InputError: a number is not finite; names its place.
+    """
+    return json_text({**compared.to_json(), "command": command}, "the class comparison")
+
+
+def write_classes(
+    compared: ComparedClasses, folder: str | os.PathLike[str], *, number: int = 10, command: str | None = None
+) -> Path:
+    """Write a comparison, each file whole or not at all.
+
+    `classes.json`; `classes.csv`, a row for each class that occurs; `classes` as `.svg`, `.pdf` and `.png`, the
+    histogram of the reference's most frequent classes in both sets; and, where a class is significantly over- or
+    under-represented, `class-shifts` likewise. What an earlier comparison left there goes.
+
+    Args:
+        compared: The outcome.
+        folder: Where; made if missing.
+        number: Classes of either kind in `class-shifts`, >= 1; 20 at most are drawn.
+        command: The command line that made it, to be told.
+
+    Returns:
+        The path of `classes.json`.
+
+    Raises:
+        InputError: the folder cannot be written, or a number is not finite.
+    """
+    text = classes_json(compared, command=command)
+    path = classes_folder(folder)
+    comparison = compared.comparison
+    _remove_earlier(path)
+    rows = [one.to_json() for one in comparison.classes]
+    write_table(path / "classes.csv", list(rows[0]), (list(row.values()) for row in rows))
+    share = "Top-1 classes" if comparison.top == 1 else f"Top-{comparison.top} classes"
+    write_figure(class_histogram_figure(comparison.histogram()), path / "classes", f"{share} of both sets")
+    if comparison.shifted("over") or comparison.shifted("under"):
+        figure = class_shifts_figure(comparison, number=min(number, _MOST))
+        write_figure(figure, path / _SHIFTS, f"Over- and under-represented {share}")
+    write_text(path / "classes.json", text)
+    return path / "classes.json"
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Delete what may not be written anew; where there is no earlier comparison, a file of this name is not ours.
+
+    Raises:
+        InputError: it cannot be deleted.
+    """
+    if not (folder / "classes.json").is_file():
+        return
+    try:
+        remove_figure(folder / _SHIFTS)
+        (folder / "classes.json").unlink()  # the last: a kill before leaves the rest to the next run
+    except OSError as error:
+        raise InputError(f"cannot replace the class histograms in {folder}: {error.strerror or error}") from error
