@@ -1,7 +1,5 @@
 """The audit report: one self-contained HTML page, and the same numbers as JSON."""
 
-import base64
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.figures import changes_figure, class_histogram_figure, montage, svg
 from fidprobe.analysis.headline import agreement, headline
 from fidprobe.analysis.output import output_folder, write_text
+from fidprobe.analysis.page import png_uri, render_page
 from fidprobe.analysis.report_view import (
     classes_view,
     inception_scores_view,
@@ -19,7 +18,7 @@ from fidprobe.analysis.report_view import (
     set_view,
     source_facts,
 )
-from fidprobe.analysis.wording import amount, json_text, number, shortened, visible
+from fidprobe.analysis.wording import amount, json_text, number, shortened
 
 __all__ = ["report_html", "report_json", "report_paths", "write_report"]
 
@@ -77,20 +76,8 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
     Raises:
         InputError: a number is not finite.
     """
-    import jinja2
     from markupsafe import Markup
 
-    def shown(value: object) -> object:
-        return value if isinstance(value, Markup) else visible(str(value))
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     scored, histogram = audit.scored, audit.histogram
     models = list(scored.main.scores)
     spaces = [("main space", scored.main)] + ([("second opinion", scored.second)] if scored.second else [])
@@ -101,7 +88,8 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
         "changes": svg(changes_figure(changes), title=headline(audit)) if changes else "",
         "classes": svg(class_histogram_figure(histogram), title=_describe_histogram(audit)) if histogram else "",
     }
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
         title=f"{titles['generated']} against {titles['reference']}",
         sets=sets,
         headline=headline(audit),
@@ -139,16 +127,8 @@ def _grids(audit: Audit) -> list[dict[str, Any]]:
         pictures = audit.grids.get(name, ())
         entry: dict[str, Any] = {"name": name, "count": len(pictures), "small": cell < _CELL}
         if pictures:
-            entry["uri"] = _png_uri(montage(pictures, cell=cell))
+            entry["uri"] = png_uri(montage(pictures, cell=cell))
             shrunk = sum(max(p.shape[:2]) > cell for p in pictures)
             entry["note"] = f"{amount(len(pictures))} pictures" + (f", shrunk to {cell} pixels" if shrunk else "")
         out.append(entry)
     return out
-
-
-def _png_uri(pixels: Any) -> str:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -11,7 +11,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.provenance import ExtractorProvenance
 
-__all__ = ["Embedding", "Extractor", "full_precision"]
+__all__ = ["Box", "Embedding", "Extractor", "full_precision"]
 
 
 @contextmanager
@@ -38,6 +38,15 @@ class Embedding(NamedTuple):
 
     features: Tensor
     logits: Tensor | None
+
+
+class Box(NamedTuple):
+    """A part of a picture, in its own pixels from its upper left corner; edges may lie within pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 class Extractor(ABC):
@@ -79,6 +88,10 @@ class Extractor(ABC):
     @abstractmethod
     def embed(self, prepared: Tensor) -> Embedding:
         """Features and logits of prepared images."""
+
+    def seen(self, height: int, width: int) -> Box:
+        """Which part of a picture of this size is left after `prepare`; all of it unless that crops."""
+        return Box(0.0, 0.0, float(width), float(height))
 
     def __call__(self, images: Tensor) -> Embedding:
         """Features and logits of images, without gradients.

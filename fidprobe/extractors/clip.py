@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Embedding
-from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
+from fidprobe.extractors.network import NetworkExtractor, Preprocessing, last_attention, library_versions
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict, state_dict_sha256
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
@@ -100,7 +100,7 @@ def load_clip(model: ClipModel | None, *, resize: str, weights: ResolvedWeights 
         name, chosen = f"clip:{model.name}" + (f":{model.tag}" if model.tag else ""), model
     network, settings = _downloaded(chosen) if weights is None else _from_file(chosen, weights)
     digest = state_dict_sha256(network.state_dict()) if weights is None else weights.sha256
-    return CLIP(
+    extractor = CLIP(
         network,
         _preprocessing(network, settings),
         provenance=ExtractorProvenance(
@@ -112,6 +112,9 @@ def load_clip(model: ClipModel | None, *, resize: str, weights: ResolvedWeights 
         ),
         dim=_dim(chosen.name),
     )
+    # The ResNets pool by attention over what `layer4` gives.
+    extractor.layer = "layer4" if hasattr(network, "attnpool") else last_attention(network)
+    return extractor
 
 
 def _dim(name: str) -> int:

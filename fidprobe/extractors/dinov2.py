@@ -17,6 +17,7 @@ from fidprobe.extractors.network import (
     IMAGENET_STD,
     NetworkExtractor,
     Preprocessing,
+    last_attention,
     library_versions,
     token_grid,
 )
@@ -66,7 +67,7 @@ def load_dinov2(weights: ResolvedWeights, *, resize: str, model: str = "vit_larg
         raise WeightsError(f"{weights.path} has no pos_embed: not a DINOv2 backbone; use dinov2_vitl14_pretrain.pth")
     state["pos_embed"] = _positions_for(state["pos_embed"].float())
     load_strictly(network, state, weights.path)
-    return DINOv2(
+    extractor = DINOv2(
         network,
         Preprocessing(size=_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, shorter=256),
         provenance=ExtractorProvenance(
@@ -78,6 +79,8 @@ def load_dinov2(weights: ResolvedWeights, *, resize: str, model: str = "vit_larg
         ),
         dim=network.num_features,
     )
+    extractor.layer = last_attention(network)
+    return extractor
 
 
 def _positions_for(positions: Tensor) -> Tensor:

@@ -7,11 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from fidprobe.errors import InputError
-from fidprobe.extractors.base import Extractor
-from fidprobe.extractors.resize import INTERPOLATIONS, RESIZE_RULES, resize, resize_shorter_and_crop
+from fidprobe.extractors.base import Box, Extractor
+from fidprobe.extractors.resize import INTERPOLATIONS, RESIZE_RULES, cropped_box, resize, resize_shorter_and_crop
 from fidprobe.provenance import ExtractorProvenance
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NetworkExtractor", "Preprocessing", "library_versions", "token_grid"]
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "NetworkExtractor",
+    "Preprocessing",
+    "last_attention",
+    "library_versions",
+    "token_grid",
+]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -56,6 +64,12 @@ class Preprocessing:
             return resize(images, square, "clean")  # bicubic, antialiased, not rounded
         return resize_shorter_and_crop(images, self.shorter, self.size, self.interpolation)
 
+    def seen(self, height: int, width: int, rule: str) -> Box:
+        """The part of a picture of this size that `resized` keeps."""
+        if rule != "native" or self.shorter is None or self.size == 0:
+            return Box(0.0, 0.0, float(width), float(height))
+        return Box(*cropped_box(height, width, self.shorter, self.size))
+
 
 class NetworkExtractor(Extractor):
     """A frozen float32 network behind its preprocessing; subclasses say what features are.
@@ -68,7 +82,13 @@ class NetworkExtractor(Extractor):
         class_names: One a logit, for classifiers.
         logit_bias: float32 [c], where the logits contain one.
         channels_last: Keep activations channels-last, which is faster on CPUs for convolutions.
+
+    Attributes:
+        layer: Dotted name of the module of `network` at whose output heatmaps look where features are not the mean
+            of the activations; None if none is known to be right.
     """
+
+    layer: str | None = None
 
     def __init__(
         self,
@@ -107,6 +127,10 @@ class NetworkExtractor(Extractor):
         pixels = self.preprocessing.resized(images, self.provenance.resize)
         return ((pixels / 255 - self._mean) / self._std).contiguous(memory_format=self._format)
 
+    def seen(self, height: int, width: int) -> Box:
+        """Which part of a picture of this size is left after `prepare`; all of it unless that crops."""
+        return self.preprocessing.seen(height, width, self.provenance.resize)
+
 
 def token_grid(tokens: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
     """Lay patch tokens out on their grid: [n, prefix + u*v, k] -> [n, k, u, v].
@@ -118,6 +142,15 @@ def token_grid(tokens: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
     """
     patches = tokens[:, prefix:]
     return patches.transpose(1, 2).reshape(len(tokens), tokens.shape[2], *grid)
+
+
+def last_attention(network: nn.Module) -> str | None:
+    """Name of the normalisation before a transformer's last attention; None if there is none by a usual name.
+
+    Features of the class token do not depend on the other tokens after it: this is where they part.
+    """
+    names = [name for name, _ in network.named_modules() if name.rpartition(".")[2] in ("norm1", "ln_1")]
+    return names[-1] if names else None
 
 
 def library_versions(*libraries: str) -> dict[str, str]:

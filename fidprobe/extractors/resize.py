@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 
-__all__ = ["INTERPOLATIONS", "RESIZE_RULES", "resize", "resize_shorter_and_crop"]
+__all__ = ["INTERPOLATIONS", "RESIZE_RULES", "cropped_box", "resize", "resize_shorter_and_crop"]
 
 RESIZE_RULES: tuple[str, ...] = ("tf1", "torch", "clean")
 INTERPOLATIONS: tuple[str, ...] = ("bilinear", "bicubic")
@@ -82,17 +82,29 @@ def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolati
         raise InputError(f"unknown interpolation {interpolation!r}; choose one of {known}")
     if crop > shorter:
         raise InputError(f"cannot crop {crop} pixels from a side of {shorter}; crop at most {shorter}")
-    height, width = images.shape[-2:]
-    # The longer side is truncated, not rounded, as in torchvision.transforms.Resize.
-    least = min(height, width)
-    size = int(shorter * height / least), int(shorter * width / least)
+    size, (top, left) = _shorter_and_crop(images.shape[-2], images.shape[-1], shorter, crop)
     x = images if images.dtype == torch.uint8 else images.float()
     one_pass = _pillow_axis if x.requires_grad else _pillow_axis_8bit
     x = one_pass(x, size[1], -1, interpolation).clamp(0, 255)
     x = one_pass(x, size[0], -2, interpolation).clamp(0, 255)
+    return x[..., top : top + crop, left : left + crop].contiguous()
+
+
+def cropped_box(height: int, width: int, shorter: int, crop: int) -> tuple[float, float, float, float]:
+    """What `resize_shorter_and_crop` keeps of a picture: left, top, right, bottom in the picture's own pixels."""
+    (tall, wide), (top, left) = _shorter_and_crop(height, width, shorter, crop)
+    down, right = height / tall, width / wide
+    return left * right, top * down, (left + crop) * right, (top + crop) * down
+
+
+def _shorter_and_crop(height: int, width: int, shorter: int, crop: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width after the resize, and where in it the crop begins."""
+    # The longer side is truncated, not rounded, as in torchvision.transforms.Resize.
+    least = min(height, width)
+    size = int(shorter * height / least), int(shorter * width / least)
     # Python's round, halves to even, as in torchvision.transforms.CenterCrop.
     top, left = (round((length - crop) / 2.0) for length in size)
-    return x[..., top : top + crop, left : left + crop].contiguous()
+    return size, (top, left)
 
 
 def _check(images: Tensor, lengths: tuple[int, int]) -> None:

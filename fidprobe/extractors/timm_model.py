@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.labels import imagenet_class_names
-from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions, token_grid
+from fidprobe.extractors.network import (
+    NetworkExtractor,
+    Preprocessing,
+    last_attention,
+    library_versions,
+    token_grid,
+)
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict, state_dict_sha256
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
@@ -85,7 +91,7 @@ def load_timm(model: str, *, resize: str, weights: ResolvedWeights | None) -> Ti
         digest, verified = weights.sha256, weights.verified
     classifier: Any = network.get_classifier()
     classified = network.num_classes == _IMAGENET_CLASSES
-    return TimmModel(
+    extractor = TimmModel(
         network,
         _preprocessing(network),
         provenance=ExtractorProvenance(
@@ -100,6 +106,9 @@ def load_timm(model: str, *, resize: str, weights: ResolvedWeights | None) -> Ti
         logit_bias=getattr(classifier, "bias", None) if classified else None,
         channels_last=True,
     )
+    if getattr(network, "global_pool", None) == "token":
+        extractor.layer = last_attention(network)
+    return extractor
 
 
 def _downloaded(model: str) -> Any:

@@ -1,0 +1,166 @@
+"""Pictures of heatmaps: overlays, galleries of single images (Fig. 3, 11), and means (Fig. 4b, 12).
+
+Paper: role-of-imagenet-classes-in-fid. Yellow is where FID is most sensitive, dark blue where least, between the
+least and the largest value of each map.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.analysis.figures import INK, styled
+from fidprobe.analysis.heatmaps import Heatmap, MeanHeatmap
+from fidprobe.analysis.pictures import Picture, fitted
+from fidprobe.analysis.sensitivity import upsampled
+from fidprobe.analysis.wording import amount, shortened
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Box
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["heatmaps_figure", "means_figure", "overlay"]
+
+_PAGE = 7.0  # inches: the text width of a page of two columns
+_CELL = 192  # pixels of a picture in a figure: enough for print at this size
+_SHARE = 0.6  # of the heatmap in an overlay
+_COLOURS = "viridis"  # even in lightness, and read alike by all colour vision
+
+
+def overlay(picture: Picture, sensitivity: npt.NDArray[np.float32], box: Box) -> Picture:
+    """A map over its picture, in grey; what the network does not see is darkened.
+
+    Args:
+        picture: uint8 [h, w, 3].
+        sensitivity: float32 [u, v].
+        box: The part of the picture that the map covers.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
+    import matplotlib
+
+    grey = np.repeat((picture @ np.array([0.299, 0.587, 0.114]))[:, :, None], 3, axis=2)
+    left, top = round(box.left), round(box.top)
+    right, bottom = max(left + 1, round(box.right)), max(top + 1, round(box.bottom))
+    fine = upsampled(sensitivity, bottom - top, right - left)
+    span = float(fine.max() - fine.min())
+    colours = matplotlib.colormaps[_COLOURS]((fine - fine.min()) / (span or 1.0))[:, :, :3] * 255
+    out = 0.4 * grey
+    out[top:bottom, left:right] = (1 - _SHARE) * grey[top:bottom, left:right] + _SHARE * colours
+    return out.round().astype(np.uint8)
+
+
+def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
+    """Images, their heatmaps, and what the network takes them for (Fig. 3 and 11).
+
+    Args:
+        images: At least one.
+        columns: Images side by side, >= 1.
+
+    Raises:
+        InputError: no images, or no columns.
+    """
+    if not images or columns < 1:
+        raise InputError(f"a figure of heatmaps needs images and columns, not {len(images)} and {columns}")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    cell = _PAGE / columns / 2
+    with styled():
+        figure, axes = _grid(rows, 2 * columns, cell, cell + 0.45)
+        for place, one in enumerate(images):
+            left, right = (
+                axes[place // columns, 2 * (place % columns)],
+                axes[place // columns, 2 * (place % columns) + 1],
+            )
+            _show(left, _square(one.picture))
+            _show(right, _square(overlay(one.picture, one.map, one.box)))
+            lines = [f"{shortened(p.name, 22)} {100 * p.probability:.0f}\N{NO-BREAK SPACE}%" for p in one.predictions]
+            text = "\n".join(lines) or shortened(one.name, 26)
+            left.text(
+                0,
+                -0.04,
+                text,
+                transform=left.transAxes,
+                va="top",
+                fontsize=6.5,
+                color=INK,
+                parse_math=False,
+                clip_on=False,
+            )
+    return figure
+
+
+def means_figure(means: Sequence[MeanHeatmap], *, columns: int = 6) -> "Figure":
+    """Mean pictures above mean heatmaps, over all images and over classes (Fig. 4b and 12).
+
+    Args:
+        means: At least one.
+        columns: Side by side, >= 1.
+
+    Raises:
+        InputError: no means, or no columns.
+    """
+    if not means or columns < 1:
+        raise InputError(f"a figure of mean heatmaps needs means and columns, not {len(means)} and {columns}")
+    columns = min(columns, len(means))
+    rows = -(-len(means) // columns)
+    cell = _PAGE / max(columns, 4)
+    with styled():
+        figure, axes = _grid(2 * rows, columns, cell, cell, titles=0.34)
+        for place, one in enumerate(means):
+            above, below = (
+                axes[2 * (place // columns), place % columns],
+                axes[2 * (place // columns) + 1, place % columns],
+            )
+            picture = one.picture.round().clip(0, 255).astype(np.uint8)
+            _show(above, fitted(picture, _CELL))
+            side = picture.shape[0]
+            _show(below, fitted(overlay(picture, one.map, Box(0, 0, side, side)), _CELL))
+            name = "all images" if one.name is None else shortened(one.name, 20)
+            above.set_title(f"{name}\n{amount(one.count)}", fontsize=7, color=INK, pad=3, parse_math=False)
+    return figure
+
+
+def _grid(rows: int, columns: int, width: float, height: float, titles: float = 0.0) -> "tuple[Figure, Any]":
+    """A figure of empty axes in cells of a size in inches; every second row has room for titles above it."""
+    from matplotlib.figure import Figure
+
+    total = rows * height + (rows / 2) * titles
+    figure = Figure(figsize=(columns * width, total))
+    axes = np.empty((rows, columns), dtype=object)
+    gap = 0.03
+    for row in range(rows):
+        top = row * height + (row // 2 + 1) * titles
+        for column in range(columns):
+            side = min(width, height) - gap
+            axes[row, column] = figure.add_axes(
+                (
+                    (column * width + gap / 2) / (columns * width),
+                    1 - (top + side + gap / 2) / total,
+                    side / (columns * width),
+                    side / total,
+                )
+            )
+            axes[row, column].set_axis_off()
+    return figure, axes
+
+
+def _square(picture: Picture) -> Picture:
+    """Whole on a square, small pictures enlarged without smoothing so that their pixels show."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    scale = _CELL / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
+    out = np.full((_CELL, _CELL, 3), 255, dtype=np.uint8)
+    top, left = (_CELL - size[1]) // 2, (_CELL - size[0]) // 2
+    out[top : top + size[1], left : left + size[0]] = np.asarray(Image.fromarray(picture).resize(size, how))
+    return out
+
+
+def _show(axes: Any, picture: Picture) -> None:
+    axes.imshow(picture, interpolation="none")

@@ -1,0 +1,340 @@
+"""Heatmaps of what FID is sensitive to: of single images, and on the mean over a set and over its classes."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fidprobe.analysis.advice import Advice, advise_on_sets
+from fidprobe.analysis.pictures import Picture, fitted, read_pictures
+from fidprobe.analysis.sensitivity import Sensitivity
+from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets
+from fidprobe.errors import InputError, SourceError
+from fidprobe.extraction import PENDING_BYTES, ReadOptions, extract, prepare_images
+from fidprobe.extractors.base import Box
+from fidprobe.features import Features
+from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
+from fidprobe.metrics.single_image import SingleImage
+from fidprobe.progress import Progress, silent
+from fidprobe.provenance import ExtractorProvenance, SourceProvenance
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps"]
+
+_SIDE = 224  # pixels of a mean picture
+_PREDICTIONS = 3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class that the network sees in an image.
+
+    Attributes:
+        name: Of the class.
+        probability: The softmax of the logits, 0..1.
+    """
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """One image's map.
+
+    Attributes:
+        name: Of the image in its source.
+        picture: uint8 [h, w, 3].
+        box: The part of the picture that the network sees, and that the map covers.
+        map: float32 [u, v], Σ_k α_k A^k of Eq. 2, neither clipped nor normalised.
+        predictions: The three most probable classes; none without a classifier.
+        influence: The derivative of F with respect to the image's weight where it is of the generated set; else how
+            F changes when it joins (`fidprobe.metrics.single_image`).
+    """
+
+    name: str
+    picture: Picture
+    box: Box
+    map: npt.NDArray[np.float32]
+    predictions: tuple[Prediction, ...]
+    influence: float
+
+
+@dataclass(frozen=True, eq=False)
+class MeanHeatmap:
+    """The mean over many images.
+
+    Attributes:
+        name: The Top-1 class; None for all images.
+        count: Number of images.
+        picture: float32 [224, 224, 3] in 0..255, the mean of what the network sees.
+        map: float32 [u, v], the mean of the images' maps.
+    """
+
+    name: str | None
+    count: int
+    picture: npt.NDArray[np.float32]
+    map: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmaps:
+    """Heatmaps of a generated set.
+
+    Attributes:
+        images: Of single images.
+        means: Over all images, then over classes, the most frequent first; empty if not asked for.
+        extractor: The network.
+        layer: Where in the network maps are taken; None: before its pooling.
+        method: `closed form` or `autograd`.
+        joined: The images are not of the generated set: each joined it as one more.
+        sets: Set name -> which pictures; None where unknown.
+        counts: Set name -> number of images; None where unknown.
+        advice: What a reader must know.
+        seconds: How long everything took.
+        version: Of fidprobe.
+    """
+
+    images: tuple[Heatmap, ...]
+    means: tuple[MeanHeatmap, ...]
+    extractor: ExtractorProvenance
+    layer: str | None
+    method: str
+    joined: bool
+    sets: Mapping[str, SourceProvenance | None]
+    counts: Mapping[str, int | None]
+    advice: tuple[Advice, ...]
+    seconds: float
+    version: str
+
+
+def heatmaps(
+    reference: Any,
+    generated: Any,
+    *,
+    images: Any = None,
+    choose: str | Sequence[str] = "random",
+    count: int = 12,
+    mean: bool = False,
+    classes: int = 0,
+    layer: str | None = None,
+    extractor: Network = "inception",
+    options: ReadOptions | None = None,
+    progress: Progress = silent,
+) -> Heatmaps:
+    """Which regions of images FID is most sensitive to (role-of-imagenet-classes-in-fid, §2 and Fig. 3, 4b, 11, 12).
+
+    Args:
+        reference: Real images: anything `fidprobe.images.open_images` takes, features, statistics, or a path to
+            either.
+        generated: Generated images, whose maps are made; features or statistics will do where `images` is given.
+        images: Other images, whose maps are made as if each joined the generated set.
+        choose: `random` (by the options' seed), `influential` (those that raise or lower F most), or name patterns
+            such as `*/cat*.png`.
+        count: How many images to choose at most.
+        mean: Also the mean over all images of the generated set: one forward pass of all.
+        classes: Also the means over this many of the most frequent Top-1 classes, which includes `mean`.
+        layer: A module of the network by its dotted name, instead of what comes before its pooling.
+        extractor: The feature space: a registry name, or a loaded network.
+        options: Subset, seed, bad files, batch size, cache.
+        progress: Told of each stage.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+    begun = time.perf_counter()
+    options = options or ReadOptions()
+    if count < 1 or classes < 0:
+        raise InputError(f"heatmaps are made of at least 1 image and no fewer than 0 classes, not {count}, {classes}")
+    mean = mean or classes > 0
+    opened = open_sets({"reference": reference, "generated": generated}, options, progress)
+    pictures = opened["generated"]
+    if images is not None:
+        if mean:
+            raise InputError("means are over the generated set; leave out the other images, or the means")
+        others = open_sets({"images": images}, ReadOptions(seed=options.seed), progress)["images"]
+    else:
+        others = pictures
+    if not isinstance(others, ImageSource):
+        what = "the generated set" if images is None else "the images to map"
+        raise InputError(f"heatmaps need pictures, and {what} came as features or statistics; give the images")
+    network = load_network(extractor, progress)
+    sets = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress).main
+    single = SingleImage(_statistics(sets["reference"]), _statistics(sets["generated"]))
+    sensitivity = Sensitivity(network, single, member=images is None, layer=layer)
+    if images is None:
+        features = sets["generated"]
+        assert isinstance(features, Features)
+        influence = single.influence(features.features)
+    else:
+        features = extract(others, network, options, progress=_of("images", progress))
+        influence = single.added(features.features)
+    if classes and features.logits is None:
+        raise InputError(f"{network.provenance.name} has no classifier, so there are no classes; leave them out")
+    chosen = _chosen(features, influence, choose, count, options.seed)
+    names = _names(features)
+    found = read_pictures(others, [names[i] for i in chosen], progress=progress)
+    maps = _maps(sensitivity, found, options.batch_size, progress)
+    made = tuple(
+        Heatmap(
+            name=names[i],
+            picture=picture,
+            box=network.seen(*picture.shape[:2]),
+            map=one,
+            predictions=_predictions(features, i),
+            influence=float(influence[i]),
+        )
+        for i, picture, one in zip(chosen, found, maps, strict=True)
+    )
+    means = _means(sensitivity, others, features, classes, options, progress) if mean else ()
+    return Heatmaps(
+        images=made,
+        means=means,
+        extractor=network.provenance,
+        layer=sensitivity.layer,
+        method=sensitivity.method,
+        joined=images is not None,
+        sets={name: side.provenance.source for name, side in sets.items()},
+        counts={name: len(side) if isinstance(side, Features) else side.count for name, side in sets.items()},
+        advice=tuple(advise_on_sets(sets["reference"], {"generated": sets["generated"]})),
+        seconds=time.perf_counter() - begun,
+        version=version("fidprobe"),
+    )
+
+
+def _statistics(side: Measurable) -> GaussianStatistics:
+    return GaussianStatistics.of(side) if isinstance(side, Features) else side
+
+
+def _of(name: str, progress: Progress) -> Progress:
+    def stage(what: str, done: int, total: int | None) -> None:
+        progress(f"{what} {name}", done, total)
+
+    return stage
+
+
+def _names(features: Features) -> tuple[str, ...]:
+    assert features.names is not None  # extracted here
+    return features.names
+
+
+def _chosen(features: Features, influence: Tensor, choose: str | Sequence[str], count: int, seed: int) -> list[int]:
+    """Places of the images to map, in the set's order unless the order tells something.
+
+    Raises:
+        InputError: no image's name fits a pattern.
+    """
+    n = len(features)
+    if choose == "random":
+        return sorted(np.random.default_rng(seed).choice(n, min(count, n), replace=False).tolist())
+    if choose == "influential":
+        return influence.abs().argsort(descending=True, stable=True)[:count].tolist()
+    patterns = [choose] if isinstance(choose, str) else list(choose)
+    names = _names(features)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise InputError(f"no image is called {pattern!r}; names are like {names[0]!r}, and * stands for any text")
+    fitting = [i for i, name in enumerate(names) if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return fitting[:count]
+
+
+def _predictions(features: Features, index: int) -> tuple[Prediction, ...]:
+    if features.logits is None:
+        return ()
+    probabilities, classes = (
+        features.logits[index].double().softmax(0).topk(min(_PREDICTIONS, features.logits.shape[1]))
+    )
+    return tuple(
+        Prediction(class_name(features, int(c)), float(p)) for p, c in zip(probabilities, classes, strict=True)
+    )
+
+
+def class_name(features: Features, index: int) -> str:
+    """A class by name, or by its number where classes have none."""
+    return features.class_names[index] if features.class_names else f"class {index}"
+
+
+def _maps(
+    sensitivity: Sensitivity, pictures: Sequence[Picture], batch_size: int, progress: Progress
+) -> list[npt.NDArray[np.float32]]:
+    made: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(pictures), batch_size):
+        batch = pictures[start : start + batch_size]
+        made += list(sensitivity(prepare_images(sensitivity.extractor, batch)).numpy())
+        progress("mapping", len(made), len(pictures))
+    return made
+
+
+class _Mean:
+    """A mean under construction."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.picture = np.zeros((_SIDE, _SIDE, 3))
+        self.map: npt.NDArray[np.float64] | float = 0.0
+
+    def add(self, picture: Picture, one: npt.NDArray[np.float32]) -> None:
+        self.count += 1
+        self.picture += picture
+        self.map = self.map + one.astype(np.float64)
+
+    def of(self, name: str | None) -> MeanHeatmap:
+        picture, mapped = self.picture / self.count, np.asarray(self.map) / self.count
+        return MeanHeatmap(name, self.count, picture.astype(np.float32), mapped.astype(np.float32))
+
+
+def _means(
+    sensitivity: Sensitivity,
+    images: ImageSource,
+    features: Features,
+    classes: int,
+    options: ReadOptions,
+    progress: Progress,
+) -> tuple[MeanHeatmap, ...]:
+    """Over all images and over the most frequent classes, in one pass over the pictures."""
+    tops: list[int] = []
+    means: dict[int, _Mean] = {}
+    if classes:
+        assert features.logits is not None
+        tops = features.logits.argmax(1).tolist()
+        frequencies = torch.bincount(torch.tensor(tops), minlength=features.logits.shape[1])
+        frequent = frequencies.argsort(descending=True, stable=True)[:classes].tolist()
+        means = {c: _Mean() for c in frequent if frequencies[c] > 0}
+    whole, done, names = _Mean(), 0, _names(features)
+    progress("mapping all images", 0, len(features))
+    for batch in _batches(images, options):
+        maps = sensitivity(prepare_images(sensitivity.extractor, [read.image.pixels for read in batch])).numpy()
+        for read, one in zip(batch, maps, strict=True):
+            if read.name != names[done]:
+                raise SourceError(f"{images.description}: its images changed while they were read; run again")
+            pixels = read.image.pixels
+            picture = fitted(pixels, _SIDE, sensitivity.extractor.seen(*pixels.shape[:2]))
+            whole.add(picture, one)
+            if tops and tops[done] in means:
+                means[tops[done]].add(picture, one)
+            done += 1
+        progress("mapping all images", done, len(features))
+    return (whole.of(None), *(mean.of(class_name(features, c)) for c, mean in means.items()))
+
+
+def _batches(images: ImageSource, options: ReadOptions) -> Iterator[list[ReadImage]]:
+    """Decoded images, so many at a time as extraction takes."""
+    pending: list[ReadImage] = []
+    waiting = 0
+    for read in read_images(images, skip_bad=options.skip_bad):
+        if isinstance(read, SkippedImage):
+            continue
+        pending.append(read)
+        waiting += read.image.pixels.nbytes
+        if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
+            yield pending
+            pending, waiting = [], 0
+    if pending:
+        yield pending
