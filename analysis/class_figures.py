@@ -36,7 +36,7 @@ def class_shifts_figure(comparison: ClassComparison, *, number: int = 10) -> "Fi
     points = 100 * np.array([one.difference for one in shifts])
     low, high = 100 * np.array([one.difference_interval for one in shifts]).T
     with styled():
-        figure, axes = bar_axes(WIDTH, 1.05 + 0.2 * len(shifts))
+        figure, axes = bar_axes(WIDTH, 1.2 + 0.2 * len(shifts))
         for verdict, (colour, marker) in _VERDICTS.items():
             rows = [row for row, one in enumerate(shifts) if one.verdict == verdict]
             if rows:
@@ -67,10 +67,12 @@ def class_shifts_figure(comparison: ClassComparison, *, number: int = 10) -> "Fi
                     fontsize=8,
                 )
         name_rows(axes, np.arange(len(shifts)), [shortened(one.name, 28) for one in shifts])
-        share = (
-            "share of Top-1 class" if comparison.top == 1 else f"share of images with it in their Top-{comparison.top}"
+        what = "this Top-1 class" if comparison.top == 1 else f"this class in their Top-{comparison.top}"
+        axes.set_xlabel(
+            f"images with {what}, generated less reference\n"
+            f"(percentage points, intervals of 95 %), by {shortened(comparison.space, 24)}",
+            parse_math=False,
         )
-        axes.set_xlabel(f"{share}, generated less reference (percentage points)")
         axes.set_ylim(len(shifts) - 0.4, -0.6)
         figure.legend(loc="outside upper right", ncols=2, frameon=False, labelcolor=INK)
     return figure

@@ -46,6 +46,7 @@ COLOURS = {"reference": "#8a8f98", "generated": "#0072b2", "baseline": "#e69f00"
 SPACE_COLOURS = ("#56b4e9", "#cc79a7", "#009e73")  # main, second opinion, any further space
 INK = "#1b1f24"  # text and lines; becomes currentColor in SVG, so that a dark page has light text
 WIDTH = 5.4  # inches: text of 9 points stays readable on a phone's screen
+_LABEL = 40  # characters of an axis label that varies, beyond which it takes a second line
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
@@ -122,7 +123,9 @@ def class_histogram_figure(histogram: ClassHistogram, *, number: int = 20) -> "F
             )
         name_rows(axes, rows, [shortened(histogram.class_names[c], 28) for c in classes])
         what = "this Top-1 class" if histogram.top == 1 else f"this class in their Top-{histogram.top}"
-        axes.set_xlabel(f"images with {what} (%), by {shortened(histogram.space, 30)}", parse_math=False)
+        by = f"by {shortened(histogram.space, 30)}"
+        between = ", " if len(what + by) <= _LABEL else "\n"
+        axes.set_xlabel(f"images with {what} (%){between}{by}", parse_math=False)
         axes.set_ylim(len(classes) - 0.4, -0.6)
         figure.legend(loc="outside upper right", ncols=len(sets), frameon=False, labelcolor=INK)
     return figure

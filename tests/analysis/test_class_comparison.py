@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,7 @@ def test_no_figure_of_an_earlier_comparison_stays(tmp_path: Path) -> None:
 
 def assert_legible(comparison: ClassComparison) -> None:
     """No text leaves the figure or lies on another."""
-    figure = class_shifts_figure(comparison)
+    figure = class_shifts_figure(replace(comparison, space="timm:" + "x" * 40, top=100))
     figure.draw_without_rendering()
     (axes,) = figure.axes
     texts = [*axes.get_yticklabels(), *axes.texts, axes.xaxis.label]
@@ -264,3 +265,9 @@ def test_the_histogram_of_top_n_shows_shares_of_images() -> None:
     axes: Any = figure.axes[0]
     assert [bar.get_width() for bar in axes.patches[:3]] == pytest.approx([100, 50, 50])
     assert axes.get_xlabel() == "images with this class in their Top-2 (%), by unknown"
+    long = replace(class_comparison(side, side, top=2, permutations=1), space="timm:" + "x" * 40)
+    figure = class_histogram_figure(long.histogram())
+    figure.draw_without_rendering()
+    label = figure.axes[0].xaxis.label
+    assert label.get_window_extent().x1 <= figure.bbox.width
+    assert "\n" in label.get_text()
