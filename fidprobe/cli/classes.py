@@ -114,7 +114,7 @@ def _lines(comparison: "ClassComparison", count: int) -> list[str]:
 
 def _table(title: str, shifts: "list[ClassShift]") -> list[str]:
     """A class a line, no longer than 80 characters."""
-    from fidprobe.analysis.wording import amount, number, shortened
+    from fidprobe.analysis.wording import amount, number, shortened, visible
 
     rows = [[title, "reference", "generated", "points", "ratio", "95 % interval"]]
     for one in shifts:
@@ -123,7 +123,7 @@ def _table(title: str, shifts: "list[ClassShift]") -> list[str]:
             interval = " to ".join(number(end, 3) for end in one.ratio_interval)
         points = f"{100 * one.difference:+.2f}".replace("-", "−")
         ratio = number(one.ratio, 3) if one.ratio else ""
-        rows.append([one.name, *map(amount, one.counts), points, ratio, interval])
+        rows.append([visible(one.name), *map(amount, one.counts), points, ratio, interval])
     widths = [max(len(row[i]) for row in rows) for i in range(1, len(rows[0]))]
     room = max(len(title), min(_WIDTH - sum(widths) - 2 * len(widths), max(len(row[0]) for row in rows) + 1))
     return [

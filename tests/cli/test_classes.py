@@ -101,6 +101,13 @@ def test_json_and_files_hold_the_same_numbers(run: Run) -> None:
     assert "p = 0.001, the least that 999 permutations can give\n" in text
 
 
+def test_escapes_in_names_are_shown_whole_where_there_is_room(run: Run) -> None:
+    """Twelve characters on the screen for five in the name."""
+    save("real.safetensors", [300, 100, 0], ("a", "b", "\x1bre\x1bd"))
+    save("model.safetensors", [100, 100, 200], ("a", "b", "\x1bre\x1bd"))
+    assert "\n \\x1bre\\x1bd " in run("real.safetensors", "model.safetensors", "-q", "-o", "o")[1]
+
+
 def test_equal_sets_show_no_table(run: Run) -> None:
     """Only the totals and the noise floor."""
     save("real.safetensors", [30, 20, 10])
