@@ -26,7 +26,7 @@ from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps"]
+__all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps", "picture_batches"]
 
 _SIDE = 224  # pixels of a mean picture
 _PREDICTIONS = 3
@@ -309,7 +309,7 @@ def _means(
         means = {c: _Mean() for c in frequent if frequencies[c] > 0}
     whole, done, names = _Mean(), 0, _names(features)
     progress("mapping all images", 0, len(features))
-    for batch in _batches(images, options):
+    for batch in picture_batches(images, options):
         maps = sensitivity(prepare_images(sensitivity.extractor, [read.image.pixels for read in batch])).numpy()
         for read, one in zip(batch, maps, strict=True):
             if read.name != names[done]:
@@ -324,8 +324,16 @@ def _means(
     return (whole.of(None), *(mean.of(class_name(features, c)) for c, mean in means.items()))
 
 
-def _batches(images: ImageSource, options: ReadOptions) -> Iterator[list[ReadImage]]:
-    """Decoded images, so many at a time as extraction takes."""
+def picture_batches(images: ImageSource, options: ReadOptions) -> Iterator[list[ReadImage]]:
+    """Decoded images of a source, so many at a time as extraction takes; what cannot be read is left out on request.
+
+    Args:
+        images: The source.
+        options: Batch size, bad files.
+
+    Raises:
+        SourceError: an image cannot be read, and is not to be skipped.
+    """
     pending: list[ReadImage] = []
     waiting = 0
     for read in read_images(images, skip_bad=options.skip_bad):
