@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fidprobe.analysis.audit import audit as audit
     from fidprobe.analysis.class_comparing import compare_classes as compare_classes
     from fidprobe.analysis.class_output import write_classes as write_classes
+    from fidprobe.analysis.correlation import correlate as correlate
+    from fidprobe.analysis.correlation_output import write_correlation as write_correlation
     from fidprobe.analysis.report import write_report as write_report
     from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
@@ -55,6 +57,7 @@ _HOME = {
     "attack": "analysis.attacking",
     "audit": "analysis.audit",
     "compare_classes": "analysis.class_comparing",
+    "correlate": "analysis.correlation",
     "extract": "extraction",
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
@@ -65,6 +68,7 @@ _HOME = {
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
+    "write_correlation": "analysis.correlation_output",
     "write_report": "analysis.report",
 }
 
@@ -82,6 +86,7 @@ __all__ = [
     "attack",
     "audit",
     "compare_classes",
+    "correlate",
     "extract",
     "frechet",
     "frechet_distance",
@@ -92,6 +97,7 @@ __all__ = [
     "score",
     "write_attack",
     "write_classes",
+    "write_correlation",
     "write_report",
 ]
 

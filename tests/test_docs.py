@@ -16,7 +16,16 @@ from fidprobe.cli.app import app
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/attacks.md", "docs/classes.md", "docs/python.md"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        "docs/attacks.md",
+        "docs/classes.md",
+        "docs/correlate.md",
+        "docs/python.md",
+    ],
+)
 def test_python_examples_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one program, in an empty folder."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)

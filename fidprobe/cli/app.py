@@ -10,6 +10,7 @@ from fidprobe.cli import options as o
 from fidprobe.cli.attack import attack
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.classes import classes
+from fidprobe.cli.correlate import correlate
 from fidprobe.cli.grids import grids
 from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 app.command()(attack)
 app.command()(classes)
+app.command()(correlate)
 app.command()(grids)
 
 

@@ -1,0 +1,55 @@
+"""A correlation over models as files: JSON, a table and a figure."""
+
+import os
+from pathlib import Path
+
+from fidprobe.analysis.correlation import Correlation
+from fidprobe.analysis.correlation_figure import correlation_figure
+from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
+from fidprobe.analysis.wording import json_text
+
+__all__ = ["correlation_json", "write_correlation"]
+
+_COLUMNS = ("model", "images", "frechet_distance", "frechet_distance_logits", "frechet_distance_second_opinion")
+
+
+def correlation_json(found: Correlation, *, command: str | None = None) -> str:
+    """Everything as JSON text.
+
+    Args:
+        found: What to tell.
+        command: The command line that made it.
+
+    Raises:
+        InputError: a number is not finite; names its place.
+    """
+    return json_text({**found.to_json(), "command": command}, "the correlation")
+
+
+def write_correlation(found: Correlation, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
+    """Write `correlate.json`, `correlate.csv` (a row a model) and the figure `correlate`.
+
+    Without logits and second opinion there is no figure, and one of an earlier run is removed.
+
+    Args:
+        found: What to tell.
+        folder: Where; made if missing.
+        command: The command line that made it, to be told.
+
+    Returns:
+        The path of `correlate.json`.
+
+    Raises:
+        InputError: a file cannot be written, or a number is not finite.
+    """
+    text = correlation_json(found, command=command)
+    path = output_folder(folder, "a correlation")
+    rows = [(name, one.count, one.main, one.logits, one.second) for name, one in found.models.items()]
+    write_table(path / "correlate.csv", _COLUMNS, rows)
+    if found.agreements:
+        title = "Fréchet distances of models in the main space against logits and second opinion"
+        write_figure(correlation_figure(found), path / "correlate", title)
+    else:
+        remove_figure(path / "correlate")
+    write_text(path / "correlate.json", text)
+    return path / "correlate.json"

@@ -1,0 +1,140 @@
+"""`fidprobe correlate`: over several models, do distances in logits and in the second opinion follow the main one?"""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fidprobe.cli import options as o
+from fidprobe.cli.bars import Bars
+from fidprobe.cli.text import print_advice, printable
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.correlation import Correlation
+
+__all__ = ["correlate", "model_names"]
+
+_ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def correlate(
+    reference: o.Reference,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL",
+            help="Generated images of at least two models or checkpoints, likewise; three make a correlation.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where table and figure go.")] = Path(
+        "out"
+    ),
+    extractor: o.ExtractorName = "inception",
+    second_opinion: o.SecondOpinion = "clip",
+    resize: o.Resize = None,
+    weights: o.WeightsFile = None,
+    second_weights: o.SecondWeights = None,
+    unverified: o.Unverified = False,
+    device: o.Device = None,
+    second_reference: o.SecondFeatures = None,
+    second_model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="The second space's features of a model that is itself a features file; given once for each MODEL, "
+            "in the same order.",
+            rich_help_panel="Networks",
+        ),
+    ] = None,
+    limit: o.Limit = None,
+    seed: o.Seed = 0,
+    skip_bad: o.SkipBad = False,
+    batch_size: o.BatchSize = 64,
+    no_cache: o.NoCache = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Correlate distances of MODELs in pre-logits with those in logits and in the second opinion.
+
+    Writes FOLDER/correlate.json, correlate.csv and the figure correlate as svg, pdf and png.
+
+    Example: fidprobe correlate real/ run/step-*/ -o out/
+    """
+    from fidprobe.analysis.correlation import correlate as run
+    from fidprobe.analysis.correlation_output import correlation_json, write_correlation
+    from fidprobe.analysis.output import output_folder
+    from fidprobe.errors import InputError
+    from fidprobe.files import expanded
+
+    out = expanded(out)
+    output_folder(out, "a correlation")  # an unwritable folder must not surface after the work
+    if second_model and len(second_model) != len(models):
+        raise InputError(
+            f"--second-model was given {len(second_model)} times for {len(models)} models; give it once for each, in "
+            "the same order"
+        )
+    names = model_names(models)
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
+        found = run(
+            reference,
+            dict(zip(names, models, strict=True)),
+            extractor=o.choice(extractor, device, resize, weights, unverified),
+            second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
+            second_reference=second_reference,
+            second_models=dict(zip(names, second_model, strict=True)) if second_model else None,
+            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            progress=progress,
+        )
+    write_correlation(found, out, command=o.command_line())
+    if as_json:
+        typer.echo(correlation_json(found, command=o.command_line()), nl=False)
+    else:
+        typer.echo("\n".join([*_lines(found), f"table and figure: {printable(str(out))}"]))
+    print_advice(found.advice)
+
+
+def model_names(sources: Sequence[str]) -> list[str]:
+    """What to call models: the last part of each path, with as many folders before it as tell all apart."""
+    parts = []
+    for source in sources:
+        text = next((source.removesuffix(e) for e in _ENDINGS if source.endswith(e) and source != e), source)
+        parts.append([part for part in PurePath(text).parts if part != "/"] or [text])
+    names: list[str] = []
+    for i, mine in enumerate(parts):
+        others = [other for j, other in enumerate(parts) if j != i]
+        length = 1
+        while length < len(mine) and (
+            any(other[-length:] == mine[-length:] for other in others) or mine[-length:] == ["reference"]
+        ):
+            length += 1
+        name = "/".join(mine[-length:])
+        taken = {*names, "reference"}
+        names.append(next(n for n in (name, *(f"{name} ({k})" for k in range(2, len(parts) + 3))) if n not in taken))
+    return names
+
+
+def _lines(found: "Correlation") -> list[str]:
+    """A row a model, then how far the spaces agree."""
+    from fidprobe.analysis.correlation_figure import agreement_text
+    from fidprobe.analysis.wording import amount, number, shortened
+
+    titles = {"main": "distance", "logits": "in logits", "second": "second opinion"}
+    columns = [which for which in titles if which in found.labels]
+    lines = [f"{titles[which]}: {printable(found.labels[which])}" for which in columns]
+    lines += [f"{titles[which]}: not available: {printable(why)}" for which, why in found.missing.items()]
+    rows = [["model", "images", *(titles[which] for which in columns)]]
+    for name, one in found.models.items():
+        values = {"main": one.main, "logits": one.logits, "second": one.second}
+        told = ["" if values[which] is None else number(values[which] or 0.0) for which in columns]
+        rows.append([shortened(name, 32), "unknown" if one.count is None else amount(one.count), *told])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    for which, agreed in found.agreements.items():
+        first, second = agreement_text(agreed)
+        lines.append(f"distance and {titles[which]}: {first}")
+        lines += [f"  {second}"] if second else []
+    return lines
