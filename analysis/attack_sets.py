@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets, probe
+from fidprobe.analysis.sets import Measurable, Network, check_same_order, extract_sets, load_network, open_sets, probe
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.solver import never
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
@@ -138,7 +138,7 @@ def extract_attack_sets(
     )
     second = extracted.second or {}
     for name, side in second.items():
-        _check_same_images(name, extracted.main[name], side)
+        check_same_order(name, extracted.main[name], side)
     return AttackSets(
         reference=extracted.main["reference"],
         candidates=_features(extracted.main["candidates"]),
@@ -234,25 +234,6 @@ def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | Non
         count = len(candidates) if isinstance(candidates, ImageSource | Features) else 0
         if attack.keep >= count:
             raise InputError(f"{attack.keep} images without repeats cannot be chosen from {count} candidates")
-
-
-def _check_same_images(name: str, main: Measurable, second: Measurable) -> None:
-    """An attack chooses by place: the second opinion of images in another order would be of others than the chosen.
-
-    Raises:
-        MismatchError: both sides know their images' names, and these differ.
-    """
-    if not isinstance(main, Features) or not isinstance(second, Features) or None in (main.names, second.names):
-        return
-    contents = [side.provenance.source.content if side.provenance.source else None for side in (main, second)]
-    if contents[0] is not None and contents[0] == contents[1]:
-        return  # the same pixels in the same order, whatever they are called
-    for i, (one, other) in enumerate(zip(main.names or (), second.names or (), strict=False)):
-        if one != other:
-            raise MismatchError(
-                f"image {i} of the {name} is {one!r} in the main space and {other!r} in the second opinion's; extract "
-                "both from the same images, in the same order"
-            )
 
 
 def _features(side: Measurable) -> Features:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, MismatchError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
@@ -24,6 +24,7 @@ __all__ = [
     "ExtractorChoice",
     "Measurable",
     "Network",
+    "check_same_order",
     "extract_sets",
     "load_network",
     "open_sets",
@@ -132,6 +133,30 @@ def extract_sets(
     for name, side in (second or {}).items():
         check_same_images(name, main[name].provenance, side.provenance, (_count(main[name]), _count(side)))
     return Extracted(main, second)
+
+
+def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
+    """Refuse a second opinion of images in another order, where images are told apart by their place.
+
+    Args:
+        name: The set, for the message.
+        main: In the main space.
+        second: In the second opinion's.
+
+    Raises:
+        MismatchError: both sides know their images' names, and these differ.
+    """
+    if not isinstance(main, Features) or not isinstance(second, Features) or None in (main.names, second.names):
+        return
+    contents = [side.provenance.source.content if side.provenance.source else None for side in (main, second)]
+    if contents[0] is not None and contents[0] == contents[1]:
+        return  # the same pixels in the same order, whatever they are called
+    for i, (one, other) in enumerate(zip(main.names or (), second.names or (), strict=False)):
+        if one != other:
+            raise MismatchError(
+                f"image {i} of the {name} is {one!r} in the main space and {other!r} in the second opinion's; extract "
+                "both from the same images, in the same order"
+            )
 
 
 def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
