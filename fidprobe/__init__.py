@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fidprobe.analysis.class_output import write_classes as write_classes
     from fidprobe.analysis.correlation import correlate as correlate
     from fidprobe.analysis.correlation_output import write_correlation as write_correlation
+    from fidprobe.analysis.influence import influence as influence
+    from fidprobe.analysis.influence_output import write_influence as write_influence
     from fidprobe.analysis.report import write_report as write_report
     from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
@@ -62,6 +64,7 @@ _HOME = {
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
     "inception_score": "metrics.inception_score",
+    "influence": "analysis.influence",
     "kernel_distance": "metrics.kernel",
     "load_extractor": "extractors",
     "open_images": "images",
@@ -69,6 +72,7 @@ _HOME = {
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
     "write_correlation": "analysis.correlation_output",
+    "write_influence": "analysis.influence_output",
     "write_report": "analysis.report",
 }
 
@@ -91,6 +95,7 @@ __all__ = [
     "frechet",
     "frechet_distance",
     "inception_score",
+    "influence",
     "kernel_distance",
     "load_extractor",
     "open_images",
@@ -98,6 +103,7 @@ __all__ = [
     "write_attack",
     "write_classes",
     "write_correlation",
+    "write_influence",
     "write_report",
 ]
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
         "docs/attacks.md",
         "docs/classes.md",
         "docs/correlate.md",
+        "docs/influence.md",
         "docs/python.md",
     ],
 )
@@ -69,6 +70,7 @@ def test_every_public_name_can_be_had() -> None:
         "fidprobe",
         "fidprobe.analysis.attacking",
         "fidprobe.analysis.class_comparing",
+        "fidprobe.analysis.influence",
         "fidprobe.analysis.scoring",
         "fidprobe.attacks.resampling",
         "fidprobe.attacks.top1",
@@ -96,6 +98,7 @@ def test_every_docstring_with_an_example_is_run() -> None:
         "fidprobe/__init__.py",
         "analysis/attacking.py",
         "analysis/class_comparing.py",
+        "analysis/influence.py",
         "analysis/scoring.py",
         "attacks/resampling.py",
         "attacks/top1.py",

@@ -12,6 +12,7 @@ from fidprobe.cli.bars import Bars
 from fidprobe.cli.classes import classes
 from fidprobe.cli.correlate import correlate
 from fidprobe.cli.grids import grids
+from fidprobe.cli.influence import influence
 from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
 
@@ -35,6 +36,7 @@ app.command()(attack)
 app.command()(classes)
 app.command()(correlate)
 app.command()(grids)
+app.command()(influence)
 
 
 def _version(show: bool) -> None:
