@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.attack_output import state_path
+from fidprobe.analysis.wording import visible
 from fidprobe.attacks.rescoring import Score, Spread
 from fidprobe.errors import InputError
 from fidprobe.files import expanded, is_file
@@ -60,7 +61,7 @@ class FinishedAttack:
         """`Pre-logits resampling`, `Top-5 resampling`, `Top-1 matching`."""
         space = self.settings.get("space")
         name = str(self.settings["name"])
-        text = name if space is None else f"{space} {name}"
+        text = visible(name if space is None else f"{space} {name}")
         return text[:1].upper() + text[1:]
 
     def distance(self, role: str, part: str) -> Score | None:

@@ -74,7 +74,7 @@ def _lines(found: "WeightGrids") -> list[str]:
             role = " (second opinion)" if score.role == "second_opinion" else ""
             change = "" if score.percent is None else f"  ({signed_percent(score.percent)})"
             values = f"{number(score.random.mean)} -> {number(score.drawn.mean)}"
-            lines.append(f"  {score_label(score)}{role}  {values}{change}")
+            lines.append(f"  {printable(score_label(score))}{role}  {values}{change}")
         if not any(score.role == "second_opinion" for score in told):
             lines.append("  second opinion: not computed")
         for which, tail in one.tails.items():
