@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from fidprobe.analysis.attack_figures import curve_figure, weights_figure
-from fidprobe.analysis.attack_images import check_images_folder, remove_images, write_images
+from fidprobe.analysis.attack_images import write_images
 from fidprobe.analysis.attacking import Attacked
 from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
+from fidprobe.analysis.own_folder import check_own_folder, remove_own_folder
 from fidprobe.analysis.wording import json_text, visible
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path
@@ -29,11 +30,11 @@ def attack_folder(folder: str | os.PathLike[str], *, images: bool = False) -> Pa
         images: Whether chosen images will be written into it as well.
 
     Raises:
-        InputError: the folder cannot be made or written, or its `images` is not an attack's.
+        InputError: the folder cannot be made or written, or its `images` is not fidprobe's.
     """
     path = output_folder(folder, "an attack's outcome")
     if images:
-        check_images_folder(path / "images")
+        check_own_folder(path / "images")
     return path
 
 
@@ -116,7 +117,7 @@ def _remove_earlier(folder: Path) -> None:
         (folder / "log_weights.npy").unlink(missing_ok=True)
         for name in _FIGURES:
             remove_figure(folder / name)
-        remove_images(folder / "images")
+        remove_own_folder(folder / "images")
         (folder / "attack.json").unlink()  # the last: a kill before leaves the rest to the next run
     except OSError as error:
         raise InputError(f"cannot replace the attack in {folder}: {error.strerror or error}") from error

@@ -26,6 +26,7 @@ __all__ = ["heatmaps_figure", "means_figure", "overlay"]
 _PAGE = 7.0  # inches: the text width of a page of two columns
 _CELL = 192  # pixels of a picture in a figure: enough for print at this size
 _SHARE = 0.6  # of the heatmap in an overlay
+_SCALE = 0.26  # inches below the pictures, for what the colours mean
 _COLOURS = "viridis"  # even in lightness, and read alike by all colour vision
 
 
@@ -65,9 +66,8 @@ def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
     """
     if not images or columns < 1:
         raise InputError(f"a figure of heatmaps needs images and columns, not {len(images)} and {columns}")
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    cell = _PAGE / columns / 2
+    rows, columns = _balanced(len(images), columns)
+    cell = _PAGE / max(columns, 3) / 2
     with styled():
         figure, axes = _grid(rows, 2 * columns, cell, cell + 0.45)
         for place, one in enumerate(images):
@@ -77,7 +77,7 @@ def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
             )
             _show(left, _square(one.picture))
             _show(right, _square(overlay(one.picture, one.map, one.box)))
-            lines = [f"{shortened(p.name, 22)} {100 * p.probability:.0f}\N{NO-BREAK SPACE}%" for p in one.predictions]
+            lines = [f"{shortened(p.name, 22)} {_percent(p.probability)}" for p in one.predictions]
             text = "\n".join(lines) or shortened(one.name, 26)
             left.text(
                 0,
@@ -105,8 +105,7 @@ def means_figure(means: Sequence[MeanHeatmap], *, columns: int = 6) -> "Figure":
     """
     if not means or columns < 1:
         raise InputError(f"a figure of mean heatmaps needs means and columns, not {len(means)} and {columns}")
-    columns = min(columns, len(means))
-    rows = -(-len(means) // columns)
+    rows, columns = _balanced(len(means), columns)
     cell = _PAGE / max(columns, 4)
     with styled():
         figure, axes = _grid(2 * rows, columns, cell, cell, titles=0.34)
@@ -124,11 +123,21 @@ def means_figure(means: Sequence[MeanHeatmap], *, columns: int = 6) -> "Figure":
     return figure
 
 
+def _balanced(count: int, columns: int) -> tuple[int, int]:
+    """Rows, and so many columns, at most the given, that the last row is as full as it can be."""
+    rows = -(-count // columns)
+    return rows, -(-count // rows)
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.0f}\N{NO-BREAK SPACE}%" if probability >= 0.005 else "<1\N{NO-BREAK SPACE}%"
+
+
 def _grid(rows: int, columns: int, width: float, height: float, titles: float = 0.0) -> "tuple[Figure, Any]":
     """A figure of empty axes in cells of a size in inches; every second row has room for titles above it."""
     from matplotlib.figure import Figure
 
-    total = rows * height + (rows / 2) * titles
+    total = rows * height + (rows / 2) * titles + _SCALE
     figure = Figure(figsize=(columns * width, total))
     axes = np.empty((rows, columns), dtype=object)
     gap = 0.03
@@ -145,7 +154,18 @@ def _grid(rows: int, columns: int, width: float, height: float, titles: float = 
                 )
             )
             axes[row, column].set_axis_off()
+    _scale(figure, columns * width, total)
     return figure, axes
+
+
+def _scale(figure: "Figure", width: float, height: float) -> None:
+    """The colours and what they mean, below everything."""
+    bar = figure.add_axes((0.62 / width, 0.08 / height, 1.0 / width, 0.09 / height))
+    bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=_COLOURS)
+    bar.set_axis_off()
+    y = 0.125 / height
+    figure.text(0.58 / width, y, "least", ha="right", va="center", fontsize=6.5, color=INK)
+    figure.text(1.66 / width, y, "most sensitive", ha="left", va="center", fontsize=6.5, color=INK)
 
 
 def _square(picture: Picture) -> Picture:

@@ -208,7 +208,7 @@ def test_chosen_images_measure_the_drawn_distance(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign"
     (foreign / "images").mkdir(parents=True)
     (foreign / "images" / "000000.png").write_bytes(b"mine")
-    with pytest.raises(InputError, match="was not made by an attack"):
+    with pytest.raises(InputError, match="was not made by fidprobe"):
         write_attack(attacked, foreign, images=True)
     assert (foreign / "images" / "000000.png").read_bytes() == b"mine"
 

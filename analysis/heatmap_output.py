@@ -1,0 +1,216 @@
+"""Heatmaps as files: raw maps, overlays, figures, a page to leaf through, and JSON."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.analysis.heatmap_figures import heatmaps_figure, means_figure, overlay
+from fidprobe.analysis.heatmaps import Heatmap, Heatmaps, MeanHeatmap
+from fidprobe.analysis.output import output_folder, remove_figure, write_arrays, write_figure, write_text
+from fidprobe.analysis.own_folder import check_own_folder, replaced_folder
+from fidprobe.analysis.page import png_uri, render_page
+from fidprobe.analysis.pictures import Picture
+from fidprobe.analysis.wording import amount, json_text, number, shortened
+from fidprobe.extractors.base import Box
+from fidprobe.provenance import Provenance
+
+__all__ = ["heatmap_folder", "heatmap_json", "write_heatmaps"]
+
+_SHOWN = 320  # pixels: pictures of the page are shown no larger than this
+
+
+def heatmap_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make the folder for heatmaps and find out now whether it can be written.
+
+    Raises:
+        InputError: the folder cannot be made or written, or its `overlays` is not fidprobe's.
+    """
+    path = output_folder(folder, "heatmaps")
+    check_own_folder(path / "overlays")
+    return path
+
+
+def heatmap_json(heatmaps: Heatmaps, *, command: str | None = None) -> str:
+    """Everything but maps and pictures as JSON text.
+
+    Args:
+        heatmaps: What to tell.
+        command: The command line that made them.
+
+    Raises:
+        InputError: a number is not finite; names its place.
+    """
+    provenance = Provenance(extractor=heatmaps.extractor).to_json()
+    data = {
+        "fidprobe": heatmaps.version,
+        "sets": {
+            name: {"count": heatmaps.counts[name], "source": Provenance(source=source).to_json()["source"]}
+            for name, source in heatmaps.sets.items()
+        },
+        "extractor": provenance["extractor"],
+        "layer": heatmaps.layer,
+        "method": heatmaps.method,
+        "joined": heatmaps.joined,
+        "images": [_image_json(one, i) for i, one in enumerate(heatmaps.images)],
+        "means": [_mean_json(one) for one in heatmaps.means],
+        "warnings": [vars(one) for one in heatmaps.advice],
+        "seconds": round(heatmaps.seconds, 3),
+        "command": command,
+    }
+    return json_text(data, "the heatmaps")
+
+
+def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
+    """Write heatmaps, each file whole or not at all.
+
+    `heatmap.json`, `maps.npz` (raw maps), `overlays/` (one PNG an image), `heatmaps.html` (all of them with their
+    predictions), the figure `heatmaps`; with means `means.npz` and the figure `means`.
+
+    Args:
+        heatmaps: What to write.
+        folder: Where; made if missing.
+        command: The command line that made them, to be told.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the folder cannot be written, or a number is not finite.
+    """
+    text = heatmap_json(heatmaps, command=command)
+    path = heatmap_folder(folder)
+    write_arrays(path / "maps.npz", _image_arrays(heatmaps.images))
+    overlays = [overlay(one.picture, one.map, one.box) for one in heatmaps.images]
+    with replaced_folder(path / "overlays") as fresh:
+        for i, pixels in enumerate(overlays):
+            _save_png(pixels, fresh / _overlay_name(i))
+    write_figure(
+        heatmaps_figure(heatmaps.images), path / "heatmaps", "Images and where FID is most sensitive in each of them"
+    )
+    if heatmaps.means:
+        write_arrays(path / "means.npz", _mean_arrays(heatmaps.means))
+        write_figure(means_figure(heatmaps.means), path / "means", "Mean pictures and mean heatmaps")
+    else:  # an earlier run's would be taken for this one's
+        (path / "means.npz").unlink(missing_ok=True)
+        remove_figure(path / "means")
+    write_text(path / "heatmaps.html", _page(heatmaps, overlays, command))
+    write_text(path / "heatmap.json", text)
+    return path / "heatmaps.html"
+
+
+def _overlay_name(index: int) -> str:
+    return f"{index:04d}.png"
+
+
+def _image_json(one: Heatmap, index: int) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "overlay": f"overlays/{_overlay_name(index)}",
+        "influence": one.influence,
+        "predictions": [vars(prediction) for prediction in one.predictions],
+        "box": list(one.box),
+        "map_min": float(one.map.min()),
+        "map_max": float(one.map.max()),
+    }
+
+
+def _mean_json(one: MeanHeatmap) -> dict[str, Any]:
+    return {
+        "class": one.name,
+        "count": one.count,
+        "map_min": float(one.map.min()),
+        "map_max": float(one.map.max()),
+    }
+
+
+def _image_arrays(images: Sequence[Heatmap]) -> dict[str, npt.NDArray[Any]]:
+    """`names`, `boxes`, `influence`, and `maps` [n, u, v]; `map_0`, `map_1`, ... where their sizes differ."""
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "names": np.array([one.name for one in images]),
+        "boxes": np.array([one.box for one in images], dtype=np.float64),
+        "influence": np.array([one.influence for one in images]),
+    }
+    if len({one.map.shape for one in images}) == 1:
+        return {**arrays, "maps": np.stack([one.map for one in images])}
+    return {**arrays, **{f"map_{i}": one.map for i, one in enumerate(images)}}
+
+
+def _mean_arrays(means: Sequence[MeanHeatmap]) -> dict[str, npt.NDArray[Any]]:
+    """`names` (empty: all images), `counts`, `maps` [n, u, v], `pictures` [n, h, w, 3]."""
+    return {
+        "names": np.array([one.name or "" for one in means]),
+        "counts": np.array([one.count for one in means]),
+        "maps": np.stack([one.map for one in means]),
+        "pictures": np.stack([one.picture for one in means]),
+    }
+
+
+def _save_png(pixels: Picture, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path, format="PNG")
+
+
+def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) -> str:
+    names = {name: "" if source is None else source.description for name, source in heatmaps.sets.items()}
+    return render_page(
+        "heatmaps.html.j2",
+        title=shortened(names["generated"] or "the generated set", 60),
+        sets=[
+            {
+                "name": name,
+                "description": shortened(names[name], 60) if names[name] else "features or statistics",
+                "count": "unknown number of images" if count is None else f"{amount(count)} images",
+            }
+            for name, count in heatmaps.counts.items()
+        ],
+        space=heatmaps.extractor.name,
+        layer=heatmaps.layer or "",
+        method=heatmaps.method,
+        joined=heatmaps.joined,
+        advice=heatmaps.advice,
+        images=[
+            {
+                "name": shortened(one.name, 60),
+                "picture": png_uri(_shrunk(one.picture)),
+                "overlay": png_uri(_shrunk(over)),
+                "predictions": [(p.name, f"{100 * p.probability:.1f} %") for p in one.predictions],
+                "influence": ("+" if one.influence > 0 else "") + number(one.influence, 3),
+            }
+            for one, over in zip(heatmaps.images, overlays, strict=True)
+        ],
+        means=[
+            {
+                "name": "all images" if one.name is None else shortened(one.name, 40),
+                "count": f"{amount(one.count)} images",
+                "picture": png_uri(_rounded(one)),
+                "overlay": png_uri(_mean_overlay(one)),
+            }
+            for one in heatmaps.means
+        ],
+        command=command or "",
+        version=heatmaps.version,
+        seconds=number(heatmaps.seconds, 3),
+    )
+
+
+def _rounded(one: MeanHeatmap) -> Picture:
+    return one.picture.round().clip(0, 255).astype(np.uint8)
+
+
+def _mean_overlay(one: MeanHeatmap) -> Picture:
+    height, width = one.picture.shape[:2]
+    return overlay(_rounded(one), one.map, Box(0, 0, width, height))
+
+
+def _shrunk(picture: Picture) -> Picture:
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    scale = min(1.0, _SHOWN / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)) if scale < 1 else picture
