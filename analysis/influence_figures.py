@@ -58,8 +58,10 @@ def influence_classes_figure(influence: Influence, *, number: int = 10) -> "Figu
     classes = [*influence.raising_classes(number), *reversed(influence.lowering_classes(number))]
     if number < 1 or not classes or influence.main.vanishes:
         raise InputError(f"a figure of classes needs a distance and classes with influence, not {len(classes)}")
-    columns = [(influence.main.label, "", SPACE_COLOURS[0], [one.percent for one in classes])]
-    if influence.second is not None and not influence.second.vanishes:
+    has_second = influence.second is not None and not influence.second.vanishes
+    role = "" if has_second else "no second opinion" if influence.second is None else "second opinion: 0"
+    columns = [(influence.main.label, role, SPACE_COLOURS[0], [one.percent for one in classes])]
+    if influence.second is not None and has_second:
         seconds = [one.second_percent for one in classes]
         columns.append((influence.second.label, "second opinion", SPACE_COLOURS[1], seconds))
     rows = np.arange(len(classes))

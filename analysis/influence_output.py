@@ -21,7 +21,7 @@ from fidprobe.progress import Progress, silent
 __all__ = ["influence_folder", "influence_json", "write_influence"]
 
 _JSON, _CLASSES = "influence.json", "influence_classes.csv"
-_FIGURES = ("classes", "spaces", "images")
+_FIGURES = ("influence_classes", "influence_spaces", "influence_images")
 _MOST = 20  # classes of either kind in a figure: a page
 
 
@@ -59,8 +59,8 @@ def write_influence(
     """Write the influence of all images, each file whole or not at all.
 
     `influence.json`; `influence.csv`, every image from the most harmful to the most favourable; and as far as there
-    is what they show: `influence_classes.csv`, every class that occurs; the figures `classes`, `spaces` and `images`
-    as `.svg`, `.pdf` and `.png`. What an earlier run left there goes.
+    is what they show: `influence_classes.csv`, every class that occurs; the figures `influence_classes`,
+    `influence_spaces` and `influence_images` as `.svg`, `.pdf` and `.png`. What an earlier run left there goes.
 
     Args:
         influence: What to write.
@@ -88,17 +88,17 @@ def write_influence(
         write_table(path / _CLASSES, list(rows[0]), (list(row.values()) for row in rows))
         if not influence.main.vanishes and influence.raising_classes(1):
             figure = influence_classes_figure(influence, number=min(count, _MOST))
-            write_figure(figure, path / "classes", f"Classes that raise and lower {label} most")
+            write_figure(figure, path / "influence_classes", f"Classes that raise and lower {label} most")
     if influence.second is not None and not influence.main.vanishes and not influence.second.vanishes:
         title = f"Influence of every image on {label} and on {influence.second.label}"
-        write_figure(influence_spaces_figure(influence), path / "spaces", title)
+        write_figure(influence_spaces_figure(influence), path / "influence_spaces", title)
     if influence.images is not None and influence.names is not None:
         harmful, favourable = influence.order[:count].tolist(), influence.order[::-1][:count].tolist()
         captioned = _captioned(influence, [*harmful, *favourable], progress)
         figure = influence_images_figure(
             captioned[: len(harmful)], captioned[len(harmful) :], label=label, note=_note(influence)
         )
-        write_figure(figure, path / "images", f"Images that raise and lower {label} most")
+        write_figure(figure, path / "influence_images", f"Images that raise and lower {label} most")
     write_text(path / _JSON, text)
     return path / _JSON
 
@@ -121,12 +121,12 @@ def _captioned(influence: Influence, indices: list[int], progress: Progress) -> 
 
 def _note(influence: Influence) -> str:
     """What stands below a picture."""
-    spaces = [shortened(influence.main.label, 30)] if not influence.main.vanishes else []
+    spaces = [shortened(influence.main.label, 21)] if not influence.main.vanishes else []
     if influence.second is not None and not influence.second.vanishes:
-        spaces.append(f"{shortened(influence.second.label, 30)} (second opinion)")
+        spaces.append(f"{shortened(influence.second.label, 21)} (second opinion)")
     second = "" if influence.second is not None else "; no second opinion"
-    classes = "Top-1 class, " if influence.top1 is not None else ""
-    return f"Below each: {classes}influence in % of {' | '.join(spaces) or 'nothing: the distance is 0'}{second}"
+    classes = "Top-1 class; " if influence.top1 is not None else ""
+    return f"{classes}influence in % of {' | '.join(spaces) or 'nothing: the distance is 0'}{second}"
 
 
 def _rows(influence: Influence) -> Iterator[list[Any]]:

@@ -31,7 +31,7 @@ from tests.attacks.test_generator_draw import Colours, painter
 from tests.helpers import relu_features, wrapped
 
 ODD = ('a,"b"\n.png', "\x1b[2J.png", "c\udcff.png", "<b>&amp;$x^2$</b>.png")
-FIGURES = {f"{name}{suffix}" for name in ("classes", "spaces") for suffix in (".svg", ".pdf", ".png")}
+FIGURES = {f"influence_{name}{suffix}" for name in ("classes", "spaces") for suffix in (".svg", ".pdf", ".png")}
 
 
 def found(
@@ -85,7 +85,20 @@ def assert_apart(figure: Any) -> None:
             assert not box.overlaps(other), (text, neighbour)
 
 
-def test_the_json_holds_what_was_found(tmp_path: Path) -> None:
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Figures by name instead of files, which take time."""
+    figures: dict[str, Any] = {}
+
+    def keep(figure: Any, path: Path, title: str) -> None:
+        assert title
+        figures[path.name] = figure
+
+    monkeypatch.setattr("fidprobe.analysis.influence_output.write_figure", keep)
+    return figures
+
+
+def test_the_json_holds_what_was_found(tmp_path: Path, drawn: dict[str, Any]) -> None:
     """Both distances, all classes, the strongest images; the command line that made it."""
     one = found()
     assert one.second is not None
@@ -112,7 +125,7 @@ def test_inception_has_its_own_key() -> None:
     assert "frechet_inception_distance" not in one.main.to_json()
 
 
-def test_the_tables_hold_every_image_and_every_class(tmp_path: Path) -> None:
+def test_the_tables_hold_every_image_and_every_class(tmp_path: Path, drawn: dict[str, Any]) -> None:
     """Images from the most harmful to the most favourable, with all digits; odd names escaped for the format."""
     one = found()
     assert one.second is not None
@@ -146,17 +159,17 @@ def test_figures_are_written_for_what_there_is(tmp_path: Path) -> None:
         return {path.name for path in tmp_path.iterdir()} - {"notes.txt"}
 
     assert written(found()) == tables | FIGURES
-    assert written(found(second=False)) == tables | {name for name in FIGURES if name.startswith("classes")}
+    assert written(found(second=False)) == tables | {name for name in FIGURES if "classes" in name}
     assert written(found(logits=False)) == tables - {"influence_classes.csv"} | {n for n in FIGURES if "spaces" in n}
     assert written(found(second=False, logits=False)) == tables - {"influence_classes.csv"}
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_file_that_no_earlier_run_made_is_not_deleted(tmp_path: Path) -> None:
-    """Without an influence.json beside it, `classes.svg` is somebody else's."""
-    (tmp_path / "classes.svg").write_text("mine")
+    """Without an influence.json beside it, `influence_classes.svg` is somebody else's."""
+    (tmp_path / "influence_classes.svg").write_text("mine")
     write_influence(found(logits=False), tmp_path)
-    assert (tmp_path / "classes.svg").read_text() == "mine"
+    assert (tmp_path / "influence_classes.svg").read_text() == "mine"
 
 
 def test_equal_sets_are_written_without_figures(tmp_path: Path) -> None:
@@ -165,6 +178,8 @@ def test_equal_sets_are_written_without_figures(tmp_path: Path) -> None:
     same = influence(rows, rows)
     write_influence(same, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"influence.json", "influence.csv", "influence_classes.csv"}
+    (axes,) = influence_classes_figure(found(second=False)).axes
+    assert axes.get_title() == "FD[test-space]\nno second opinion"
     with pytest.raises(InputError, match="needs a distance"):
         influence_classes_figure(same)
     with pytest.raises(InputError, match="needs a second opinion"):
@@ -181,7 +196,7 @@ def test_bars_are_as_long_as_the_influence(tmp_path: Path) -> None:
     for axes, values in zip(figure.axes, ([c.percent for c in shown], [c.second_percent for c in shown]), strict=True):
         assert [bar.get_width() for bar in axes.patches] == pytest.approx(values)  # type: ignore[attr-defined]
     write_influence(one, tmp_path, count=2)
-    told = texts(tmp_path / "classes.svg")
+    told = texts(tmp_path / "influence_classes.svg")
     for c in shown:
         assert c.name in told
         assert f"{amount(c.generated)} | {amount(c.reference or 0)}" in told
@@ -193,9 +208,9 @@ def test_images_are_points_or_hexagons_with_their_rank_correlation(count: int) -
     """Every image is in the figure."""
     one = found(count=count)
     figure = influence_spaces_figure(one)
-    (drawn,) = (c for c in figure.axes[0].collections if len(c.get_offsets()) > 1)  # type: ignore[arg-type]
-    array = drawn.get_array()
-    assert (len(drawn.get_offsets()) if count == 12 else int(np.sum(array))) == count  # type: ignore[arg-type]
+    (marks,) = (c for c in figure.axes[0].collections if len(c.get_offsets()) > 1)  # type: ignore[arg-type]
+    array = marks.get_array()
+    assert (len(marks.get_offsets()) if count == 12 else int(np.sum(array))) == count  # type: ignore[arg-type]
     assert one.rank_correlation is not None
     assert f"{amount(count)} images, rank correlation" in figure.axes[0].get_title(loc="left")
     assert_apart(figure)
@@ -255,7 +270,8 @@ def test_pictures_stand_above_their_class_and_influence(tmp_path: Path) -> None:
     for i, picture in zip(strongest, read_pictures(one.images, [one.names[i] for i in strongest]), strict=True):
         colour = Colours.palette - torch.from_numpy(picture.astype(np.float32).mean((0, 1)))
         assert int(colour.norm(dim=1).argmin()) == one.top1.classes[i]
-    told = [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts(tmp_path / "images.svg")]
+    assert any(text.endswith("FD[random] (second opinion)") for text in texts(tmp_path / "influence_images.svg"))
+    told = [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts(tmp_path / "influence_images.svg")]
     for i in strongest:
         first, second = one.percents(i)
         assert first is not None
@@ -264,4 +280,16 @@ def test_pictures_stand_above_their_class_and_influence(tmp_path: Path) -> None:
         assert " | ".join(parts) in told
         assert Colours.class_names[one.top1.classes[i]] in told
     assert "These images raise FD[colours] most" in told
-    assert any(text.endswith("FD[random] (second opinion)") for text in told)
+
+
+def test_long_names_of_networks_are_not_cut(tmp_path: Path, drawn: dict[str, Any]) -> None:
+    """In every figure, the note below the pictures among them."""
+    real, made = (np.concatenate(list(islice(painter(seed), 4))) for seed in (7, 8))
+    one = influence(real, made, extractor=Colours(), second_opinion="random")
+    assert one.second is not None
+    long = ("FD[timm:convnext_large_mlp.clip_laion2b_ft_in12k]", "FD[timm:vit_base_patch16_224.dino]")
+    one = replace(one, main=replace(one.main, label=long[0]), second=replace(one.second, label=long[1]))
+    write_influence(one, tmp_path)
+    assert set(drawn) == {"influence_classes", "influence_spaces", "influence_images"}
+    for figure in drawn.values():
+        assert_apart(figure)

@@ -92,7 +92,7 @@ def test_it_prints_distances_classes_and_images(run: Run, tmp_path: Path) -> Non
     assert data["command"].startswith("fidprobe influence real.safetensors")
     assert len(data["harmful"]) == 2
     names = {path.name for path in (tmp_path / "o").iterdir()}
-    figures = {f"{name}.{suffix}" for name in ("classes", "spaces") for suffix in ("svg", "pdf", "png")}
+    figures = {f"influence_{name}.{suffix}" for name in ("classes", "spaces") for suffix in ("svg", "pdf", "png")}
     assert names == {"influence.json", "influence.csv", "influence_classes.csv", *figures}
 
 
@@ -160,5 +160,5 @@ def test_folders_of_images_are_extracted_and_shown(run: Run, tmp_path: Path) -> 
     assert "8 generated images against 8" in out
     assert "FD[random:1] (second opinion)" in out
     names = {path.name for path in (tmp_path / "o").iterdir()}
-    figures = {f"{name}.{suffix}" for name in ("spaces", "images") for suffix in ("svg", "pdf", "png")}
+    figures = {f"influence_{name}.{suffix}" for name in ("spaces", "images") for suffix in ("svg", "pdf", "png")}
     assert names == {"influence.json", "influence.csv", *figures}
