@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fidprobe.analysis.advice import Advice, advise_on_sets
 from fidprobe.analysis.pictures import Picture, fitted, read_pictures
-from fidprobe.analysis.sensitivity import Sensitivity
-from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets
+from fidprobe.analysis.sensitivity import Sensitivity, layer_to_look_at
+from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets, probe
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import PENDING_BYTES, ReadOptions, extract, prepare_images
 from fidprobe.extractors.base import Box
@@ -166,18 +166,19 @@ def heatmaps(
         what = "the generated set" if images is None else "the images to map"
         raise InputError(f"heatmaps need pictures, and {what} came as features or statistics; give the images")
     network = load_network(extractor, progress)
+    layer = layer_to_look_at(network, layer)  # mistakes must not surface after the extraction
+    if classes and probe(network).logits is None:
+        raise InputError(f"{network.provenance.name} has no classifier, so there are no classes; leave them out")
     sets = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress).main
-    single = SingleImage(_statistics(sets["reference"]), _statistics(sets["generated"]))
+    single = SingleImage(_statistics(sets["reference"]), _statistics(sets["generated"]), device=network.device)
     sensitivity = Sensitivity(network, single, member=images is None, layer=layer)
     if images is None:
         features = sets["generated"]
         assert isinstance(features, Features)
-        influence = single.influence(features.features)
+        influence = single.influence(features.features).cpu()
     else:
         features = extract(others, network, options, progress=_of("images", progress))
-        influence = single.added(features.features)
-    if classes and features.logits is None:
-        raise InputError(f"{network.provenance.name} has no classifier, so there are no classes; leave them out")
+        influence = single.added(features.features).cpu()
     chosen = _chosen(features, influence, choose, count, options.seed)
     names = _names(features)
     found = read_pictures(others, [names[i] for i in chosen], progress=progress)

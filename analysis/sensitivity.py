@@ -25,7 +25,7 @@ from fidprobe.extractors.base import Extractor, full_precision
 from fidprobe.extractors.network import NetworkExtractor, token_grid
 from fidprobe.metrics.single_image import SingleImage
 
-__all__ = ["Sensitivity", "important_half", "is_mean_pooled", "upsampled"]
+__all__ = ["Sensitivity", "important_half", "is_mean_pooled", "layer_to_look_at", "upsampled"]
 
 _EQUAL = 1e-4  # of the largest feature: float32 sums in another order
 _TOKENS, _GRID = 3, 4  # dimensions of activations
@@ -55,16 +55,7 @@ class Sensitivity:
     layer: str | None = None
 
     def __post_init__(self) -> None:
-        if self.layer is None and not is_mean_pooled(self.extractor):
-            layer = getattr(self.extractor, "layer", None)
-            if layer is None:
-                raise InputError(
-                    f"the features of {self.extractor.provenance.name} are not the mean of its activations; name the "
-                    "layer to look at (--layer, one of the network's modules)"
-                )
-            object.__setattr__(self, "layer", layer)
-        if self.layer is not None:
-            _module(self.extractor, self.layer)
+        object.__setattr__(self, "layer", layer_to_look_at(self.extractor, self.layer))
 
     @property
     def method(self) -> str:
@@ -123,6 +114,31 @@ class Sensitivity:
         with torch.no_grad():
             weights = grid(gradient).square().mean((2, 3))
             return _weighted(weights, grid(caught[0])).cpu()
+
+
+def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
+    """The layer whose output maps are taken from.
+
+    Args:
+        extractor: The network.
+        layer: What the user wants; None for what suits the network.
+
+    Returns:
+        A module's name; None for the activations before the pooling, where features are their mean.
+
+    Raises:
+        InputError: the network has no such layer, or needs one and knows none.
+    """
+    if layer is None and not is_mean_pooled(extractor):
+        layer = getattr(extractor, "layer", None)
+        if layer is None:
+            raise InputError(
+                f"the features of {extractor.provenance.name} are not the mean of its activations; name the layer to "
+                "look at (--layer, one of the network's modules)"
+            )
+    if layer is not None:
+        _module(extractor, layer)
+    return layer
 
 
 def is_mean_pooled(extractor: Extractor) -> bool:

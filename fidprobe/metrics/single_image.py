@@ -61,10 +61,12 @@ class SingleImage:
     Args:
         reference: Of the real images.
         generated: Of N >= 3 generated images, not weighted.
+        device: Where to compute, and where results are.
 
     Attributes:
         value: F, the Fréchet distance.
         count: N.
+        device: Where results are; the CPU in place of an Apple GPU, which has no float64.
 
     Raises:
         MismatchError: the sides come from different feature spaces.
@@ -80,18 +82,22 @@ class SingleImage:
         (8.802, [7.948, 9.948, -8.802])
     """
 
-    def __init__(self, reference: GaussianStatistics, generated: GaussianStatistics) -> None:
+    def __init__(
+        self, reference: GaussianStatistics, generated: GaussianStatistics, *, device: torch.device | str = "cpu"
+    ) -> None:
         check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
         if generated.count is None or generated.count < 3:
             known = "is unknown" if generated.count is None else f"is {generated.count}"
             raise InputError(f"what one image does needs at least 3 generated images, and their number {known}")
         self.count = generated.count
         self.dim = generated.dim
-        self._mean = generated.mean
-        self._offset = generated.mean - reference.mean.to(generated.mean.device)
+        # Apple's GPUs have no float64.
+        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+        self._mean = generated.mean.to(self.device)
+        self._offset = self._mean - reference.mean.to(self.device)
         self._trace = float(generated.cov.trace())
-        L = covariance_factor(reference.cov.to(generated.cov.device), reference.count)
-        X = L.T @ generated.cov @ L
+        L = covariance_factor(reference.cov.to(self.device), reference.count)
+        X = L.T @ generated.cov.to(self.device) @ L
         eigenvalues, V = torch.linalg.eigh((X + X.T) / 2)
         # m images span m - 1 directions; what is left beyond is rounding.
         rank = min(len(eigenvalues), self.count - 1)
@@ -226,7 +232,7 @@ class SingleImage:
                 f"images must be floating-point features [m >= 1, {self.dim}], got {images.dtype} {list(images.shape)}"
             )
         for start in range(0, len(images), _ROWS):
-            block = images[start : start + _ROWS].to(self._mean.device).to(torch.float64)
+            block = images[start : start + _ROWS].to(self.device).to(torch.float64)
             finite = torch.isfinite(block).all(dim=1)
             if not bool(finite.all()):
                 row = start + int((~finite).nonzero()[0])
