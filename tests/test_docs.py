@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
         "docs/attacks.md",
         "docs/classes.md",
         "docs/correlate.md",
+        "docs/heatmaps.md",
         "docs/influence.md",
         "docs/python.md",
     ],
@@ -118,3 +119,18 @@ def test_the_table_of_draws_is_what_was_measured() -> None:
             cells += [f"{value:.2f}" for value in (optimised, row["expected"]["optimised"], held_out)]
         name = "uniformly" if way == "uniform" else f"`{way}`"
         assert f"| {name} | {' | '.join(cells)} |" in table
+
+
+def test_the_tables_of_heatmaps_are_what_was_measured() -> None:
+    """Every number of the tables in docs/heatmaps.md and docs/influence.md is in the benchmark's result, rounded."""
+    measured = json.loads((ROOT / "benchmarks/results/heatmaps.json").read_text(encoding="utf-8"))
+    text = (ROOT / "docs/heatmaps.md").read_text(encoding="utf-8")
+    seconds = measured["speed"]["seconds_per_image"]
+    for value in seconds.values():
+        assert f"| {value:.3g} | {value / seconds['network']:.3g} |" in text
+    for one in measured["shortcut"]:
+        assert f"| {one['images']:,} | {one['median_error']:.2g} | {one['largest_error']:.2g} |" in text
+    removal = measured["removal"]
+    told = f"{1000 * removal['removal_seconds_per_image']:.2f} ms an image against "
+    told += f"{removal['recomputing_seconds_per_image']:.1f} s for recomputing F ({removal['images']:,} images"
+    assert told in (ROOT / "docs/influence.md").read_text(encoding="utf-8")
