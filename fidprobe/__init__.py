@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from fidprobe.analysis.class_output import write_classes as write_classes
     from fidprobe.analysis.correlation import correlate as correlate
     from fidprobe.analysis.correlation_output import write_correlation as write_correlation
+    from fidprobe.analysis.heatmap_check import check_heatmaps as check_heatmaps
+    from fidprobe.analysis.heatmap_check_output import write_heatmap_check as write_heatmap_check
+    from fidprobe.analysis.heatmap_output import write_heatmaps as write_heatmaps
+    from fidprobe.analysis.heatmaps import heatmaps as heatmaps
     from fidprobe.analysis.influence import influence as influence
     from fidprobe.analysis.influence_output import write_influence as write_influence
     from fidprobe.analysis.report import write_report as write_report
@@ -58,12 +62,14 @@ _HOME = {
     "Top1Matching": "attacks.top1",
     "attack": "analysis.attacking",
     "audit": "analysis.audit",
+    "check_heatmaps": "analysis.heatmap_check",
     "compare_classes": "analysis.class_comparing",
     "correlate": "analysis.correlation",
     "extract": "extraction",
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
     "inception_score": "metrics.inception_score",
+    "heatmaps": "analysis.heatmaps",
     "influence": "analysis.influence",
     "kernel_distance": "metrics.kernel",
     "load_extractor": "extractors",
@@ -71,8 +77,10 @@ _HOME = {
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
-    "write_correlation": "analysis.correlation_output",
+    "write_heatmap_check": "analysis.heatmap_check_output",
+    "write_heatmaps": "analysis.heatmap_output",
     "write_influence": "analysis.influence_output",
+    "write_correlation": "analysis.correlation_output",
     "write_report": "analysis.report",
 }
 
@@ -89,11 +97,13 @@ __all__ = [
     "Top1Matching",
     "attack",
     "audit",
+    "check_heatmaps",
     "compare_classes",
     "correlate",
     "extract",
     "frechet",
     "frechet_distance",
+    "heatmaps",
     "inception_score",
     "influence",
     "kernel_distance",
@@ -103,6 +113,8 @@ __all__ = [
     "write_attack",
     "write_classes",
     "write_correlation",
+    "write_heatmap_check",
+    "write_heatmaps",
     "write_influence",
     "write_report",
 ]

@@ -12,6 +12,8 @@ from fidprobe.cli.bars import Bars
 from fidprobe.cli.classes import classes
 from fidprobe.cli.correlate import correlate
 from fidprobe.cli.grids import grids
+from fidprobe.cli.heatmap import heatmap
+from fidprobe.cli.heatmap_check import heatmap_check
 from fidprobe.cli.influence import influence
 from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
@@ -36,6 +38,8 @@ app.command()(attack)
 app.command()(classes)
 app.command()(correlate)
 app.command()(grids)
+app.command()(heatmap)
+app.command()(heatmap_check)
 app.command()(influence)
 
 
