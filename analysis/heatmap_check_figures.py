@@ -39,12 +39,14 @@ def check_noise_figure(check: HeatmapCheck) -> "Figure":
 
     spaces = [check.main] if check.second is None else [check.main, check.second]
     with styled():
-        figure = Figure(figsize=(WIDTH * (0.65 if len(spaces) == 1 else 1.15), 2.9), layout="constrained")
+        size = (0.65 * WIDTH, 3.6) if len(spaces) == 1 else (1.15 * WIDTH, 3.1)
+        figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(1, len(spaces), squeeze=False)[0]
         for place, (axes, space) in enumerate(zip(panels, spaces, strict=True)):
             _curves(axes, space, check.scales)
-            axes.set_ylabel(shortened(space.label, 34), parse_math=False)
-            axes.set_title("second opinion" if place else "main space", fontsize=9, color=INK)
+            role = "second opinion" if place else "main space"
+            axes.set_title(f"{shortened(space.label, 34)}\n{role}", fontsize=8.5, color=INK, parse_math=False)
+        panels[0].set_ylabel("Fréchet distance", color=INK)
         handles, labels = panels[0].get_legend_handles_labels()
         columns = 3 if len(spaces) > 1 else 1
         figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK)
@@ -76,7 +78,6 @@ def _curves(axes: "Axes", space: SpaceCheck, scales: Sequence[float]) -> None:
         )
     axes.set_xlim(-0.04 * scales[-1], 1.04 * scales[-1])
     axes.set_xlabel("noise scale (share of 0..255)", color=INK)
-    axes.yaxis.label.set_color(INK)
 
 
 def shown_scale(scales: Sequence[float]) -> float:

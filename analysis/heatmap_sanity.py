@@ -139,7 +139,8 @@ def check_sanity(
         progress: Told of each stage.
 
     Raises:
-        InputError: there is no network to randomise, or no reference images; the randomised network gives NaN.
+        InputError: there is no network to randomise, or no reference images; the randomised network gives NaN, or sees
+            nothing.
         SourceError: a picture cannot be read.
     """
     options = options or ReadOptions()
@@ -160,9 +161,19 @@ def check_sanity(
     for start in range(0, len(pictures), options.batch_size):
         made += list(again(prepare_images(control, pictures[start : start + options.batch_size])).numpy())
         progress("mapping with randomised weights", len(made), len(pictures))
+    control_maps = np.stack(made)
+    if not np.ptp(control_maps, axis=(1, 2)).any():
+        raise InputError(
+            f"{network.provenance.name} with randomised weights is blind: all maps are constant; try another seed"
+        )
+    control_maps = np.stack(made)
+    if not np.ptp(control_maps, axis=(1, 2)).any():
+        raise InputError(
+            f"{network.provenance.name} with randomised weights is blind: all maps are constant; try another seed"
+        )
     shown = tuple(pictures[:_SHOWN])
     boxes = tuple(network.seen(*picture.shape[:2]) for picture in shown)
-    return SanityCheck(tuple(names), maps, np.stack(made), shown, boxes)
+    return SanityCheck(tuple(names), maps, control_maps, shown, boxes)
 
 
 def randomised(extractor: NetworkExtractor, seed: int = 0) -> NetworkExtractor:

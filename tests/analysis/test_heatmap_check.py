@@ -353,6 +353,19 @@ def test_networks_that_are_not_shown_have_no_sanity_check() -> None:
     assert found.main.noised["all"][0].value > found.main.clean.value
 
 
+def test_a_network_that_randomisation_blinds_is_no_control() -> None:
+    """Excitation of one unit alone, inhibition of all others: shuffled, no unit is left alive."""
+    extractor = tiny()
+    last = extractor.network[2]
+    with torch.no_grad():
+        last.weight.fill_(-10.0)
+        last.weight[0].fill_(1.0)
+        last.bias.zero_()
+    found = check_heatmaps(REAL, MADE, scales=(0.1,), extractor=extractor, second_opinion=tiny(1, "other"))
+    assert found.sanity is None
+    assert found.sanity_missing == "tiny with randomised weights is blind: all maps are constant; try another seed"
+
+
 @pytest.mark.parametrize(
     ("scales", "message"),
     [
