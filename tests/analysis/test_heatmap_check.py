@@ -1,66 +1,23 @@
-"""Checking heatmaps: where noise goes, what the distances say of it, and maps under randomised weights."""
+"""The check of heatmaps as a whole: every number by hand, what is missing, what is refused, and its files."""
 
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from scipy.stats import spearmanr
-from torch import Tensor, nn
 
 from fidprobe.analysis.heatmap_check import HeatmapCheck, check_heatmaps
 from fidprobe.analysis.heatmap_check_figures import shown_scale
 from fidprobe.analysis.heatmap_check_output import write_heatmap_check
-from fidprobe.analysis.heatmap_distances import NoisyDistance, noisy_distance, space_check
-from fidprobe.analysis.heatmap_noise import REGIONS, NoisyPicture
-from fidprobe.analysis.heatmap_sanity import SanityCheck, randomised
+from fidprobe.analysis.heatmap_noise import REGIONS
 from fidprobe.analysis.sensitivity import Sensitivity, important_half
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
-from fidprobe.extractors.base import Box, Embedding, Extractor
-from fidprobe.extractors.network import NetworkExtractor, Preprocessing
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage
-from fidprobe.provenance import ExtractorProvenance
 from fidprobe.statistics import GaussianStatistics
-from tests.extractors.contract import pictures
-from tests.helpers import relu_features, wrapped
-
-
-class Tiny(NetworkExtractor):
-    """Two convolutions on the central 16 pixels of a picture; features are the mean of the last activations."""
-
-    def activations(self, prepared: Tensor) -> Tensor:
-        return self.network(prepared)  # type: ignore[no-any-return]
-
-    def embed(self, prepared: Tensor) -> Embedding:
-        return Embedding(self.activations(prepared).mean((2, 3)), None)
-
-
-def tiny(seed: int = 0, name: str = "tiny") -> Tiny:
-    state = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    network = nn.Sequential(nn.Conv2d(3, 12, 3, stride=2), nn.ReLU(), nn.Conv2d(12, 5, 3), nn.ReLU())
-    torch.random.set_rng_state(state)
-    first, last = network[0], network[2]
-    assert isinstance(first, nn.Conv2d)
-    assert isinstance(last, nn.Conv2d)
-    with torch.no_grad():  # filters of edges: smooth pictures are nothing to them, noise is much
-        first.weight -= first.weight.mean((1, 2, 3), keepdim=True)
-        last.weight.abs_()
-        for layer in (first, last):
-            assert layer.bias is not None
-            layer.bias.fill_(0.01)
-    return Tiny(
-        network,
-        Preprocessing(16, (0.5,) * 3, (0.5,) * 3, 16),
-        provenance=ExtractorProvenance(name, str(seed) * 64, "native"),
-        dim=5,
-    )
-
-
-REAL, MADE = pictures(60, 16, 24, seed=1), pictures(50, 16, 24, seed=2)
+from tests.analysis.small_network import MADE, REAL, tiny
+from tests.helpers import wrapped
 
 
 @pytest.fixture(scope="module")
@@ -74,110 +31,6 @@ def check() -> HeatmapCheck:
         second_opinion=tiny(1, "other"),
         options=ReadOptions(batch_size=7),
     )
-
-
-def noisy_picture(seed: int = 0, place: int = 0) -> NoisyPicture:
-    rng = np.random.default_rng(5)
-    picture = rng.integers(120, 136, (20, 31, 3), dtype=np.uint8)
-    return NoisyPicture.of(
-        picture, rng.random((4, 4), dtype=np.float32), Box(5.4, 0.0, 25.4, 20.0), seed=seed, place=place
-    )
-
-
-def test_noise_stays_in_its_region() -> None:
-    """Equal halves of what the network sees; beside it nothing changes."""
-    noisy = noisy_picture()
-    assert noisy.important.shape == (20, 20)
-    assert noisy.important.sum() == 200
-    expected = {"all": np.ones_like(noisy.important), "important": noisy.important, "unimportant": ~noisy.important}
-    for region in REGIONS:
-        changed = (noisy.noised(region, 0.2) != noisy.picture).any(2)
-        inside = np.zeros((20, 31), dtype=bool)
-        inside[:, 5:25] = expected[region]
-        assert not changed[~inside].any()
-        assert changed[inside].mean() > 0.95
-        assert np.array_equal(noisy.noised(region, 0.0), noisy.picture)
-    with pytest.raises(InputError, match="noise goes to all, important, unimportant, not to 'border'"):
-        noisy.noised("border", 0.1)
-
-
-def test_noise_is_paired() -> None:
-    """The same in every region, in proportion at every scale, of the stated strength; each image has its own."""
-    noisy = noisy_picture()
-    everywhere = noisy.noised("all", 0.1).astype(int) - noisy.picture
-    halves = [noisy.noised(half, 0.1).astype(int) - noisy.picture for half in ("important", "unimportant")]
-    assert np.array_equal(halves[0] + halves[1], everywhere)
-    assert np.abs((noisy.noised("all", 0.05).astype(int) - noisy.picture) * 2 - everywhere).max() <= 2
-    assert everywhere[:, 5:25].std() == pytest.approx(25.5, rel=0.05)
-    assert np.array_equal(noisy_picture().field, noisy.field)
-    for other in (noisy_picture(place=1), noisy_picture(seed=1)):
-        assert abs(np.corrcoef(other.field.ravel(), noisy.field.ravel())[0, 1]) < 0.1
-
-
-def test_noise_is_rounded_and_clipped() -> None:
-    """Half of the noise of a white picture is lost."""
-    white = np.full((8, 8, 3), 255, dtype=np.uint8)
-    noisy = NoisyPicture.of(white, np.ones((2, 2), dtype=np.float32), Box(0, 0, 8, 8), seed=0, place=0)
-    expected = np.minimum(255, np.maximum(0, np.round(255 + 255 * 0.3 * noisy.field.astype(np.float64))))
-    assert np.abs(noisy.noised("all", 0.3) - expected).max() <= 1
-    assert (noisy.noised("all", 0.3) == 255).mean() == pytest.approx(0.5, abs=0.12)
-
-
-def test_shares_and_their_errors_in_closed_form() -> None:
-    """Of the rise from 1 to 5, a half that rises to 4 has three quarters."""
-    clean, everywhere, important, unimportant = (
-        NoisyDistance(value, np.array(influence))
-        for value, influence in (
-            (1.0, [1.0, -1.0]),
-            (5.0, [2.0, -2.0]),
-            (4.0, [6.0, -6.0]),
-            (2.0, [0.0, 0.0]),
-        )
-    )
-    found = space_check("clip", clean, {"all": [everywhere], "important": [important], "unimportant": [unimportant]})
-    assert found.label == "FD[clip]"
-    assert (found.clean.value, found.clean.error) == (1.0, 1.0)
-    important_share, unimportant_share = (found.shares[half][0] for half in ("important", "unimportant"))
-    assert important_share is not None
-    assert unimportant_share is not None
-    # (6 - 1 - 0.75 (2 - 1)) / 4, and (0 - 1 - 0.25 (2 - 1)) / 4
-    assert [important_share.value, important_share.error] == pytest.approx([0.75, 4.25 / 4])
-    assert [unimportant_share.value, unimportant_share.error] == pytest.approx([0.25, 1.25 / 4])
-    assert (found.rises["all"][0].value, found.rises["all"][0].error) == (4.0, 1.0)
-    assert (found.differences[0].value, found.differences[0].error) == (2.0, 6.0)
-    assert found.important_raises_more
-    down = space_check("clip", everywhere, {region: [clean] for region in REGIONS})
-    assert down.shares == {"important": (None,), "unimportant": (None,)}
-    assert not down.important_raises_more
-    unclear = NoisyDistance(2.9, np.array([2.0, -2.0]))  # a rise of 1.9 ± 1
-    assert space_check("clip", clean, {region: [unclear] for region in REGIONS}).shares["important"] == (None,)
-
-
-def test_errors_are_those_of_leaving_images_out() -> None:
-    """Against the jackknife by brute force: distances, a difference and a share, recomputed without each image."""
-    n = 300
-    reference = GaussianStatistics.of(relu_features(400, 4, seed=1))
-    clean = relu_features(n, 4, seed=2, shift=0.7)
-    rng = np.random.default_rng(0)
-    step = torch.from_numpy(rng.normal(0.3, 0.3, (n, 4))).float()
-    sets = {"clean": clean, "all": clean + step, "important": clean + 0.7 * step, "unimportant": clean + 0.4 * step}
-    distances = {name: noisy_distance(reference, wrapped(rows)) for name, rows in sets.items()}
-    found = space_check("x", distances["clean"], {region: [distances[region]] for region in REGIONS})
-
-    def statistics(kept: Tensor) -> list[float]:
-        clean_, all_, more, less = (
-            frechet(reference, GaussianStatistics.of(sets[name][kept])).value for name in ("clean", *REGIONS)
-        )
-        return [clean_, all_, more - less, (more - clean_) / (all_ - clean_)]
-
-    left_out = np.array([statistics(torch.arange(n) != i) for i in range(n)])
-    errors = np.sqrt((n - 1) / n * np.square(left_out - left_out.mean(0)).sum(0))
-    share = found.shares["important"][0]
-    assert share is not None
-    ours = [found.clean.error, found.noised["all"][0].error, found.differences[0].error, share.error]
-    np.testing.assert_allclose(ours, errors, rtol=0.03)
-    values = [found.clean.value, found.noised["all"][0].value, found.differences[0].value, share.value]
-    np.testing.assert_allclose(values, statistics(torch.ones(n, dtype=torch.bool)), rtol=1e-6)
 
 
 def test_distances_are_those_of_the_noised_pictures(check: HeatmapCheck) -> None:
@@ -250,120 +103,6 @@ def test_few_images_are_warned_of() -> None:
     """No more of them than dimensions: a singular covariance."""
     found = check_heatmaps(REAL[:5], MADE[:4], scales=(0.1,), extractor=tiny(), second_opinion=tiny(1, "other"))
     assert "singular-covariance" in {one.code for one in found.advice}
-
-
-def test_randomised_weights_keep_the_entries_of_each_tensor() -> None:
-    """In another order, the same for a seed; the network itself stays, and is not mistaken for its copy."""
-    extractor = tiny()
-    before = {name: weights.clone() for name, weights in extractor.network.named_parameters()}
-    state = torch.random.get_rng_state()
-    control, again, other = randomised(extractor, 5), randomised(extractor, 5), randomised(extractor, 6)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    for name, weights in extractor.network.named_parameters():
-        assert torch.equal(weights, before[name])
-        shuffled = dict(control.network.named_parameters())[name]
-        assert torch.equal(shuffled.flatten().sort().values, weights.flatten().sort().values)
-        if weights.ndim > 1:
-            assert not torch.equal(shuffled, weights)
-            assert torch.equal(shuffled, dict(again.network.named_parameters())[name])
-            assert not torch.equal(shuffled, dict(other.network.named_parameters())[name])
-    assert control.provenance.name == "tiny, randomised"
-    assert not control.provenance.trained
-    assert len({one.provenance.weights for one in (extractor, control, other)}) == 3
-    with pytest.raises(InputError, match="pixels has no weights"):
-        randomised(
-            Tiny(nn.Identity(), extractor.preprocessing, provenance=ExtractorProvenance("pixels", "", ""), dim=3)
-        )
-
-
-def test_maps_of_the_sanity_check_are_those_of_both_networks(check: HeatmapCheck) -> None:
-    """Each with the statistics that its own network has of both sets."""
-    sanity = check.sanity
-    assert sanity is not None
-    chosen = np.random.default_rng(3).choice(len(MADE), len(MADE), replace=False)
-    for extractor, maps in ((tiny(), sanity.trained), (randomised(tiny(), 3), sanity.randomised)):
-        with torch.no_grad():
-            real, made = (GaussianStatistics.of(extractor(images).features) for images in (REAL, MADE))
-            expected = Sensitivity(extractor, SingleImage(real, made))(extractor.prepare(MADE)).numpy()[chosen]
-        np.testing.assert_allclose(maps, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
-    assert len(sanity.pictures) == 6
-    assert np.array_equal(sanity.pictures[0], MADE[int(chosen[0])].permute(1, 2, 0).numpy())
-    assert sanity.boxes[0] == Box(4.0, 0.0, 20.0, 16.0)
-
-
-def sanity_of(trained: npt.NDArray[np.float64], control: npt.NDArray[np.float64]) -> SanityCheck:
-    names = tuple(f"{i}.png" for i in range(len(trained)))
-    return SanityCheck(names, trained.astype(np.float32), control.astype(np.float32), (), ())
-
-
-def test_correlations_are_scipys_at_any_scale() -> None:
-    """Maps are tiny numbers."""
-    rng = np.random.default_rng(0)
-    trained, control = rng.random((5, 6, 7)), rng.random((5, 6, 7))
-    found = sanity_of(1e-20 * trained, 1e-30 * control)
-    ranks = np.array([[spearmanr(a.ravel(), b.ravel()).statistic for b in control] for a in trained])
-    off = ~np.eye(5, dtype=bool)
-    assert found.same_image.spearman == pytest.approx(np.diag(ranks).mean(), abs=1e-6)
-    assert found.other_images.spearman == pytest.approx(ranks[off].mean(), abs=1e-6)
-    pearson = np.asarray(np.corrcoef(trained.reshape(5, -1)))
-    assert found.unrelated.pearson == pytest.approx(pearson[off].mean(), abs=1e-6)
-
-
-def test_maps_that_do_not_depend_on_the_weights_fail() -> None:
-    """The same maps, their negatives, and maps that are half the picture's; what only the border shares passes."""
-    rng = np.random.default_rng(1)
-    one, other = rng.random((30, 8, 8)), rng.random((30, 8, 8))
-    border = np.pad(np.ones((6, 6)), 1)
-    assert sanity_of(one, other).passed
-    assert sanity_of(one + 0.35 * border, other + 0.35 * border).passed
-    assert not sanity_of(one, one).passed
-    assert not sanity_of(one, -one).passed
-    half_shared = sanity_of(one, other + 0.5 * one)
-    assert half_shared.same_image.spearman is not None
-    assert 0.25 < half_shared.same_image.spearman < 0.5
-    assert not half_shared.passed
-    nothing = sanity_of(one, np.zeros_like(one))
-    assert nothing.same_image.spearman is None
-    assert not nothing.passed
-
-
-def test_networks_that_are_not_shown_have_no_sanity_check() -> None:
-    """The noise is measured all the same."""
-
-    class Closed(Extractor):
-        def __init__(self) -> None:
-            self._inner = tiny()
-            self.provenance, self.dim = self._inner.provenance, 5
-
-        def to(self, device: torch.device | str) -> Extractor:
-            return self
-
-        def prepare(self, images: Tensor) -> Tensor:
-            return self._inner.prepare(images)
-
-        def activations(self, prepared: Tensor) -> Tensor:
-            return self._inner.activations(prepared)
-
-        def embed(self, prepared: Tensor) -> Embedding:
-            return self._inner.embed(prepared)
-
-    found = check_heatmaps(REAL, MADE, scales=(0.1,), extractor=Closed(), second_opinion=tiny(1, "other"))
-    assert found.sanity is None
-    assert found.sanity_missing == "tiny does not show the network whose weights would be randomised"
-    assert found.main.noised["all"][0].value > found.main.clean.value
-
-
-def test_a_network_that_randomisation_blinds_is_no_control() -> None:
-    """Excitation of one unit alone, inhibition of all others: shuffled, no unit is left alive."""
-    extractor = tiny()
-    last = extractor.network[2]
-    with torch.no_grad():
-        last.weight.fill_(-10.0)
-        last.weight[0].fill_(1.0)
-        last.bias.zero_()
-    found = check_heatmaps(REAL, MADE, scales=(0.1,), extractor=extractor, second_opinion=tiny(1, "other"))
-    assert found.sanity is None
-    assert found.sanity_missing == "tiny with randomised weights is blind: all maps are constant; try another seed"
 
 
 @pytest.mark.parametrize(

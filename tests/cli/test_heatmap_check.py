@@ -1,42 +1,28 @@
 """`fidprobe heatmap-check` as a user types it: what is printed, written and refused."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from fidprobe.analysis.wording import plus_minus
-from fidprobe.cli import main
+from fidprobe.extraction import extract
+from fidprobe.extractors import load_extractor
+from tests.cli.running import Run
 from tests.extractors.contract import pictures
 
-Run = Callable[..., tuple[int, str, str]]
 NETWORKS = ("--extractor", "random", "--second-opinion", "random:1")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run, tmp_path: Path) -> Run:
     """Run `fidprobe heatmap-check ARGUMENTS` in a folder with two folders of pictures."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
     for name, count, seed in (("real", 14, 0), ("made", 12, 1)):
         (tmp_path / name).mkdir()
         for i, picture in enumerate(pictures(count, 40, 56, seed=seed)):
             Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / name / f"{i:02}.png")
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "heatmap-check", *arguments, "-q"])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("heatmap-check", *arguments, "-q")
 
 
 def test_it_prints_a_table_and_the_verdicts(run: Run, tmp_path: Path) -> None:
@@ -75,35 +61,24 @@ def test_it_prints_a_table_and_the_verdicts(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "o" / "heatmap-check-noise.pdf").is_file()
 
 
-def test_json_on_stdout_is_the_file_and_seeds_draw_noise(run: Run, tmp_path: Path) -> None:
-    """Nothing else is printed there; without reference pictures there is no second opinion."""
-    assert run("real", "made", *NETWORKS, "--scales", "0.1", "--json", "-o", "o")[0] == 0
-    from fidprobe.extraction import extract
-    from fidprobe.extractors import load_extractor
-
+def test_json_on_stdout_is_the_file(run: Run, tmp_path: Path) -> None:
+    """Nothing else is printed there; without reference pictures there is no second opinion; a seed draws the noise."""
     extract("real", load_extractor("random")).save("real.safetensors")
-    values = []
-    for seed in ("0", "1", "0"):
-        code, out, err = run(
-            "real.safetensors", "made", *NETWORKS, "--scales", "0.1", "--seed", seed, "--json", "-o", "p"
-        )
-        assert code == 0
-        assert out == (tmp_path / "p" / "heatmap-check.json").read_text()
-        data = json.loads(out)
-        assert data["second_opinion"] is None
-        assert "No second opinion was computed" in err
-        values.append(data["main"]["noised"][0]["important"]["frechet_distance"]["value"])
-    assert values[0] == values[2] != values[1]
-    assert values[0] == pytest.approx(
-        json.loads((tmp_path / "o" / "heatmap-check.json").read_text())["main"]["noised"][0]["important"][
-            "frechet_distance"
-        ]["value"],
-        rel=1e-4,
-    )
-    code, out, _ = run("real.safetensors", "made", *NETWORKS, "--scales", "0.1", "-o", "p")
+    code, out, err = run("real.safetensors", "made", *NETWORKS, "--scales", "0.1", "--json", "-o", "o")
+    assert code == 0
+    assert out == (tmp_path / "o" / "heatmap-check.json").read_text()
+    first = json.loads(out)
+    assert first["second_opinion"] is None
+    assert "No second opinion was computed" in err
+    code, out, _ = run("real.safetensors", "made", *NETWORKS, "--scales", "0.1", "--seed", "1", "-o", "o")
     assert code == 0
     assert "second opinion: not computed" in out
     assert "sanity check of the maps: not made: the reference came without the images" in out
+    second = json.loads((tmp_path / "o" / "heatmap-check.json").read_text())
+    assert (first["seed"], second["seed"]) == (0, 1)
+    values = [data["main"]["noised"][0]["all"]["frechet_distance"]["value"] for data in (first, second)]
+    assert values[0] != values[1]
+    assert first["main"]["frechet_distance"] == second["main"]["frechet_distance"]
 
 
 @pytest.mark.parametrize(
