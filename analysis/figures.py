@@ -31,6 +31,7 @@ __all__ = [
     "SPACE_COLOURS",
     "WIDTH",
     "bar_axes",
+    "bar_panels",
     "changes_figure",
     "class_histogram_figure",
     "montage",
@@ -267,18 +268,31 @@ def bar_axes(width: float, height: float) -> "tuple[Figure, Axes]":
         width: Of the figure in inches.
         height: Likewise.
     """
+    figure, [axes] = bar_panels(width, height, 1)
+    return figure, axes
+
+
+def bar_panels(width: float, height: float, number: int) -> "tuple[Figure, list[Axes]]":
+    """The same with several pairs of axes side by side.
+
+    Args:
+        width: Of the figure in inches.
+        height: Likewise.
+        number: Of panels.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-    axes.tick_params(colors=INK, left=False)
-    axes.xaxis.label.set_color(INK)
-    axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
+    panels = [figure.add_subplot(1, number, i + 1) for i in range(number)]
+    for axes in panels:
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(INK)
+        axes.tick_params(colors=INK, left=False)
+        axes.xaxis.label.set_color(INK)
+        axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure, panels
 
 
 def name_rows(axes: "Axes", rows: npt.NDArray[np.int64], labels: Sequence[str]) -> None:

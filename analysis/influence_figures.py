@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fidprobe.analysis.figures import INK, SPACE_COLOURS, WIDTH, montage, name_rows, plot_axes, styled
+from fidprobe.analysis.figures import INK, SPACE_COLOURS, WIDTH, bar_panels, montage, name_rows, plot_axes, styled
 from fidprobe.analysis.influence import Influence
 from fidprobe.analysis.pictures import Picture
 from fidprobe.analysis.wording import amount, number, shortened
 from fidprobe.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["Captioned", "influence_classes_figure", "influence_images_figure", "influence_spaces_figure"]
@@ -66,7 +65,7 @@ def influence_classes_figure(influence: Influence, *, number: int = 10) -> "Figu
         columns.append((influence.second.label, "second opinion", SPACE_COLOURS[1], seconds))
     rows = np.arange(len(classes))
     with styled():
-        figure, panels = _bar_panels(len(columns), 0.95 + 0.2 * len(classes))
+        figure, panels = bar_panels(WIDTH, 0.95 + 0.2 * len(classes), len(columns))
         for axes, (label, role, colour, values) in zip(panels, columns, strict=True):
             axes.barh(rows, [value or 0.0 for value in values], height=0.7, color=colour)
             axes.axvline(0, color=INK, linewidth=0.8)
@@ -178,23 +177,6 @@ def influence_images_figure(
             top += -(-len(grid) // _COLUMNS) * (side + _CAPTION)
         write(_MARGIN, top + _MARGIN, note, fontsize=7)
     return figure
-
-
-def _bar_panels(number: int, height: float) -> "tuple[Figure, list[Axes]]":
-    """Axes for horizontal bars side by side: a line below, a vertical grid."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    panels = [figure.add_subplot(1, number, i + 1) for i in range(number)]
-    for axes in panels:
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(INK)
-        axes.tick_params(colors=INK, left=False)
-        axes.xaxis.label.set_color(INK)
-        axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
-        axes.set_axisbelow(True)
-    return figure, panels
 
 
 def _celled(picture: Picture) -> Picture:

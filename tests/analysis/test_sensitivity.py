@@ -155,7 +155,7 @@ def test_transformers_are_looked_at_before_their_last_attention(vit: Extractor) 
     for i, image in enumerate(images):
         with torch.no_grad():
             x = network._pos_embed(network.patch_embed(image[None]))  # type: ignore[operator]
-            for block in network.blocks[:-1]:  # type: ignore[index, union-attr]
+            for block in network.blocks[:-1]:  # type: ignore[index]
                 x = block(x)
             last = network.blocks[-1]  # type: ignore[index]
             before = last.norm1(x)  # type: ignore[union-attr]

@@ -13,35 +13,21 @@ import numpy as np
 import pytest
 import torch
 
-from fidprobe.cli import main
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
+from tests.cli.running import Run
 from tests.helpers import relu_features
 
-Run = Callable[..., tuple[int, str, str]]
 SECOND = ("--second-reference", "real2.safetensors", "--second-candidates", "made2.safetensors")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run, tmp_path: Path) -> Run:
     """Run `fidprobe attack ARGUMENTS` in a folder with features of two sets in two spaces."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
     write_sets(tmp_path)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "attack", *arguments, "-q"])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("attack", *arguments, "-q")
 
 
 def write_sets(folder: Path, *, dim: int = 8, count: int = 600) -> None:

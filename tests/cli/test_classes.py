@@ -3,38 +3,22 @@
 import csv
 import json
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from fidprobe.cli import main
 from fidprobe.features import Features
+from tests.cli.running import Run
 
-Run = Callable[..., tuple[int, str, str]]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "classes.md"
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run) -> Run:
     """Run `fidprobe classes ARGUMENTS` in an empty folder."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "classes", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("classes", *arguments)
 
 
 def save(path: str, counts: list[int], names: tuple[str, ...] | None = None) -> None:

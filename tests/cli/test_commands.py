@@ -1,51 +1,25 @@
 """The commands as a user types them: what is printed where, and how mistakes end."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from fidprobe.cli import main
 from fidprobe.features import Features
 from fidprobe.statistics import GaussianStatistics
+from tests.cli.running import Run
 
 OFFLINE = ("-e", "random", "-s", "random:1", "-q")
 
 
-class Ran(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `fidprobe ARGUMENTS` in an empty folder with an empty cache."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Ran(code, *capsys.readouterr())
-
-    return command
+    return cli
 
 
 @pytest.fixture

@@ -1,45 +1,29 @@
 """`fidprobe correlate` as a user types it."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fidprobe.cli import main
 from fidprobe.cli.correlate import model_names
 from fidprobe.features import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
+from tests.cli.running import Run
 from tests.helpers import relu_features
 
-Run = Callable[..., tuple[int, str, str]]
 MODELS = tuple(f"step-{i}.safetensors" for i in range(5))
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run, tmp_path: Path) -> Run:
     """Run `fidprobe correlate ARGUMENTS` in a folder with features of a reference and five models in two spaces."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
     for i, name in enumerate(("real.safetensors", *MODELS)):
         rows = relu_features(100, 5, i, shift=0.1 * i)
         for space, values, logits in (("first", rows, 2 * rows), ("second", rows[:, :3].tanh(), None)):
             provenance = Provenance(ExtractorProvenance(space, "0" * 64, "tf1"))
             Features(values, logits, provenance=provenance).save(("" if space == "first" else "second-") + name)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "correlate", *arguments, "-q"])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("correlate", *arguments, "-q")
 
 
 def seconds() -> list[str]:

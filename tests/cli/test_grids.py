@@ -1,17 +1,13 @@
 """`fidprobe grids` as a user types it."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import fidprobe
-from fidprobe.cli import main
 from tests.analysis.finished import write_finished, write_pictures
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.running import Run
 
 
 @pytest.fixture(scope="module")
@@ -25,21 +21,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], work: Path) -> Run:
+def run(cli: Run, monkeypatch: pytest.MonkeyPatch, work: Path) -> Run:
     """Run `fidprobe grids ARGUMENTS` there."""
     monkeypatch.chdir(work)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "grids", *arguments, "-q"])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("grids", *arguments, "-q")
 
 
 def test_distances_are_printed_and_figures_written(run: Run, work: Path) -> None:

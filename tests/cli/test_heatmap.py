@@ -1,37 +1,20 @@
 """`fidprobe heatmap` as a user types it."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fidprobe.cli import main
 from tests.analysis.test_heatmaps import drawn, folder
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.running import Run
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run, tmp_path: Path) -> Run:
     """Run `fidprobe heatmap ARGUMENTS` in a folder with two sets of pictures, through the untrained network."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
     folder(tmp_path / "real", drawn(12, 0))
     folder(tmp_path / "made", drawn(9, 1))
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "heatmap", *arguments, "-e", "random", "-q"])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("heatmap", *arguments, "-e", "random", "-q")
 
 
 def test_maps_are_listed_and_written(run: Run, tmp_path: Path) -> None:

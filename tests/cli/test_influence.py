@@ -1,32 +1,26 @@
 """`fidprobe influence` as a user types it: what is printed, written and refused."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fidprobe.cli import main
 from fidprobe.features import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
+from tests.cli.running import Run
 from tests.helpers import relu_features
 
-Run = Callable[..., tuple[int, str, str]]
 SECOND = ("--second-reference", "real2.safetensors", "--second-generated", "made2.safetensors")
 SETS = ("real.safetensors", "made.safetensors")
 CLASSES = ("tench", "a class whose name is longer than any line of a terminal has room for", "c\x1b[2J", "d", "e", "f")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(cli: Run, tmp_path: Path) -> Run:
     """Run `fidprobe influence ARGUMENTS` in a folder with features of two sets in two spaces."""
-    monkeypatch.setenv("FIDPROBE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
     for name, n, seed, shift in (("real", 120, 0, 0.0), ("made", 200, 1, 0.2)):
         rows = relu_features(n, 8, seed, shift=shift)
         logits = 4 * relu_features(n, len(CLASSES), seed + 5)
@@ -36,17 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
             class_names = None if scores is None else CLASSES
             features = Features(values, scores, names=names, class_names=class_names, provenance=provenance)
             features.save(tmp_path / f"{name}{'2' if space == 'second' else ''}.safetensors")
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fidprobe", "influence", *arguments, "-q"])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return command
+    return lambda *arguments: cli("influence", *arguments, "-q")
 
 
 def plain(text: str) -> str:
