@@ -1,9 +1,10 @@
 """What every extractor must satisfy, whatever its network."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fidprobe.extractors import Extractor
+from fidprobe.extractors.network import NetworkExtractor
 
 
 def pictures(count: int = 4, height: int = 80, width: int = 100, *, seed: int = 0) -> Tensor:
@@ -57,3 +58,22 @@ def check_contract(extractor: Extractor, images: Tensor, *, mean_pooled: bool) -
             grid = extractor.activations(extractor.prepare(images))
         assert grid.ndim == 4
         assert relative(grid.mean((2, 3)), out.features) < 1e-5
+
+
+def check_layer(extractor: Extractor, images: Tensor, layer: str) -> None:
+    """Heatmaps look at this layer by default, and every cell of its grid counts for the features."""
+    assert isinstance(extractor, NetworkExtractor)
+    assert extractor.layer == layer
+    caught: list[Tensor] = []
+
+    def catch(_: nn.Module, __: object, output: Tensor) -> Tensor:
+        caught.append(output.detach().requires_grad_())
+        return caught[-1]
+
+    hook = extractor.network.get_submodule(layer).register_forward_hook(catch)
+    features = extractor.embed(extractor.prepare(images)).features
+    hook.remove()
+    [output] = caught
+    (gradient,) = torch.autograd.grad(features.square().sum(), output)
+    channels = 1 if output.ndim == 4 else -1
+    assert float(gradient.abs().amax(channels).min()) > 0

@@ -12,7 +12,7 @@ from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors import Extractor, load_extractor
 from fidprobe.extractors.clip import load_clip, parse_clip_model
 from fidprobe.extractors.weights import ResolvedWeights
-from tests.extractors.contract import check_contract, pictures, relative
+from tests.extractors.contract import check_contract, check_layer, pictures, relative
 
 
 class Container(nn.Module):
@@ -139,6 +139,7 @@ def test_other_open_clip_models_load_from_a_local_state_dict(name: str, tmp_path
     assert found.dim == expected.shape[1]
     assert relative(found(images).features, expected) < 1e-4
     assert found.activations(found.prepare(images)).ndim == 4
+    check_layer(found, images, {"ViT-S-32": "transformer.resblocks.11.ln_1", "RN50": "layer4"}[name])
 
 
 def _small(config: dict[str, Any]) -> dict[str, Any]:

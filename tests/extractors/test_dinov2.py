@@ -11,7 +11,7 @@ from fidprobe.errors import WeightsError
 from fidprobe.extractors import Extractor, load_extractor
 from fidprobe.extractors.dinov2 import load_dinov2
 from fidprobe.extractors.weights import ResolvedWeights
-from tests.extractors.contract import check_contract, pictures, relative
+from tests.extractors.contract import check_contract, check_layer, pictures, relative
 
 WIDTH, DEPTH, HEADS, TRAINED_GRID = 384, 12, 6, 37  # ViT-S/14; the published ones were trained at 518 px
 
@@ -131,6 +131,7 @@ def test_it_keeps_the_contract(extractor: Extractor) -> None:
     """No logits; the class token is not a mean of the grid."""
     assert extractor.provenance.name == "dinov2"
     check_contract(extractor, pictures(2), mean_pooled=False)
+    check_layer(extractor, pictures(2), "blocks.11.norm1")
 
 
 def test_other_files_are_refused(tmp_path: Path, weights: ResolvedWeights) -> None:
