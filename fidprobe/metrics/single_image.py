@@ -16,10 +16,10 @@ update is one integral, without a new eigenvalue problem: with c = b / a and q(t
     tr (X + c v vᵀ)^½ - tr X^½ = 1/π ∫₀^∞ log(1 + c q(t)) dt
     (X + c v vᵀ)^-½ v = 2/π ∫₀^∞ (X + t²)⁻¹ v / (1 + c q(t)) dt
 
-from √x = 2/π ∫ x / (x + t²) dt, the Sherman-Morrison formula and an integration by parts. What is of first order in c
-has closed forms; the rest falls off like t⁻⁴ and, in log t, is analytic in a strip of half-width π/2, where the
-trapezoidal rule gains ten digits from some hundred nodes. All nodes of all images are two matrix products, so that the
-exact change of F for *every* image costs little more than its derivative.
+from √x = 2/π ∫ x / (x + t²) dt, the Sherman-Morrison formula and an integration by parts. The same integral with one
+eigenvalue in place of all has a closed form; the difference to it falls off like t⁻⁴ and, in log t, is analytic in a
+strip of half-width π/2, where the trapezoidal rule gains ten digits from some hundred nodes. All nodes of all images
+are two matrix products, so that the exact change of F for *every* image costs little more than its derivative.
 """
 
 import math
@@ -37,9 +37,11 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = ["SingleImage"]
 
 _ROWS = 8192  # images in a block: 128 MB of float64 at d = 2048
-_NULL = 1e-16  # of the largest λ: below it there is rounding, not variance
+_NULL = 1e-16  # of the largest λ: below it there is nothing but rounding; just above, still variance
+_SPANNED = 1e-12  # of |w|²: images with a smaller part of it on X's null space lie in the span of the set
+_FORCED = 1e-10  # an image that leaves less than this share of a direction's variance to the others is all of it
 _STEP = 0.4  # of the trapezoidal rule in log t: an error of exp(-π² / 0.4) = 2e-11
-_BELOW, _ABOVE = 1e-9, 1e4  # nodes from this times √λ_min to this times √λ_max
+_BELOW, _ABOVE = 1e-9, 1e5  # nodes from this times √λ_min to this times √λ_max
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,59 +250,62 @@ class SingleImage:
 
     def _nodes(self, square: Tensor, c: float) -> tuple[Tensor, Tensor]:
         """Nodes t and weights dt of the trapezoidal rule for all rows of w²: float64 [K] each."""
+        # All that happens lies between the roots of X and of its update.
+        reach = math.sqrt(abs(c) * float(square.sum(1).max())) or 1.0
         kept = self._roots[~self._null]
-        # Beyond the largest root of X, and of its update, the integrand is negligible.
-        top = max(float(kept.max()), math.sqrt(abs(c) * float(square.sum(1).max())))
-        low, high = math.log(_BELOW * float(kept.min())), math.log(_ABOVE * top)
+        least, most = (float(kept.min()), float(kept.max())) if len(kept) else (reach, reach)
+        low, high = math.log(_BELOW * least), math.log(_ABOVE * max(most, reach))
         t = torch.exp(torch.arange(low, high, _STEP, dtype=torch.float64, device=kept.device))
         return t, _STEP * t
 
     def _null_part(self, square: Tensor, c: float) -> Tensor:
-        """κ = √c |w on X's null space|: float64 [m, 1]; 0 for images of the set, whose w there is rounding."""
-        if c < 0:
-            return square.new_zeros(len(square), 1)
-        return (c * square[:, self._null].sum(1, keepdim=True)).sqrt()
+        """κ = √c |w on X's null space|: float64 [m, 1]; of a removed image there is nothing but rounding."""
+        return (max(c, 0.0) * square[:, self._null].sum(1, keepdim=True)).sqrt()
 
     def _root_change(self, square: Tensor, c: float) -> Tensor:
         """Change of tr X^½ as X becomes X + c v vᵀ, for w² [m, r]: float64 [m].
 
-        With y = c q(t) t² / (t² + κ²), q over the range of X, it is κ + c/2 Σ w²/(√λ + κ) + 1/π ∫ log(1 + y) - y dt.
+        With y = c q(t) t² / (t² + κ²), q over the range of X, it is κ + 1/π ∫ log(1 + y) dt.
         """
         kappa = self._null_part(square, c)
         kept = ~self._null
-        if not bool(kept.any()):
-            return kappa[:, 0]
         square, eigenvalues, roots = square[:, kept], self._eigenvalues[kept], self._roots[kept]
-        first = kappa[:, 0] + c / 2 * (square / (roots + kappa)).sum(1)
+        if not bool((square > 0).any()):
+            return kappa[:, 0]
         t, dt = self._nodes(square, c)
         y = c * (square @ (1 / (eigenvalues[:, None] + t.square()))) * t.square() / (t.square() + kappa.square())
         if c > 0:
-            rest = torch.log1p(y) - y
-        else:
-            # An image without which a direction would have no variance has 1 + c q(0) = 0: what is left then must not
-            # be a difference of nearly equal numbers. 1/λ - 1/(λ + t²) = t² / (λ (λ + t²)).
-            leverage = -c * (square / eigenvalues).sum(1, keepdim=True)
-            forced = int(kept.sum()) == self.count - 1
-            spare = torch.zeros_like(leverage) if forced else (1 - leverage).clamp_min(0)
-            share = t.square() / (eigenvalues[:, None] * (eigenvalues[:, None] + t.square()))
-            left = torch.where(y < -0.5, spare - c * (square @ share), 1 + y)
-            rest = torch.log(left.clamp_min(torch.finfo(torch.float64).tiny)) - y
-        return first + rest @ dt / math.pi
+            # What all of w² at its mean eigenvalue μ would give: ∫ log(1 + s/(μ + t²)) dt = π (√(μ + s) - √μ).
+            total = square.sum(1, keepdim=True)
+            s, mu = c * total, (square @ eigenvalues)[:, None] / total.clamp_min(torch.finfo(torch.float64).tiny)
+            alike = (s + mu).sqrt() - mu.sqrt()
+            rest = torch.log1p(y) - torch.log1p(s / (mu + t.square()))
+            return kappa[:, 0] + alike[:, 0] + rest @ dt / math.pi
+        # A removal takes at most what there is, -1 <= y: first and higher orders do not cancel. But an image without
+        # which a direction would have no variance has 1 + y = 0 at t = 0, and what is left must not be a difference
+        # of nearly equal numbers: 1/λ - 1/(λ + t²) = t² / (λ (λ + t²)).
+        first = c / 2 * (square / roots).sum(1)
+        spare = 1 + c * (square / eigenvalues).sum(1, keepdim=True)
+        share = t.square() / (eigenvalues[:, None] * (eigenvalues[:, None] + t.square()))
+        left = torch.where(spare < _FORCED, 0, spare) - c * (square @ share)
+        left = torch.where(y < -0.5, left, 1 + y).clamp_min(torch.finfo(torch.float64).tiny)
+        return first + (torch.log(left) - y) @ dt / math.pi
 
     def _updated_root(self, square: Tensor, c: float) -> Tensor:
         """D [m, r] with (X + c v vᵀ)^-½ v = V (w ∘ D), for w² [m, r] and c > 0.
 
-        D_k = 1/(√λ_k + κ) - 2/π ∫ t² / ((λ_k + t²)(t² + κ²)) y / (1 + y) dt.
+        D_k = 2/π ∫ t² / ((λ_k + t²)(t² + κ²)(1 + y)) dt, of positive terms only.
         """
         kappa = self._null_part(square, c)
-        kept = ~self._null
-        first = 1 / (self._roots + kappa)  # infinite only where w is 0 as well
-        first = torch.where(torch.isfinite(first), first, 0)
-        if not bool(kept.any()):
-            return first
-        square = square[:, kept]
+        # F has a kink where an image leaves the span of the set: its slopes along the null space are opposite on both
+        # sides of κ = 0, and 0 between them is taken for images whose κ is rounding.
+        kappa = torch.where(kappa.square() <= _SPANNED * c * square.sum(1, keepdim=True), 0, kappa)
+        inside = torch.where(self._null, 0, square)
         t, dt = self._nodes(square, c)
-        inner = 1 / (self._eigenvalues[kept, None] + t.square())
-        y = c * (square @ inner) * t.square() / (t.square() + kappa.square())
-        weights = dt * t.square() / (t.square() + kappa.square()) * y / (1 + y)
-        return first - 2 / math.pi * (weights @ (1 / (self._eigenvalues[:, None] + t.square())).T)
+        inner = 1 / (self._eigenvalues[:, None] + t.square())
+        lasting = t.square() / (t.square() + kappa.square())
+        y = c * (inside @ inner) * lasting
+        updated = (dt * lasting / (1 + y)) @ inner.T
+        # Beyond the last node the integrand is t⁻²: what the rule would add there is a geometric series.
+        updated += _STEP / math.expm1(_STEP) / t[-1]
+        return torch.where(self._null & (kappa == 0), 0, 2 / math.pi * updated)

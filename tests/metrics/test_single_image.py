@@ -1,5 +1,7 @@
 """One image's influence, removal, addition and gradient against recomputed distances and autograd."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -154,17 +156,68 @@ def test_a_reference_without_variance_leaves_means_and_traces() -> None:
     assert bool(torch.isfinite(single.gradient_if_added(new)).all())
 
 
-def test_equal_images_and_repeated_images_are_finite() -> None:
-    """A generated set without any variance, and one of pairs."""
+def test_equal_images_and_repeated_images() -> None:
+    """A generated set without any variance, one of pairs, one image alone among pairs: ranks that N does not show."""
     real, made, new = sets(50, 5, 4)
-    constant = made[:1].repeat(6, 1)
-    for rows in (constant, made.repeat(2, 1)):
+    for rows in (made[:1].repeat(6, 1), made.repeat(2, 1), torch.cat([made[:2].repeat(4, 1), made[2:3]])):
         single = one(real, rows)
-        for values in (single.influence(rows), single.removed(rows), single.gradient(rows)):
-            assert bool(torch.isfinite(values).all())
+        assert bool(torch.isfinite(single.influence(rows)).all())
+        recomputed = [distance(real, without(rows, i)) - single.value for i in range(len(rows))]
+        torch.testing.assert_close(single.removed(rows), torch.tensor(recomputed).double(), rtol=0, atol=3e-7)
         recomputed = [distance(real, torch.cat([rows, f[None]])) - single.value for f in new]
         assert error(single.added(new), recomputed) < 1e-7
+        assert bool(torch.isfinite(single.gradient(rows)).all())
         assert bool(torch.isfinite(single.gradient_if_added(new)).all())
+
+
+def test_a_new_image_in_the_span_of_few_images_has_a_stable_gradient() -> None:
+    """F has a kink there: rounding must not decide on which side the image is."""
+    real, made, _ = sets(200, 40, 64)
+    single = one(real, made)
+    plain = single.gradient_if_added(made[:6])
+    for other in (made[:6] * (1 + 1e-14), made[:6].float()):
+        assert error(single.gradient_if_added(other), plain) < 1e-4
+
+
+def test_nearly_constant_directions_lose_no_digits() -> None:
+    """A new image that is far out where the set hardly varies: against F recomputed with 40 digits."""
+    from mpmath import mp, mpf
+
+    real, made, new = sets(30, 20, 3)
+    made[:, 1] = 1 + 1e-7 * made[:, 1]
+    single = one(real, made)
+    with mp.workdps(40):
+        for f, change, slope in zip(new, single.added(new), single.gradient_if_added(new), strict=True):
+            base = precise(real, made)
+            assert float(change) == pytest.approx(float(precise(real, torch.cat([made, f[None]])) - base), rel=1e-6)
+            for k in range(3):
+                moved = []
+                for sign in (1, -1):
+                    values = [[mpf(x) for x in row] for row in torch.cat([made, f[None]]).tolist()]
+                    values[-1][k] += sign * mpf(10) ** -12
+                    moved.append(precise(real, values))
+                numeric = float((moved[0] - moved[1]) / (2 * mpf(10) ** -12))
+                assert float(slope[k]) == pytest.approx(numeric, rel=1e-6, abs=1e-9)
+
+
+def precise(reference: Tensor, generated: Tensor | list[Any]) -> Any:
+    """F in mpmath's precision: tr (Σ_r Σ_g)^½ is the sum of the singular values of one side times the other."""
+    from mpmath import fsum, matrix, mpf, sqrt, svd_r
+
+    sides = []
+    for rows in (reference, generated):
+        values = matrix(rows.tolist() if isinstance(rows, Tensor) else rows)
+        n, d = values.rows, values.cols
+        mean = [fsum(values[i, j] for i in range(n)) / n for j in range(d)]
+        centred = matrix(n, d)
+        for i in range(n):
+            for j in range(d):
+                centred[i, j] = (values[i, j] - mean[j]) / sqrt(mpf(n - 1))
+        sides.append((mean, centred))
+    (mr, cr), (mg, cg) = sides
+    roots = svd_r(cr * cg.T, compute_uv=False)
+    traces = fsum(x * x for x in cr) + fsum(x * x for x in cg)
+    return fsum((a - b) ** 2 for a, b in zip(mr, mg, strict=True)) + traces - 2 * fsum(roots)
 
 
 def test_many_images_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
