@@ -10,8 +10,8 @@ import torch
 from fidprobe.analysis.attack_figures import curve_figure, weights_figure
 from fidprobe.analysis.attack_images import write_images
 from fidprobe.analysis.attacking import Attacked
-from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
-from fidprobe.analysis.own_folder import check_own_folder, remove_own_folder
+from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.own_folder import check_own_folder
 from fidprobe.analysis.wording import json_text, visible
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path
@@ -89,7 +89,7 @@ def write_attack(
     path = attack_folder(folder, images=images)
     outcome = attacked.outcome
     first = outcome.choices[0].tolist()
-    _remove_earlier(path)
+    remove_earlier(path, "attack.json", "the attack", files=("log_weights.npy",), figures=_FIGURES, folders=("images",))
     write_text(path / "chosen.txt", "".join(f"{_name(attacked, index)}\n" for index in first))
     _write_table(attacked, path / "weights.csv")
     if outcome.solution is not None:
@@ -103,24 +103,6 @@ def write_attack(
         write_images(attacked.images, attacked.names, first, path / "images", progress=progress)
     write_text(path / "attack.json", text)
     return path / "attack.json"
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Delete an earlier attack's outcome; where there is none, a file of one of its names is not ours.
-
-    Raises:
-        InputError: it cannot be deleted.
-    """
-    if not (folder / "attack.json").is_file():
-        return
-    try:
-        (folder / "log_weights.npy").unlink(missing_ok=True)
-        for name in _FIGURES:
-            remove_figure(folder / name)
-        remove_own_folder(folder / "images")
-        (folder / "attack.json").unlink()  # the last: a kill before leaves the rest to the next run
-    except OSError as error:
-        raise InputError(f"cannot replace the attack in {folder}: {error.strerror or error}") from error
 
 
 def _name(attacked: Attacked, index: int) -> str:

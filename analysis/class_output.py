@@ -6,9 +6,8 @@ from pathlib import Path
 from fidprobe.analysis.class_comparing import ComparedClasses
 from fidprobe.analysis.class_figures import class_shifts_figure
 from fidprobe.analysis.figures import class_histogram_figure
-from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
 from fidprobe.analysis.wording import json_text
-from fidprobe.errors import InputError
 
 __all__ = ["classes_folder", "classes_json", "write_classes"]
 
@@ -62,7 +61,7 @@ def write_classes(
     text = classes_json(compared, command=command)
     path = classes_folder(folder)
     comparison = compared.comparison
-    _remove_earlier(path)
+    remove_earlier(path, "classes.json", "the class histograms", figures=(_SHIFTS,))
     rows = [one.to_json() for one in comparison.classes]
     write_table(path / "classes.csv", list(rows[0]), (list(row.values()) for row in rows))
     share = "Top-1 classes" if comparison.top == 1 else f"Top-{comparison.top} classes"
@@ -72,18 +71,3 @@ def write_classes(
         write_figure(figure, path / _SHIFTS, f"Over- and under-represented {share}")
     write_text(path / "classes.json", text)
     return path / "classes.json"
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Delete what may not be written anew; where there is no earlier comparison, a file of this name is not ours.
-
-    Raises:
-        InputError: it cannot be deleted.
-    """
-    if not (folder / "classes.json").is_file():
-        return
-    try:
-        remove_figure(folder / _SHIFTS)
-        (folder / "classes.json").unlink()  # the last: a kill before leaves the rest to the next run
-    except OSError as error:
-        raise InputError(f"cannot replace the class histograms in {folder}: {error.strerror or error}") from error

@@ -12,7 +12,7 @@ from fidprobe.analysis.influence_figures import (
     influence_images_figure,
     influence_spaces_figure,
 )
-from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
 from fidprobe.analysis.pictures import read_pictures
 from fidprobe.analysis.wording import json_text, shortened, signed_percent
 from fidprobe.errors import InputError
@@ -80,7 +80,7 @@ def write_influence(
         raise InputError(f"at least 1 image of either kind is told, not {count}")
     text = influence_json(influence, count=count, command=command)
     path = influence_folder(folder)
-    _remove_earlier(path)
+    remove_earlier(path, _JSON, "the influence", files=(_CLASSES,), figures=_FIGURES)
     write_table(path / "influence.csv", list(influence.image(0)), _rows(influence))
     label = influence.main.label
     if influence.classes:
@@ -132,20 +132,3 @@ def _note(influence: Influence) -> str:
 def _rows(influence: Influence) -> Iterator[list[Any]]:
     for index in influence.order.tolist():
         yield list(influence.image(index).values())
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Delete what may not be written anew; where there is no earlier outcome, a file of this name is not ours.
-
-    Raises:
-        InputError: it cannot be deleted.
-    """
-    if not (folder / _JSON).is_file():
-        return
-    try:
-        (folder / _CLASSES).unlink(missing_ok=True)
-        for name in _FIGURES:
-            remove_figure(folder / name)
-        (folder / _JSON).unlink()  # the last: a kill before leaves the rest to the next run
-    except OSError as error:
-        raise InputError(f"cannot replace the influence in {folder}: {error.strerror or error}") from error

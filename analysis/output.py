@@ -5,12 +5,13 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.figures import svg, write_pdf, write_png
+from fidprobe.analysis.own_folder import remove_own_folder
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 __all__ = [
     "FIGURE_SUFFIXES",
     "output_folder",
+    "remove_earlier",
     "remove_figure",
     "write_arrays",
     "write_figure",
     "write_table",
     "write_text",
 ]
+
+_RECORD = "\r\n"
 
 FIGURE_SUFFIXES = (".svg", ".pdf", ".png")
 """What `write_figure` writes."""
@@ -64,6 +68,8 @@ def write_text(path: Path, text: str) -> None:
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file; None is an empty cell, and names that are no valid text are told as escapes.
 
+    Lines end in a line feed; a cell that holds one, a carriage return, a comma or a quote is quoted.
+
     Raises:
         InputError: it cannot be written.
     """
@@ -71,9 +77,24 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
     ):
-        table = csv.writer(stream, lineterminator="\n")
+        table = csv.writer(_LineFeeds(stream), lineterminator=_RECORD)
         table.writerow(header)
         table.writerows(rows)
+
+
+class _LineFeeds:
+    """What a csv writer writes its records to; they end in a line feed in the file.
+
+    The writer quotes the characters of its own line end alone: with a line feed for it, a carriage return in a name
+    would stand bare, and be read as the end of the record.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, record: str) -> None:
+        """One record, as `csv.writer` hands it over."""
+        self._stream.write(record.removesuffix(_RECORD) + "\n")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -113,3 +134,40 @@ def remove_figure(path: Path) -> None:
     """
     for suffix in FIGURE_SUFFIXES:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def remove_earlier(
+    folder: Path,
+    marker: str,
+    what: str,
+    *,
+    files: Sequence[str] = (),
+    figures: Sequence[str] = (),
+    folders: Sequence[str] = (),
+) -> None:
+    """Delete an earlier result; where its JSON file is not there, files of these names are not ours and stay.
+
+    Args:
+        folder: Where.
+        marker: The JSON file that says whose files these are (`classes.json`); goes last, so that a run killed before
+            leaves the rest to the next one.
+        what: `the class histograms`, for the message.
+        files: Names of files.
+        figures: Names of figures, without suffix.
+        folders: Names of folders, deleted where `fidprobe.analysis.own_folder` knows them.
+
+    Raises:
+        InputError: something cannot be deleted.
+    """
+    if not (folder / marker).is_file():
+        return
+    try:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        for name in figures:
+            remove_figure(folder / name)
+        for name in folders:
+            remove_own_folder(folder / name)
+        (folder / marker).unlink()
+    except OSError as error:
+        raise InputError(f"cannot replace {what} in {folder}: {error.strerror or error}") from error

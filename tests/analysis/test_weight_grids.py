@@ -114,7 +114,8 @@ def test_the_files_tell_distances_with_their_second_opinion(work: Path, tmp_path
     wanted = [s for s in stored["scores"] if s["metric"] == "frechet_distance" and s["reference"] == "held_out"]
     assert first["scores"] == wanted
     assert [score["role"] for score in first["scores"]] == ["main", "second_opinion"]
-    table = list(csv.DictReader((work / "weighted" / "weights.csv").read_text().splitlines()))
+    with (work / "weighted" / "weights.csv").open(newline="", encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
     for one in first["smallest"]["images"] + first["chosen"]:
         row = table[one["index"]]
         assert (one["name"], one["times_drawn"]) == (row["name"], int(row["drawn_seed_0"]))
