@@ -7,7 +7,7 @@ from typing import Any
 
 from fidprobe.analysis.attack_figures import SweepPoint, sweep_figure
 from fidprobe.analysis.attacking import Attacked, score_label
-from fidprobe.analysis.output import remove_figure, write_figure, write_text
+from fidprobe.analysis.output import remove_earlier, write_figure, write_text
 from fidprobe.analysis.wording import json_text
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace
@@ -100,7 +100,7 @@ def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = N
         )
         write_figure(figure, folder / "sweep", "Distances of the drawn images against N, in both spaces")
     else:  # nothing to fall from; an earlier sweep's figure would be taken for this one's
-        remove_figure(folder / "sweep")
+        remove_earlier(folder, "sweep.json", "the sweep", figures=("sweep",))
     write_text(folder / "sweep.json", text)
     return folder / "sweep.json"
 

@@ -31,7 +31,8 @@ MOST_NAMED = len(_MARKERS)
 def correlation_figure(found: Correlation) -> "Figure":
     """A scatter panel for each space that correlates with the main one (role-of-imagenet-classes-in-fid, Fig. 9).
 
-    Up to twelve models are named in a legend; more are dots. The line is the least-squares fit.
+    Up to twelve models are named in a legend; more are dots. The line is the least-squares fit. Where no model has a
+    second opinion, it says so.
 
     Args:
         found: With at least one of logits and second opinion.
@@ -49,12 +50,15 @@ def correlation_figure(found: Correlation) -> "Figure":
     with styled():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * rows), layout="constrained")
+        confirmed = "second" in panels
+        figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * (rows + (not confirmed))), layout="constrained")
         for place, which in enumerate(panels):
             # A panel that is alone is as large as one of two: its legend and title need no more.
             axes = figure.add_subplot(1, len(panels), place + 1)
             _style(axes)
             _points(axes, found, which, named)
+        if not confirmed:
+            axes.set_xlabel(f"{axes.get_xlabel()}\nsecond opinion: not computed", parse_math=False)
         if named:
             handles, _ = figure.axes[0].get_legend_handles_labels()
             legend = figure.legend(

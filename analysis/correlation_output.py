@@ -5,11 +5,12 @@ from pathlib import Path
 
 from fidprobe.analysis.correlation import Correlation
 from fidprobe.analysis.correlation_figure import correlation_figure
-from fidprobe.analysis.output import output_folder, remove_figure, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
 from fidprobe.analysis.wording import json_text
 
 __all__ = ["correlation_json", "write_correlation"]
 
+_AGAINST = {"logits": "logits", "second": "second opinion"}
 _COLUMNS = ("model", "images", "frechet_distance", "frechet_distance_logits", "frechet_distance_second_opinion")
 
 
@@ -29,7 +30,7 @@ def correlation_json(found: Correlation, *, command: str | None = None) -> str:
 def write_correlation(found: Correlation, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `correlate.json`, `correlate.csv` (a row a model) and the figure `correlate`.
 
-    Without logits and second opinion there is no figure, and one of an earlier run is removed.
+    Without logits and second opinion there is no figure, and one of an earlier correlation is removed.
 
     Args:
         found: What to tell.
@@ -44,12 +45,12 @@ def write_correlation(found: Correlation, folder: str | os.PathLike[str], *, com
     """
     text = correlation_json(found, command=command)
     path = output_folder(folder, "a correlation")
+    remove_earlier(path, "correlate.json", "the correlation", figures=("correlate",))
     rows = [(name, one.count, one.main, one.logits, one.second) for name, one in found.models.items()]
     write_table(path / "correlate.csv", _COLUMNS, rows)
     if found.agreements:
-        title = "Fréchet distances of models in the main space against logits and second opinion"
+        against = " and ".join(_AGAINST[which] for which in _AGAINST if which in found.agreements)
+        title = f"Fréchet distances of models in the main space against {against}"
         write_figure(correlation_figure(found), path / "correlate", title)
-    else:
-        remove_figure(path / "correlate")
     write_text(path / "correlate.json", text)
     return path / "correlate.json"

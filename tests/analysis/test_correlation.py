@@ -194,15 +194,35 @@ def test_files_hold_every_distance(models: dict[str, Features], tmp_path: Path) 
     assert data["command"] == "typed"
     assert data["correlation_with_second_opinion"] is None
     assert data["correlation_with_logits"]["models"] == 6
-    rows = list(csv.DictReader((tmp_path / "correlate.csv").read_text().splitlines()))
+    with (tmp_path / "correlate.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
     for row, told, (name, one) in zip(rows, data["models"], found.models.items(), strict=True):
         assert row["model"] == told["name"] == name
         assert float(row["frechet_distance"]) == told["frechet_distance"] == one.main
         assert float(row["frechet_distance_logits"]) == one.logits
         assert (row["frechet_distance_second_opinion"], told["frechet_distance_second_opinion"]) == ("", None)
     assert (tmp_path / "correlate.pdf").is_file()
+    text = (tmp_path / "correlate.svg").read_text()
+    assert "<title>Fréchet distances of models in the main space against logits</title>" in text
+    assert "second opinion: not computed" in text
     write_correlation(correlate(GaussianStatistics.of(real), models), tmp_path)
     assert not (tmp_path / "correlate.pdf").exists()
+    seconds = {name: second(one) for name, one in models.items()}
+    write_correlation(correlate(real, models, second_reference=second(real), second_models=seconds), tmp_path)
+    text = (tmp_path / "correlate.svg").read_text()
+    assert "against logits and second opinion</title>" in text
+    assert "not computed" not in text
+    (tmp_path / "correlate.pdf").unlink()
+    (tmp_path / "correlate.pdf").mkdir()
+    with pytest.raises(InputError, match="cannot replace the correlation in"):
+        write_correlation(correlate(GaussianStatistics.of(real), models), tmp_path)
+
+
+def test_a_file_of_the_figures_name_that_is_not_ours_stays(tmp_path: Path, models: dict[str, Features]) -> None:
+    """Where no correlation was written before and there is nothing to draw."""
+    (tmp_path / "correlate.pdf").write_text("mine")
+    write_correlation(correlate(GaussianStatistics.of(features(0, 0.0)), models), tmp_path)
+    assert (tmp_path / "correlate.pdf").read_text() == "mine"
 
 
 def drawn(count: int, name: str = "model {}") -> Correlation:
