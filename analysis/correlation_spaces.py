@@ -68,6 +68,18 @@ class ModelSpaces:
         self._opened, self._seconds, self._options, self._progress = opened, seconds, options, progress
         pictured = {name for name, side in opened.items() if isinstance(side, ImageSource)}
         has_second = "reference" in pictured | set(seconds)
+        if seconds and not has_second:
+            raise InputError(
+                "the models' features in the second space were given but not the reference's, which came without "
+                "images too; give --second-reference as well"
+            )
+        if "reference" in seconds and not (pictured | set(seconds)) - {"reference"}:
+            raise InputError(
+                "the reference's features in the second space were given but no model's, which came without images "
+                "too; give --second-model once for each as well"
+            )
+        _check_counts(opened, "")
+        _check_counts(seconds, " in the second space")
         # Both networks first: missing weights must not surface after an hour of extraction.
         network = load_network(extractor, progress) if pictured else None
         self._extractor: Network = network or extractor
@@ -127,20 +139,30 @@ class ModelSpaces:
         return found
 
 
+def _check_counts(sides: Mapping[str, Input], where: str) -> None:
+    """Find out before the work which sets are too small.
+
+    Raises:
+        InputError: a set of fewer than two images.
+    """
+    for name, side in sides.items():
+        count = side.count if isinstance(side, GaussianStatistics) else len(side)
+        if count is not None and count < 2:
+            raise InputError(
+                f"{name} has {count} image{'s' if count != 1 else ''}{where}; a Fréchet distance needs at least 2, and "
+                "thousands to mean anything"
+            )
+
+
 def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
     """Find out before the work which sets cannot meet.
 
     Raises:
-        InputError: a set of one image.
         MismatchError: features of another space than the network's or the first features'.
     """
     known = [] if network is None else [(Provenance(network.provenance), network.dim)]
-    for name, side in opened.items():
+    for side in opened.values():
         if isinstance(side, ImageSource):
-            if len(side) < 2:
-                raise InputError(
-                    f"{name} has 1 image; a Fréchet distance needs at least 2, and thousands to mean anything"
-                )
             continue
         known.append((side.provenance, side.dim))
         check_comparable(known[0][0], side.provenance, (known[0][1], side.dim))

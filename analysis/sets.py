@@ -1,6 +1,6 @@
 """Sets of images in two spaces: open them all, check what can be checked, then extract."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = [
     "Measurable",
     "Network",
     "check_same_order",
+    "check_seconds",
     "extract_sets",
     "load_network",
     "open_sets",
@@ -118,6 +119,8 @@ def extract_sets(
     """
     options = options or ReadOptions()
     second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
+    if second_opinion is not None:
+        check_seconds(seconds, opened)
     has_second = second_opinion is not None and set(second_inputs) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
@@ -133,6 +136,25 @@ def extract_sets(
     for name, side in (second or {}).items():
         check_same_images(name, main[name].provenance, side.provenance, (_count(main[name]), _count(side)))
     return Extracted(main, second)
+
+
+def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
+    """Refuse a second space's features of some sets that the others leave without use.
+
+    Args:
+        seconds: The sets they were given for.
+        opened: Set name -> images, features or statistics. Images need no second features: they are extracted.
+
+    Raises:
+        InputError: features were given for some of the sets that are no images, and not for all.
+    """
+    given = sorted(seconds)
+    missing = [name for name, side in opened.items() if not isinstance(side, ImageSource) and name not in given]
+    if given and missing:
+        raise InputError(
+            f"the second space's features were given for {' and '.join(given)} but not for {' and '.join(missing)}, "
+            f"which came without images too; give --second-{' and --second-'.join(missing)} as well"
+        )
 
 
 def check_same_order(name: str, main: Measurable, second: Measurable) -> None:

@@ -31,7 +31,9 @@ def open_input(source: Any, options: ReadOptions) -> Input:
         InputError: a damaged file, or a subset larger than the set.
         SourceError: no such images.
     """
+    where = ""
     if isinstance(source, str | Path):
+        where = f"{source}: "
         file = expanded(source)
         if is_features_file(file):
             source = Features.load(file)
@@ -39,7 +41,7 @@ def open_input(source: Any, options: ReadOptions) -> Input:
             source = GaussianStatistics.load(file)
     if isinstance(source, Features) and options.limit is not None:
         if options.limit > len(source):
-            raise InputError(f"a subset of {options.limit} was asked for, but there are {len(source)} features")
+            raise InputError(f"{where}a subset of {options.limit} was asked for, but there are {len(source)} features")
         rng = np.random.default_rng(options.seed)
         chosen = np.sort(rng.choice(len(source), options.limit, replace=False))
         return source.select(torch.from_numpy(chosen), limit=options.limit, seed=options.seed)

@@ -182,7 +182,17 @@ def test_inputs_that_do_not_fit_are_refused(models: dict[str, Features]) -> None
     with pytest.raises(MismatchError, match="200 images in the main space and 150"):
         correlate(real, models, second_reference=second(real), second_models={"model-0": short})
     pictures = np.zeros((4, 3, 8, 8), dtype=np.uint8)
-    with pytest.raises(InputError, match="b has 1 image"):
+    one = features(1, 0.0, count=1)
+    with pytest.raises(InputError, match="b has 1 image; "):
+        correlate(real, {"a": models["model-1"], "b": one})
+    with pytest.raises(InputError, match="b has 1 image in the second space; "):
+        correlate(real, {"a": real, "b": real}, second_reference=second(real), second_models={"b": second(one)})
+    seconds = {name: second(of) for name, of in models.items()}
+    with pytest.raises(InputError, match="but not the reference's, which came without images too; give --second-ref"):
+        correlate(real, models, second_models=seconds)
+    with pytest.raises(InputError, match="but no model's, which came without images too; give --second-model"):
+        correlate(real, models, second_reference=second(real))
+    with pytest.raises(InputError, match="b has 1 image; "):
         correlate(pictures, {"a": pictures, "b": pictures[:1]}, extractor="random", second_opinion="random:1")
 
 

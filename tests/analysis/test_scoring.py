@@ -68,6 +68,10 @@ def test_features_stand_in_for_images_and_bring_their_own_second_opinion(network
     mixed = score(main[0], b, extractor=networks["random"], second_opinion=networks["random:1"], second_reference=a)
     assert mixed.second is not None
     assert mixed.second.scores == images.second.scores
+    for given, missing in (("reference", "generated"), ("generated", "reference")):
+        message = f"given for {given} but not for {missing}, which came without images too; give --second-{missing} as"
+        with pytest.raises(InputError, match=message):
+            score(main[0], main[1], **{f"second_{given}": second[given == "generated"]})
 
 
 def test_statistics_suffice_for_fid_only(tmp_path: Path) -> None:

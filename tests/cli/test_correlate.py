@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fidprobe.cli.correlate import model_names
 from fidprobe.features import Features
@@ -100,12 +101,20 @@ def test_models_are_named_by_what_tells_them_apart() -> None:
         (("real.safetensors", "step-0.safetensors", "gone"), "gone"),
         (("real.safetensors", *MODELS, "--second-model", "second-real.safetensors"), "given 1 times for 5 models"),
         (("real.safetensors", *MODELS[:2], "second-step-2.safetensors"), "'first' on one side and 'second' on the"),
+        (("real.safetensors", *MODELS, *seconds()[2:]), "give --second-reference as well"),
+        (("real.safetensors", *MODELS, *seconds()[:2]), "give --second-model once for each as well"),
+        (("real.safetensors", *MODELS[:2], "lonely.safetensors"), "lonely has 1 image; a Fréchet distance needs at"),
+        (("few", "few", "few", "--limit", "3", "--extractor", "gone"), "3 images were asked for, few has 2"),
         (("real.safetensors", *MODELS, "-o", "real.safetensors/o"), "cannot write a correlation into"),
-        (("real.safetensors", *MODELS, "--limit", "999"), "a subset of 999 was asked for"),
+        (("real.safetensors", *MODELS, "--limit", "999"), "real.safetensors: a subset of 999 was asked for"),
     ],
 )
 def test_mistakes_end_in_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
-    """On stderr, exit code 2, nothing on stdout."""
+    """On stderr, exit code 2, nothing on stdout, before any network is loaded."""
+    Features.load("real.safetensors").select([0]).save("lonely.safetensors")
+    Path("few").mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (8, 8)).save(f"few/{name}.png")
     code, out, err = run(*arguments)
     assert code == 2
     assert message in err

@@ -118,7 +118,9 @@ def test_what_is_missing_is_left_out(run: Run, tmp_path: Path) -> None:
         (("real.safetensors", "made2.safetensors"), "extracted differently"),
         ((*SETS, "-o", "real.safetensors"), "cannot write the images' influence"),
         ((*SETS, "--limit", "2"), "needs at least 3"),
-        ((*SETS, "--limit", "150"), "a subset of 150 was asked for"),
+        ((*SETS, *SECOND[:2]), "given for reference but not for generated, which came without images too; give --sec"),
+        ((*SETS, *SECOND[2:]), "give --second-reference as well"),
+        ((*SETS, "--limit", "150"), "real.safetensors: a subset of 150 was asked for"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
