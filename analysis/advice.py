@@ -1,13 +1,15 @@
 """Warnings that a reader of scores needs: one sentence of what, one of why it matters or what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import torch
 
 from fidprobe.features import Features
 from fidprobe.provenance import SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Advice", "advise_on_attack", "advise_on_sets", "advise_on_spaces", "advise_on_splits"]
+__all__ = ["Advice", "advise_on_attack", "advise_on_sets", "advise_on_spaces", "advise_on_splits", "same_values"]
 
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
@@ -28,12 +30,26 @@ class Advice:
     text: str
 
 
-def advise_on_spaces(main: Sides, second: Sides | None) -> list[Advice]:
+def same_values(main: Features | GaussianStatistics, second: Features | GaussianStatistics) -> bool:
+    """Whether one set has the very same numbers in both spaces, which no two networks give."""
+
+    def equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+    if isinstance(main, Features) and isinstance(second, Features):
+        return equal(main.features, second.features)
+    if isinstance(main, GaussianStatistics) and isinstance(second, GaussianStatistics):
+        return equal(main.mean, second.mean) and equal(main.cov, second.cov)
+    return False
+
+
+def advise_on_spaces(main: Sides, second: Sides | None, *, same: Sequence[str] | None = None) -> list[Advice]:
     """Warnings about the two feature spaces themselves.
 
     Args:
         main: Set name -> its features or statistics in the main space; all of one space.
         second: The same sets in the second opinion's; None if there is none.
+        same: The sets with the `same_values` in both, for sides that no longer hold any; by default they are compared.
     """
     out = []
     if second is None:
@@ -60,6 +76,15 @@ def advise_on_spaces(main: Sides, second: Sides | None) -> list[Advice]:
         first, other = _space_of(main), _space_of(second)
         if first == other != "unknown":
             out.append(Advice("same-space", f"Both opinions come from {first!r}: the second one confirms nothing."))
+        elif equal := [n for n in second if n in main and same_values(main[n], second[n])] if same is None else same:
+            whose = ", ".join(equal) if len(equal) < 4 else f"{', '.join(equal[:2])} and {len(equal) - 2} more"
+            out.append(
+                Advice(
+                    "same-space",
+                    f"Both opinions have the very same features of {whose}: the second one confirms nothing. Extract "
+                    "it with another network.",
+                )
+            )
         elif _has_classes(second):
             out.append(
                 Advice(

@@ -155,7 +155,7 @@ def _advise(spaces: ModelSpaces, distances: Mapping[str, ModelDistances]) -> lis
     models = {name: side for name, side in spaces.main.items() if name != "reference"}
     advice = advise_on_sets(main["reference"], {name: side for name, side in main.items() if name != "reference"})
     advice += _gathered(one for one in advise_on_sets(spaces.main["reference"], models) if one.code in _OF_FILES)
-    advice += advise_on_spaces(main, second if len(second) > 1 else None)
+    advice += advise_on_spaces(main, second if len(second) > 1 else None, same=spaces.same)
     for which, what in (("logits", "logits"), ("second", "second opinion")):
         without = [name for name, one in distances.items() if getattr(one, which) is None]
         if without and len(without) < len(distances):

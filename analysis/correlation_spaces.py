@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from fidprobe.analysis.advice import same_values
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network
 from fidprobe.attacks.rescoring import named
@@ -50,6 +51,7 @@ class ModelSpaces:
     Attributes:
         main, second: Set name -> what is known of it in that space, without its values.
         labels: `main`, `logits` and `second` -> label, where a model was measured there.
+        same: The sets with the very same features in the main space and in the second.
         missing: `logits` and `second` -> why the last set that is not there is not; else empty.
 
     Raises:
@@ -88,6 +90,7 @@ class ModelSpaces:
             self._second_opinion = load_network(second_opinion, progress)
         self.missing: dict[str, str] = {"logits": "", "second": "" if has_second else _NO_SECOND.format("reference")}
         self.labels: dict[str, str] = {}
+        self.same: list[str] = []
         _check(opened, network)
         found = self._extracted("reference")
         self._goals = {which: _statistics(side) for which, side in found.items()}
@@ -134,6 +137,8 @@ class ModelSpaces:
             found["logits"] = Features(main.logits, provenance=named(main.provenance, "logits"))
         if sets.second is not None:
             found["second"] = sets.second[name]
+            if same_values(main, found["second"]):
+                self.same.append(name)
         elif self._second_opinion is not None:
             self.missing["second"] = _NO_SECOND.format(name)
         return found

@@ -27,14 +27,15 @@ def features(
 ) -> Features:
     facts: dict[str, Any] = {"sizes": {"64x64": n}, "formats": {"PNG": n}, **source}
     provenance = Provenance(extractor, SourceProvenance("set", n, **facts))
-    return Features(torch.zeros(n, dim), class_names=class_names, provenance=provenance)
+    value = float(sum(map(ord, extractor.name))) if extractor else 0.0
+    return Features(torch.full((n, dim), value), class_names=class_names, provenance=provenance)
 
 
 def codes(advice: list[Any]) -> list[str]:
     return [one.code for one in advice]
 
 
-def spaces(main: Features, second: Features | None) -> list[Advice]:
+def spaces(main: Features | GaussianStatistics, second: Features | GaussianStatistics | None) -> list[Advice]:
     """Advice on spaces whose sets, reference and generated, are alike."""
     sides = [None if side is None else {"reference": side, "generated": side} for side in (main, second)]
     assert sides[0] is not None
@@ -117,6 +118,20 @@ def test_sets_of_unknown_provenance_and_count_are_let_through() -> None:
 )
 def test_a_weak_second_opinion_is_named(second: Features | None, code: str) -> None:
     assert codes(spaces(features(10), second)) == [code]
+
+
+@pytest.mark.parametrize("extractor", [None, CLIP])
+def test_the_main_spaces_own_numbers_are_no_second_opinion(extractor: ExtractorProvenance | None) -> None:
+    """Whatever they are called: as features and as statistics; other numbers of as many dimensions are."""
+    main = Features(torch.arange(24.0).reshape(12, 2).sin())
+    again, other = (
+        Features(values, provenance=Provenance(extractor)) for values in (main.features, main.features.flip(1))
+    )
+    for change in (lambda side: side, GaussianStatistics.of):
+        found = {one.code: one.text for one in spaces(change(main), change(again))}
+        assert "very same features of reference, generated: the second one confirms nothing" in found["same-space"]
+        assert "same-space" not in codes(spaces(change(main), change(other)))
+    assert "same-space" not in codes(spaces(main, GaussianStatistics.of(again)))
 
 
 def test_the_main_space_is_judged_as_well() -> None:

@@ -149,6 +149,22 @@ def test_models_without_second_features_are_left_out_of_that_correlation(models:
     assert "second-partial" in {one.code for one in found.advice}
 
 
+def test_the_main_spaces_own_features_are_no_second_opinion(models: dict[str, Features]) -> None:
+    """A warning names sets; features that differ raise none, although only their counts are kept."""
+
+    def bare(side: Features) -> Features:
+        return Features(side.features)
+
+    real = bare(features(0, 0.0))
+    made = {name: bare(one) for name, one in models.items()}
+    found = correlate(real, made, second_reference=real, second_models=made)
+    [text] = [one.text for one in found.advice if one.code == "same-space"]
+    assert "very same features of reference, model-0 and 5 more" in text
+    turned = {name: Features(one.features.flip(1)) for name, one in made.items()}
+    found = correlate(real, made, second_reference=Features(real.features.flip(1)), second_models=turned)
+    assert "same-space" not in {one.code for one in found.advice}
+
+
 def test_warnings_of_many_models_are_gathered(models: dict[str, Features]) -> None:
     """Unequal counts bias distances unequally; one line for each matter, however many models."""
 
