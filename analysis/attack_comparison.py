@@ -1,6 +1,7 @@
 """Whether attacks can be put side by side: the same sets, the same spaces, the same part of the reference."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.attacking import score_label
@@ -16,10 +17,10 @@ def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
     What is not recorded cannot be compared and passes; `advise_on_comparison` says so.
 
     Raises:
-        MismatchError: other sets, other candidates or other spaces than the first attack's; names the difference.
+        MismatchError: other sets, other candidates or other spaces of two of them; names the difference.
     """
-    for other in found[1:]:
-        _check_pair(found[0], other)
+    for one, other in combinations(found, 2):  # what the first does not record the others may
+        _check_pair(one, other)
 
 
 def set_text(one: FinishedAttack, name: str) -> str:

@@ -14,7 +14,7 @@ from fidprobe.analysis.figures import INK, styled
 from fidprobe.analysis.heatmaps import Heatmap, MeanHeatmap
 from fidprobe.analysis.pictures import Picture, fitted
 from fidprobe.analysis.sensitivity import upsampled
-from fidprobe.analysis.wording import amount, shortened
+from fidprobe.analysis.wording import images_text, shortened
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
 
@@ -25,6 +25,7 @@ __all__ = ["heatmaps_figure", "means_figure", "overlay"]
 
 _PAGE = 7.0  # inches: the text width of a page of two columns
 _CELL = 192  # pixels of a picture in a figure: enough for print at this size
+_THIN = 4  # pixels that even the narrowest picture gets
 _SHARE = 0.6  # of the heatmap in an overlay
 _SCALE = 0.26  # inches below the pictures, for what the colours mean
 _COLOURS = "viridis"  # even in lightness, and read alike by all colour vision
@@ -41,24 +42,36 @@ def overlay(picture: Picture, sensitivity: npt.NDArray[np.float32], box: Box) ->
     Returns:
         uint8 [h, w, 3].
     """
-    import matplotlib
-
-    grey = np.repeat((picture @ np.array([0.299, 0.587, 0.114]))[:, :, None], 3, axis=2)
+    grey = picture @ np.array([0.299, 0.587, 0.114])
     left, top = round(box.left), round(box.top)
     right, bottom = max(left + 1, round(box.right)), max(top + 1, round(box.bottom))
     fine = upsampled(sensitivity, bottom - top, right - left)
     span = float(fine.max() - fine.min())
-    colours = matplotlib.colormaps[_COLOURS]((fine - fine.min()) / (span or 1.0))[:, :, :3] * 255
-    out = 0.4 * grey
-    out[top:bottom, left:right] = (1 - _SHARE) * grey[top:bottom, left:right] + _SHARE * colours
-    return out.round().astype(np.uint8)
+    share = (fine - fine.min()) / span if span else np.full_like(fine, 0.5)
+    out = np.repeat((0.4 * grey).round().astype(np.uint8)[:, :, None], 3, axis=2)
+    out[top:bottom, left:right] = _blended(grey[top:bottom, left:right], share)
+    return out
 
 
-def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
+def _blended(grey: npt.NDArray[np.float64], share: npt.NDArray[Any]) -> Picture:
+    """The colours of a map in 0..1 over a picture in grey: uint8 [h, w, 3].
+
+    The picture keeps half of its contrast: the map alone must decide how light a place is, in grey print as well.
+    """
+    import matplotlib
+
+    colours = matplotlib.colormaps[_COLOURS](share)[:, :, :3] * 255
+    faint = 0.5 * grey + 63.75
+    blended: Picture = ((1 - _SHARE) * faint[:, :, None] + _SHARE * colours).round().astype(np.uint8)
+    return blended
+
+
+def heatmaps_figure(images: Sequence[Heatmap], *, label: str, columns: int = 4) -> "Figure":
     """Images, their heatmaps, and what the network takes them for (Fig. 3 and 11).
 
     Args:
         images: At least one.
+        label: Of the distance, `FID` or `FD[clip]`.
         columns: Images side by side, >= 1.
 
     Raises:
@@ -69,7 +82,9 @@ def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
     rows, columns = _balanced(len(images), columns)
     cell = _PAGE / max(columns, 3) / 2
     with styled():
-        figure, axes = _grid(rows, 2 * columns, cell, cell + 0.45)
+        lines = max(1, *(len(one.predictions) for one in images))
+        figure, axes = _grid(rows, 2 * columns, cell, cell + 0.12 + 0.11 * lines)
+        _scale(figure, label)
         for place, one in enumerate(images):
             left, right = (
                 axes[place // columns, 2 * (place % columns)],
@@ -77,8 +92,8 @@ def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
             )
             _show(left, _square(one.picture))
             _show(right, _square(overlay(one.picture, one.map, one.box)))
-            lines = [f"{shortened(p.name, 22)} {_percent(p.probability)}" for p in one.predictions]
-            text = "\n".join(lines) or shortened(one.name, 26)
+            told = [f"{shortened(p.name, 22)} {_percent(p.probability)}" for p in one.predictions]
+            text = "\n".join(told) or shortened(one.name, 20)
             left.text(
                 0,
                 -0.04,
@@ -93,11 +108,12 @@ def heatmaps_figure(images: Sequence[Heatmap], *, columns: int = 4) -> "Figure":
     return figure
 
 
-def means_figure(means: Sequence[MeanHeatmap], *, columns: int = 6) -> "Figure":
+def means_figure(means: Sequence[MeanHeatmap], *, label: str, columns: int = 6) -> "Figure":
     """Mean pictures above mean heatmaps, over all images and over classes (Fig. 4b and 12).
 
     Args:
         means: At least one.
+        label: Of the distance, `FID` or `FD[clip]`.
         columns: Side by side, >= 1.
 
     Raises:
@@ -109,6 +125,7 @@ def means_figure(means: Sequence[MeanHeatmap], *, columns: int = 6) -> "Figure":
     cell = _PAGE / max(columns, 4)
     with styled():
         figure, axes = _grid(2 * rows, columns, cell, cell, titles=0.34)
+        _scale(figure, label)
         for place, one in enumerate(means):
             above, below = (
                 axes[2 * (place // columns), place % columns],
@@ -119,7 +136,7 @@ def means_figure(means: Sequence[MeanHeatmap], *, columns: int = 6) -> "Figure":
             side = picture.shape[0]
             _show(below, fitted(overlay(picture, one.map, Box(0, 0, side, side)), _CELL))
             name = "all images" if one.name is None else shortened(one.name, 20)
-            above.set_title(f"{name}\n{amount(one.count)}", fontsize=7, color=INK, pad=3, parse_math=False)
+            above.set_title(f"{name}\n{images_text(one.count)}", fontsize=7, color=INK, pad=3, parse_math=False)
     return figure
 
 
@@ -154,18 +171,27 @@ def _grid(rows: int, columns: int, width: float, height: float, titles: float = 
                 )
             )
             axes[row, column].set_axis_off()
-    _scale(figure, columns * width, total)
     return figure, axes
 
 
-def _scale(figure: "Figure", width: float, height: float) -> None:
-    """The colours and what they mean, below everything."""
+def _scale(figure: "Figure", label: str) -> None:
+    """The colours, as they are over a middle grey, and what they mean, below everything."""
+    width, height = figure.get_size_inches()
     bar = figure.add_axes((0.62 / width, 0.08 / height, 1.0 / width, 0.09 / height))
-    bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=_COLOURS)
+    bar.imshow(_blended(np.full((1, 256), 127.5), np.linspace(0, 1, 256)[None]), aspect="auto")
     bar.set_axis_off()
     y = 0.125 / height
     figure.text(0.58 / width, y, "least", ha="right", va="center", fontsize=6.5, color=INK)
-    figure.text(1.66 / width, y, "most sensitive", ha="left", va="center", fontsize=6.5, color=INK)
+    figure.text(
+        1.66 / width,
+        y,
+        f"most sensitive, {shortened(label, 40)}",
+        ha="left",
+        va="center",
+        fontsize=6.5,
+        color=INK,
+        parse_math=False,
+    )
 
 
 def _square(picture: Picture) -> Picture:
@@ -174,7 +200,7 @@ def _square(picture: Picture) -> Picture:
 
     height, width = picture.shape[:2]
     scale = _CELL / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = max(_THIN, round(width * scale)), max(_THIN, round(height * scale))
     how = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
     out = np.full((_CELL, _CELL, 3), 255, dtype=np.uint8)
     top, left = (_CELL - size[1]) // 2, (_CELL - size[0]) // 2

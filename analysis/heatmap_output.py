@@ -11,14 +11,16 @@ import numpy.typing as npt
 from fidprobe.analysis.heatmap_figures import heatmaps_figure, means_figure, overlay
 from fidprobe.analysis.heatmaps import Heatmap, Heatmaps, MeanHeatmap
 from fidprobe.analysis.output import output_folder, remove_figure, write_arrays, write_figure, write_text
-from fidprobe.analysis.own_folder import check_own_folder, replaced_folder
+from fidprobe.analysis.own_folder import check_own_folder, remove_own_folder, replaced_folder
 from fidprobe.analysis.page import png_uri, render_page
 from fidprobe.analysis.pictures import Picture
-from fidprobe.analysis.wording import amount, json_text, number, shortened
+from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.wording import images_text, json_text, number, shortened
+from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
 from fidprobe.provenance import Provenance
 
-__all__ = ["heatmap_folder", "heatmap_json", "write_heatmaps"]
+__all__ = ["heatmap_folder", "heatmap_json", "signed", "write_heatmaps"]
 
 _SHOWN = 320  # pixels: pictures of the page are shown no larger than this
 
@@ -83,23 +85,50 @@ def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, comman
     """
     text = heatmap_json(heatmaps, command=command)
     path = heatmap_folder(folder)
+    _remove_earlier(path)
+    label = metric_label(heatmaps.extractor.name, "FD")
     write_arrays(path / "maps.npz", _image_arrays(heatmaps.images))
     overlays = [overlay(one.picture, one.map, one.box) for one in heatmaps.images]
     with replaced_folder(path / "overlays") as fresh:
         for i, pixels in enumerate(overlays):
             _save_png(pixels, fresh / _overlay_name(i))
     write_figure(
-        heatmaps_figure(heatmaps.images), path / "heatmaps", "Images and where FID is most sensitive in each of them"
+        heatmaps_figure(heatmaps.images, label=label),
+        path / "heatmaps",
+        f"Images and where {label} is most sensitive in each of them",
     )
     if heatmaps.means:
         write_arrays(path / "means.npz", _mean_arrays(heatmaps.means))
-        write_figure(means_figure(heatmaps.means), path / "means", "Mean pictures and mean heatmaps")
-    else:  # an earlier run's would be taken for this one's
-        (path / "means.npz").unlink(missing_ok=True)
-        remove_figure(path / "means")
+        figure = means_figure(heatmaps.means, label=label)
+        write_figure(figure, path / "means", f"Mean pictures and mean heatmaps of {label}")
     write_text(path / "heatmaps.html", _page(heatmaps, overlays, command))
     write_text(path / "heatmap.json", text)
     return path / "heatmaps.html"
+
+
+def signed(value: float | None) -> str:
+    """`+1.23`, `−0.0045`: an influence or a change, with its sign."""
+    assert value is not None  # either is there
+    return ("+" if value > 0 else "") + number(value, 3)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Delete an earlier run's results; where there are none, a file of one of their names is not ours.
+
+    Raises:
+        InputError: one cannot be deleted.
+    """
+    if not (folder / "heatmap.json").is_file():
+        return
+    try:
+        for name in ("maps.npz", "means.npz", "heatmaps.html"):
+            (folder / name).unlink(missing_ok=True)
+        remove_figure(folder / "heatmaps")
+        remove_figure(folder / "means")
+        remove_own_folder(folder / "overlays")
+        (folder / "heatmap.json").unlink()  # the last: a kill before leaves the rest to the next run
+    except OSError as error:
+        raise InputError(f"cannot replace the heatmaps in {folder}: {error.strerror or error}") from error
 
 
 def _overlay_name(index: int) -> str:
@@ -111,6 +140,7 @@ def _image_json(one: Heatmap, index: int) -> dict[str, Any]:
         "name": one.name,
         "overlay": f"overlays/{_overlay_name(index)}",
         "influence": one.influence,
+        "change": one.change,
         "predictions": [vars(prediction) for prediction in one.predictions],
         "box": list(one.box),
         "map_min": float(one.map.min()),
@@ -128,11 +158,10 @@ def _mean_json(one: MeanHeatmap) -> dict[str, Any]:
 
 
 def _image_arrays(images: Sequence[Heatmap]) -> dict[str, npt.NDArray[Any]]:
-    """`names`, `boxes`, `influence`, and `maps` [n, u, v]; `map_0`, `map_1`, ... where their sizes differ."""
+    """`names`, `boxes`, and `maps` [n, u, v]; `map_0`, `map_1`, ... where their sizes differ."""
     arrays: dict[str, npt.NDArray[Any]] = {
         "names": np.array([one.name for one in images]),
         "boxes": np.array([one.box for one in images], dtype=np.float64),
-        "influence": np.array([one.influence for one in images]),
     }
     if len({one.map.shape for one in images}) == 1:
         return {**arrays, "maps": np.stack([one.map for one in images])}
@@ -159,12 +188,13 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
     names = {name: "" if source is None else source.description for name, source in heatmaps.sets.items()}
     return render_page(
         "heatmaps.html.j2",
-        title=shortened(names["generated"] or "the generated set", 60),
+        title=shortened(names["images" if heatmaps.joined else "generated"] or "the generated set", 60),
+        label=metric_label(heatmaps.extractor.name, "FD"),
         sets=[
             {
                 "name": name,
                 "description": shortened(names[name], 60) if names[name] else "features or statistics",
-                "count": "unknown number of images" if count is None else f"{amount(count)} images",
+                "count": "unknown number of images" if count is None else images_text(count),
             }
             for name, count in heatmaps.counts.items()
         ],
@@ -179,14 +209,14 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
                 "picture": png_uri(_shrunk(one.picture)),
                 "overlay": png_uri(_shrunk(over)),
                 "predictions": [(p.name, f"{100 * p.probability:.1f} %") for p in one.predictions],
-                "influence": ("+" if one.influence > 0 else "") + number(one.influence, 3),
+                "number": signed(one.change if one.influence is None else one.influence),
             }
             for one, over in zip(heatmaps.images, overlays, strict=True)
         ],
         means=[
             {
                 "name": "all images" if one.name is None else shortened(one.name, 40),
-                "count": f"{amount(one.count)} images",
+                "count": images_text(one.count),
                 "picture": png_uri(_rounded(one)),
                 "overlay": png_uri(_mean_overlay(one)),
             }

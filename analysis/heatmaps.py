@@ -21,7 +21,7 @@ from fidprobe.extraction import PENDING_BYTES, ReadOptions, extract, prepare_ima
 from fidprobe.extractors.base import Box
 from fidprobe.features import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
-from fidprobe.metrics.single_image import SingleImage
+from fidprobe.metrics.single_image import SingleImage, enough_images
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
@@ -30,6 +30,7 @@ __all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps", "pict
 
 _SIDE = 224  # pixels of a mean picture
 _PREDICTIONS = 3
+_ON_FILES = {"skipped-files", "sizes-differ", "treatments-differ"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Heatmap:
         box: The part of the picture that the network sees, and that the map covers.
         map: float32 [u, v], Σ_k α_k A^k of Eq. 2, neither clipped nor normalised.
         predictions: The three most probable classes; none without a classifier.
-        influence: The derivative of F with respect to the image's weight where it is of the generated set; else how
-            F changes when it joins (`fidprobe.metrics.single_image`).
+        influence: The derivative of F with respect to the image's weight in the generated set; None for other images.
+        change: How F changes when the image joins the generated set; None for images of the set.
     """
 
     name: str
@@ -64,7 +65,8 @@ class Heatmap:
     box: Box
     map: npt.NDArray[np.float32]
     predictions: tuple[Prediction, ...]
-    influence: float
+    influence: float | None
+    change: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,8 @@ class Heatmaps:
         layer: Where in the network maps are taken; None: before its pooling.
         method: `closed form` or `autograd`.
         joined: The images are not of the generated set: each joined it as one more.
-        sets: Set name -> which pictures; None where unknown.
+        fitting: How many images there were to choose from.
+        sets: Set name -> which pictures; None where unknown. `images` are those that joined.
         counts: Set name -> number of images; None where unknown.
         advice: What a reader must know.
         seconds: How long everything took.
@@ -108,6 +111,7 @@ class Heatmaps:
     layer: str | None
     method: str
     joined: bool
+    fitting: int
     sets: Mapping[str, SourceProvenance | None]
     counts: Mapping[str, int | None]
     advice: tuple[Advice, ...]
@@ -120,7 +124,8 @@ def heatmaps(
     generated: Any,
     *,
     images: Any = None,
-    choose: str | Sequence[str] = "random",
+    only: Sequence[str] = (),
+    choose: str = "random",
     count: int = 12,
     mean: bool = False,
     classes: int = 0,
@@ -136,10 +141,10 @@ def heatmaps(
             either.
         generated: Generated images, whose maps are made; features or statistics will do where `images` is given.
         images: Other images, whose maps are made as if each joined the generated set.
-        choose: `random` (by the options' seed), `influential` (those that raise or lower F most), or name patterns
-            such as `*/cat*.png`.
+        only: Name patterns such as `*/cat*.png`; images that fit none of them are left out. All fit by default.
+        choose: `random` (by the options' seed), or `influential`: those that raise or lower F most.
         count: How many images to choose at most.
-        mean: Also the mean over all images of the generated set: one forward pass of all.
+        mean: Also the mean over all images of the generated set: another pass of all through the network.
         classes: Also the means over this many of the most frequent Top-1 classes, which includes `mean`.
         layer: A module of the network by its dotted name, instead of what comes before its pooling.
         extractor: The feature space: a registry name, or a loaded network.
@@ -151,6 +156,8 @@ def heatmaps(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
+    if choose not in ("random", "influential"):
+        raise InputError(f"images are chosen random or influential, not {choose!r}")
     if count < 1 or classes < 0:
         raise InputError(f"heatmaps are made of at least 1 image and no fewer than 0 classes, not {count}, {classes}")
     mean = mean or classes > 0
@@ -165,8 +172,13 @@ def heatmaps(
     if not isinstance(others, ImageSource):
         what = "the generated set" if images is None else "the images to map"
         raise InputError(f"heatmaps need pictures, and {what} came as features or statistics; give the images")
+    # Mistakes must not surface after the extraction.
+    made_of = opened["generated"]
+    enough_images(made_of.count if isinstance(made_of, GaussianStatistics) else len(made_of))
+    if only:
+        _fitting([item.name for item in others.items()], only)
     network = load_network(extractor, progress)
-    layer = layer_to_look_at(network, layer)  # mistakes must not surface after the extraction
+    layer = layer_to_look_at(network, layer)
     if classes and probe(network).logits is None:
         raise InputError(f"{network.provenance.name} has no classifier, so there are no classes; leave them out")
     sets = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress).main
@@ -175,12 +187,14 @@ def heatmaps(
     if images is None:
         features = sets["generated"]
         assert isinstance(features, Features)
-        influence = single.influence(features.features).cpu()
+        number = single.influence(features.features).cpu()
     else:
         features = extract(others, network, options, progress=_of("images", progress))
-        influence = single.added(features.features).cpu()
-    chosen = _chosen(features, influence, choose, count, options.seed)
+        number = single.added(features.features).cpu()
+        sets = {**sets, "images": features}
     names = _names(features)
+    fitting = _fitting(names, only)
+    chosen = _chosen(fitting, number, choose, count, options.seed)
     found = read_pictures(others, [names[i] for i in chosen], progress=progress)
     maps = _maps(sensitivity, found, options.batch_size, progress)
     made = tuple(
@@ -190,7 +204,8 @@ def heatmaps(
             box=network.seen(*picture.shape[:2]),
             map=one,
             predictions=_predictions(features, i),
-            influence=float(influence[i]),
+            influence=float(number[i]) if images is None else None,
+            change=None if images is None else float(number[i]),
         )
         for i, picture, one in zip(chosen, found, maps, strict=True)
     )
@@ -202,9 +217,10 @@ def heatmaps(
         layer=sensitivity.layer,
         method=sensitivity.method,
         joined=images is not None,
+        fitting=len(fitting),
         sets={name: side.provenance.source for name, side in sets.items()},
         counts={name: len(side) if isinstance(side, Features) else side.count for name, side in sets.items()},
-        advice=tuple(advise_on_sets(sets["reference"], {"generated": sets["generated"]})),
+        advice=tuple(_advice(sets)),
         seconds=time.perf_counter() - begun,
         version=version("fidprobe"),
     )
@@ -226,24 +242,34 @@ def _names(features: Features) -> tuple[str, ...]:
     return features.names
 
 
-def _chosen(features: Features, influence: Tensor, choose: str | Sequence[str], count: int, seed: int) -> list[int]:
-    """Places of the images to map, in the set's order unless the order tells something.
+def _fitting(names: Sequence[str], only: Sequence[str]) -> list[int]:
+    """Places of the images whose name fits a pattern.
 
     Raises:
-        InputError: no image's name fits a pattern.
+        InputError: no image's name fits one of the patterns.
     """
-    n = len(features)
-    if choose == "random":
-        return sorted(np.random.default_rng(seed).choice(n, min(count, n), replace=False).tolist())
-    if choose == "influential":
-        return influence.abs().argsort(descending=True, stable=True)[:count].tolist()
-    patterns = [choose] if isinstance(choose, str) else list(choose)
-    names = _names(features)
-    for pattern in patterns:
+    for pattern in only:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise InputError(f"no image is called {pattern!r}; names are like {names[0]!r}, and * stands for any text")
-    fitting = [i for i, name in enumerate(names) if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    return fitting[:count]
+    return [i for i, name in enumerate(names) if not only or any(fnmatchcase(name, pattern) for pattern in only)]
+
+
+def _chosen(fitting: Sequence[int], number: Tensor, choose: str, count: int, seed: int) -> list[int]:
+    """Places of the images to map: by chance in the set's order, or the most influential first."""
+    if choose == "influential":
+        places = torch.tensor(fitting)
+        order = number[places].abs().argsort(descending=True, stable=True)
+        return places[order][:count].tolist()
+    return sorted(np.random.default_rng(seed).choice(fitting, min(count, len(fitting)), replace=False).tolist())
+
+
+def _advice(sets: Mapping[str, Measurable]) -> list[Advice]:
+    """What to know of the sets; a handful of images that join one is no set to measure."""
+    advice = advise_on_sets(sets["reference"], {"generated": sets["generated"]})
+    if "images" not in sets:
+        return advice
+    others = advise_on_sets(sets["reference"], {"images": sets["images"]})
+    return advice + [one for one in others if one.code in _ON_FILES]
 
 
 def _predictions(features: Features, index: int) -> tuple[Prediction, ...]:
@@ -313,8 +339,8 @@ def _means(
     for batch in picture_batches(images, options):
         maps = sensitivity(prepare_images(sensitivity.extractor, [read.image.pixels for read in batch])).numpy()
         for read, one in zip(batch, maps, strict=True):
-            if read.name != names[done]:
-                raise SourceError(f"{images.description}: its images changed while they were read; run again")
+            if done == len(names) or read.name != names[done]:
+                raise _changed(images)
             pixels = read.image.pixels
             picture = fitted(pixels, _SIDE, sensitivity.extractor.seen(*pixels.shape[:2]))
             whole.add(picture, one)
@@ -322,7 +348,13 @@ def _means(
                 means[tops[done]].add(picture, one)
             done += 1
         progress("mapping all images", done, len(features))
+    if done != len(names):
+        raise _changed(images)
     return (whole.of(None), *(mean.of(class_name(features, c)) for c, mean in means.items()))
+
+
+def _changed(images: ImageSource) -> SourceError:
+    return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 
 def picture_batches(images: ImageSource, options: ReadOptions) -> Iterator[list[ReadImage]]:

@@ -1,6 +1,7 @@
 """Folders of results that are replaced as a whole: told by a mark from folders that somebody else made."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +19,15 @@ def check_own_folder(folder: Path) -> None:
     Raises:
         InputError: it holds something that fidprobe did not write.
     """
-    if not folder.exists():
+    if not folder.exists() and not folder.is_symlink():
         return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).is_file()):
+    if folder.is_symlink() or not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).is_file()):
         raise InputError(f"{folder} exists and was not made by fidprobe; move it away, or choose another --out")
 
 
 def remove_own_folder(folder: Path) -> None:
     """Delete a folder that fidprobe wrote; any other one stays."""
-    if (folder / _MARK).is_file():
+    if not folder.is_symlink() and (folder / _MARK).is_file():
         shutil.rmtree(folder)
 
 
@@ -38,16 +39,20 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         InputError: the folder cannot be written, or is not fidprobe's.
     """
     check_own_folder(folder)
-    temporary = folder.with_name(f".{folder.name}.part")
+    temporary: Path | None = None
     try:
-        shutil.rmtree(temporary, ignore_errors=True)  # of a killed run
-        temporary.mkdir(parents=True)
-        yield temporary
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f".{folder.name}.*.part"):  # by killed runs
+            remove_own_folder(left)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        temporary.chmod(0o755)
         (temporary / _MARK).touch()
+        yield temporary
         if folder.exists():
             shutil.rmtree(folder)
         temporary.replace(folder)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -88,32 +88,9 @@ class Sensitivity:
         return gradient(features).to(features.device, torch.float32)
 
     def _through_the_network(self, prepared: Tensor, layer: str) -> Tensor:
-        caught: list[Tensor] = []
-
-        def catch(_: nn.Module, __: Any, output: Any) -> Any:
-            if not isinstance(output, Tensor):
-                raise InputError(f"layer {layer} gives a {type(output).__name__}, no tensor; choose another --layer")
-            caught.append(output.detach().requires_grad_())
-            return caught[-1]
-
-        hook = _module(self.extractor, layer).register_forward_hook(catch)
-        try:
-            with torch.enable_grad(), full_precision():
-                features = self.extractor.embed(prepared).features
-                if len(caught) != 1 or not features.requires_grad:
-                    raise InputError(
-                        f"the features of {self.extractor.provenance.name} do not depend on layer {layer}, or pass "
-                        "it more than once; choose another --layer"
-                    )
-                # F is large against its slope, which is therefore sent back by itself.
-                back = (self._slope(features.detach()) * features).sum()
-                (gradient,) = torch.autograd.grad(back, caught[0])
-        finally:
-            hook.remove()
-        grid = _grid(layer)
+        weights, activations = _slopes_at(self.extractor, prepared, layer, self._slope)
         with torch.no_grad():
-            weights = grid(gradient).square().mean((2, 3))
-            return _weighted(weights, grid(caught[0])).cpu()
+            return _weighted(weights.square().mean((2, 3)), activations).cpu()
 
 
 def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
@@ -127,7 +104,8 @@ def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
         A module's name; None for the activations before the pooling, where features are their mean.
 
     Raises:
-        InputError: the network has no such layer, or needs one and knows none.
+        InputError: the network has no such layer, or needs one and knows none; the layer gives no grid, or the features
+            do not depend on it.
     """
     if layer is None and not is_mean_pooled(extractor):
         layer = getattr(extractor, "layer", None)
@@ -137,16 +115,15 @@ def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
                 "look at (--layer, one of the network's modules)"
             )
     if layer is not None:
-        _module(extractor, layer)
+        with torch.no_grad():
+            _slopes_at(extractor, extractor.prepare(_noise(extractor)), layer, torch.ones_like)
     return layer
 
 
 def is_mean_pooled(extractor: Extractor) -> bool:
     """Whether features are the mean of the activations over their grid, found by trying on two random images."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (2, 3, 64, 64), generator=generator, dtype=torch.uint8).to(extractor.device)
     with torch.inference_mode(), full_precision():
-        prepared = extractor.prepare(images)
+        prepared = extractor.prepare(_noise(extractor))
         features = extractor.embed(prepared).features
         try:
             activations = extractor.activations(prepared)
@@ -208,17 +185,61 @@ def _module(extractor: Extractor, layer: str) -> nn.Module:
     return modules[layer]
 
 
-def _grid(layer: str) -> Callable[[Tensor], Tensor]:
-    """Lays a module's output out as [n, k, u, v]: grids with channels first or last, and tokens on a square."""
+def _noise(extractor: Extractor) -> Tensor:
+    """Two random images, to try a network on."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, 3, 64, 64), generator=generator, dtype=torch.uint8).to(extractor.device)
 
-    def laid_out(output: Tensor) -> Tensor:
-        if output.ndim == _GRID:
-            return output.permute(0, 3, 1, 2) if output.shape[1] == output.shape[2] != output.shape[3] else output
-        if output.ndim == _TOKENS:
-            side = math.isqrt(output.shape[1])
-            prefix = output.shape[1] - side * side  # class token and registers
-            if prefix < side:
-                return token_grid(output, prefix, (side, side))
-        raise InputError(f"layer {layer} gives {list(output.shape)}, no grid of activations; choose another --layer")
 
-    return laid_out
+def _slopes_at(
+    extractor: Extractor, prepared: Tensor, layer: str, slope: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """What a slope in the features [n, d] -> [n, d] becomes at a layer, and the layer's activations: [n, k, u, v] each.
+
+    Raises:
+        InputError: the layer gives no grid, or the features do not depend on it.
+    """
+    caught: list[Tensor] = []
+
+    def catch(_: nn.Module, __: Any, output: Any) -> Any:
+        if not isinstance(output, Tensor):
+            raise InputError(f"layer {layer} gives a {type(output).__name__}, no tensor; choose another --layer")
+        caught.append(output.detach().requires_grad_())
+        return caught[-1].clone()  # what follows may change it in place
+
+    hook = _module(extractor, layer).register_forward_hook(catch)
+    name = extractor.provenance.name
+    try:
+        with torch.enable_grad(), full_precision():
+            features = extractor.embed(prepared).features
+            if len(caught) != 1 or not features.requires_grad:
+                raise InputError(
+                    f"the features of {name} do not depend on layer {layer}, or pass it more than once; choose another "
+                    "--layer"
+                )
+            # F is large against its slope, which is therefore sent back by itself.
+            back = (slope(features.detach()) * features).sum()
+            (gradient,) = torch.autograd.grad(back, caught[0])
+    finally:
+        hook.remove()
+    slopes, activations = _on_grid(gradient, layer), _on_grid(caught[0].detach(), layer)
+    if not bool(slopes.any()):
+        raise InputError(
+            f"after layer {layer} the features of {name} depend on no place of the image any more (as on a class "
+            "token); choose an earlier --layer"
+        )
+    return slopes, activations
+
+
+def _on_grid(output: Tensor, layer: str) -> Tensor:
+    """A module's output as [n, k, u, v]: square grids with channels first or last, and tokens of a square."""
+    if output.ndim == _GRID and output.shape[2] == output.shape[3]:
+        return output
+    if output.ndim == _GRID and output.shape[1] == output.shape[2]:
+        return output.permute(0, 3, 1, 2)
+    if output.ndim == _TOKENS:
+        side = math.isqrt(output.shape[1])
+        prefix = output.shape[1] - side * side  # class token and registers
+        if prefix < side:
+            return token_grid(output, prefix, (side, side))
+    raise InputError(f"layer {layer} gives {list(output.shape)}, no square grid; choose another --layer")

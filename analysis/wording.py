@@ -9,7 +9,7 @@ from typing import Any
 
 from fidprobe.errors import InputError
 
-__all__ = ["amount", "json_text", "number", "plus_minus", "shortened", "signed_percent", "visible"]
+__all__ = ["amount", "images_text", "json_text", "number", "plus_minus", "shortened", "signed_percent", "visible"]
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10"
@@ -37,6 +37,11 @@ def shortened(text: str, length: int) -> str:
 def amount(count: int) -> str:
     """`50,000`."""
     return f"{count:,}"
+
+
+def images_text(count: int) -> str:
+    """`1 image`, `50,000 images`."""
+    return f"{amount(count)} image{'' if count == 1 else 's'}"
 
 
 def number(value: float, digits: int = 4) -> str:

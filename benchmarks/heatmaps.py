@@ -3,11 +3,10 @@
 Speed: images through the network alone, with closed-form maps, with maps by one backward pass, and one image in the
 way of the paper's code: autograd through the eigenvalues of the non-symmetric Σ_r Σ_g of the updated statistics.
 Removal: the change of F without each image, by formula for all, and recomputed for a few.
-Shortcut: an image that is not of the set, with the set's transport map and with its own; the error is that of the
-channel weights, Σ|α' - α| / Σ α, which bounds the map's where activations are not negative.
+Shortcut: pictures that are not of the set, mapped with the set's transport map and with their own; the error is
+Σ|m' - m| / Σ|m| over a map's cells.
 
-python benchmarks/heatmaps.py                                synthetic features
-python benchmarks/heatmaps.py --reference R.safetensors --generated G.safetensors
+python benchmarks/heatmaps.py --reference R.safetensors --generated G.safetensors --pictures G.zip
 """
 
 import argparse
@@ -18,28 +17,30 @@ from typing import Any
 
 import torch
 from recording import environment, write
-from synthetic_features import synthetic_features
 from torch import Tensor
 
+from fidprobe.analysis.pictures import read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity
+from fidprobe.extraction import prepare_images
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor, full_precision
 from fidprobe.extractors.network import NetworkExtractor
 from fidprobe.features import Features
+from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.statistics import GaussianStatistics
 
-_HELD_OUT = 200  # images outside the set
+_HELD_OUT = 64  # pictures outside the set
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", type=Path, help="features file; default: 10,000 synthetic images")
-    parser.add_argument("--generated", type=Path, help="features file; default: 10,200 synthetic images")
-    parser.add_argument("--dim", type=int, default=1280, help="dimensions of synthetic features")
-    parser.add_argument("--extractor", default="efficientnet-lite0", help="of the same dimensions as the features")
+    parser.add_argument("--reference", type=Path, required=True, help="features file")
+    parser.add_argument("--generated", type=Path, required=True, help="features file")
+    parser.add_argument("--pictures", required=True, help="what the generated features were made from")
+    parser.add_argument("--extractor", default="efficientnet-lite0", help="what they were made with")
     parser.add_argument("--layer", default="bn2", help="its last layer before the pooling, for the backward pass")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--images", type=int, default=64, help="noise pictures to map, a batch")
@@ -47,15 +48,10 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[2_000, 5_000, 10_000], help="sizes of the set")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "heatmaps.json")
     args = parser.parse_args()
-    if (args.reference is None) != (args.generated is None):
-        parser.error("give both --reference and --generated, or neither")
-    if args.reference is None:
-        real = synthetic_features(10_000, args.dim, generated=False, seed=0)
-        fake = synthetic_features(max(args.counts) + _HELD_OUT, args.dim, generated=True, seed=0)
-    else:
-        real, fake = Features.load(args.reference).features, Features.load(args.generated).features
-        if max(args.counts) + _HELD_OUT > len(fake):
-            parser.error(f"{args.generated} holds {len(fake)} images; choose smaller --counts")
+    features = Features.load(args.generated)
+    real, fake = Features.load(args.reference).features, features.features
+    if max(args.counts) + _HELD_OUT > len(fake):
+        parser.error(f"{args.generated} holds {len(fake)} images; choose smaller --counts")
     reference = GaussianStatistics.of(real.to(args.device))
     result = {
         "environment": environment(args.device),
@@ -63,7 +59,7 @@ def main() -> None:
         "dimensions": real.shape[1],
         "speed": speed(args, reference, fake),
         "removal": removal(reference, fake[: args.counts[-1]].to(args.device)),
-        "shortcut": [shortcut(reference, fake.to(args.device), count) for count in args.counts],
+        "shortcut": shortcuts(args, reference, features),
     }
     write(args.output, result)
 
@@ -82,14 +78,20 @@ def speed(args: argparse.Namespace, reference: GaussianStatistics, fake: Tensor)
             extractor.embed(prepared)
 
     closed, through = Sensitivity(extractor, single), Sensitivity(extractor, single, layer=args.layer)
-    seconds = {
-        "network": fastest(alone, args.repeats, args.device) / args.images,
-        "closed form": fastest(lambda: closed(prepared), args.repeats, args.device) / args.images,
-        "one backward pass": fastest(lambda: through(prepared), args.repeats, args.device) / args.images,
-        "eigenvalues of one image": fastest(
-            lambda: as_the_papers_code(extractor, prepared[:1], reference, statistics), 2, args.device
-        ),
+    calls: dict[str, Callable[[], object]] = {
+        "network": alone,
+        "closed form": lambda: closed(prepared),
+        "one backward pass": lambda: through(prepared),
     }
+    # In turns, so that others on the machine slow all alike.
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(args.repeats + 1):
+        for name, call in calls.items():
+            times[name].append(timed(call, args.device) / args.images)
+    seconds = {name: min(several[1:]) for name, several in times.items()}  # the first warms up
+    seconds["eigenvalues of one image"] = min(
+        timed(lambda: as_the_papers_code(extractor, prepared[:1], reference, statistics), args.device) for _ in range(2)
+    )
     print(f"{'':<28}{'s / image':>12}{'images / s':>12}{'ratio':>10}")
     for name, value in seconds.items():
         print(f"{name:<28}{value:>12.4g}{1 / value:>12.4g}{value / seconds['network']:>10.3g}")
@@ -146,29 +148,32 @@ def removal(reference: GaussianStatistics, rows: Tensor) -> dict[str, Any]:
     return row
 
 
-def shortcut(reference: GaussianStatistics, rows: Tensor, count: int) -> dict[str, Any]:
-    """Channel weights of images outside the set, by the set's transport map and by their own."""
-    single = SingleImage(reference, GaussianStatistics.of(rows[:count]), device=rows.device)
-    outside = rows[-_HELD_OUT:]
-    exact = single.gradient_if_added(outside).square()
-    shared = single.gradient(outside).square() * (count / (count + 1)) ** 2
-    errors = ((shared - exact).abs().sum(1) / exact.sum(1)).cpu()
-    row = {"images": count, "median_error": float(errors.median()), "largest_error": float(errors.max())}
-    print(f"shared map, set of {count:>7}: median error {row['median_error']:.3g}, largest {row['largest_error']:.3g}")
-    return row
+def shortcuts(args: argparse.Namespace, reference: GaussianStatistics, features: Features) -> list[dict[str, Any]]:
+    """Maps of pictures outside the set, by the set's transport map and by their own."""
+    assert features.names is not None
+    extractor = load_extractor(args.extractor, device=args.device)
+    pictures = read_pictures(open_images(args.pictures), features.names[-_HELD_OUT:])
+    prepared = prepare_images(extractor, pictures)
+    rows = []
+    for count in args.counts:
+        statistics = GaussianStatistics.of(features.features[:count].to(args.device))
+        single = SingleImage(reference, statistics, device=args.device)
+        exact, shared = (Sensitivity(extractor, single, member=member)(prepared) for member in (False, True))
+        shared *= (count / (count + 1)) ** 2  # of a set that is larger by the image
+        errors = (shared - exact).abs().sum((1, 2)) / exact.abs().sum((1, 2))
+        row = {"images": count, "median_error": float(errors.median()), "largest_error": float(errors.max())}
+        print(f"shared map, set of {count:>7}: median {row['median_error']:.3g}, largest {row['largest_error']:.3g}")
+        rows.append(row)
+    return rows
 
 
-def fastest(call: Callable[[], object], repeats: int, device: str) -> float:
-    """Seconds of the fastest call, after one to warm up."""
+def timed(call: Callable[[], object], device: str) -> float:
+    """Seconds of a call."""
+    begun = time.perf_counter()
     call()
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        call()
-        if torch.device(device).type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["heatmap"]
 
 _WHICH = "Which images"
+_CLASSES = 11  # with the mean over all they fill two rows of a figure
 
 
 class Choose(StrEnum):
@@ -55,7 +56,7 @@ def heatmap(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Only images of such a name (* stands for any text); may be given several times.",
+            help="Choose among images of such a name (* stands for any text); may be given several times.",
             rich_help_panel=_WHICH,
         ),
     ] = None,
@@ -70,8 +71,11 @@ def heatmap(
         ),
     ] = False,
     classes: Annotated[
-        int, typer.Option(min=1, metavar="C", help="How many classes --per-class shows.", rich_help_panel=_WHICH)
-    ] = 11,
+        int | None,
+        typer.Option(
+            min=1, metavar="C", help="How many classes, which asks for them as well (11).", rich_help_panel=_WHICH
+        ),
+    ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -111,10 +115,11 @@ def heatmap(
             reference,
             generated,
             images=images,
-            choose=only or choose.value,
+            only=only or (),
+            choose=choose.value,
             count=count,
             mean=mean,
-            classes=classes if per_class else 0,
+            classes=classes or (_CLASSES if per_class else 0),
             layer=layer,
             extractor=o.choice(extractor, device, resize, weights, unverified),
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
@@ -130,24 +135,29 @@ def heatmap(
 
 def _lines(made: "Heatmaps") -> list[str]:
     """Every mapped image with its influence and what it is taken for."""
-    from fidprobe.analysis.wording import amount, number, shortened
-
-    def signed(value: float) -> str:
-        return ("+" if value > 0 else "") + number(value, 3)
+    from fidprobe.analysis.heatmap_output import signed
+    from fidprobe.analysis.wording import amount, images_text, shortened
 
     what = "change of the distance" if made.joined else "influence"
-    where = f"layer {made.layer}" if made.layer else "before the pooling"
+    where = f"layer {printable(made.layer)}" if made.layer else "before the pooling"
     rows = [
-        (signed(one.influence), shortened(one.name, 34), one.predictions[0] if one.predictions else None)
+        (
+            signed(one.change if made.joined else one.influence),
+            shortened(one.name, 34),
+            one.predictions[0] if one.predictions else None,
+        )
         for one in made.images
     ]
     width = max(len(what), *(len(value) for value, _, _ in rows))
     longest = max(len(name) for _, name, _ in rows)
-    lines = [f"{amount(len(rows))} images in the space of {printable(made.extractor.name)}, {where}, {made.method}"]
-    lines.append(f"{what:>{width}}  image")
+    lines = [
+        f"{amount(len(rows))} of {images_text(made.fitting)} in the space of {printable(made.extractor.name)}",
+        f"{where}, {made.method}; second opinion: not asked",
+        f"{what:>{width}}  image",
+    ]
     for value, name, first in rows:
         seen = "" if first is None else f"  {shortened(first.name, 22)} {100 * first.probability:.0f} %"
         lines.append(f"{value:>{width}}  {name:<{longest}}{seen}".rstrip())
     for one in made.means:
-        lines.append(f"mean over {amount(one.count)} images: {'all' if one.name is None else shortened(one.name, 40)}")
+        lines.append(f"mean over {images_text(one.count)}: {'all' if one.name is None else shortened(one.name, 40)}")
     return lines

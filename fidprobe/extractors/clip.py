@@ -112,9 +112,18 @@ def load_clip(model: ClipModel | None, *, resize: str, weights: ResolvedWeights 
         ),
         dim=_dim(chosen.name),
     )
-    # The ResNets pool by attention over what `layer4` gives.
-    extractor.layer = "layer4" if hasattr(network, "attnpool") else last_attention(network)
+    extractor.layer = _layer(network)
     return extractor
+
+
+def _layer(network: nn.Module) -> str | None:
+    """Where heatmaps look: the last place before the pooling where every patch still counts."""
+    if hasattr(network, "attnpool"):  # the ResNets pool by attention over what `layer4` gives
+        return "layer4"
+    before = last_attention(network)
+    if before is None or (getattr(network, "pool_type", "tok") == "tok" and not getattr(network, "attn_pool", None)):
+        return before
+    return before.rpartition(".")[0]  # all tokens are pooled: the whole of the last block
 
 
 def _dim(name: str) -> int:

@@ -34,7 +34,7 @@ from fidprobe.metrics.frechet import covariance_factor
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["SingleImage"]
+__all__ = ["SingleImage", "enough_images"]
 
 _ROWS = 8192  # images in a block: 128 MB of float64 at d = 2048
 _NULL = 1e-16  # of the largest λ: below it there is nothing but rounding; just above, still variance
@@ -88,10 +88,7 @@ class SingleImage:
         self, reference: GaussianStatistics, generated: GaussianStatistics, *, device: torch.device | str = "cpu"
     ) -> None:
         check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
-        if generated.count is None or generated.count < 3:
-            known = "is unknown" if generated.count is None else f"is {generated.count}"
-            raise InputError(f"what one image does needs at least 3 generated images, and their number {known}")
-        self.count = generated.count
+        self.count = enough_images(generated.count)
         self.dim = generated.dim
         # Apple's GPUs have no float64.
         self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
@@ -309,3 +306,15 @@ class SingleImage:
         # Beyond the last node the integrand is t⁻²: what the rule would add there is a geometric series.
         updated += _STEP / math.expm1(_STEP) / t[-1]
         return torch.where(self._null & (kappa == 0), 0, 2 / math.pi * updated)
+
+
+def enough_images(count: int | None) -> int:
+    """The number of generated images, if `SingleImage` can do with it.
+
+    Raises:
+        InputError: it is unknown, or below 3.
+    """
+    if count is None or count < 3:
+        known = "is unknown" if count is None else f"is {count}"
+        raise InputError(f"what one image does needs at least 3 generated images, and their number {known}")
+    return count

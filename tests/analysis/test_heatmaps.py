@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors.base import Box, Embedding
 from fidprobe.extractors.network import Preprocessing
 from fidprobe.extractors.random_network import RandomNetwork, load_random
+from fidprobe.images import ImageSource, ReadImage
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.statistics import GaussianStatistics
@@ -107,12 +109,51 @@ def test_the_most_influential_images_come_first(sets: tuple[Path, Path]) -> None
     assert [int(Path(one.name).stem) for one in made.images] == order.tolist()
 
 
-def test_images_are_chosen_by_name(sets: tuple[Path, Path]) -> None:
-    """Patterns of any number; none that fits is named."""
-    made = heatmaps(*sets, choose=["*03.png", "01?.png"], count=4, extractor=classifier())
-    assert [one.name for one in made.images] == ["003.png", "010.png", "011.png", "012.png"]
+def test_images_are_chosen_by_name(sets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among those that fit patterns of any number; a pattern that fits none is named before any work."""
+    made = heatmaps(*sets, only=["*03.png", "01?.png"], extractor=classifier())
+    assert [one.name for one in made.images] == ["003.png", *(f"01{i}.png" for i in range(6))]
+    assert made.fitting == 7
+    most = heatmaps(*sets, only=["*03.png", "01?.png"], choose="influential", count=3, extractor=classifier())
+    strength = {one.name: abs(one.influence or 0) for one in made.images}
+    assert [one.name for one in most.images] == sorted(strength, key=lambda name: -strength[name])[:3]
+    monkeypatch.setattr("fidprobe.analysis.heatmaps.extract_sets", None)
     with pytest.raises(InputError, match=r"no image is called 'nothing\*'; names are like '000.png'"):
-        heatmaps(*sets, choose=["nothing*"], extractor=classifier())
+        heatmaps(*sets, only=["nothing*"], extractor=classifier())
+    with pytest.raises(InputError, match="chosen random or influential, not 'best'"):
+        heatmaps(*sets, choose="best", extractor=classifier())
+
+
+def test_what_no_image_can_change_is_refused_before_the_work(
+    sets: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two generated images, and statistics that do not say of how many."""
+    monkeypatch.setattr("fidprobe.analysis.heatmaps.extract_sets", None)
+    with pytest.raises(InputError, match="at least 3 generated images, and their number is 2"):
+        heatmaps(sets[0], folder(tmp_path / "two", drawn(2, 3)), extractor=classifier())
+    unknown = GaussianStatistics(torch.zeros(4).double(), torch.eye(4).double())
+    with pytest.raises(InputError, match="their number is unknown"):
+        heatmaps(sets[0], unknown, images=sets[1], extractor=classifier())
+
+
+def test_images_that_change_between_the_passes_are_noticed(
+    sets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that could not be read and now can, and the other way round."""
+    import fidprobe.analysis.heatmaps as module
+
+    whole, damaged = (sets[1] / "015.png").read_bytes(), b"no picture"
+    batches = module.picture_batches
+    for before, after in ((damaged, whole), (whole, damaged)):
+        (sets[1] / "015.png").write_bytes(before)
+
+        def changing(images: ImageSource, options: ReadOptions, after: bytes = after) -> Iterator[list[ReadImage]]:
+            (sets[1] / "015.png").write_bytes(after)
+            yield from batches(images, options)
+
+        monkeypatch.setattr(module, "picture_batches", changing)
+        with pytest.raises(SourceError, match="its images changed while they were read"):
+            heatmaps(*sets, mean=True, extractor=classifier(), options=ReadOptions(skip_bad=True))
 
 
 def test_other_images_join_the_generated_set(sets: tuple[Path, Path], tmp_path: Path) -> None:
@@ -127,7 +168,9 @@ def test_other_images_join_the_generated_set(sets: tuple[Path, Path], tmp_path: 
     for i, one in enumerate(made.images):
         joined = GaussianStatistics.of(torch.cat([generated.features, new.features[i : i + 1]]).double())
         change = frechet(GaussianStatistics.of(real.features.double()), joined).value - base
-        assert one.influence == pytest.approx(change, rel=1e-5)
+        assert one.change == pytest.approx(change, rel=1e-5)
+        assert one.influence is None
+    assert made.counts["images"] == 3
     with pytest.raises(InputError, match="means are over the generated set"):
         heatmaps(real, generated, images=others, mean=True, extractor=network)
     with pytest.raises(InputError, match="heatmaps need pictures, and the generated set came as features"):
@@ -193,7 +236,10 @@ def test_files_hold_what_was_made(sets: tuple[Path, Path], tmp_path: Path) -> No
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
     figures = {f"{name}.{suffix}" for name in ("heatmaps", "means") for suffix in ("svg", "pdf", "png")}
     assert figures <= {path.name for path in (tmp_path / "o").iterdir()}
+    (tmp_path / "o" / ".overlays.part").mkdir()
+    (tmp_path / "o" / ".overlays.part" / "mine").touch()
     write_heatmaps(heatmaps(*sets, count=2, extractor=classifier()), tmp_path / "o")
+    assert (tmp_path / "o" / ".overlays.part" / "mine").is_file()
     left = {path.name for path in (tmp_path / "o").iterdir()}
     assert not left & {"means.npz", "means.svg", "means.pdf", "means.png"}
     assert len(list((tmp_path / "o" / "overlays").glob("*.png"))) == 2
@@ -201,6 +247,18 @@ def test_files_hold_what_was_made(sets: tuple[Path, Path], tmp_path: Path) -> No
     (tmp_path / "p" / "overlays" / "mine.png").write_text("mine")
     with pytest.raises(InputError, match="was not made by fidprobe"):
         write_heatmaps(made, tmp_path / "p")
+    (tmp_path / "q").mkdir()
+    (tmp_path / "q" / "overlays").symlink_to(tmp_path / "o" / "overlays")
+    with pytest.raises(InputError, match="was not made by fidprobe"):
+        write_heatmaps(made, tmp_path / "q")
+
+
+def test_files_that_are_not_ours_stay(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    """A user's own means.npz, where no heatmaps were before."""
+    for name in ("means.npz", "means.png"):
+        (tmp_path / name).write_text("mine")
+    write_heatmaps(heatmaps(*sets, count=1, extractor=classifier()), tmp_path)
+    assert all((tmp_path / name).read_text() == "mine" for name in ("means.npz", "means.png"))
 
 
 def test_maps_of_several_sizes_are_kept_apart(sets: tuple[Path, Path], tmp_path: Path) -> None:
@@ -225,6 +283,11 @@ def test_an_overlay_colours_what_the_network_sees() -> None:
     assert red > 180
     assert green > 160
     assert blue < 80
+    # In grey print too: a white place of no importance is darker than a black one of much.
+    checkered = np.full((40, 60, 3), 255, dtype=np.uint8)
+    checkered[:, 30:] = 0
+    light = overlay(checkered, sensitivity, Box(10, 0, 50, 40)) @ np.array([0.299, 0.587, 0.114])
+    assert light[20, 12] < light[20, 48]
     red, green, blue = over[20, 12]
     assert blue > red
     assert blue > green
@@ -235,13 +298,13 @@ def test_an_overlay_colours_what_the_network_sees() -> None:
 def test_figures_of_any_number_of_images(sets: tuple[Path, Path], count: int) -> None:
     """One row or several, the last as full as it can be; and none is an error."""
     made: Heatmaps = heatmaps(*sets, count=count, mean=True, extractor=classifier())
-    figure = heatmaps_figure(made.images)
+    figure = heatmaps_figure(made.images, label="FD[random]")
     assert sum(len(axes.images) for axes in figure.axes) >= 2 * count + 1
-    assert len(means_figure(made.means * count).axes) >= 2 * count
+    assert len(means_figure(made.means * count, label="FID").axes) >= 2 * count
     with pytest.raises(InputError, match="needs images"):
-        heatmaps_figure([])
+        heatmaps_figure([], label="FID")
     with pytest.raises(InputError, match="needs means"):
-        means_figure([])
+        means_figure([], label="FID")
 
 
 @pytest.mark.parametrize(

@@ -198,8 +198,41 @@ def test_networks_without_a_known_layer_ask_for_one() -> None:
         Sensitivity(extractor, single, layer="nothing")
     images = prepared(extractor, 2)
     assert Sensitivity(extractor, single, layer="1")(images).shape == (2, 14, 14)
-    with pytest.raises(InputError, match=r"layer 2 gives \[8, 14, 14\], no grid"):
+    with pytest.raises(InputError, match=r"layer 2 gives \[8, 14, 14\], no square grid"):
         Sensitivity(extractor, single, layer="2")(images)
+
+
+@pytest.mark.parametrize("layer", ["blocks.11", "norm"])
+def test_layers_after_which_only_the_class_token_counts_are_named(vit: Extractor, layer: str) -> None:
+    """A map of zeros would say that FID looks nowhere."""
+    single = SingleImage(
+        GaussianStatistics.of(relu_features(9, 192, seed=1)), GaussianStatistics.of(relu_features(9, 192, seed=2))
+    )
+    with pytest.raises(InputError, match=f"after layer {layer} the features of timm:.* choose an earlier --layer"):
+        Sensitivity(vit, single, layer=layer)
+
+
+def test_layers_that_are_changed_in_place_and_grids_with_channels_last() -> None:
+    """An activation that overwrites its input; a map of either layout is the same."""
+
+    class Turned(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.permute(0, 2, 3, 1)
+
+    class Back(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.permute(0, 3, 1, 2)
+
+    torch.manual_seed(0)
+    extractor = pooled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), Turned(), Back()))
+    single = SingleImage(
+        GaussianStatistics.of(relu_features(9, 4, seed=1)), GaussianStatistics.of(relu_features(9, 4, seed=2))
+    )
+    images = prepared(extractor, 2)
+    maps = [Sensitivity(extractor, single, layer=layer)(images) for layer in ("1", "2", "3")]
+    assert torch.equal(maps[0], maps[1])
+    assert torch.equal(maps[0], maps[2])
+    assert Sensitivity(extractor, single, layer="0")(images).shape == (2, 14, 14)
 
 
 def test_a_layer_that_features_do_not_pass_is_named() -> None:

@@ -23,12 +23,15 @@ def test_maps_are_listed_and_written(run: Run, tmp_path: Path) -> None:
     assert code == 0
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0] == "3 images in the space of random, before the pooling, closed form"
+    assert lines[:2] == [
+        "3 of 9 images in the space of random",
+        "before the pooling, closed form; second opinion: not asked",
+    ]
     data = json.loads((tmp_path / "o" / "heatmap.json").read_text())
-    for line, one in zip(lines[2:5], data["images"], strict=True):
+    for line, one in zip(lines[3:6], data["images"], strict=True):
         assert one["name"] in line
         assert line.split()[0].startswith("+" if one["influence"] > 0 else "−")
-    assert lines[5] == "mean over 9 images: all"
+    assert lines[6] == "mean over 9 images: all"
     assert lines[-1] == "heatmaps: o/heatmaps.html"
     assert (tmp_path / "o" / "heatmaps.html").is_file()
     assert "warning: " in err
@@ -49,6 +52,10 @@ def test_other_images_may_be_mapped(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("real", "made", "--images", "others", "--choose", "influential", "-o", "o")
     assert code == 0
     assert "change of the distance" in out
+    data = json.loads((tmp_path / "o" / "heatmap.json").read_text())
+    assert data["sets"]["images"]["count"] == 2
+    assert data["sets"]["images"]["source"]["content"]
+    assert all(one["influence"] is None and one["change"] for one in data["images"])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,7 @@ def test_other_images_may_be_mapped(run: Run, tmp_path: Path) -> None:
         (("real", "nowhere"), "nowhere"),
         (("real", "made", "--only", "x"), "no image is called 'x'"),
         (("real", "made", "--per-class"), "random has no classifier"),
+        (("real", "made", "--classes", "2"), "random has no classifier"),
         (("real", "made", "--layer", "features.9"), "random has no layer 'features.9'; its last ones are"),
         (("real", "made", "-o", "real/000.png"), "cannot write heatmaps into real/000.png"),
     ],
