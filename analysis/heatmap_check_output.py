@@ -18,14 +18,13 @@ from fidprobe.analysis.heatmap_distances import Measured
 from fidprobe.analysis.heatmap_noise import REGIONS
 from fidprobe.analysis.output import (
     output_folder,
-    remove_figure,
+    remove_earlier,
     write_arrays,
     write_figure,
     write_table,
     write_text,
 )
 from fidprobe.analysis.wording import json_text
-from fidprobe.errors import InputError
 
 __all__ = ["heatmap_check_folder", "heatmap_check_json", "write_heatmap_check"]
 
@@ -77,7 +76,7 @@ def write_heatmap_check(check: HeatmapCheck, folder: str | os.PathLike[str], *, 
     """
     text = heatmap_check_json(check, command=command)
     path = heatmap_check_folder(folder)
-    _remove_earlier(path)
+    remove_earlier(path, _JSON, "the check of heatmaps", files=(_MAPS,), figures=("heatmap-check-sanity",))
     write_table(path / _CSV, _HEADER, _rows(check))
     write_figure(
         check_noise_figure(check),
@@ -117,19 +116,3 @@ def _rows(check: HeatmapCheck) -> Iterator[list[Any]]:
 
 def _cells(*measured: Measured | None) -> list[float | None]:
     return [cell for one in measured for cell in ((None, None) if one is None else (one.value, one.error))]
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Delete what may not be written anew; where there is no earlier outcome, a file of this name is not ours.
-
-    Raises:
-        InputError: it cannot be deleted.
-    """
-    if not (folder / _JSON).is_file():
-        return
-    try:
-        remove_figure(folder / "heatmap-check-sanity")
-        (folder / _MAPS).unlink(missing_ok=True)
-        (folder / _JSON).unlink()  # the last: a kill before leaves the rest to the next run
-    except OSError as error:
-        raise InputError(f"cannot replace the check of heatmaps in {folder}: {error.strerror or error}") from error

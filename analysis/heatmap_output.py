@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from fidprobe.analysis.heatmap_figures import heatmaps_figure, means_figure, overlay
 from fidprobe.analysis.heatmaps import Heatmap, Heatmaps, MeanHeatmap
-from fidprobe.analysis.output import output_folder, remove_figure, write_arrays, write_figure, write_text
-from fidprobe.analysis.own_folder import check_own_folder, remove_own_folder, replaced_folder
+from fidprobe.analysis.output import output_folder, remove_earlier, write_arrays, write_figure, write_text
+from fidprobe.analysis.own_folder import check_own_folder, replaced_folder
 from fidprobe.analysis.page import png_uri, render_page
 from fidprobe.analysis.pictures import Picture
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.wording import images_text, json_text, number, shortened
-from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
 from fidprobe.provenance import Provenance
 
@@ -85,7 +84,8 @@ def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, comman
     """
     text = heatmap_json(heatmaps, command=command)
     path = heatmap_folder(folder)
-    _remove_earlier(path)
+    files, figures = ("maps.npz", "means.npz", "heatmaps.html"), ("heatmaps", "means")
+    remove_earlier(path, "heatmap.json", "the heatmaps", files=files, figures=figures, folders=("overlays",))
     label = metric_label(heatmaps.extractor.name, "FD")
     write_arrays(path / "maps.npz", _image_arrays(heatmaps.images))
     overlays = [overlay(one.picture, one.map, one.box) for one in heatmaps.images]
@@ -110,25 +110,6 @@ def signed(value: float | None) -> str:
     """`+1.23`, `−0.0045`: an influence or a change, with its sign."""
     assert value is not None  # either is there
     return ("+" if value > 0 else "") + number(value, 3)
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Delete an earlier run's results; where there are none, a file of one of their names is not ours.
-
-    Raises:
-        InputError: one cannot be deleted.
-    """
-    if not (folder / "heatmap.json").is_file():
-        return
-    try:
-        for name in ("maps.npz", "means.npz", "heatmaps.html"):
-            (folder / name).unlink(missing_ok=True)
-        remove_figure(folder / "heatmaps")
-        remove_figure(folder / "means")
-        remove_own_folder(folder / "overlays")
-        (folder / "heatmap.json").unlink()  # the last: a kill before leaves the rest to the next run
-    except OSError as error:
-        raise InputError(f"cannot replace the heatmaps in {folder}: {error.strerror or error}") from error
 
 
 def _overlay_name(index: int) -> str:
