@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fidprobe.analysis.class_histogram import ClassHistogram
+from fidprobe.analysis.class_histogram import ClassHistogram, class_name
 from fidprobe.analysis.class_marks import Marks, check_marks, class_marks
 from fidprobe.analysis.class_significance import (
     TotalVariation,
@@ -242,7 +242,7 @@ def _class_names(reference: Features, generated: Features, top: int) -> tuple[st
             f"class {c} is {named[0][c]!r} in the reference and {named[1][c]!r} in the generated set; extract both "
             "with the same classifier"
         )
-    return named[0] if named else tuple(f"class {c}" for c in range(ours))
+    return tuple(class_name(named[0] if named else None, c) for c in range(ours))
 
 
 def _use(marks: Marks) -> ClassUse:

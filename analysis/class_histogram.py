@@ -1,6 +1,6 @@
 """Which classes the classifier sees in each set: Top-1 histograms (role-of-imagenet-classes-in-fid, Fig. 4a)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,13 @@ import torch
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 
-__all__ = ["ClassHistogram", "top1_histogram"]
+__all__ = ["ClassHistogram", "class_name", "top1_histogram"]
+
+
+def class_name(names: Sequence[str] | None, index: int) -> str:
+    """A class by its name, or by its number where it has none, or one that shows nothing."""
+    name = names[index] if names else ""
+    return name if name.strip() else f"class {index}"
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,9 @@ def top1_histogram(reference: Features, models: Mapping[str, Features]) -> Class
         for name, count in counts.items()
         if name != "reference"
     }
-    names = reference.class_names or tuple(f"class {c}" for c in range(len(base)))
     return ClassHistogram(
         space=reference.space,
-        class_names=names,
+        class_names=tuple(class_name(reference.class_names, c) for c in range(len(base))),
         counts={name: tuple(int(n) for n in count) for name, count in counts.items()},
         total_variation=distances,
     )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.class_histogram import class_name
 from fidprobe.analysis.class_influence import ClassInfluence, Top1, check_classes, class_influences, top1
 from fidprobe.analysis.sets import Network, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.space_influence import SpaceInfluence, rank_correlation, space_influence
@@ -209,7 +210,7 @@ def influence(
     class_names: tuple[str, ...] = ()
     if made.logits is not None:
         known = made.class_names or (real.class_names if isinstance(real, Features) else None)
-        class_names = known or tuple(f"class {c}" for c in range(made.logits.shape[1]))
+        class_names = tuple(class_name(known, c) for c in range(made.logits.shape[1]))
     pictures = opened["generated"]
     return Influence(
         main=first,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
+from fidprobe.analysis.class_histogram import ClassHistogram, class_name, top1_histogram
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 
@@ -60,6 +60,15 @@ def test_json_lists_the_classes_that_occur_by_name() -> None:
     ]
     assert found["total_variation"] == {"generated": 0.5}
     assert found["space"] == "unknown"
+
+
+def test_a_class_without_a_visible_name_is_told_by_its_number() -> None:
+    """No names at all, an empty one, and one of spaces."""
+    assert [class_name(names, 1) for names in (None, (), ("a", ""), ("a", " \t"), ("a", " b "))] == ["class 1"] * 4 + [
+        " b "
+    ]
+    found = top1_histogram(predicting([0, 0], names=("", "a", " ", "b")), {"generated": predicting([2])})
+    assert found.class_names == ("class 0", "a", "class 2", "b")
 
 
 def test_a_set_without_logits_is_named() -> None:

@@ -149,6 +149,16 @@ def test_the_tables_hold_every_image_and_every_class(tmp_path: Path, drawn: dict
         assert row["mean_confidence"] == ("" if c.confidence is None else repr(c.confidence))
 
 
+def test_a_class_without_a_name_is_told_by_its_number(tmp_path: Path) -> None:
+    """In tables and JSON, as in the figures made of them."""
+    write_influence(found(name=" "), tmp_path)
+    for file, key in (("influence.csv", "class"), ("influence_classes.csv", "name")):
+        rows = table(tmp_path / file)
+        assert [row[key] for row in rows] == [
+            f"class {row['class_index' if key == 'class' else 'index']}" for row in rows
+        ]
+
+
 def test_figures_are_written_for_what_there_is(tmp_path: Path) -> None:
     """Also where an earlier run had more; files of other names stay."""
     tables = {"influence.json", "influence.csv", "influence_classes.csv"}
