@@ -16,7 +16,7 @@ from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.images.spool import Spooled
 from fidprobe.inputs import Input
-from fidprobe.metrics.frechet import frechet
+from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.progress import Progress
 from fidprobe.provenance import Provenance, SourceProvenance, check_comparable
 from fidprobe.statistics import GaussianStatistics
@@ -28,7 +28,7 @@ _NO_SECOND = "{} came as features or statistics of one space; give its features 
 
 @dataclass(frozen=True)
 class ModelDistances:
-    """What all spaces say of one model; Fréchet distances to the reference.
+    """What all spaces say of one model; Fréchet distances to the reference, 0 where they are so but for rounding.
 
     Attributes:
         source: Which pictures; None where unknown.
@@ -103,8 +103,9 @@ class ModelSpaces:
         values: dict[str, float] = {}
         for which, goal in self._goals.items():
             if which in found:
-                result = frechet(goal, _statistics(found[which]))
-                values[which] = result.value
+                side = _statistics(found[which])
+                result = frechet(goal, side)
+                values[which] = 0.0 if vanishes(result.value, goal, side) else result.value
                 unnamed = which == "logits" and result.space == "unknown"
                 self.labels[which] = metric_label("unknown logits" if unnamed else result.space)
         self.main[name] = _hollow(found["main"])

@@ -11,6 +11,7 @@ from torch import Tensor
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import Measurable
 from fidprobe.features import Features
+from fidprobe.metrics.frechet import vanishes
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance
@@ -21,7 +22,6 @@ __all__ = ["Exactness", "SpaceInfluence", "rank_correlation", "space_influence"]
 Values = npt.NDArray[np.float64]
 
 _ROWS = 8192
-_ROUNDING = 1e-6  # of the traces: a distance below it is 0 but for rounding (two halves of 10,000 images: 1e-3)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def space_influence(
         influence=_by_rows(single.influence, generated.features, told("influence of images")),
         removal_exact=removal,
         reference=side,
-        vanishes=single.value <= _ROUNDING * float(real.cov.trace() + made.cov.trace()),
+        vanishes=vanishes(single.value, real, made),
     )
 
 

@@ -25,9 +25,10 @@ from fidprobe.features import Features
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["FrechetResult", "covariance_factor", "frechet", "frechet_distance"]
+__all__ = ["FrechetResult", "covariance_factor", "frechet", "frechet_distance", "vanishes"]
 
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding, not variance
+_ROUNDING = 1e-6  # of the traces, at most what rounding leaves (two halves of 10,000 images: 1e-3)
 _PIVOT = 1e-10  # a Cholesky factor whose squared pivots spread wider than this is not trusted
 
 
@@ -114,6 +115,17 @@ def frechet_distance(
         raise InputError(f"reference has {mr.shape[0]} feature dimensions and generated {mg.shape[0]}")
     mean_term, covariance_term = _terms(mr, cr, nr, mg, cg, ng)
     return mean_term + covariance_term
+
+
+def vanishes(distance: float, reference: GaussianStatistics, generated: GaussianStatistics) -> bool:
+    """Whether a Fréchet distance is 0 but for rounding, so that there is nothing to take shares of.
+
+    Args:
+        distance: Between both sides.
+        reference: Of the real images.
+        generated: Of the generated ones.
+    """
+    return distance <= _ROUNDING * float(reference.cov.trace() + generated.cov.trace())
 
 
 def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[Tensor, Tensor, int | None]:

@@ -149,6 +149,18 @@ def test_models_without_second_features_are_left_out_of_that_correlation(models:
     assert "second-partial" in {one.code for one in found.advice}
 
 
+def test_a_set_is_at_distance_zero_from_itself(models: dict[str, Features]) -> None:
+    """In every space: rounding is no distance."""
+    real = features(0, 0.0)
+    given = {"itself": real, "other": models["model-1"]}
+    found = correlate(
+        real, given, second_reference=second(real), second_models={n: second(side) for n, side in given.items()}
+    ).models
+    assert frechet(second(real), second(real)).value > 0  # what rounding leaves
+    assert (found["itself"].main, found["itself"].logits, found["itself"].second) == (0, 0, 0)
+    assert (found["other"].second or 0) > 1e-3
+
+
 def test_the_main_spaces_own_features_are_no_second_opinion(models: dict[str, Features]) -> None:
     """A warning names sets; features that differ raise none, although only their counts are kept."""
 
