@@ -36,7 +36,7 @@ def class_shifts_figure(comparison: ClassComparison, *, number: int = 10) -> "Fi
     points = 100 * np.array([one.difference for one in shifts])
     low, high = 100 * np.array([one.difference_interval for one in shifts]).T
     with styled():
-        figure, axes = bar_axes(WIDTH, 1.2 + 0.2 * len(shifts))
+        figure, axes = bar_axes(WIDTH, 1.5 + 0.2 * len(shifts))
         for verdict, (colour, marker) in _VERDICTS.items():
             rows = [row for row, one in enumerate(shifts) if one.verdict == verdict]
             if rows:
@@ -53,19 +53,25 @@ def class_shifts_figure(comparison: ClassComparison, *, number: int = 10) -> "Fi
                     label=f"{verdict}-represented",
                 )
         axes.axvline(0, color=INK, linewidth=0.8)
+
+        def right(row: float, place: int, text: str, va: str = "center") -> None:
+            axes.annotate(
+                text,
+                (1, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(place, 0),
+                textcoords="offset points",
+                va=va,
+                color=INK,
+                fontsize=8,
+            )
+
+        right(-0.6, _SHARES, "reference →\ngenerated", "bottom")
+        right(-0.6, _RATIO, "ratio", "bottom")
         for row, one in enumerate(shifts):
             before, after = (_percent(share) for share in one.shares)
-            for place, text in ((_SHARES, f"{before} → {after}{_PERCENT}"), (_RATIO, _ratio(one))):
-                axes.annotate(
-                    text,
-                    (1, row),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(place, 0),
-                    textcoords="offset points",
-                    va="center",
-                    color=INK,
-                    fontsize=8,
-                )
+            right(row, _SHARES, f"{before} → {after}{_PERCENT}")
+            right(row, _RATIO, _ratio(one))
         name_rows(axes, np.arange(len(shifts)), [shortened(one.name, 28) for one in shifts])
         what = "this Top-1 class" if comparison.top == 1 else f"this class in their Top-{comparison.top}"
         axes.set_xlabel(

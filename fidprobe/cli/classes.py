@@ -96,8 +96,9 @@ def _lines(comparison: "ClassComparison", count: int) -> list[str]:
     shown = {verdict: comparison.shifted(verdict) for verdict in ("over", "under")}
     found, occur = sum(map(len, shown.values())), len(comparison.classes)
     rare = sum(one.too_rare for one in comparison.classes)
+    room = max(24, *(len(row[0]) + 1 for row in rows))
     lines = [
-        *(f"{name:<24}{first:>10}{second:>11}" for name, first, second in rows),
+        *(f"{name:<{room}}{first:>10}{second:>11}" for name, first, second in rows),
         "",
         f"total variation {number(distance.value)}; equal sets would show {floor}",
         f"p = {distance.p_value:.3g}{least}",

@@ -230,7 +230,7 @@ def assert_legible(comparison: ClassComparison) -> None:
     figure = class_shifts_figure(replace(comparison, space="timm:" + "x" * 40, top=100))
     figure.draw_without_rendering()
     (axes,) = figure.axes
-    texts = [*axes.get_yticklabels(), *axes.texts, axes.xaxis.label]
+    texts = [*axes.get_yticklabels(), *axes.texts, axes.xaxis.label, *figure.legends[0].get_texts()]
     boxes = [text.get_window_extent() for text in texts if text.get_text()]
     for box in boxes:
         assert box.x0 >= -1
@@ -250,6 +250,7 @@ def test_the_figure_shows_differences_with_their_intervals_legibly() -> None:
     )
     expected = [100 * end for one in comparison.classes[:2] for end in one.difference_interval]
     assert ends == pytest.approx(sorted(expected))
+    assert [text.get_text() for text in axes.texts][:2] == ["reference →\ngenerated", "ratio"]
     assert_legible(comparison)
     rng = np.random.default_rng(0)
     names = tuple(f"{'long class name ' * (c % 3 + 1)}{c}" for c in range(40))

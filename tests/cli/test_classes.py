@@ -92,6 +92,21 @@ def test_escapes_in_names_are_shown_whole_where_there_is_room(run: Run) -> None:
     assert "\n \\x1bre\\x1bd " in run("real.safetensors", "model.safetensors", "-q", "-o", "o")[1]
 
 
+def test_long_labels_and_empty_names_keep_their_column(run: Run) -> None:
+    """Numbers never touch the words before them; a class without a name is told by its number."""
+    names = ("", " ", *(f"name {c}" for c in range(2, 10_000)))
+    logits = torch.zeros(8, 10_000)
+    for path, c in (("real.safetensors", 0), ("model.safetensors", 1)):
+        Features(torch.zeros(8, 2), logits + 9 * torch.eye(10_000)[c], class_names=names).save(path)
+    lines = run("real.safetensors", "model.safetensors", "--top", "10000", "-q", "-o", "o")[1].splitlines()
+    assert re.fullmatch(r"mean Top-10000 probability +1\.00 +1\.00", lines[5])
+    assert len({len(line) for line in lines[:6]}) == 1
+    out = run("real.safetensors", "model.safetensors", "-q", "-o", "o")[1]
+    assert re.search(r"^ class 1 +0 +8 ", out, re.MULTILINE)
+    with Path("o/classes.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["name"] for row in csv.DictReader(stream)] == ["class 0", "class 1"]
+
+
 def test_equal_sets_show_no_table(run: Run) -> None:
     """Only the totals and the noise floor."""
     save("real.safetensors", [30, 20, 10])
