@@ -1,6 +1,8 @@
 """Weight grids as files: figures, and JSON that says which images they show."""
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from fidprobe.analysis.attacking import score_label
 from fidprobe.analysis.finished_attack import FinishedAttack
-from fidprobe.analysis.output import output_folder, write_figure, write_text
+from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_text
 from fidprobe.analysis.weight_grid_figures import Panel, side_by_side_figure, strips_figure
 from fidprobe.analysis.weight_grids import AttackGrids, Places, WeightGrids
 from fidprobe.analysis.wording import amount, json_text, number, plus_minus, shortened, signed_percent
@@ -16,17 +18,49 @@ from fidprobe.attacks.rescoring import Score, Spread
 
 __all__ = ["grid_names", "grids_json", "tail_weights", "told_distances", "write_grids"]
 
+_LONGEST = 60  # characters of an attack's name in a file's
+_FIGURE = re.compile(rf"weights-[A-Za-z0-9._-]{{1,{_LONGEST}}}")
 _PART = {"held_out": "the held-out part of the reference", "optimised": "the reference that the attacks optimised"}
 
 
 def grid_names(grids: WeightGrids) -> list[str]:
-    """A short name for each attack, its folder's, made unique: of its figure, and in text."""
+    """A name for each attack to show, its folder's, made unique; it may hold any character."""
     names: list[str] = []
     for one in grids.attacks:
         name = one.attack.folder.resolve().name or "attack"
         numbered = (f"{name}-{i}" for i in range(2, len(grids.attacks) + 2))
         names.append(name if name not in names else next(other for other in numbered if other not in names))
     return names
+
+
+def _figure_names(grids: WeightGrids) -> list[str | None]:
+    """A figure's name for each attack with weights: `weights-` and what is plain in the folder's name, made unique.
+
+    Letter case alone tells no files apart everywhere.
+    """
+    taken: set[str] = set()
+    figures: list[str | None] = []
+    for name, one in zip(grid_names(grids), grids.attacks, strict=True):
+        if not one.tails:
+            figures.append(None)
+            continue
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST].strip("-") or "attack"
+        endings = ("", *(f"-{i}" for i in range(2, len(grids.attacks) + 2)))
+        tried = (f"{plain[: _LONGEST - len(ending)]}{ending}" for ending in endings)
+        figure = next(other for other in tried if other.lower() not in taken)
+        taken.add(figure.lower())
+        figures.append(f"weights-{figure}")
+    return figures
+
+
+def _earlier_figures(folder: Path) -> list[str]:
+    """The figures of the weights that `grids.json` names; nothing that another program may have written there."""
+    try:
+        attacks = json.loads((folder / "grids.json").read_text(encoding="utf-8"))["attacks"]
+        named = [one["figure"] for one in attacks]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+    return [name for name in named if isinstance(name, str) and _FIGURE.fullmatch(name)]
 
 
 def told_distances(attack: FinishedAttack, part: str) -> list[Score]:
@@ -58,8 +92,8 @@ def grids_json(grids: WeightGrids, *, command: str | None = None) -> str:
         "reference": grids.part,
         "random": [{"index": int(place), "name": names[place]} for place in grids.random],
         "attacks": [
-            {"name": name, **_attack_json(one, grids.part)}
-            for name, one in zip(grid_names(grids), grids.attacks, strict=True)
+            {"name": name, "figure": figure, **_attack_json(one, grids.part)}
+            for name, figure, one in zip(grid_names(grids), _figure_names(grids), grids.attacks, strict=True)
         ],
         "warnings": [vars(one) for one in grids.advice],
         "command": command,
@@ -69,6 +103,9 @@ def grids_json(grids: WeightGrids, *, command: str | None = None) -> str:
 
 def write_grids(grids: WeightGrids, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `samples` and, for each attack with weights, `weights-NAME`, as `.svg`, `.pdf`, `.png`; and `grids.json`.
+
+    What of an attack's name is plain is in its figure's, which `grids.json` tells; the figures of weights that an
+    earlier `grids.json` names go.
 
     Args:
         grids: What was drawn.
@@ -83,17 +120,18 @@ def write_grids(grids: WeightGrids, folder: str | os.PathLike[str], *, command: 
     """
     text = grids_json(grids, command=command)
     path = output_folder(folder, "grids")
+    remove_earlier(path, "grids.json", "the grids", figures=_earlier_figures(path))
     write_figure(
         strips_figure(_strips(grids), _notes(grids)),
         path / "samples",
         "Random candidates and images that attacks chose",
     )
-    for name, one in zip(grid_names(grids), grids.attacks, strict=True):
-        if one.tails:
+    for name, figure, one in zip(grid_names(grids), _figure_names(grids), grids.attacks, strict=True):
+        if figure is not None:
             smallest, largest = (_tail(one, grids, which) for which in ("smallest", "largest"))
             write_figure(
                 side_by_side_figure(smallest, largest, _heading(one, name)),
-                path / f"weights-{name}",
+                path / figure,
                 f"Images of the smallest and of the largest weights: {one.attack.title}",
             )
     write_text(path / "grids.json", text)

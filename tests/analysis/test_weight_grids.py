@@ -133,6 +133,54 @@ def test_the_files_tell_distances_with_their_second_opinion(work: Path, tmp_path
     assert "held-out part of the reference" in text
 
 
+def test_names_of_folders_are_shown_whole_and_written_plainly(work: Path, tmp_path: Path) -> None:
+    """Control characters, other scripts, and the longest names; case alone tells no figures apart."""
+    names = ("a", "A", "b\n\x1b[31m ü/..", "é" * 120, "x" * 250, "x" * 251, "-")
+    folders = [_copied(work / "weighted", tmp_path / str(i) / name.replace("/", "")) for i, name in enumerate(names)]
+    grids = weight_grids(folders, work / "made", count=2)
+    data = json.loads(write_grids(grids, tmp_path / "o").read_text())
+    assert [one["name"] for one in data["attacks"]] == [folder.name for folder in folders]
+    figures = [one["figure"] for one in data["attacks"]]
+    x = "x" * 60
+    assert figures == [f"weights-{name}" for name in ("a", "A-2", "b-31m-..", "attack", x, f"{x[:58]}-2", "attack-2")]
+    assert {path.stem for path in (tmp_path / "o").glob("weights*.pdf")} == set(figures)
+
+
+def test_figures_of_earlier_grids_go_and_nothing_else(work: Path, tmp_path: Path) -> None:
+    """Those that the earlier grids.json names, in this folder alone; one that is no such file is left as it is."""
+    out = tmp_path / "o"
+    other = _copied(work / "weighted", tmp_path / "other")
+    write_grids(weight_grids([work / "weighted", other], work / "made", count=2), out)
+    for mine in (out / "weights-mine.svg", tmp_path / "weights-mine.svg"):
+        mine.write_text("mine")
+    data = json.loads((out / "grids.json").read_text())
+    odd = [{"figure": name} for name in ("../weights-mine", "samples", None, 3, "weights-" + "y" * 61, "weights-a/b")]
+    (out / "grids.json").write_text(json.dumps({"attacks": data["attacks"] + odd}))
+    write_grids(weight_grids([work / "weighted"], work / "made", count=2), out)
+    assert {path.name for path in out.glob("weights*")} == {
+        "weights-mine.svg",
+        *(f"weights-weighted{suffix}" for suffix in (".svg", ".pdf", ".png")),
+    }
+    assert (tmp_path / "weights-mine.svg").exists()
+    for text in ("no JSON", "[]", '{"attacks": 3}', '{"attacks": [3]}', "\udc80"):
+        (out / "grids.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        write_grids(weight_grids([work / "top-1"], work / "made", count=2), out)
+        assert (out / "weights-weighted.svg").exists()
+        assert [one["figure"] for one in json.loads((out / "grids.json").read_text())["attacks"]] == [None]
+
+
+def test_names_with_line_breaks_are_found_again(work: Path, tmp_path: Path) -> None:
+    """An attack's table holds them quoted, so that it is read back whole."""
+    names = {f"{i:03d}.png": name for i, name in enumerate(("a\rb.png", "a\r\nb.png", "a\nb.png", 'a,"b.png'))}
+    pictures = tmp_path / "made"
+    write_pictures(pictures)
+    for old, new in names.items():
+        (pictures / old).rename(pictures / new)
+    write_finished(tmp_path / "attack", pictures)
+    assert set(names.values()) <= set(read_attack(tmp_path / "attack").names)
+    assert weight_grids([tmp_path / "attack"], pictures, count=2).pictures
+
+
 def test_without_a_held_out_part_everywhere_the_optimised_one_is_told(work: Path) -> None:
     """And without a second opinion that is said."""
     grids = weight_grids([work / "weighted", work / "whole"], work / "made", count=4)
