@@ -285,8 +285,8 @@ class SingleImage:
         spare = 1 + c * (square / eigenvalues).sum(1, keepdim=True)
         share = t.square() / (eigenvalues[:, None] * (eigenvalues[:, None] + t.square()))
         left = torch.where(spare < _FORCED, 0, spare) - c * (square @ share)
-        left = torch.where(y < -0.5, left, 1 + y).clamp_min(torch.finfo(torch.float64).tiny)
-        return first + (torch.log(left) - y) @ dt / math.pi
+        near = torch.log(left.clamp_min(torch.finfo(torch.float64).tiny))
+        return first + (torch.where(y < -0.5, near, torch.log1p(y)) - y) @ dt / math.pi
 
     def _updated_root(self, square: Tensor, c: float) -> Tensor:
         """D [m, r] with (X + c v vᵀ)^-½ v = V (w ∘ D), for w² [m, r] and c > 0.
