@@ -10,7 +10,7 @@ from typing import Any
 from fidprobe.analysis.advice import Advice, advise_on_attack, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.attack_sets import AttackSets, extract_attack_sets
 from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.sets import Measurable, Network
+from fidprobe.analysis.sets import Measurable, Network, count_of
 from fidprobe.attacks.attack import Attack, Outcome
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
@@ -18,7 +18,6 @@ from fidprobe.attacks.solver import never
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
-from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance, SourceProvenance
@@ -197,7 +196,7 @@ def attack_sets(
         images=sets.images,
         sets={name: side.provenance.source for name, side in main.items()},
         counts={
-            "reference": len(sets.reference) if isinstance(sets.reference, Features) else sets.reference.count,
+            "reference": count_of(sets.reference),
             "candidates": sets.drawn or len(sets.candidates),
         },
         advice=tuple(advice),

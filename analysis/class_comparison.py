@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fidprobe.analysis.class_histogram import ClassHistogram, class_name
 from fidprobe.analysis.class_marks import Marks, check_marks, class_marks
@@ -76,7 +77,7 @@ class ClassShift:
         p_value: Fisher's exact test, two-sided, of images with and without the class.
         q_value: The p-value after Benjamini and Hochberg's correction over all classes that occur.
         verdict: `over`, `under` or `not significant` at a false discovery rate of 5 %.
-        too_rare: No split of so few images between the sets would be significant.
+        too_rare: No split of so few images between the sets would be significant, all other classes being as they are.
     """
 
     index: int
@@ -147,7 +148,7 @@ class ClassComparison:
 
     @property
     def too_rare_share(self) -> float:
-        """Share of both sets' images in classes that are too rare for any difference to be significant, 0..1."""
+        """Share of both sets' marks (N an image) in classes too rare for any difference to be significant, 0..1."""
         everything = sum(sum(one.counts) for one in self.classes)
         return sum(sum(one.counts) for one in self.classes if one.too_rare) / everything
 
@@ -269,8 +270,7 @@ def _shifts(reference: Marks, generated: Marks, names: tuple[str, ...]) -> tuple
     p_values, least = fisher_exact(a, b, images)
     q_values = false_discovery_control(p_values, method="bh")
     significant = q_values <= FALSE_DISCOVERY_RATE
-    # What one more rejection would have to reach.
-    too_rare = ~significant & (least > FALSE_DISCOVERY_RATE * (significant.sum() + 1) / len(occur))
+    too_rare = _never_significant(p_values, least, significant)
     ratio, ratio_low, ratio_high = ratio_interval(a, b, images)
     low, high = difference_interval(a, b, images)
     shares = (a / images[0], b / images[1])
@@ -298,6 +298,20 @@ def _shifts(reference: Marks, generated: Marks, names: tuple[str, ...]) -> tuple
             )
         )
     return tuple(out)
+
+
+def _never_significant(
+    p_values: npt.NDArray[np.float64], least: npt.NDArray[np.float64], significant: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which classes would not be significant even with the least p-value that their images allow."""
+    from scipy.stats import false_discovery_control
+
+    never = np.zeros(len(p_values), dtype=np.bool_)
+    for i in (~significant).nonzero()[0]:
+        better = p_values.copy()
+        better[i] = least[i]
+        never[i] = false_discovery_control(better, method="bh")[i] > FALSE_DISCOVERY_RATE
+    return never
 
 
 def _known(value: "np.floating[Any]") -> float | None:

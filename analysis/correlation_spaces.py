@@ -7,7 +7,7 @@ import torch
 
 from fidprobe.analysis.advice import same_values
 from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network
+from fidprobe.analysis.sets import Measurable, Network, count_of, extract_sets, load_network, statistics_of
 from fidprobe.attacks.rescoring import named
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
@@ -93,7 +93,7 @@ class ModelSpaces:
         self.same: list[str] = []
         _check(opened, network)
         found = self._extracted("reference")
-        self._goals = {which: _statistics(side) for which, side in found.items()}
+        self._goals = {which: statistics_of(side) for which, side in found.items()}
         self.main = {"reference": _hollow(found["main"])}
         self.second = {"reference": _hollow(found["second"])} if "second" in found else {}
 
@@ -103,7 +103,7 @@ class ModelSpaces:
         values: dict[str, float] = {}
         for which, goal in self._goals.items():
             if which in found:
-                side = _statistics(found[which])
+                side = statistics_of(found[which])
                 result = frechet(goal, side)
                 values[which] = 0.0 if vanishes(result.value, goal, side) else result.value
                 unnamed = which == "logits" and result.space == "unknown"
@@ -174,10 +174,6 @@ def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
         check_comparable(known[0][0], side.provenance, (known[0][1], side.dim))
 
 
-def _statistics(side: Measurable) -> GaussianStatistics:
-    return side if isinstance(side, GaussianStatistics) else GaussianStatistics.of(side)
-
-
 def _hollow(side: Measurable) -> Measurable:
     """Count, dimension and provenance without the values: one number in memory, seen as a matrix."""
     if isinstance(side, GaussianStatistics):
@@ -188,4 +184,4 @@ def _hollow(side: Measurable) -> Measurable:
 
 def describe(side: Measurable) -> tuple[SourceProvenance | None, int | None]:
     """Which pictures a set consists of and how many; None where unknown."""
-    return side.provenance.source, len(side) if isinstance(side, Features) else side.count
+    return side.provenance.source, count_of(side)

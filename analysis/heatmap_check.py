@@ -20,7 +20,7 @@ from fidprobe.analysis.heatmap_passes import Space, all_maps, noise_distances
 from fidprobe.analysis.heatmap_sanity import SANE, SanityCheck, check_sanity
 from fidprobe.analysis.pictures import Picture, read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity
-from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets
+from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets, statistics_of
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Box, Extractor
@@ -29,7 +29,6 @@ from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
-from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["SCALES", "HeatmapCheck", "HeatmapExample", "check_heatmaps"]
 
@@ -237,7 +236,7 @@ def _checked_images(side: Input) -> ImageSource:
 def _space(network: Extractor, sides: Mapping[str, Measurable]) -> Space:
     reference, generated = sides["reference"], sides["generated"]
     assert isinstance(generated, Features)  # extracted here
-    return Space(network, GaussianStatistics.of(reference) if isinstance(reference, Features) else reference, generated)
+    return Space(network, statistics_of(reference), generated)
 
 
 def _example(

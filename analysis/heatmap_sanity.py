@@ -19,18 +19,16 @@ from torch import Tensor
 
 from fidprobe.analysis.pictures import Picture, read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity
-from fidprobe.analysis.sets import extract_sets
+from fidprobe.analysis.sets import extract_sets, statistics_of
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions, prepare_images
 from fidprobe.extractors.base import Box
 from fidprobe.extractors.network import NetworkExtractor
 from fidprobe.extractors.state_dicts import state_dict_sha256
-from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.progress import Progress, silent
-from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["EXCESS", "LIMIT", "SANE", "MapAgreement", "SanityCheck", "check_sanity", "randomised"]
 
@@ -151,10 +149,7 @@ def check_sanity(
         raise InputError("the reference came without the images that the randomised network would have to see")
     control = randomised(network, seed)
     sides = extract_sets(opened, {}, extractor=control, second_opinion=None, options=options, progress=progress).main
-    reference, generated = (
-        GaussianStatistics.of(side) if isinstance(side, Features) else side
-        for side in (sides["reference"], sides["generated"])
-    )
+    reference, generated = (statistics_of(side) for side in (sides["reference"], sides["generated"]))
     again = Sensitivity(control, SingleImage(reference, generated), layer=sensitivity.layer)
     pictures = read_pictures(images, names, progress=progress)
     made: list[npt.NDArray[np.float32]] = []

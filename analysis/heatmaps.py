@@ -13,9 +13,19 @@ import torch
 from torch import Tensor
 
 from fidprobe.analysis.advice import Advice, advise_on_sets
+from fidprobe.analysis.class_histogram import class_name
 from fidprobe.analysis.pictures import Picture, fitted, read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity, layer_to_look_at
-from fidprobe.analysis.sets import Measurable, Network, extract_sets, load_network, open_sets, probe
+from fidprobe.analysis.sets import (
+    Measurable,
+    Network,
+    count_of,
+    extract_sets,
+    load_network,
+    open_sets,
+    probe,
+    statistics_of,
+)
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import PENDING_BYTES, ReadOptions, extract, prepare_images
 from fidprobe.extractors.base import Box
@@ -182,7 +192,7 @@ def heatmaps(
     if classes and probe(network).logits is None:
         raise InputError(f"{network.provenance.name} has no classifier, so there are no classes; leave them out")
     sets = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress).main
-    single = SingleImage(_statistics(sets["reference"]), _statistics(sets["generated"]), device=network.device)
+    single = SingleImage(statistics_of(sets["reference"]), statistics_of(sets["generated"]), device=network.device)
     sensitivity = Sensitivity(network, single, member=images is None, layer=layer)
     if images is None:
         features = sets["generated"]
@@ -219,15 +229,11 @@ def heatmaps(
         joined=images is not None,
         fitting=len(fitting),
         sets={name: side.provenance.source for name, side in sets.items()},
-        counts={name: len(side) if isinstance(side, Features) else side.count for name, side in sets.items()},
+        counts={name: count_of(side) for name, side in sets.items()},
         advice=tuple(_advice(sets)),
         seconds=time.perf_counter() - begun,
         version=version("fidprobe"),
     )
-
-
-def _statistics(side: Measurable) -> GaussianStatistics:
-    return GaussianStatistics.of(side) if isinstance(side, Features) else side
 
 
 def _of(name: str, progress: Progress) -> Progress:
@@ -279,13 +285,9 @@ def _predictions(features: Features, index: int) -> tuple[Prediction, ...]:
         features.logits[index].double().softmax(0).topk(min(_PREDICTIONS, features.logits.shape[1]))
     )
     return tuple(
-        Prediction(class_name(features, int(c)), float(p)) for p, c in zip(probabilities, classes, strict=True)
+        Prediction(class_name(features.class_names, int(c)), float(p))
+        for p, c in zip(probabilities, classes, strict=True)
     )
-
-
-def class_name(features: Features, index: int) -> str:
-    """A class by name, or by its number where classes have none."""
-    return features.class_names[index] if features.class_names else f"class {index}"
 
 
 def _maps(
@@ -350,7 +352,7 @@ def _means(
         progress("mapping all images", done, len(features))
     if done != len(names):
         raise _changed(images)
-    return (whole.of(None), *(mean.of(class_name(features, c)) for c, mean in means.items()))
+    return (whole.of(None), *(mean.of(class_name(features.class_names, c)) for c, mean in means.items()))
 
 
 def _changed(images: ImageSource) -> SourceError:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.class_histogram import class_name
 from fidprobe.analysis.class_influence import ClassInfluence, Top1, check_classes, class_influences, top1
-from fidprobe.analysis.sets import Network, check_same_order, extract_sets, open_sets
+from fidprobe.analysis.sets import Network, check_same_order, count_of, extract_sets, open_sets
 from fidprobe.analysis.space_influence import SpaceInfluence, rank_correlation, space_influence
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
@@ -225,7 +225,7 @@ def influence(
         ),
         images=pictures if isinstance(pictures, ImageSource) else None,
         sets={name: side.provenance.source for name, side in main.items()},
-        counts={name: len(side) if isinstance(side, Features) else side.count for name, side in main.items()},
+        counts={name: count_of(side) for name, side in main.items()},
         advice=(*advise_on_sets(real, {"generated": made}), *advise_on_spaces(main, second)),
         seconds=time.perf_counter() - begun,
         version=version("fidprobe"),

@@ -18,7 +18,7 @@ from fidprobe.analysis.scores import (
     scores_json,
     why_impossible,
 )
-from fidprobe.analysis.sets import Measurable, Network, extract_sets, open_sets, probe
+from fidprobe.analysis.sets import Measurable, Network, count_of, extract_sets, open_sets, probe
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
@@ -217,7 +217,7 @@ def measure_sets(
         advice += advise_on_splits(main, choices.is_splits)
     scored = Scored(
         sets={name: side.provenance.source for name, side in main.items()},
-        counts={name: len(side) if isinstance(side, Features) else side.count for name, side in main.items()},
+        counts={name: count_of(side) for name, side in main.items()},
         main=main_scores,
         second=second_scores,
         advice=tuple(advice),

@@ -26,10 +26,12 @@ __all__ = [
     "Network",
     "check_same_order",
     "check_seconds",
+    "count_of",
     "extract_sets",
     "load_network",
     "open_sets",
     "probe",
+    "statistics_of",
 ]
 
 Measurable = Features | GaussianStatistics
@@ -134,7 +136,7 @@ def extract_sets(
     main = _features(opened, main_network, options, progress)
     second = _features(second_inputs, second_network, options, progress) if has_second else None
     for name, side in (second or {}).items():
-        check_same_images(name, main[name].provenance, side.provenance, (_count(main[name]), _count(side)))
+        check_same_images(name, main[name].provenance, side.provenance, (count_of(main[name]), count_of(side)))
     return Extracted(main, second)
 
 
@@ -214,7 +216,13 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
             check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
 
 
-def _count(side: Measurable) -> int | None:
+def statistics_of(side: Measurable) -> GaussianStatistics:
+    """Statistics, made of features where a side is not statistics yet."""
+    return GaussianStatistics.of(side) if isinstance(side, Features) else side
+
+
+def count_of(side: Measurable) -> int | None:
+    """How many images a side has; None if its statistics do not say."""
     return len(side) if isinstance(side, Features) else side.count
 
 

@@ -70,6 +70,27 @@ def test_p_values_verdicts_and_ratios_are_scipys() -> None:
     assert {one.verdict for one in found.classes} == {"over", "under", "not significant"}
 
 
+def test_too_rare_is_what_no_split_makes_significant() -> None:
+    """Every class in turn given the split of its images with the least p-value, the others as they are."""
+    rng = np.random.default_rng(0)
+    images, flags = 40, 0
+    for _ in range(30):
+        rows = [rng.multinomial(images, rng.dirichlet(np.full(7, 0.7))) for _ in range(2)]
+        found = class_comparison(*(of_counts(row.tolist()) for row in rows), permutations=9)
+        for one in found.classes:
+            if one.verdict != "not significant":
+                continue
+            total = sum(one.counts)
+            qs = []
+            for a in range(max(0, total - images), min(total, images) + 1):
+                table = [[a, images - a], [total - a, images - total + a]]
+                ps = [stats.fisher_exact(table)[1] if other is one else other.p_value for other in found.classes]
+                qs.append(stats.false_discovery_control(ps)[found.classes.index(one)])
+            assert one.too_rare == (min(qs) > 0.05)
+            flags += one.too_rare
+    assert flags
+
+
 def test_a_class_too_rare_to_tell_is_told() -> None:
     """One image of 40 can come to lie in either set by chance; 20 cannot."""
     found = class_comparison(of_counts([19, 20, 1]), of_counts([40, 0, 0]), permutations=9)
