@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 import fidprobe
+from fidprobe.analysis.wording import plus_minus
 from fidprobe.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -127,10 +128,33 @@ def test_the_tables_of_heatmaps_are_what_was_measured() -> None:
     text = (ROOT / "docs/heatmaps.md").read_text(encoding="utf-8")
     seconds = measured["speed"]["seconds_per_image"]
     for value in seconds.values():
-        assert f"| {value:.3g} | {value / seconds['network']:.3g} |" in text
+        assert f"| {value:.2g} | {value / seconds['network']:.2g} |" in text
     for one in measured["shortcut"]:
         assert f"| {one['images']:,} | {one['median_error']:.2g} | {one['largest_error']:.2g} |" in text
     removal = measured["removal"]
     told = f"{1000 * removal['removal_seconds_per_image']:.2f} ms an image against "
     told += f"{removal['recomputing_seconds_per_image']:.1f} s for recomputing F ({removal['images']:,} images"
     assert told in (ROOT / "docs/influence.md").read_text(encoding="utf-8")
+
+
+def test_the_tables_of_the_heatmap_check_are_what_was_measured() -> None:
+    """Distances, shares and correlations in docs/heatmap-check.md."""
+    text = (ROOT / "docs/heatmap-check.md").read_text(encoding="utf-8")
+
+    def told(one: dict[str, float], factor: float = 1) -> str:
+        return plus_minus(factor * one["value"], factor * one["standard_error"])
+
+    for name in ("heatmap_check", "heatmap_check_random"):
+        measured = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text(encoding="utf-8"))
+        correlations = [measured["sanity"][key]["spearman"] for key in ("same_image", "other_images", "unrelated")]
+        assert " | ".join(f"{one:.2f}" for one in correlations) in text
+        if name == "heatmap_check":
+            spaces = [measured["main"], measured["second_opinion"]]
+            for noised in zip(*(space["noised"] for space in spaces), strict=True):
+                for region in ("all", "important", "unimportant"):
+                    cells = []
+                    for one in noised:
+                        share = one[region].get("share")
+                        cells += [told(one[region]["frechet_distance"]), f"{told(share, 100)} %" if share else ""]
+                    assert " | ".join(cells).strip().replace("|  |", "| |") in text
+                assert f"| {told(noised[0]['difference'])} | | {told(noised[1]['difference'])} |" in text
