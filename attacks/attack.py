@@ -19,7 +19,7 @@ from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, check_same_images
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Attack", "Choice", "Outcome", "Plan"]
+__all__ = ["Attack", "Choice", "Outcome", "Plan", "split_reference"]
 
 Reference = Features | GaussianStatistics
 
@@ -246,16 +246,7 @@ class Attack(ABC):
         )
 
     def _halves(self, reference: Reference) -> dict[str, Reference]:
-        """The part to optimise against and the one to hold out; statistics cannot be split."""
-        if isinstance(reference, GaussianStatistics) or self.held_out == 0:
-            return {"optimised": reference}
-        n = len(reference)
-        held = round(self.held_out * n)
-        if min(held, n - held) < 2:
-            raise InputError(f"{n} reference images are too few to hold out {self.held_out:g} of them; give more, or 0")
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(self.seed))
-        parts = {"optimised": order[held:], "held_out": order[:held]}
-        return {name: reference.select(index.sort().values) for name, index in parts.items()}
+        return split_reference(reference, self.held_out, self.seed)
 
     def _second(
         self,
@@ -283,6 +274,33 @@ class Attack(ABC):
                 "features, or hold out 0"
             )
         return self._halves(second_reference)
+
+
+def split_reference(reference: Reference, held_out: float, seed: int) -> dict[str, Reference]:
+    """The part to optimise against and the one to hold out, at random; statistics cannot be split.
+
+    The same images of two spaces are split alike.
+
+    Args:
+        reference: The whole one.
+        held_out: Share to hold out, from 0 to below 1.
+        seed: Of the split.
+
+    Returns:
+        `optimised` and, where something is held out, `held_out`.
+
+    Raises:
+        InputError: a part would have fewer than 2 images.
+    """
+    if isinstance(reference, GaussianStatistics) or held_out == 0:
+        return {"optimised": reference}
+    n = len(reference)
+    held = round(held_out * n)
+    if min(held, n - held) < 2:
+        raise InputError(f"{n} reference images are too few to hold out {held_out:g} of them; give more, or 0")
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    parts = {"optimised": order[held:], "held_out": order[:held]}
+    return {name: reference.select(index.sort().values) for name, index in parts.items()}
 
 
 def _count(side: Reference) -> int | None:

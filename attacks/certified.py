@@ -34,18 +34,18 @@ _ALONE = 0.5  # leverage from which a weight is stepped by itself
 _GROW, _FALL = 3.0, 0.75  # of such a weight may be added, or taken away, in one step
 _FLAT, _LINEAR = 1e-300, 1e-12  # least β, and least tr S of F: against a reference without variance F is linear
 _REFRESH = 2  # steps between two evaluations of β
-_ABSOLUTE = 1e-5  # of F at equal weights: a gap that no reader of F cares for, whatever F is
 
 
 class CertifiedSolver(Solver):
     """Minimises F to a proven tolerance.
 
-    Stops when F - lower bound is at most `tolerance` times F (or 1e-5 of F at equal weights, which decides where
-    the optimum is 0; or three times F's rounding), or when F itself is no more than what the reference's division by
-    count - 1 leaves undetermined.
+    Stops when F - lower bound is at most `tolerance` times F (or `absolute` times F at equal weights, which decides
+    where the optimum is 0; or three times F's rounding), or when F itself is no more than what the reference's division
+    by count - 1 leaves undetermined.
 
     Args:
         tolerance: Relative gap, > 0.
+        absolute: Gap as a share of F at equal weights that no reader of F cares for, whatever F is, > 0.
         max_steps: Give up after so many steps.
         memory: Steps that the quasi-Newton matrix remembers.
 
@@ -53,18 +53,22 @@ class CertifiedSolver(Solver):
         InputError: a value that is not positive.
     """
 
-    def __init__(self, *, tolerance: float = 1e-3, max_steps: int = 500, memory: int = 50) -> None:
-        if not tolerance > 0 or max_steps < 1 or memory < 1:
+    def __init__(
+        self, *, tolerance: float = 1e-3, absolute: float = 1e-5, max_steps: int = 500, memory: int = 50
+    ) -> None:
+        if not tolerance > 0 or not absolute > 0 or max_steps < 1 or memory < 1:
             raise InputError(
-                f"tolerance, max_steps and memory must be positive, got {tolerance}, {max_steps} and {memory}"
+                "tolerance, absolute, max_steps and memory must be positive, got "
+                f"{tolerance}, {absolute}, {max_steps} and {memory}"
             )
-        self.tolerance, self.max_steps, self.memory = tolerance, max_steps, memory
+        self.tolerance, self.absolute, self.max_steps, self.memory = tolerance, absolute, max_steps, memory
 
     def settings(self) -> dict[str, Any]:
         """Name and hyper-parameters."""
         return {
             "name": "certified",
             "tolerance": self.tolerance,
+            "absolute": self.absolute,
             "max_steps": self.max_steps,
             "memory": self.memory,
         }
@@ -73,12 +77,23 @@ class CertifiedSolver(Solver):
         self,
         objective: WeightedFrechet,
         *,
+        start: Tensor | None = None,
         checkpoint: Checkpoint | None = None,
         interrupted: Callable[[], bool] = never,
         progress: Progress = silent,
     ) -> Solution:
-        """Minimise; see `Solver.solve`."""
-        run = _Run(objective, self, checkpoint)
+        """Minimise; see `Solver.solve`.
+
+        Args:
+            objective: The problem.
+            start: Probabilities [N] to begin with, non-negative, of positive sum; equal ones by default. The solution of
+                a problem nearby saves most of the steps, with every image given some weight: a zero takes steps to
+                come back from.
+            checkpoint: As in `Solver.solve`, like all that follows.
+            interrupted: Likewise.
+            progress: Likewise.
+        """
+        run = _Run(objective, self, start, checkpoint)
         stopped = run.go(interrupted, progress)
         run.keep()  # whoever is killed while drawing need not optimise again
         return finished(
@@ -134,11 +149,17 @@ class _Pairs:
 class _Run:
     """One optimisation: its state, from the first step or from a checkpoint."""
 
-    def __init__(self, objective: WeightedFrechet, solver: CertifiedSolver, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        objective: WeightedFrechet,
+        solver: CertifiedSolver,
+        start: Tensor | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
         self.objective, self.solver, self.checkpoint = objective, solver, checkpoint
         self.begun = time.perf_counter()
         n = objective.count
-        self.point: Point = objective.uniform
+        self.point: Point = objective.uniform if start is None else objective.at(start.to(objective.device))
         empty = torch.empty(0, n, dtype=torch.float64, device=objective.device)
         self.pairs = _Pairs(solver.memory, empty, empty)
         self.bound = 0.0  # F is a squared distance
@@ -175,7 +196,7 @@ class _Run:
         # Dividing by count - 1 or by count is a convention, and an F this small is nothing else.
         nothing = count is not None and value <= self.objective.reference_trace / (2 * count**2)
         share = 1.0 if nothing else self.solver.tolerance
-        return max(share * value, _ABSOLUTE * self.steps[0].objective, 3 * self.objective.rounding)
+        return max(share * value, self.solver.absolute * self.objective.uniform.value, 3 * self.objective.rounding)
 
     def _closed(self) -> bool:
         return self.point.value - self.bound <= self._tolerance()

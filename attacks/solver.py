@@ -142,4 +142,6 @@ def finished(
     objective.exact()
     point = objective.at(probabilities)
     bound = max(bound, objective.slopes(point).lower_bound)
-    return Solution(point.probabilities.cpu(), point.value, bound, steps[0].objective, tuple(steps), stopped, solver)
+    return Solution(
+        point.probabilities.cpu(), point.value, bound, objective.uniform.value, tuple(steps), stopped, solver
+    )

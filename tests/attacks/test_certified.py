@@ -299,13 +299,21 @@ def test_record_becomes_plain_data() -> None:
     assert data["lower_bound"] == solution.lower_bound
     assert data["relative_gap"] == pytest.approx(1 - solution.lower_bound / solution.objective)
     assert data["passes"] == solution.steps[-1].passes
-    assert data["solver"] == {"name": "certified", "tolerance": 1e-6, "max_steps": 2000, "memory": 50}
+    assert data["solver"] == {
+        "name": "certified",
+        "tolerance": 1e-6,
+        "absolute": 1e-5,
+        "max_steps": 2000,
+        "memory": 50,
+    }
     assert data["effective_sample_size"] == pytest.approx(1 / float(solution.probabilities.square().sum()))
     assert data["support"] == int((solution.log_weights > -math.inf).sum())
     assert data["largest_weight"] == pytest.approx(float(solution.log_weights.exp().max()))
 
 
-@pytest.mark.parametrize("wrong", [{"tolerance": 0}, {"tolerance": math.nan}, {"max_steps": 0}, {"memory": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"tolerance": 0}, {"tolerance": math.nan}, {"absolute": 0}, {"max_steps": 0}, {"memory": 0}]
+)
 def test_settings_that_are_not_positive_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="must be positive"):
         CertifiedSolver(**wrong)  # type: ignore[arg-type]
@@ -315,3 +323,27 @@ def test_shortest_memory_still_reaches_the_optimum() -> None:
     problem, lowest, _ = case("plain")
     solution = solved(problem, CertifiedSolver(tolerance=1e-4, memory=1))
     assert solution.objective == pytest.approx(lowest, rel=1.1e-4)
+
+
+def test_a_start_near_the_optimum_saves_steps_and_leads_to_the_same_solution() -> None:
+    """The record begins at the start, while `initial` stays F at equal weights."""
+    problem, lowest, solution = case("plain")
+    objective = WeightedFrechet(problem.statistics, problem.candidates)
+    near = 0.98 * solution.probabilities + 0.02 / len(solution.probabilities)
+    solver = CertifiedSolver(tolerance=1e-4)
+    warm, cold = solver.solve(objective, start=near), solved(problem, solver)
+    assert warm.steps[0].objective == pytest.approx(objective.at(near).value, rel=1e-6)
+    assert warm.initial == pytest.approx(cold.initial, rel=1e-9)
+    assert len(warm.steps) < len(cold.steps)
+    assert warm.stopped == "certified"
+    assert warm.objective == pytest.approx(lowest, rel=1.1e-4)
+
+
+def test_a_share_of_f_at_equal_weights_can_be_gap_enough() -> None:
+    problem, lowest, _ = case("plain")
+    solution = solved(problem, CertifiedSolver(absolute=0.02))
+    assert solution.stopped == "certified"
+    assert solution.lower_bound is not None
+    assert solution.objective - solution.lower_bound <= 0.02 * solution.initial
+    assert solution.objective - lowest <= 0.02 * solution.initial
+    assert len(solution.steps) < len(solved(problem, CertifiedSolver()).steps)
