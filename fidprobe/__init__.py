@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from fidprobe.metrics.frechet import frechet_distance as frechet_distance
     from fidprobe.metrics.inception_score import inception_score as inception_score
     from fidprobe.metrics.kernel import kernel_distance as kernel_distance
+    from fidprobe.metrics.neighbours import precision_recall as precision_recall
     from fidprobe.statistics import GaussianStatistics as GaussianStatistics
 
 _HOME = {
@@ -74,6 +75,7 @@ _HOME = {
     "kernel_distance": "metrics.kernel",
     "load_extractor": "extractors",
     "open_images": "images",
+    "precision_recall": "metrics.neighbours",
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
@@ -109,6 +111,7 @@ __all__ = [
     "kernel_distance",
     "load_extractor",
     "open_images",
+    "precision_recall",
     "score",
     "write_attack",
     "write_classes",
