@@ -33,10 +33,11 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError, MismatchError
+from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.frechet import covariance_factor
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Point", "Slopes", "WeightedFrechet", "cauchy_factor"]
+__all__ = ["Point", "Slopes", "WeightedFrechet"]
 
 _ROWS = 8192  # candidates in a block: 128 MB of float64 at d = 2048
 _FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
@@ -244,36 +245,6 @@ class WeightedFrechet:
             # The shift is taken in the candidates' own precision, so that every dtype sees the same numbers.
             block = self._rows[start : start + _ROWS].to(self.device).to(self._own) - self._shift
             yield start, block.to(self.dtype)
-
-
-def cauchy_factor(roots: Tensor, tolerance: float = 1e-9) -> Tensor:
-    """G [r, K] with G Gᵀ = 1/(s_a + s_b), by pivoted Cholesky; K grows with the logarithm of s's spread.
-
-    The error is at most `tolerance` of √(C_aa C_bb) in every entry. 1/(s_a + s_b) is a smooth kernel of log s.
-
-    Args:
-        roots: float64 [r], positive.
-        tolerance: When to stop.
-    """
-    scale = roots.rsqrt()
-    scaled = torch.sqrt(roots)
-    columns: list[Tensor] = []
-    # C scaled to the constant diagonal ½: √(s_a s_b) / (s_a + s_b).
-    left = torch.full_like(roots, 0.5)
-    while len(columns) < len(roots):
-        pivot = int(left.argmax())
-        height = float(left[pivot])
-        if height <= tolerance / 2:
-            break
-        column = scaled * scaled[pivot] / (roots + roots[pivot])
-        for one in columns:
-            column = column - one * one[pivot]
-        column = column / height**0.5
-        columns.append(column)
-        left = (left - column.square()).clamp_min(0)
-    if not columns:
-        return roots.new_zeros(len(roots), 0)
-    return torch.stack(columns, dim=1) * scale[:, None]
 
 
 def _gram(block: Tensor) -> Tensor:

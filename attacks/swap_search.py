@@ -32,9 +32,10 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.drawing import cap_probabilities, draw_systematic, sample_distance
-from fidprobe.attacks.objective import Point, WeightedFrechet, cauchy_factor
+from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
+from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.progress import Progress, silent
 
 __all__ = ["SwapResult", "SwapRound", "local_kernel", "swap_search"]

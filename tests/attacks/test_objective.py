@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks import objective as module
-from fidprobe.attacks.objective import WeightedFrechet, cauchy_factor
+from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
@@ -119,20 +119,6 @@ def test_transport_map_carries_the_candidates_covariance_to_the_references() -> 
     point = weighted(problem).at(p)
     T = point.map @ point.map.T
     torch.testing.assert_close(T @ GaussianStatistics.of(problem.candidates, p).cov @ T, problem.statistics.cov)
-
-
-@pytest.mark.parametrize("spread", [0, 3, 6, 12])
-def test_cauchy_factor_reproduces_the_reciprocals_of_sums(spread: int) -> None:
-    roots = torch.logspace(-spread, 0, 200, dtype=torch.float64)
-    factor = cauchy_factor(roots)
-    exact = 1 / (roots[:, None] + roots)
-    scale = (exact.diagonal()[:, None] * exact.diagonal()).sqrt()
-    assert float(((factor @ factor.T - exact) / scale).abs().max()) < 2e-9
-    assert factor.shape[1] <= 15 + 6 * spread
-
-
-def test_cauchy_factor_of_no_roots_is_empty() -> None:
-    assert cauchy_factor(torch.empty(0, dtype=torch.float64)).shape == (0, 0)
 
 
 @pytest.mark.parametrize("name", AWKWARD)
