@@ -86,9 +86,9 @@ class CertifiedSolver(Solver):
 
         Args:
             objective: The problem.
-            start: Probabilities [N] to begin with, non-negative, of positive sum; equal ones by default. The solution of
-                a problem nearby saves most of the steps, with every image given some weight: a zero takes steps to
-                come back from.
+            start: Probabilities [N] to begin with, non-negative, of positive sum; equal ones by default. The solution
+                of a problem nearby saves most of the steps, with every image given some weight: a zero takes steps
+                to come back from.
             checkpoint: As in `Solver.solve`, like all that follows.
             interrupted: Likewise.
             progress: Likewise.
