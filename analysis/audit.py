@@ -1,16 +1,25 @@
 """The audit: a generated set (and a baseline) against the reference, in the ImageNet space and in a second one."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fidprobe.analysis.advice import Advice, advise_on_spaces
+from fidprobe.analysis.budget import null_space_budget
+from fidprobe.analysis.budget_result import Budget
+from fidprobe.analysis.class_change import ClassChange, class_change
 from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
+from fidprobe.analysis.manifold import Manifold, manifold
+from fidprobe.analysis.sampling import Sampling, SamplingSet
 from fidprobe.analysis.scores import METRICS, MetricChoices
-from fidprobe.analysis.scoring import Scored, SpaceScores, measure_sets
-from fidprobe.analysis.sets import Network, open_sets
+from fidprobe.analysis.scoring import Scored, SpaceScores, measure_sets, measure_space
+from fidprobe.analysis.sets import Measurable, Network, check_same_order, extract_sets, open_sets
+from fidprobe.analysis.verdict import Verdict, judge
+from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features
@@ -18,8 +27,12 @@ from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Audit", "Change", "audit"]
+__all__ = ["SCHEMA", "Audit", "Change", "audit"]
 
+SCHEMA = 2
+"""Of the audit's JSON: raised whenever a key changes its meaning or goes. docs/report.md documents it."""
+
+_DISTANCES = ("fid", "kid")
 _GRID = 24  # images shown of each set
 
 
@@ -45,27 +58,50 @@ class Audit:
     """The outcome of an audit; `fidprobe.analysis.report` shows it, `to_json` gives it to programs.
 
     Attributes:
-        scored: Scores in both spaces, sets, counts and advice.
+        scored: Scores in the main space and the first second opinion's, sets, counts and advice.
+        others: Scores in the further second opinions' spaces.
+        sampling: Every distance's bias and sampling error; its spaces are `main`, `second`, `second 2`, ...
+        verdict: Whether the gain over the baseline is real; None without a baseline, or without single images.
+        manifolds: Precision and recall, one a space in which distances were computed.
+        budgets: Model -> how much of its distance choosing among its images buys; empty where it was not asked for.
+        change: The difference between model and baseline by classes; None without a baseline or a classifier.
         histogram: Top-1 classes of all sets; None without a classifier's logits on every side.
         grids: Set name -> pictures drawn at random for the eye, uint8 [h, w, 3] of any sizes; sets that came as
             features have none.
     """
 
     scored: Scored
+    others: tuple[SpaceScores, ...]
+    sampling: Sampling
+    verdict: Verdict | None
+    manifolds: tuple[Manifold, ...]
+    budgets: Mapping[str, Budget]
+    change: ClassChange | None
     histogram: ClassHistogram | None
     grids: Mapping[str, tuple[npt.NDArray[np.uint8], ...]] = field(repr=False)
 
     @property
+    def spaces(self) -> tuple[SpaceScores, ...]:
+        """All spaces, the main one first."""
+        return (self.scored.main, *((self.scored.second,) if self.scored.second else ()), *self.others)
+
+    @property
     def changes(self) -> tuple[Change, ...]:
         """What the model changes against the baseline in each space; empty without a baseline."""
-        spaces = [self.scored.main] + ([self.scored.second] if self.scored.second else [])
-        return tuple(found for space in spaces if (found := _change(space)) is not None)
+        return tuple(found for space in self.spaces if (found := _change(space)) is not None)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures."""
         return {
+            "schema": SCHEMA,
+            "verdict": self.verdict.to_json() if self.verdict else None,
             **self.scored.to_json(),
+            "further_opinions": [one.to_json() for one in self.others],
             "changes": [asdict(one) for one in self.changes],
+            "sampling": self.sampling.to_json(),
+            "precision_recall": [one.to_json() for one in self.manifolds],
+            "budgets": {name: one.to_json() for name, one in self.budgets.items()},
+            "class_change": self.change.to_json() if self.change else None,
             "top1_classes": self.histogram.to_json() if self.histogram else None,
         }
 
@@ -86,52 +122,143 @@ def audit(
     *,
     baseline: Any = None,
     extractor: Network = "inception",
-    second_opinion: Network = "clip",
+    second_opinion: Network | Sequence[Network] = "clip",
     second_reference: Any = None,
     second_generated: Any = None,
     second_baseline: Any = None,
+    budget: bool = True,
     options: ReadOptions | None = None,
     choices: MetricChoices | None = None,
+    interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> Audit:
-    """Score a generated set, and a baseline if given, in both spaces, and collect what a reader must see.
+    """Score a generated set, and a baseline if given, in all spaces, and judge whether its gain is real.
 
     Args:
         reference: Real images: anything `fidprobe.images.open_images` takes, features, or a path to either.
         generated: The model's images, likewise.
-        baseline: Another model's, to state the change from it.
+        baseline: Another model's, to judge the change from it.
         extractor: The main, ImageNet space.
-        second_opinion: The space that must confirm.
-        second_reference: The reference's features in the second space, where `reference` is features.
+        second_opinion: The space that must confirm, or several; further ones than the first need images.
+        second_reference: The reference's features in the first second opinion's space, where `reference` is features.
         second_generated: The generated set's.
         second_baseline: The baseline's.
+        budget: Whether to find out how much of each model's distance choosing among its images buys, which takes
+            longest after the extraction.
         options: Subset, bad files, batch size, cache.
         choices: What papers vary in a metric.
+        interrupted: Asked during the budgets whether to stop with what there is.
         progress: Told of each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
     """
+    begun = time.perf_counter()
+    first, *further = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
     opened = open_sets({"reference": reference, "generated": generated, "baseline": baseline}, options, progress)
     seconds = open_sets(
         {"reference": second_reference, "generated": second_generated, "baseline": second_baseline}, options, progress
     )
     if extra := set(seconds) - set(opened):
         raise InputError(f"second-opinion features were given for {', '.join(sorted(extra))}, which is not audited")
+    if further and (without := [name for name, side in opened.items() if not isinstance(side, ImageSource)]):
+        raise InputError(
+            f"more than one second opinion needs images, and the {' and '.join(without)} came without; give images, or "
+            "one second opinion"
+        )
     # Pictures first: they are quick, and an unreadable source shows at once.
     grids = {name: _grid(side, options) for name, side in opened.items() if isinstance(side, ImageSource)}
-    scored, features = measure_sets(
+    scored, extracted = measure_sets(
         opened,
         seconds,
         METRICS,
         strict=False,
         extractor=extractor,
-        second_opinion=second_opinion,
+        second_opinion=first,
         options=options,
         choices=choices,
         progress=progress,
     )
-    return Audit(scored, _histogram(features), {name: grid for name, grid in grids.items() if grid})
+    spaces = {"main": extracted.main}
+    if extracted.second:
+        spaces["second"] = extracted.second
+    advice = list(scored.advice)
+    others = []
+    for network in further:
+        found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
+        advice += [one for one in advise_on_spaces(extracted.main, found.main) if one not in advice]
+        others.append(measure_space(found.main, _DISTANCES, choices or MetricChoices(), False, progress))
+        spaces[f"second {len(spaces)}"] = found.main
+    for name in opened:
+        for sides in list(spaces.values())[1:]:
+            check_same_order(name, extracted.main[name], sides[name])
+    sampling = _sampling(spaces, progress)
+    verdict = _verdict(sampling) if baseline is not None else None
+    manifolds = tuple(manifold(sides, progress=progress) for sides in spaces.values())
+    change = class_change(spaces, sampling, progress=progress) if baseline is not None else None
+    budgets = _budgets(spaces, advice, interrupted, progress) if budget else {}
+    return Audit(
+        scored=replace(scored, advice=tuple(advice), seconds=time.perf_counter() - begun),
+        others=tuple(others),
+        sampling=sampling,
+        verdict=verdict,
+        manifolds=manifolds,
+        budgets=budgets,
+        change=change,
+        histogram=_histogram(extracted.main),
+        grids={name: grid for name, grid in grids.items() if grid},
+    )
+
+
+def _sampling(spaces: Mapping[str, Mapping[str, Measurable]], progress: Progress) -> Sampling:
+    found = SamplingSet()
+    for space, sides in spaces.items():
+        for model, side in sides.items():
+            if model != "reference":
+                found.add(space, model, sides["reference"], side, progress=progress)
+    return found.result()
+
+
+def _verdict(sampling: Sampling) -> Verdict | None:
+    """None where a side of the main space has no sampling error."""
+    models = ("generated", "baseline")
+    judged = [space for space in sampling.labels if all((space, model) in sampling.single for model in models)]
+    if judged[:1] != ["main"]:
+        return None
+    return judge(sampling.joint, "main", judged[1:], labels=sampling.labels, singular=sampling.singular)
+
+
+def _budgets(
+    spaces: Mapping[str, Mapping[str, Measurable]],
+    advice: list[Advice],
+    interrupted: Callable[[], bool],
+    progress: Progress,
+) -> dict[str, Budget]:
+    out = {}
+    for model, side in spaces["main"].items():
+        if model == "reference" or not isinstance(side, Features) or interrupted():
+            continue
+        seconds = {
+            made.space: (sides["reference"], made)
+            for space, sides in spaces.items()
+            if space != "main" and isinstance(made := sides[model], Features)
+        }
+
+        def tell(stage: str, done: int, total: int | None, model: str = model) -> None:
+            progress(f"{stage} of {model}", done, total)
+
+        try:
+            out[model] = null_space_budget(
+                spaces["main"]["reference"],
+                side,
+                second_reference={name: real for name, (real, _) in seconds.items()},
+                second_generated={name: made for name, (_, made) in seconds.items()},
+                interrupted=interrupted,
+                progress=tell,
+            )
+        except InputError as error:  # of sets too small to split
+            advice.append(Advice("no-budget", f"There is no budget of {model}: {error}."))
+    return out
 
 
 def _grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:

@@ -18,7 +18,7 @@ from fidprobe.analysis.scores import (
     scores_json,
     why_impossible,
 )
-from fidprobe.analysis.sets import Measurable, Network, count_of, extract_sets, open_sets, probe
+from fidprobe.analysis.sets import Extracted, Measurable, Network, count_of, extract_sets, open_sets, probe
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
@@ -29,7 +29,7 @@ from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Scored", "SpaceScores", "measure_sets", "score"]
+__all__ = ["Scored", "SpaceScores", "measure_sets", "measure_space", "score"]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def measure_sets(
     strict: bool = True,
     choices: MetricChoices | None = None,
     progress: Progress = silent,
-) -> tuple[Scored, Mapping[str, Measurable]]:
+) -> tuple[Scored, Extracted]:
     """Extract and measure opened sets (`reference` and one or more models) in both spaces.
 
     Args:
@@ -186,7 +186,7 @@ def measure_sets(
         progress: Told of each stage.
 
     Returns:
-        The scores, and every set's features in the main space.
+        The scores, and every set's features in both spaces.
     """
     begun = time.perf_counter()
     choices = choices or MetricChoices()
@@ -205,10 +205,10 @@ def measure_sets(
         progress=progress,
     )
     main, second = sets.main, sets.second
-    main_scores = _space(main, metrics, choices, strict, progress)
+    main_scores = measure_space(main, metrics, choices, strict, progress)
     # Classifier scores live in one space; distances get a second opinion.
     distances = [name for name in metrics if name != "is"]
-    second_scores = _space(second, distances, choices, strict, progress) if second and distances else None
+    second_scores = measure_space(second, distances, choices, strict, progress) if second and distances else None
     models = {name: side for name, side in main.items() if name != "reference"}
     advice = advise_on_sets(main["reference"], models)
     if distances:
@@ -225,7 +225,7 @@ def measure_sets(
         version=version("fidprobe"),
         choices=choices,
     )
-    return scored, main
+    return scored, sets
 
 
 def _check_metrics(sides: Mapping[str, Input], network: Extractor | None, metrics: Sequence[str]) -> None:
@@ -244,13 +244,14 @@ def _check_metrics(sides: Mapping[str, Input], network: Extractor | None, metric
         inception_score(probe(network), splits=1)
 
 
-def _space(
+def measure_space(
     sides: Mapping[str, Measurable],
     metrics: Sequence[str],
     choices: MetricChoices,
     strict: bool,
     progress: Progress,
 ) -> SpaceScores:
+    """Scores of every set but the reference in one space; `strict` as in `measure_sets`."""
     reference = sides["reference"]
     scores = {
         name: measure(reference, side, metrics, choices=choices, strict=strict, progress=progress)

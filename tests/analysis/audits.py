@@ -9,8 +9,10 @@ import numpy as np
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.class_histogram import ClassHistogram
+from fidprobe.analysis.sampling import Sampling
 from fidprobe.analysis.scores import Scores, metric_label
 from fidprobe.analysis.scoring import Scored, SpaceScores
+from fidprobe.analysis.uncertainty import Joint
 from fidprobe.metrics.frechet import FrechetResult
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.metrics.kernel import KernelResult, KernelSubsetsResult
@@ -113,6 +115,12 @@ def audit(
     )
     return Audit(
         scored=replace(scored, **changes),
+        others=(),
+        sampling=Sampling({}, {}, Joint((), np.zeros(0), np.zeros((0, 0))), {}, {}),
+        verdict=None,
+        manifolds=(),
+        budgets={},
+        change=None,
         histogram=histogram(models) if classifier else None,
         grids={name: pictures() for name in names} if grids is None else grids,
     )

@@ -1,0 +1,83 @@
+"""Precision and recall of several models, on equal numbers of images so that they compare."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.sets import Measurable
+from fidprobe.features import Features
+from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
+from fidprobe.progress import Progress, silent
+
+__all__ = ["Manifold", "manifold"]
+
+_MOST = 10_000  # images of a set: both numbers depend on how many, and this is what the audit's models mostly have
+_NEIGHBOUR = 3  # as in the paper
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """Precision and recall in one space.
+
+    Attributes:
+        label: Of the space's Fréchet distance.
+        images: How many of each set, drawn at random, the same for all; 0 where nothing could be computed.
+        models: Model -> result.
+        missing: Model -> why it has none.
+    """
+
+    label: str
+    images: int
+    models: Mapping[str, PrecisionRecallResult]
+    missing: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "label": self.label,
+            "images": self.images,
+            "models": {name: asdict(one) for name, one in self.models.items()},
+            "missing": dict(self.missing),
+        }
+
+
+def manifold(sides: Mapping[str, Measurable], *, progress: Progress = silent) -> Manifold:
+    """Improved precision and recall of all models against the reference.
+
+    Args:
+        sides: `reference` and models -> features; statistics have none.
+        progress: Told of each model's blocks.
+    """
+    reference = sides["reference"]
+    known = [side.space for side in sides.values() if side.space != "unknown"]
+    label = metric_label(known[0] if known else "unknown")
+    models = {name: side for name, side in sides.items() if name != "reference"}
+    alone = "came as statistics, which hold no single images"
+    if not isinstance(reference, Features):
+        return Manifold(label, 0, {}, dict.fromkeys(models, f"the reference {alone}"))
+    usable = {name: side for name, side in models.items() if isinstance(side, Features)}
+    missing = {name: f"{name} {alone}" for name in models if name not in usable}
+    images = min([_MOST, len(reference), *(len(side) for side in usable.values())])
+    if images < _NEIGHBOUR + 2:
+        few = f"a set has {images} images, and balls to the third neighbour need at least {_NEIGHBOUR + 2}"
+        return Manifold(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
+    real = _drawn(reference, images)
+    found = {}
+    for name, side in usable.items():
+
+        def tell(stage: str, done: int, total: int | None, name: str = name) -> None:
+            progress(f"{stage} {name} [{label}]", done, total)
+
+        found[name] = precision_recall(real, _drawn(side, images), k=_NEIGHBOUR, progress=tell)
+    return Manifold(label, images, found, missing)
+
+
+def _drawn(side: Features, count: int) -> Features:
+    if len(side) == count:
+        return side
+    order = torch.randperm(len(side), generator=torch.Generator().manual_seed(_SEED))
+    return side.select(order[:count].sort().values)
