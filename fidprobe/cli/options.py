@@ -26,6 +26,7 @@ __all__ = [
     "Resize",
     "SecondFeatures",
     "SecondOpinion",
+    "SecondOpinions",
     "SecondWeights",
     "Seed",
     "SkipBad",
@@ -70,6 +71,16 @@ SecondOpinion = Annotated[
     str,
     typer.Option(
         "--second-opinion", "-s", metavar="NAME", help="Space that has to confirm.", rich_help_panel=_NETWORKS
+    ),
+]
+SecondOpinions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--second-opinion",
+        "-s",
+        metavar="NAME",
+        help="Space that has to confirm, clip by default; give it again for further ones, which need images.",
+        rich_help_panel=_NETWORKS,
     ),
 ]
 Resize = Annotated[
