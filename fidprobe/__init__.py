@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fidprobe.analysis.report import write_report as write_report
     from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
+    from fidprobe.analysis.training_metric import CrossCheckedFID as CrossCheckedFID
     from fidprobe.attacks.certified import CertifiedSolver as CertifiedSolver
     from fidprobe.attacks.gradient_descent import GradientDescent as GradientDescent
     from fidprobe.attacks.resampling import Resampling as Resampling
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AttackSpace": "attacks.spaces",
     "CertifiedSolver": "attacks.certified",
+    "CrossCheckedFID": "analysis.training_metric",
     "FidprobeError": "errors",
     "Features": "features",
     "GaussianStatistics": "statistics",
@@ -89,6 +91,7 @@ _HOME = {
 __all__ = [
     "AttackSpace",
     "CertifiedSolver",
+    "CrossCheckedFID",
     "Features",
     "FidprobeError",
     "GaussianStatistics",

@@ -38,6 +38,7 @@ def test_starting_loads_nothing_heavy() -> None:
     code = (
         "import sys, fidprobe, fidprobe.cli.app\n"
         "heavy = {'torch', 'torchvision', 'timm', 'open_clip', 'matplotlib', 'numpy', 'PIL', 'scipy', 'skimage'}\n"
+        "heavy.add('torchmetrics')\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
