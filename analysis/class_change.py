@@ -19,7 +19,6 @@ from fidprobe.analysis.sampling import Sampling
 from fidprobe.analysis.sets import Measurable, statistics_of
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet
-from fidprobe.metrics.frechet_sampling import FrechetSampling
 from fidprobe.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -36,8 +35,8 @@ class ClassShift:
         index: Its logit.
         name: Its name.
         reference, baseline, generated: Share of each set's images, 0..1; the reference's is None if unknown.
-        change: By how much its part of the main distance changed from the baseline to the model.
-        error: The change's standard error, with the transport maps held fixed.
+        change: By how much its part of the main distance changed from the baseline to the model. It has no standard
+            error: the parts hang together through the transport maps, which move with every class.
         second_change: The same in the (first) second opinion; None without one.
     """
 
@@ -47,7 +46,6 @@ class ClassShift:
     baseline: float
     generated: float
     change: float
-    error: float
     second_change: float | None
 
 
@@ -135,9 +133,9 @@ def class_change(
         where=frequency["baseline"] > 0,
     )[before.classes]
     unreachable = float(frequency["generated"][frequency["baseline"] == 0].sum())
-    changes, errors = _changes(sampling, main, after, before, count)
+    changes = _changes(sampling, main, after, before, count)
     seconds = [s for s in list(spaces)[1:] if all((s, m) in sampling.single for m in ("generated", "baseline"))]
-    second = _changes(sampling, seconds[0], after, before, count)[0] if seconds else None
+    second = _changes(sampling, seconds[0], after, before, count) if seconds else None
     occurs = (frequency["generated"] + frequency["baseline"]).nonzero()[0]
     order = occurs[np.lexsort((occurs, -np.abs(changes[occurs])))]
     shares = None if real is None else _frequency(real, count)
@@ -150,7 +148,6 @@ def class_change(
                 baseline=float(frequency["baseline"][c]),
                 generated=float(frequency["generated"][c]),
                 change=float(changes[c]),
-                error=float(errors[c]),
                 second_change=None if second is None else float(second[c]),
             )
             for c in order.tolist()
@@ -168,24 +165,14 @@ def _frequency(found: Top1, count: int) -> np.ndarray:
     return np.bincount(found.classes, minlength=count) / len(found.classes)
 
 
-def _changes(sampling: Sampling, space: str, after: Top1, before: Top1, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every class's change of its part of the distance, and its standard error."""
-    parts, variances = zip(
-        *(
-            _parts(sampling.single[space, model], top, count)
-            for model, top in (("generated", after), ("baseline", before))
-        ),
-        strict=True,
-    )
-    return parts[0] - parts[1], np.sqrt(variances[0] + variances[1])
-
-
-def _parts(one: FrechetSampling, top: Top1, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the images of every class contribute to the distance, and the variance of that mean."""
-    shares, n = one.value + one.generated.numpy(), len(top.classes)
-    total = np.bincount(top.classes, weights=shares, minlength=count) / n
-    square = np.bincount(top.classes, weights=shares**2, minlength=count) / n
-    return total, (square - total**2).clip(min=0) / n
+def _changes(sampling: Sampling, space: str, after: Top1, before: Top1, count: int) -> np.ndarray:
+    """By how much every class's part of the distance changed."""
+    parts = []
+    for model, top in (("generated", after), ("baseline", before)):
+        one = sampling.single[space, model]
+        shares = one.value + one.generated.numpy()
+        parts.append(np.bincount(top.classes, weights=shares, minlength=count) / len(shares))
+    return parts[0] - parts[1]
 
 
 def _composition(sides: Mapping[str, Measurable], sampling: Sampling, space: str, weights: torch.Tensor) -> Composition:

@@ -8,7 +8,8 @@ difference. `joint` keeps all of it: the covariance matrix of all distances, out
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,17 @@ class Estimate:
     Attributes:
         value: The estimate.
         error: Its standard error, >= 0.
+        z: Standard errors on either side of its interval; more than `Z` where several intervals hold together.
     """
 
     value: float
     error: float
+    z: float = Z
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 %, by the normal distribution."""
-        return self.value - Z * self.error, self.value + Z * self.error
+        return self.value - self.z * self.error, self.value + self.z * self.error
 
     @property
     def significant(self) -> bool:
@@ -93,11 +96,17 @@ class Joint:
         keys: (space, model), one a distance.
         values: float64 [k], bias-corrected.
         covariance: float64 [k, k], positive semidefinite.
+        z: Standard errors on either side of every interval; see `simultaneous`.
     """
 
     keys: tuple[Key, ...]
     values: Values
     covariance: Values
+    z: float = Z
+
+    def simultaneous(self, comparisons: int) -> "Joint":
+        """The same with wider intervals: that many of them hold together with 95 % (Bonferroni)."""
+        return replace(self, z=NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * max(1, comparisons))))
 
     def distance(self, space: str, model: str) -> Estimate:
         """The bias-corrected Fréchet distance; slightly negative at times where the sets are alike."""
@@ -128,13 +137,13 @@ class Joint:
         return self._ratio(np.array([(S_g - S_b) * M_b, (M_g - M_b) * S_b]), slopes)
 
     def _ratio(self, values: Values, slopes: Values) -> Ratio:
-        return ratio((float(values[0]), float(values[1])), slopes @ self.covariance @ slopes.T)
+        return ratio((float(values[0]), float(values[1])), slopes @ self.covariance @ slopes.T, self.z)
 
     def _linear(self, weights: Mapping[Key, float]) -> Estimate:
         w = np.zeros(len(self.keys))
         for key, weight in weights.items():
             w[self.keys.index(key)] = weight
-        return Estimate(float(w @ self.values), math.sqrt(max(float(w @ self.covariance @ w), 0.0)))
+        return Estimate(float(w @ self.values), math.sqrt(max(float(w @ self.covariance @ w), 0.0)), self.z)
 
 
 def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
@@ -172,20 +181,21 @@ def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
     return Joint(keys, np.array([one.corrected for one in found]), covariance)
 
 
-def ratio(values: tuple[float, float], covariance: Values) -> Ratio:
+def ratio(values: tuple[float, float], covariance: Values, z: float = Z) -> Ratio:
     """X / y with Fieller's interval.
 
     Args:
         values: x and y.
         covariance: float64 [2, 2], theirs.
+        z: Standard errors on either side of a normal estimate's interval; by default those of 95 %.
     """
     x, y = values
     if y == 0:
         return Ratio(math.nan, None)
-    square = Z**2
-    a = y**2 - square * covariance[1, 1]
-    b = x * y - square * covariance[0, 1]
-    c = x**2 - square * covariance[0, 0]
+    square = z**2
+    a = y**2 - square * float(covariance[1, 1])
+    b = x * y - square * float(covariance[0, 1])
+    c = x**2 - square * float(covariance[0, 0])
     if a <= 0:
         return Ratio(x / y, None)
     root = math.sqrt(max(b**2 - a * c, 0.0))

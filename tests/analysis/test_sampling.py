@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from fidprobe.analysis.sampling import SamplingSet
+from fidprobe.features import Features
+from fidprobe.metrics.frechet import frechet
+from fidprobe.statistics import GaussianStatistics
+
+
+def features(count: int, seed: int, shift: float = 0.0, dim: int = 4) -> Features:
+    return Features(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)) + shift)
+
+
+def test_distances_of_all_models_and_spaces_are_collected() -> None:
+    found = SamplingSet()
+    for space, dim in (("main", 4), ("second", 3)):
+        real = features(50, 0, dim=dim)
+        for seed, model in ((1, "a"), (2, "b")):
+            found.add(space, model, real, features(40, seed, 1.0, dim=dim))
+    result = found.result()
+    assert set(result.single) == set(result.joint.keys) == {(s, m) for s in ("main", "second") for m in "ab"}
+    assert result.labels == {"main": "FD[unknown]", "second": "FD[unknown]"}
+    plain = result.to_json()["main"]["a"]
+    assert plain["distance"] == pytest.approx(frechet(features(50, 0), features(40, 1, 1.0)).value)
+    assert plain["bias"] == pytest.approx(plain["distance"] - plain["corrected"])
+    assert plain["interval"][0] < plain["corrected"] < plain["interval"][1]
+
+
+def test_a_set_with_no_more_images_than_dimensions_is_named() -> None:
+    found = SamplingSet()
+    found.add("main", "small", features(50, 0), features(4, 1))
+    assert found.result().singular == {"main": "small has 4 images, no more than the 4 dimensions of FD[unknown]"}
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (GaussianStatistics.of(features(9, 1)), "model came as statistics, which hold no single images"),
+        (features(2, 1), "a set has fewer than 3 images"),
+    ],
+)
+def test_what_has_no_sampling_error_says_why(made: Features | GaussianStatistics, why: str) -> None:
+    found = SamplingSet()
+    found.add("main", "model", features(50, 0), made)
+    result = found.result()
+    assert result.missing == {("main", "model"): why}
+    assert result.to_json()["main"]["model"] == {"missing": why}
+    assert len(result.joint.keys) == 0
+
+
+def test_progress_names_the_model() -> None:
+    told: list[str] = []
+    SamplingSet().add(
+        "main", "model", features(50, 0), features(40, 1), progress=lambda stage, done, total: told.append(stage)
+    )
+    assert set(told) == {"sampling error [unknown] model"}
