@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
     [
         "README.md",
         "docs/attacks.md",
+        "docs/budget.md",
         "docs/classes.md",
         "docs/correlate.md",
         "docs/heatmaps.md",
