@@ -1,6 +1,6 @@
 """Precision and recall of several models, on equal numbers of images so that they compare."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from fidprobe.features import Features
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
 from fidprobe.progress import Progress, silent
 
-__all__ = ["Manifold", "manifold"]
+__all__ = ["Manifold", "equal_count", "manifold"]
 
 _MOST = 10_000  # images of a set: both numbers depend on how many, and this is what the audit's models mostly have
 _NEIGHBOUR = 3  # as in the paper
@@ -45,11 +45,13 @@ class Manifold:
         }
 
 
-def manifold(sides: Mapping[str, Measurable], *, progress: Progress = silent) -> Manifold:
+def manifold(sides: Mapping[str, Measurable], *, images: int | None = None, progress: Progress = silent) -> Manifold:
     """Improved precision and recall of all models against the reference.
 
     Args:
         sides: `reference` and models -> features; statistics have none.
+        images: How many of each set, where more models follow than are given here (see `equal_count`); by default as
+            many as the smallest set has, and 10,000 at most.
         progress: Told of each model's blocks.
     """
     reference = sides["reference"]
@@ -61,7 +63,13 @@ def manifold(sides: Mapping[str, Measurable], *, progress: Progress = silent) ->
         return Manifold(label, 0, {}, dict.fromkeys(models, f"the reference {alone}"))
     usable = {name: side for name, side in models.items() if isinstance(side, Features)}
     missing = {name: f"{name} {alone}" for name in models if name not in usable}
-    images = min([_MOST, len(reference), *(len(side) for side in usable.values())])
+    if images is None:
+        images = equal_count([len(reference), *(len(side) for side in usable.values())])
+    for name, side in {"reference": reference, **usable}.items():
+        if len(side) < images:
+            short = f"{name} has {len(side)} images, fewer than the {images} that all are measured on"
+            missing |= dict.fromkeys(usable, short) if name == "reference" else {name: short}
+    usable = {name: side for name, side in usable.items() if name not in missing}
     if images < _NEIGHBOUR + 2:
         few = f"a set has {images} images, and balls to the third neighbour need at least {_NEIGHBOUR + 2}"
         return Manifold(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
@@ -74,6 +82,11 @@ def manifold(sides: Mapping[str, Measurable], *, progress: Progress = silent) ->
 
         found[name] = precision_recall(real, _drawn(side, images), k=_NEIGHBOUR, progress=tell)
     return Manifold(label, images, found, missing)
+
+
+def equal_count(counts: Iterable[int]) -> int:
+    """How many images of each set to measure, of sets of so many images."""
+    return min([_MOST, *counts])
 
 
 def _drawn(side: Features, count: int) -> Features:

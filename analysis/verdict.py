@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fidprobe.analysis.uncertainty import Estimate, Joint, Ratio, Z
+from fidprobe.analysis.uncertainty import Estimate, Joint, Ratio
 
 __all__ = ["CONFIRMED_SHARE", "NULL_SHARE", "VERDICTS", "Opinion", "Verdict", "judge", "judge_share"]
 
@@ -172,7 +172,7 @@ def judge(
     if main in singular:
         return Verdict("inconclusive", labels[main], change, relative, opinions, reason=singular[main])
     if not gain:
-        needed = (Z * change.error / change.value) ** 2 if change.value < 0 else None
+        needed = (change.z * change.error / change.value) ** 2 if change.value < 0 else None
         return Verdict("no-gain", labels[main], change, relative, opinions, more_images=needed)
     if not opinions:
         why = "there is no second opinion, which alone could confirm the gain"
