@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.analysis.advice import Advice
-from fidprobe.analysis.budget_result import Budget, Effect, Removal
+from fidprobe.analysis.budget_result import MOSTLY, Budget, Effect, Removal
 from fidprobe.analysis.budget_weights import (
     BUDGET_ATTACKS,
     TITLES,
@@ -29,6 +29,7 @@ from fidprobe.attacks.solver import never
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet, vanishes
+from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, check_same_images
 from fidprobe.statistics import GaussianStatistics
@@ -37,6 +38,7 @@ __all__ = ["BUDGET_ATTACKS", "Budget", "Effect", "Removal", "null_space_budget"]
 
 _ORDER = ("top-1", "pre-logits", "logits", "top-n")  # the quick one, the telling one, and what starts from its weights
 _TOLERANCE = 0.02  # two percentage points; the distance itself is nearer to its optimum by a factor of ten or more
+_SAMPLED = 3  # images a side from which sampling error can be told
 _INTERRUPTED = "interrupted before it was finished"
 
 
@@ -133,6 +135,8 @@ def null_space_budget(
         if name == "pre-logits":
             start = weights.probabilities
         removals[name] = _removal(name, weights, spaces, tell)
+    told = parts[spaces[0].part]
+    noise = None if interrupted() else _noise(told, generated, device, progress)
     return Budget(
         label=spaces[0].label,
         second_labels=tuple(space.label for space in spaces[1:]),
@@ -143,7 +147,8 @@ def null_space_budget(
         held_out=held_out if split else 0.0,
         seed=seed,
         tolerance=tolerance,
-        advice=tuple(_advice(generated, parts, spaces)),
+        noise=noise,
+        advice=tuple(_advice(generated, parts, spaces, noise)),
         elapsed=time.perf_counter() - begun,
     )
 
@@ -201,6 +206,20 @@ def _removal(name: str, weights: Weights, spaces: Sequence[_Space], progress: Pr
     )
 
 
+def _noise(reference: Measurable, generated: Features, device: torch.device | str, progress: Progress) -> float | None:
+    """The share of a distance that finite samples add; None where nothing is to be shared, or too few images are."""
+    if min(len(generated), count_of(reference) or _SAMPLED) < _SAMPLED:
+        return None
+
+    def tell(stage: str, done: int, total: int | None) -> None:
+        progress(f"budget: {stage}", done, total)
+
+    found = frechet_sampling(reference, generated, device=device, progress=tell)
+    if found.value <= found.rounding:
+        return None
+    return min(max(1 - found.corrected / found.value, 0.0), 1.0)
+
+
 def _parts(reference: Measurable, held_out: float, seed: int) -> dict[str, Measurable]:
     parts = split_reference(reference, held_out, seed)
     return parts if len(parts) > 1 else {"whole": reference}
@@ -240,7 +259,9 @@ def _check_pair(where: str, reference: Measurable, generated: Features) -> None:
             )
 
 
-def _advice(generated: Features, parts: Mapping[str, Measurable], spaces: Sequence[_Space]) -> list[Advice]:
+def _advice(
+    generated: Features, parts: Mapping[str, Measurable], spaces: Sequence[_Space], noise: float | None
+) -> list[Advice]:
     out = []
     if "whole" in parts:
         why = (
@@ -273,6 +294,14 @@ def _advice(generated: Features, parts: Mapping[str, Measurable], spaces: Sequen
                 f"The null-space budget rests on {amount(fewest)} images in {amount(generated.dim)} dimensions "
                 f"({spaces[0].label}), where a Fréchet distance is mostly sampling error, which weights fit; give more "
                 "images.",
+            )
+        )
+    if noise is not None and noise >= MOSTLY:
+        out.append(
+            Advice(
+                "budget-mostly-noise",
+                f"{100 * noise:.0f} % of the {spaces[0].label} that the null-space budget is a share of is what finite "
+                "samples add, part of which weights remove as well; give more images.",
             )
         )
     return out

@@ -6,7 +6,10 @@ from typing import Any
 
 from fidprobe.analysis.advice import Advice
 
-__all__ = ["Budget", "Effect", "Removal"]
+__all__ = ["MOSTLY", "Budget", "Effect", "Removal"]
+
+MOSTLY = 0.5
+"""A distance of which sampling error makes up at least this share is no measure of the model."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Budget:
         held_out: Share of the reference that was held out; 0 where nothing was.
         seed: Of the split.
         tolerance: Of the optimisations.
+        noise: Share of the main distance at equal weights that finite samples add, 0..1: what the model's own images
+            add weights remove in part, what the reference's add they do not. None where it is not known.
         advice: What a reader must know before believing a number.
         elapsed: Seconds it took.
     """
@@ -108,6 +113,7 @@ class Budget:
     held_out: float
     seed: int
     tolerance: float
+    noise: float | None
     advice: tuple[Advice, ...]
     elapsed: float
 
@@ -128,6 +134,7 @@ class Budget:
             "held_out": self.held_out,
             "seed": self.seed,
             "tolerance": self.tolerance,
+            "noise_share": self.noise,
             "largest": None if largest is None else largest.attack,
             "removals": [one.to_json() for one in self.removals],
             "missing": dict(self.missing),

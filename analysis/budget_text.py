@@ -2,7 +2,7 @@
 
 import textwrap
 
-from fidprobe.analysis.budget_result import Budget, Effect, Removal
+from fidprobe.analysis.budget_result import MOSTLY, Budget, Effect, Removal
 from fidprobe.analysis.budget_weights import TITLES
 from fidprobe.analysis.wording import amount, images_text, number, shortened, signed_percent
 
@@ -30,6 +30,8 @@ def budget_sentence(budget: Budget) -> str:
         return f"choosing among this model's images removes nothing of {label} ({where})"
     seen = [_seen(one) for one in largest.seconds.values()]
     opinion = ", ".join(seen) if seen else "there is no second opinion"
+    if budget.noise is not None and budget.noise >= MOSTLY:
+        label += f", which is {percent_text(100 * budget.noise)} sampling error"
     return f"choosing among this model's images removes {percent_text(removed)} of {label}; {opinion} ({where})"
 
 
@@ -50,6 +52,8 @@ def budget_lines(budget: Budget) -> list[str]:
             cells = (number(effect.before), number(effect.after), _change(effect))
             told = "" if share is None else number(share, 2)
             lines.append(_ROW.format(f"  {name}", width, *cells, told).rstrip())
+    if budget.noise is not None:
+        lines.append(f"sampling error: {percent_text(100 * budget.noise)} of {rows[0]} at equal weights")
     for name, why in budget.missing.items():
         lines += textwrap.wrap(f"{TITLES[name]}: not computed: {why}", 80, subsequent_indent="  ")
     if not budget.second_labels:

@@ -70,6 +70,19 @@ def test_halves_of_one_set_are_told_apart_by_their_noise_alone() -> None:
     assert one.main.percent is not None
     assert one.optimised[0].percent is not None
     assert one.optimised[0].percent < one.main.percent
+    assert found.noise is not None
+    assert found.noise > 0.8
+    assert codes(found) == ["budget-mostly-noise"]
+    assert "sampling error" in budget_lines(found)[-2]
+
+
+def test_a_model_far_from_the_reference_is_little_noise() -> None:
+    """The closed form itself is tested where it is made."""
+    reference, _ = sets(400)
+    found = budget(reference, classified(400, 7, shares=SKEWED, shift=1.0), attacks=["top-1"])
+    assert found.noise is not None
+    assert found.noise < 0.05
+    assert found.to_json()["noise_share"] == found.noise
 
 
 def test_images_of_one_class_have_no_frequencies_to_match() -> None:
@@ -233,4 +246,4 @@ def test_two_spaces_of_unknown_name_stay_apart() -> None:
     [one] = found.removals
     assert one.main.before != one.seconds["FD[unknown]"].before
     assert [effect.before for effect in one.optimised] != [one.optimised[0].before] * 2
-    assert sum("FD[unknown]" in line for line in budget_lines(found)) == 2
+    assert sum(line.startswith("  FD[unknown]") for line in budget_lines(found)) == 2

@@ -26,6 +26,7 @@ def made(
     share: float = 0.13,
     held_out: float = 0.5,
     label: str = "FID",
+    noise: float | None = None,
 ) -> Budget:
     removals = tuple(
         Removal(
@@ -44,7 +45,7 @@ def made(
         for attack, percent in zip(BUDGET_ATTACKS, percents, strict=True)
     )
     counts: dict[str, int | None] = {"optimised": 25_000, "held_out": 25_000} if held_out else {"whole": 50_000}
-    return Budget(label, seconds, removals, {}, 50_000, counts, held_out, 0, 0.02, (), 1.0)
+    return Budget(label, seconds, removals, {}, 50_000, counts, held_out, 0, 0.02, noise, (), 1.0)
 
 
 def plain(text: str) -> str:
@@ -65,6 +66,11 @@ def plain(text: str) -> str:
         (made(share=0.005), "removes 61 % of FID; FD[clip] sees 0.30 % (half of the reference held out)"),
         (made(held_out=0.25), "removes 61 % of FID; FD[clip] sees 8 % (25 % of the reference held out)"),
         (made(held_out=0), "removes 61 % of FID; FD[clip] sees 8 % (nothing of the reference held out)"),
+        (made(noise=0.31), "removes 61 % of FID; FD[clip] sees 8 % (half of the reference held out)"),
+        (
+            made(noise=0.873),
+            "removes 61 % of FID, which is 87 % sampling error; FD[clip] sees 8 % (half of the reference held out)",
+        ),
         (made((3.0, 1.0, 2.0, 0.5)), "removes nothing of FID (half of the reference held out)"),
         (
             made((None, -0.25, None, 1.0)),
@@ -77,7 +83,9 @@ def test_the_sentence_is_of_the_attack_that_removes_most(budget: Budget, said: s
 
 
 def test_the_table_is_what_it_shall_be() -> None:
-    budget = replace(made((-10, None, -50, -61)), missing={"top-n": "it needs a classifier's logits, and " + "x " * 30})
+    budget = replace(
+        made((-10, None, -50, -61), noise=0.062), missing={"top-n": "it needs a classifier's logits, and " + "x " * 30}
+    )
     budget = replace(budget, removals=tuple(one for one in budget.removals if one.attack != "top-n"))
     assert [plain(line) for line in budget_lines(budget)] == [
         "null-space budget: 50,000 images, weighted; half of the reference held out",
@@ -91,6 +99,7 @@ def test_the_table_is_what_it_shall_be() -> None:
         "Pre-logits (effective sample size 1,234, at most 1.5 points short)",
         "  FID                              5.630    2.196   −61.0 %",
         "  FD[clip] (second opinion)        2.900    2.670    −7.9 %    0.13",
+        "sampling error: 6 % of FID at equal weights",
         "Top-10 class indicators: not computed: it needs a classifier's logits, and x x x",
         "  x x x x x x x x x x x x x x x x x x x x x x x x x x x",
     ]
