@@ -5,20 +5,20 @@ run (appendix B); how far the second opinion agrees is what an FID gain stands o
 """
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.agreement import Agreement, agreement
-from fidprobe.analysis.correlation_spaces import ModelDistances, ModelSpaces, describe
-from fidprobe.analysis.sets import Measurable, Network
+from fidprobe.analysis.correlation_spaces import ModelDistances, ModelSpaces
+from fidprobe.analysis.model_sets import ModelSets, describe, gathered, grouped, open_models, source_json
+from fidprobe.analysis.sets import Network
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
-from fidprobe.inputs import open_input
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import Provenance, SourceProvenance
+from fidprobe.provenance import SourceProvenance
 
 __all__ = ["Correlation", "ModelDistances", "correlate"]
 
@@ -55,13 +55,9 @@ class Correlation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-
-        def source(value: SourceProvenance | None) -> Any:
-            return Provenance(source=value).to_json()["source"]
-
         return {
             "fidprobe": self.version,
-            "reference": {"count": self.reference_count, "source": source(self.reference)},
+            "reference": {"count": self.reference_count, "source": source_json(self.reference)},
             "labels": dict(self.labels),
             "models": [
                 {
@@ -70,7 +66,7 @@ class Correlation:
                     "frechet_distance": one.main,
                     "frechet_distance_logits": one.logits,
                     "frechet_distance_second_opinion": one.second,
-                    "source": source(one.source),
+                    "source": source_json(one.source),
                 }
                 for name, one in self.models.items()
             ],
@@ -115,16 +111,10 @@ def correlate(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
-    second_models = second_models or {}
     if len(models) < 2:
         raise InputError(f"models are compared with each other; at least 2 are needed, not {len(models)}")
-    unknown = [name for name in second_models if name not in models]
-    if "reference" in models or unknown:
-        raise InputError(f"no model can be called {'reference' if 'reference' in models else unknown[0]!r} here")
-    opened = {name: open_input(source, options) for name, source in {"reference": reference, **models}.items()}
-    given = {"reference": second_reference, **second_models}
-    seconds = {name: open_input(source, options) for name, source in given.items() if source is not None}
-    spaces = ModelSpaces(opened, seconds, extractor, second_opinion, options, progress)
+    opened, seconds = open_models(reference, models, second_reference, second_models, options)
+    spaces = ModelSpaces(ModelSets(opened, seconds, extractor, [second_opinion], options, progress))
     distances: dict[str, ModelDistances] = {}
     for done, name in enumerate(models):
         progress("models", done, len(models))
@@ -136,7 +126,7 @@ def correlate(
         pairs = [(one.main, value) for one, value in zip(distances.values(), column, strict=True) if value is not None]
         if pairs:
             agreements[which] = agreement([x for x, _ in pairs], [y for _, y in pairs])
-    source, count = describe(spaces.main["reference"])
+    source, count = describe(spaces.sets.spaces["main"]["reference"])
     return Correlation(
         models=distances,
         labels={which: spaces.labels[which] for which in ("main", *agreements)},
@@ -151,11 +141,12 @@ def correlate(
 
 
 def _advise(spaces: ModelSpaces, distances: Mapping[str, ModelDistances]) -> list[Advice]:
-    main, second = _grouped(spaces.main), _grouped(spaces.second)
-    models = {name: side for name, side in spaces.main.items() if name != "reference"}
+    everything = spaces.sets.spaces
+    main, second = grouped(everything["main"]), grouped(everything.get("second", {}))
+    models = {name: side for name, side in everything["main"].items() if name != "reference"}
     advice = advise_on_sets(main["reference"], {name: side for name, side in main.items() if name != "reference"})
-    advice += _gathered(one for one in advise_on_sets(spaces.main["reference"], models) if one.code in _OF_FILES)
-    advice += advise_on_spaces(main, second if len(second) > 1 else None, same=spaces.same)
+    advice += gathered(one for one in advise_on_sets(everything["main"]["reference"], models) if one.code in _OF_FILES)
+    advice += advise_on_spaces(main, second if len(second) > 1 else None, same=spaces.sets.same)
     for which, what in (("logits", "logits"), ("second", "second opinion")):
         without = [name for name, one in distances.items() if getattr(one, which) is None]
         if without and len(without) < len(distances):
@@ -175,32 +166,3 @@ def _advise(spaces: ModelSpaces, distances: Mapping[str, ModelDistances]) -> lis
             )
         )
     return advice
-
-
-def _grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
-    """One set for all models that warnings about counts and spaces cannot tell apart, without its files."""
-    groups: dict[tuple[bool, int | None, bool], list[str]] = {}
-    for name, side in sides.items():
-        key = (name == "reference", describe(side)[1], side.provenance.extractor is None)
-        groups.setdefault(key, []).append(name)
-    return {
-        names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more": replace(
-            sides[names[0]], provenance=Provenance(sides[names[0]].provenance.extractor)
-        )
-        for names in groups.values()
-    }
-
-
-def _gathered(advice: Iterable[Advice]) -> list[Advice]:
-    """Warnings about the files of many models are told of the first, and counted."""
-    groups: dict[str, list[Advice]] = {}
-    for one in advice:
-        groups.setdefault(one.code, []).append(one)
-    return [
-        one[0]
-        if len(one) == 1
-        else Advice(
-            one[0].code, f"{one[0].text} Likewise for {len(one) - 1} more {'set' if len(one) == 2 else 'sets'}."
-        )
-        for one in groups.values()
-    ]

@@ -1,21 +1,19 @@
 """`fidprobe correlate`: over several models, do distances in logits and in the second opinion follow the main one?"""
 
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
+from fidprobe.cli.models import SecondModels, named_models
 from fidprobe.cli.text import print_advice, printable
 
 if TYPE_CHECKING:
     from fidprobe.analysis.correlation import Correlation
 
-__all__ = ["correlate", "model_names"]
-
-_ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
+__all__ = ["correlate"]
 
 
 def correlate(
@@ -39,15 +37,7 @@ def correlate(
     unverified: o.Unverified = False,
     device: o.Device = None,
     second_reference: o.SecondFeatures = None,
-    second_model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="The second space's features of a model that is itself a features file; given once for each MODEL, "
-            "in the same order.",
-            rich_help_panel="Networks",
-        ),
-    ] = None,
+    second_model: SecondModels = None,
     limit: o.Limit = None,
     seed: o.Seed = 0,
     skip_bad: o.SkipBad = False,
@@ -65,25 +55,19 @@ def correlate(
     from fidprobe.analysis.correlation import correlate as run
     from fidprobe.analysis.correlation_output import correlation_json, write_correlation
     from fidprobe.analysis.output import output_folder
-    from fidprobe.errors import InputError
     from fidprobe.files import expanded
 
     out = expanded(out)
     output_folder(out, "a correlation")  # an unwritable folder must not surface after the work
-    if second_model and len(second_model) != len(models):
-        raise InputError(
-            f"--second-model was given {len(second_model)} times for {len(models)} models; give it once for each, in "
-            "the same order"
-        )
-    names = model_names(models)
+    named, seconds = named_models(models, second_model)
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         found = run(
             reference,
-            dict(zip(names, models, strict=True)),
+            named,
             extractor=o.choice(extractor, device, resize, weights, unverified),
             second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
             second_reference=second_reference,
-            second_models=dict(zip(names, second_model, strict=True)) if second_model else None,
+            second_models=seconds,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
             progress=progress,
         )
@@ -93,26 +77,6 @@ def correlate(
     else:
         typer.echo("\n".join([*_lines(found), f"table and figure: {printable(str(out))}"]))
     print_advice(found.advice)
-
-
-def model_names(sources: Sequence[str]) -> list[str]:
-    """What to call models: the last part of each path, with as many folders before it as tell all apart."""
-    parts = []
-    for source in sources:
-        text = next((source.removesuffix(e) for e in _ENDINGS if source.endswith(e) and source != e), source)
-        parts.append([part for part in PurePath(text).parts if part != "/"] or [text])
-    names: list[str] = []
-    for i, mine in enumerate(parts):
-        others = [other for j, other in enumerate(parts) if j != i]
-        length = 1
-        while length < len(mine) and (
-            any(other[-length:] == mine[-length:] for other in others) or mine[-length:] == ["reference"]
-        ):
-            length += 1
-        name = "/".join(mine[-length:])
-        taken = {*names, "reference"}
-        names.append(next(n for n in (name, *(f"{name} ({k})" for k in range(2, len(parts) + 3))) if n not in taken))
-    return names
 
 
 def _lines(found: "Correlation") -> list[str]:

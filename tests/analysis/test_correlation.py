@@ -14,10 +14,11 @@ from torch import Tensor
 
 from fidprobe.analysis.agreement import Agreement
 from fidprobe.analysis.correlation import Correlation, correlate
-from fidprobe.analysis.correlation_figure import MOST_NAMED, correlation_figure
+from fidprobe.analysis.correlation_figure import correlation_figure
 from fidprobe.analysis.correlation_output import write_correlation
 from fidprobe.analysis.correlation_spaces import ModelDistances
 from fidprobe.analysis.figures import svg
+from fidprobe.analysis.model_marks import MOST_NAMED
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet

@@ -1,0 +1,63 @@
+"""Several models on a command line: what they are called, and their features in the second space."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Annotated
+
+import typer
+
+__all__ = ["SecondModels", "model_names", "named_models"]
+
+_ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
+
+
+SecondModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--second-model",
+        metavar="FILE",
+        help="The second space's features of a model that is itself a features file; given once for each MODEL, "
+        "in the same order.",
+        rich_help_panel="Networks",
+    ),
+]
+
+
+def named_models(
+    models: Sequence[str], second_models: Sequence[str] | None
+) -> tuple[Mapping[str, str], Mapping[str, str] | None]:
+    """Name -> source, and name -> features in the second space, if they are given.
+
+    Raises:
+        InputError: another number of the latter.
+    """
+    from fidprobe.errors import InputError
+
+    if second_models and len(second_models) != len(models):
+        raise InputError(
+            f"--second-model was given {len(second_models)} times for {len(models)} models; give it once for each, in "
+            "the same order"
+        )
+    names = model_names(models)
+    seconds = dict(zip(names, second_models, strict=True)) if second_models else None
+    return dict(zip(names, models, strict=True)), seconds
+
+
+def model_names(sources: Sequence[str]) -> list[str]:
+    """What to call models: the last part of each path, with as many folders before it as tell all apart."""
+    parts = []
+    for source in sources:
+        text = next((source.removesuffix(e) for e in _ENDINGS if source.endswith(e) and source != e), source)
+        parts.append([part for part in PurePath(text).parts if part != "/"] or [text])
+    names: list[str] = []
+    for i, mine in enumerate(parts):
+        others = [other for j, other in enumerate(parts) if j != i]
+        length = 1
+        while length < len(mine) and (
+            any(other[-length:] == mine[-length:] for other in others) or mine[-length:] == ["reference"]
+        ):
+            length += 1
+        name = "/".join(mine[-length:])
+        taken = {*names, "reference"}
+        names.append(next(n for n in (name, *(f"{name} ({k})" for k in range(2, len(parts) + 3))) if n not in taken))
+    return names
