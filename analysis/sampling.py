@@ -66,7 +66,7 @@ class SamplingSet:
 
     def add(
         self, space: str, model: str, reference: Measurable, generated: Measurable, *, progress: Progress = silent
-    ) -> None:
+    ) -> FrechetSampling | None:
         """One model in one space.
 
         Args:
@@ -75,6 +75,9 @@ class SamplingSet:
             reference: The same for all models of a space.
             generated: The same images, in the same order, in all spaces.
             progress: Told of each pass.
+
+        Returns:
+            Its distance with the sampling error; None where there is none, which the result's `missing` explains.
 
         Raises:
             MismatchError: the sides come from different feature spaces.
@@ -90,16 +93,17 @@ class SamplingSet:
                 )
         if not isinstance(generated, Features):
             self._missing[space, model] = f"{model} came as statistics, which hold no single images"
-            return
+            return None
         counts = [count for side in (reference, generated) if (count := count_of(side)) is not None]
         if min(counts) < _LEAST:
             self._missing[space, model] = f"a set has fewer than {_LEAST} images"
-            return
+            return None
 
         def tell(stage: str, done: int, total: int | None) -> None:
             progress(f"{stage} {model}", done, total)
 
         self._single[space, model] = frechet_sampling(reference, generated, progress=tell)
+        return self._single[space, model]
 
     def result(self) -> Sampling:
         """All that was added."""
