@@ -32,8 +32,9 @@ class CrossCheckedFID(Metric):
     Images go through each network's own resize rule, as in `fidprobe.score`, whose distances these are. (torchmetrics
     takes an antialiased resize by default, which gives other numbers.)
 
-    Sums that are not centred lose as many digits as |mean|² exceeds the variance by: distances agree with
-    `fidprobe.frechet` to about 1e-12 for networks' features, to 1e-8 with means 1000 times the spread.
+    Sums that are not centred lose the digits by which |mean|² exceeds the smallest variances. Distances of networks'
+    features agree with `fidprobe.frechet` to 1e-8, mostly to 1e-11: measured 4e-14 on 10,000 of `efficientnet-lite0`,
+    3e-11 on 10,000 of `random` and 2e-9 on 300, fewer than dimensions; 1e-8 with means 1000 times the spread.
 
     Args:
         extractor: The main space: a registry name (then loaded on the CPU, as every metric), or a loaded network.
@@ -167,14 +168,10 @@ class CrossCheckedFID(Metric):
         for name, value in kept.items():
             setattr(self, name, value)
 
-    def set_dtype(self, dst_type: str | torch.dtype) -> "CrossCheckedFID":
-        """Change nothing: sums in less than float64 would leave no digits to a covariance."""
-        del dst_type
-        return self
-
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> "CrossCheckedFID":
         def moved(tensor: Tensor) -> Tensor:
-            # Moved, but never converted, as `to(torch.bfloat16)` of a whole module would.
+            # Moved, but never converted, as `to(torch.bfloat16)` of a whole module and `set_dtype` would: sums in less
+            # than float64 leave no digits to a covariance.
             device = fn(torch.empty(0, device=tensor.device)).device
             return tensor.to(_home(device) if tensor.dtype == torch.float64 else device)
 
