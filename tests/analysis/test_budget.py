@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fidprobe.analysis.budget import BUDGET_ATTACKS, Budget, null_space_budget
 from fidprobe.analysis.budget_weights import optimised_weights, top1_weights
 from fidprobe.attacks.attack import split_reference
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
+from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.analysis.budgets import EVEN, SKEWED, classified, coins, elsewhere, in_clip
@@ -122,6 +125,32 @@ def test_top1_weights_are_the_ratio_of_class_counts() -> None:
     weights = top1_weights(Features(real, real), Features(made, made))
     assert weights.probabilities.tolist() == pytest.approx([1 / 16] * 4 + [3 / 8] * 2 + [0])
     assert weights.details == {"absent_classes": 2, "absent_share": 0.5}
+
+
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=40),
+    st.lists(st.integers(0, 5), min_size=2, max_size=40),
+)
+def test_top1_weights_give_common_classes_the_references_frequencies(wanted: list[int], found: list[int]) -> None:
+    real, made = (torch.eye(6)[torch.tensor(classes)] for classes in (wanted, found))
+    common = set(wanted) & set(found)
+    if not common:
+        with pytest.raises(InputError, match="of a Top-1 class that the reference has"):
+            top1_weights(Features(real, real), Features(made, made))
+        return
+    weights = top1_weights(Features(real, real), Features(made, made))
+    shares = torch.zeros(6, dtype=torch.float64).index_add_(0, torch.tensor(found), weights.probabilities)
+    kept = sum(wanted.count(c) for c in common)
+    assert shares.tolist() == pytest.approx([wanted.count(c) / kept if c in common else 0 for c in range(6)])
+
+
+def test_the_order_of_the_models_images_does_not_matter() -> None:
+    reference, generated = sets()
+    mixed = generated.select(torch.randperm(len(generated), generator=torch.Generator().manual_seed(0)))
+    one, other = (budget(reference, side, attacks=["top-1", "pre-logits"]) for side in (generated, mixed))
+    for first, second in zip(one.removals, other.removals, strict=True):
+        assert first.main.after == pytest.approx(second.main.after, rel=1e-3)
+        assert first.effective_size == pytest.approx(second.effective_size, rel=1e-2)
 
 
 def test_no_attack_gets_below_pre_logits_on_the_optimised_half() -> None:

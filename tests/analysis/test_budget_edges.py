@@ -76,6 +76,20 @@ def test_halves_of_one_set_are_told_apart_by_their_noise_alone() -> None:
     assert "sampling error" in budget_lines(found)[-2]
 
 
+def test_sampling_error_of_the_model_is_removed_as_well_and_told() -> None:
+    """1,000 images of the reference's own distribution against 4,000: nothing but error, part of which weights undo."""
+    real, made = (
+        Features(torch.randn(n, 32, generator=torch.Generator().manual_seed(n)), provenance=MAIN) for n in (8000, 1000)
+    )
+    found = budget(real, made, attacks=["pre-logits"])
+    assert found.largest is not None
+    assert found.largest.main.percent is not None
+    assert found.largest.main.percent < -20
+    assert found.noise is not None
+    assert found.noise > 0.9
+    assert "sampling error; there is no second opinion" in budget_sentence(found)
+
+
 def test_a_model_far_from_the_reference_is_little_noise() -> None:
     """The closed form itself is tested where it is made."""
     reference, _ = sets(400)
