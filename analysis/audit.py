@@ -13,6 +13,7 @@ from fidprobe.analysis.budget import null_space_budget
 from fidprobe.analysis.budget_result import Budget
 from fidprobe.analysis.class_change import ClassChange, class_change
 from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
+from fidprobe.analysis.look import Look, look
 from fidprobe.analysis.manifold import Manifold, manifold
 from fidprobe.analysis.sampling import Sampling, SamplingSet
 from fidprobe.analysis.scores import METRICS, MetricChoices
@@ -68,6 +69,8 @@ class Audit:
         histogram: Top-1 classes of all sets; None without a classifier's logits on every side.
         grids: Set name -> pictures drawn at random for the eye, uint8 [h, w, 3] of any sizes; sets that came as
             features have none.
+        doubts: Space of a second opinion -> the code of the warning why it counts for little.
+        look: What the main distance looks at in the model's images; None where it came as statistics.
     """
 
     scored: Scored
@@ -79,6 +82,8 @@ class Audit:
     change: ClassChange | None
     histogram: ClassHistogram | None
     grids: Mapping[str, tuple[npt.NDArray[np.uint8], ...]] = field(repr=False)
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    look: Look | None = None
 
     @property
     def spaces(self) -> tuple[SpaceScores, ...]:
@@ -95,6 +100,7 @@ class Audit:
         return {
             "schema": SCHEMA,
             "verdict": self.verdict.to_json() if self.verdict else None,
+            "doubts": [{"space": self.sampling.labels[space], "code": code} for space, code in self.doubts.items()],
             **self.scored.to_json(),
             "further_opinions": [one.to_json() for one in self.others],
             "changes": [asdict(one) for one in self.changes],
@@ -103,6 +109,7 @@ class Audit:
             "budgets": {name: one.to_json() for name, one in self.budgets.items()},
             "class_change": self.change.to_json() if self.change else None,
             "top1_classes": self.histogram.to_json() if self.histogram else None,
+            "look": self.look.to_json() if self.look else None,
         }
 
 
@@ -207,7 +214,23 @@ def audit(
         change=change,
         histogram=_histogram(extracted.main),
         grids={name: grid for name, grid in grids.items() if grid},
+        doubts=_doubts(spaces),
+        look=look(opened["generated"], spaces, sampling, extractor=extractor, progress=progress),
     )
+
+
+def _doubts(spaces: Mapping[str, Mapping[str, Measurable]]) -> dict[str, str]:
+    """Which second opinions count for little, and the code of the weightiest warning."""
+    out = {}
+    for space, sides in list(spaces.items())[1:]:
+        network = next((side.provenance.extractor for side in sides.values() if side.provenance.extractor), None)
+        codes = [one.code for one in advise_on_spaces(spaces["main"], sides)]
+        found = [code for code in ("same-space", "imagenet-second-opinion") if code in codes]
+        if network is not None and not network.trained:
+            found.insert(len(found) and found[0] == "same-space", "untrained-network")
+        if found:
+            out[space] = found[0]
+    return out
 
 
 def _sampling(spaces: Mapping[str, Mapping[str, Measurable]], progress: Progress) -> Sampling:

@@ -36,7 +36,7 @@ from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps", "picture_batches"]
+__all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps", "picture_batches", "predictions"]
 
 _SIDE = 224  # pixels of a mean picture
 _PREDICTIONS = 3
@@ -213,7 +213,7 @@ def heatmaps(
             picture=picture,
             box=network.seen(*picture.shape[:2]),
             map=one,
-            predictions=_predictions(features, i),
+            predictions=predictions(features, i),
             influence=float(number[i]) if images is None else None,
             change=None if images is None else float(number[i]),
         )
@@ -278,7 +278,8 @@ def _advice(sets: Mapping[str, Measurable]) -> list[Advice]:
     return advice + [one for one in others if one.code in _ON_FILES]
 
 
-def _predictions(features: Features, index: int) -> tuple[Prediction, ...]:
+def predictions(features: Features, index: int) -> tuple[Prediction, ...]:
+    """The three classes that one of the images most probably shows; none without a classifier."""
     if features.logits is None:
         return ()
     probabilities, classes = (

@@ -80,9 +80,9 @@ class Ratio:
     interval: tuple[float, float] | None
 
     def to_json(self) -> dict[str, Any]:
-        """Value and interval."""
+        """Value (None for nan) and interval."""
         return {
-            "value": self.value,
+            "value": None if math.isnan(self.value) else self.value,
             "confidence": CONFIDENCE,
             "interval": None if self.interval is None else list(self.interval),
         }
