@@ -1,11 +1,12 @@
 """The null-space budget as a figure: what each attack removes in the main space, and what a second opinion sees."""
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fidprobe.analysis.budget_result import Budget, Effect
+from fidprobe.analysis.budget_result import MOSTLY, Budget, Effect
 from fidprobe.analysis.budget_text import percent_text, reference_text
 from fidprobe.analysis.budget_weights import BUDGET_ATTACKS, TITLES
 from fidprobe.analysis.figures import INK, SPACE_COLOURS, WIDTH, bar_panels, name_rows, styled
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["budget_figure"]
 
 _COLOURS = (*SPACE_COLOURS, "#e69f00", "#d55e00", "#f0e442", "#0072b2")  # Okabe and Ito's; the main space first
+_HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "++++")  # for those who print in gray
 _AXIS = "removed by choosing among the model's images (%)"
+_NOTES = 46  # characters of a line below the axis
 _LABEL = 34  # characters of a distance's label in the legend
 _PANEL = 2.1  # inches that a panel needs at least
 _NAMES = 1.5  # inches for the attacks' names
@@ -49,19 +52,27 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
     with styled():
         width = max(WIDTH, _NAMES + _PANEL * len(budgets))
         per_row = 0.14 + 0.15 * max(2, len(labels))
-        figure, panels = bar_panels(width, 1.15 + per_row * len(attacks) + 0.16 * len(labels), len(budgets))
         reach = _reach(budgets)
+        said = textwrap.wrap(_notes(budgets, rises=reach[0] < 0), _NOTES)
+        fixed = 1.0 + 0.16 * (len(said) + len(labels))
+        figure, panels = bar_panels(width, fixed + per_row * len(attacks), len(budgets))
         for axes, (name, budget) in zip(panels, budgets.items(), strict=True):
             _panel(axes, budget, attacks, labels)
             axes.set_xlim(*reach)
             axes.set_ylim(len(attacks) - 0.5, -0.5)
             axes.xaxis.set_major_locator(MaxNLocator(5 if len(budgets) == 1 else 4, steps=[1, 2, 2.5, 5, 10]))
             if len(budgets) > 1:
-                axes.set_title(shortened(name, 26), fontsize=9, color=INK, parse_math=False)
+                title = "\n".join(filter(None, (shortened(name, 26), _error(budget))))
+                axes.set_title(title, fontsize=9, color=INK, parse_math=False)
         rows = np.arange(len(attacks))
         for i, axes in enumerate(panels):
             name_rows(axes, rows, [TITLES[name] for name in attacks] if i == 0 else [""] * len(attacks))
-        _name_axis(figure, panels, budgets, rises=reach[0] < 0)
+        below = "\n".join((_AXIS, *said))
+        if len(panels) == 1:
+            panels[0].set_xlabel(below, parse_math=False)
+        else:
+            figure.supxlabel(below, fontsize=9, color=INK, parse_math=False)
+            figure.set_layout_engine("constrained", wspace=0.06)
         handles, texts = panels[0].get_legend_handles_labels()
         found = dict(zip(texts, handles, strict=True))
         legend = figure.legend(
@@ -83,7 +94,16 @@ def _panel(axes: "Axes", budget: Budget, attacks: list[str], labels: list[str]) 
         drawn = [(row, done[name][label]) for row, name in enumerate(attacks) if label in done.get(name, {})]
         places = [row + (i - (len(labels) - 1) / 2) * height for row, _ in drawn]
         values = [_removed(effect) for _, effect in drawn]
-        axes.barh(places, values, height=0.92 * height, color=_COLOURS[i], label=label)
+        axes.barh(
+            places,
+            values,
+            height=0.92 * height,
+            color=_COLOURS[i],
+            hatch=_HATCHES[i],
+            edgecolor="white",
+            linewidth=0,
+            label=label,
+        )
         for place, value, (_, effect) in zip(places, values, drawn, strict=True):
             axes.annotate(
                 "from 0" if effect.percent is None else f"{'−' if value < 0 else ''}{percent_text(abs(value))}",
@@ -110,20 +130,24 @@ def _panel(axes: "Axes", budget: Budget, attacks: list[str], labels: list[str]) 
     axes.axvline(0, color=INK, linewidth=0.8)
 
 
-def _name_axis(figure: "Figure", panels: Sequence["Axes"], budgets: Mapping[str, Budget], *, rises: bool) -> None:
-    """Below one panel, or below all of them: what the bars are, and what a reader must know of them."""
+def _notes(budgets: Mapping[str, Budget], *, rises: bool) -> str:
+    """What a reader must know of the bars."""
     where = {reference_text(one) for one in budgets.values()}
     notes = [where.pop()] if len(where) == 1 else []
     if not any(one.second_labels for one in budgets.values()):
         notes.append("no second opinion")
+    if len(budgets) == 1:
+        notes += filter(None, map(_error, budgets.values()))
     if rises:
         notes.append("below 0 the distance rises")
-    text = _AXIS + (f"\n({'; '.join(notes)})" if notes else "")
-    if len(panels) == 1:
-        panels[0].set_xlabel(text)
-        return
-    figure.supxlabel(text, fontsize=9, color=INK)
-    figure.set_layout_engine("constrained", wspace=0.06)
+    return f"({'; '.join(notes)})" if notes else ""
+
+
+def _error(budget: Budget) -> str:
+    """What makes the bars mean little; empty where nothing does."""
+    if budget.noise is None or budget.noise < MOSTLY:
+        return ""
+    return f"{shortened(budget.label, 20)}: {percent_text(100 * budget.noise)} sampling error"
 
 
 def _labels(budget: Budget) -> list[str]:

@@ -129,6 +129,7 @@ def test_bars_are_the_reductions(seconds: tuple[str, ...], models: int) -> None:
             assert widths[4 * i : 4 * i + 4] == [-(one.seconds[name].percent or 0) for one in budget.removals]
         assert axes.get_xlim() == figure.axes[0].get_xlim()
     written = figure.axes[0].get_xlabel() if models == 1 else figure._supxlabel.get_text()  # type: ignore[attr-defined]
+    written = written.replace("\n", " ")
     assert ("no second opinion" in written) == (not seconds)
     assert "below 0 the distance rises" in written
 
@@ -138,6 +139,13 @@ def test_an_attack_that_is_missing_keeps_its_row() -> None:
     [axes] = budget_figure({"model": budget}).axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == list(TITLES.values())
     assert "not computed" in [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_bars_that_are_mostly_sampling_error_say_so(models: int) -> None:
+    figure = budget_figure({"noisy": made(noise=0.97), **({"sound": made(noise=0.2)} if models == 2 else {})})
+    told = [axes.get_title() if models == 2 else axes.get_xlabel().replace("\n", " ") for axes in figure.axes]
+    assert ["97\N{NO-BREAK SPACE}% sampling error" in text for text in told] == [True, False][:models]
 
 
 def test_names_are_written_as_they_are(tmp_path: Path) -> None:
