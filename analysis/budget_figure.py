@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["budget_figure"]
 
 _COLOURS = (*SPACE_COLOURS, "#e69f00", "#d55e00", "#f0e442", "#0072b2")  # Okabe and Ito's; the main space first
-_HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "++++")  # for those who print in gray
+_HATCHES = ("", "////", "||||", "\\\\\\\\", "xxxx", "----", "++++")  # for those who print in gray
 _AXIS = "removed by choosing among the model's images (%)"
 _NOTES = 46  # characters of a line below the axis
 _LABEL = 34  # characters of a distance's label in the legend

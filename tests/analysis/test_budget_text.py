@@ -9,7 +9,7 @@ from fidprobe.analysis.budget_figure import budget_figure
 from fidprobe.analysis.budget_result import Budget, Effect, Removal
 from fidprobe.analysis.budget_text import budget_lines, budget_sentence
 from fidprobe.analysis.budget_weights import BUDGET_ATTACKS, TITLES
-from fidprobe.analysis.figures import write_png
+from fidprobe.analysis.figures import svg, write_png
 from fidprobe.errors import InputError
 
 SECONDS = ("FD[clip]", "FD[dinov2]", "FD[swav]")
@@ -153,6 +153,13 @@ def test_names_are_written_as_they_are(tmp_path: Path) -> None:
     budget = made(seconds=(r"FD[$\frac$]",), label="FD[\x1b$x_$]")
     write_png(budget_figure({r"$\bad{": budget, "b" * 200: budget}), tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_the_figure_is_small_and_the_same_every_time() -> None:
+    """It stands within a page; hatches of dots would make it twenty times as large."""
+    texts = {svg(budget_figure({"model": made(seconds=SECONDS)}), title="budget") for _ in range(2)}
+    assert len(texts) == 1
+    assert max(map(len, texts)) < 25_000
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
