@@ -25,12 +25,12 @@ def verdict(error: float = 0.01, **spaces: tuple[float, float]) -> Verdict:
     [
         ((-0.5, -0.1), "reversed"),
         ((-0.5, 0.2), "not-confirmed"),
-        ((0.0, 0.24), "not-confirmed"),
-        ((0.1, 0.25), "inconclusive"),
+        ((0.0, 0.49), "not-confirmed"),
+        ((0.1, 0.5), "inconclusive"),
         ((-2.0, 3.0), "inconclusive"),
-        ((0.25, 0.4), "partly-confirmed"),
-        ((0.3, 2.0), "partly-confirmed"),
-        ((0.5, 0.6), "confirmed"),
+        ((0.5, 0.6), "partly-confirmed"),
+        ((0.6, 2.0), "partly-confirmed"),
+        ((0.75, 0.8), "confirmed"),
         ((0.9, 4.0), "confirmed"),
         (None, "inconclusive"),
     ],
@@ -41,7 +41,7 @@ def test_the_rule_looks_at_the_shares_interval_alone(interval: tuple[float, floa
 
 @pytest.mark.parametrize(
     ("after", "answer"),
-    [(8.0, "confirmed"), (5.9, "confirmed"), (8.8, "partly-confirmed"), (9.8, "not-confirmed"), (11.0, "reversed")],
+    [(6.7, "confirmed"), (7.3, "confirmed"), (8.0, "partly-confirmed"), (9.8, "not-confirmed"), (11.0, "reversed")],
 )
 def test_a_gain_of_a_third_is_judged_by_what_the_second_opinion_sees(after: float, answer: str) -> None:
     found = verdict(inception=(30.0, 20.0), clip=(10.0, after))
@@ -74,10 +74,10 @@ def test_without_a_second_opinion_a_gain_is_not_judged() -> None:
 
 
 def test_an_inconclusive_share_says_how_many_images_would_settle_it() -> None:
-    found = verdict(error=0.5, inception=(30.0, 20.0), clip=(10.0, 8.7))
+    found = verdict(error=0.5, inception=(30.0, 20.0), clip=(10.0, 8.2))
     assert found.code == "inconclusive"
     assert found.more_images is not None
-    again = verdict(error=0.5 / found.more_images**0.5 / 1.02, inception=(30.0, 20.0), clip=(10.0, 8.7))
+    again = verdict(error=0.5 / found.more_images**0.5 / 1.02, inception=(30.0, 20.0), clip=(10.0, 8.2))
     assert again.code != "inconclusive"
 
 
@@ -90,11 +90,11 @@ def test_a_second_opinion_that_finds_the_baseline_perfect_cannot_tell() -> None:
 @pytest.mark.parametrize(
     ("clip", "dinov2", "together"),
     [
-        (7.0, 7.5, "confirmed"),
-        (7.0, 8.8, "partly-confirmed"),
+        (7.0, 7.3, "confirmed"),
+        (7.0, 8.0, "partly-confirmed"),
         (7.0, 9.9, "disputed"),
         (9.9, 11.0, "not-confirmed"),
-        (8.8, 11.0, "disputed"),
+        (8.0, 11.0, "disputed"),
     ],
 )
 def test_several_opinions_are_judged_one_by_one(clip: float, dinov2: float, together: str) -> None:
@@ -130,5 +130,5 @@ def test_a_main_space_with_too_few_images_gives_no_answer() -> None:
 def test_plain_data_hold_the_rule() -> None:
     plain = verdict(inception=(30.0, 20.0), clip=(10.0, 7.0)).to_json()
     assert plain["verdict"] == "confirmed"
-    assert plain["rule"] == {"null_share": 0.25, "confirmed_share": 0.5}
+    assert plain["rule"] == {"null_share": 0.5, "confirmed_share": 0.75}
     assert plain["opinions"][0]["confirmed_share"]["value"] == pytest.approx(0.9)
