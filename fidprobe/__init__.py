@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from fidprobe.images import open_images as open_images
     from fidprobe.metrics.frechet import frechet as frechet
     from fidprobe.metrics.frechet import frechet_distance as frechet_distance
+    from fidprobe.metrics.frechet_sampling import frechet_sampling as frechet_sampling
     from fidprobe.metrics.inception_score import inception_score as inception_score
     from fidprobe.metrics.kernel import kernel_distance as kernel_distance
     from fidprobe.metrics.neighbours import precision_recall as precision_recall
@@ -71,6 +72,7 @@ _HOME = {
     "extract": "extraction",
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
+    "frechet_sampling": "metrics.frechet_sampling",
     "inception_score": "metrics.inception_score",
     "heatmaps": "analysis.heatmaps",
     "influence": "analysis.influence",
@@ -108,6 +110,7 @@ __all__ = [
     "extract",
     "frechet",
     "frechet_distance",
+    "frechet_sampling",
     "heatmaps",
     "inception_score",
     "influence",

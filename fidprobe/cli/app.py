@@ -8,6 +8,7 @@ import typer
 
 from fidprobe.cli import options as o
 from fidprobe.cli.attack import attack
+from fidprobe.cli.audit_text import audit_lines, print_gate
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.classes import classes
 from fidprobe.cli.correlate import correlate
@@ -15,7 +16,8 @@ from fidprobe.cli.grids import grids
 from fidprobe.cli.heatmap import heatmap
 from fidprobe.cli.heatmap_check import heatmap_check
 from fidprobe.cli.influence import influence
-from fidprobe.cli.text import change_lines, print_advice, printable, score_lines
+from fidprobe.cli.interrupts import Interrupts
+from fidprobe.cli.text import print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
 
 if TYPE_CHECKING:
@@ -65,11 +67,22 @@ def audit(
     reference: o.Reference,
     generated: o.Generated,
     baseline: Annotated[
-        str | None, typer.Option(metavar="OTHER", help="Another model's images, to state the gain over it.")
+        str | None, typer.Option(metavar="OTHER", help="Another model's images: is the gain over it real?")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("out"),
+    no_budget: Annotated[
+        bool,
+        typer.Option("--no-budget", help="Do not find out how much of FID choosing among the model's images removes."),
+    ] = False,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Exit with code 1 if this holds or cannot be known, e.g. confirmed_share<0.5; may be given again.",
+        ),
+    ] = None,
     extractor: o.ExtractorName = "inception",
-    second_opinion: o.SecondOpinion = "clip",
+    second_opinion: o.SecondOpinions = None,
     resize: o.Resize = None,
     weights: o.WeightsFile = None,
     second_weights: o.SecondWeights = None,
@@ -86,36 +99,45 @@ def audit(
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Score GENERATED (and a baseline) in both spaces and write FOLDER/report.html and report.json.
+    """Is GENERATED's gain over a baseline real? Writes FOLDER/report.html, report.md and report.json.
 
     Example: fidprobe audit real/ model/ --baseline old-model/ -o out/
     """
     from fidprobe.analysis.audit import audit as run
+    from fidprobe.analysis.gates import parse_gate
     from fidprobe.analysis.report import report_json, report_paths, write_report
     from fidprobe.files import expanded
 
+    gates = [parse_gate(one) for one in fail_if or ()]
     out = expanded(out)
     report_paths(out)  # an unwritable folder must not surface after the work
-    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress, Interrupts() as interrupted:
         result = run(
             reference,
             generated,
             baseline=baseline,
             extractor=o.choice(extractor, device, resize, weights, unverified),
-            second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
+            second_opinion=o.choices(second_opinion, device, second_weights, unverified),
             second_reference=second_reference,
             second_generated=second_generated,
             second_baseline=second_baseline,
+            budget=not no_budget,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            interrupted=interrupted,
             progress=progress,
         )
-    html, _ = write_report(result, out, command=o.command_line())
+    checked = [gate.check(result) for gate in gates]
+    html, *_ = write_report(result, out, command=o.command_line())
     if as_json:
         typer.echo(report_json(result, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
-        typer.echo(f"report: {html}")
+        typer.echo("\n".join([*audit_lines(result), f"report: {html}"]))
     print_advice(result.scored.advice)
+    for one in checked:
+        found = "unknown" if one.value is None else one.value if isinstance(one.value, str) else f"{one.value:.4g}"
+        print_gate(one.condition, found, failed=one.failed)
+    if any(one.failed for one in checked):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -285,8 +307,8 @@ def demo(
             options=o.read_options(None, 0, False, 64, no_cache),
             progress=progress,
         )
-    html, _ = write_report(result, out, command=o.command_line())
-    typer.echo("\n".join([*score_lines(result.scored), *change_lines(result.changes)]))
+    html, *_ = write_report(result, out, command=o.command_line())
+    typer.echo("\n".join(audit_lines(result)))
     print_advice(result.scored.advice)
     typer.echo(f"report: {html}")
 

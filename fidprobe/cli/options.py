@@ -34,6 +34,7 @@ __all__ = [
     "Unverified",
     "WeightsFile",
     "choice",
+    "choices",
     "command_line",
     "read_options",
 ]
@@ -93,7 +94,7 @@ WeightsFile = Annotated[
 ]
 SecondWeights = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Local weights of the second opinion.", rich_help_panel=_NETWORKS),
+    typer.Option(metavar="FILE", help="Local weights of the (first) second opinion.", rich_help_panel=_NETWORKS),
 ]
 Unverified = Annotated[
     bool,
@@ -176,6 +177,22 @@ def choice(
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
     weights = expanded(weights) if weights else None
     return ExtractorChoice(name, resize.value if resize else None, weights, unverified, device)
+
+
+def choices(
+    names: list[str] | None, device: str | None, weights: Path | None, unverified: bool
+) -> list["ExtractorChoice"]:
+    """The library's form of several second opinions; `weights` are the first one's.
+
+    Raises:
+        InputError: one that is named twice, or a device that is not there.
+    """
+    from fidprobe.errors import InputError
+
+    names = names or ["clip"]
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise InputError(f"--second-opinion {twice[0]} was given twice; one opinion counts once")
+    return [choice(name, device, None, None if i else weights, unverified) for i, name in enumerate(names)]
 
 
 def command_line() -> str:

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.running import Run
+
+SECONDS = tuple(
+    part for name in ("reference", "generated", "baseline") for part in (f"--second-{name}", f"{name}-2.npy")
+)
+AUDIT = ("audit", "reference.npy", "generated.npy", "--baseline", "baseline.npy", *SECONDS, "-q")
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> Path:
+    """Features of three sets in two spaces: a gain in the first one, which the second does not see."""
+    rng = np.random.default_rng(0)
+    sets = {"reference": (900, 0.0, 0.0), "generated": (700, 0.3, 0.6), "baseline": (800, 0.7, 0.6)}
+    for name, (count, first, second) in sets.items():
+        np.save(tmp_path / f"{name}.npy", rng.normal(first, 1, (count, 12)).astype(np.float32))
+        np.save(tmp_path / f"{name}-2.npy", rng.normal(second, 1, (count, 8)).astype(np.float32))
+    return tmp_path
+
+
+def test_the_verdict_comes_first_and_everything_it_rests_on_follows(cli: Run, arrays: Path) -> None:
+    ran = cli(*AUDIT)
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("NOT CONFIRMED: ")
+    assert max(map(len, lines)) <= 80 or all("(all pairs" in line for line in lines if len(line) > 80)
+    assert any(line.startswith("generated: FD[unknown] without bias ") for line in lines)
+    assert any(line.startswith("change: FD[unknown] −") for line in lines)
+    assert any(line.startswith("generated: precision ") for line in lines)
+    assert any(line.startswith("generated: choosing among this model's images removes ") for line in lines)
+    assert lines[-1] == f"report: {Path('out') / 'report.html'}"
+    for name in ("report.html", "report.json", "report.md"):
+        assert (arrays / "out" / name).is_file()
+
+
+def test_json_alone_is_on_stdout(cli: Run, arrays: Path) -> None:
+    ran = cli(*AUDIT, "--json", "--no-budget")
+    data = json.loads(ran.out)
+    assert data["verdict"]["verdict"] == "not-confirmed"
+    assert data["budgets"] == {}
+    assert json.loads((arrays / "out" / "report.json").read_text()) == data
+
+
+@pytest.mark.parametrize(
+    ("conditions", "code"),
+    [
+        (("verdict!=not-confirmed",), 0),
+        (("confirmed_share<0.5",), 1),
+        (("verdict==confirmed", "recall<2"), 1),
+        (("removable_percent>10",), 1),  # not known without a budget
+    ],
+)
+def test_gates_decide_the_exit_code(cli: Run, arrays: Path, conditions: tuple[str, ...], code: int) -> None:
+    ran = cli(*AUDIT, "--no-budget", *(part for one in conditions for part in ("--fail-if", one)))
+    assert ran.code == code
+    for one in conditions:
+        assert f": --fail-if {one} (it is " in ran.err
+    assert ("FAILED" in ran.err) == (code == 1)
+    assert (arrays / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--fail-if", "fid<3"), "unknown quantity 'fid'"),
+        (("-s", "random", "-s", "random"), "--second-opinion random was given twice"),
+        (("-s", "random", "-s", "random:1"), "more than one second opinion needs images"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(cli: Run, arrays: Path, arguments: tuple[str, ...], message: str) -> None:
+    ran = cli(*AUDIT, *arguments)
+    assert ran.code == 2
+    assert ran.err.startswith("fidprobe: error: ")
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+    assert not list(arrays.glob("out/*"))
+
+
+def test_without_a_baseline_distances_stand_alone(cli: Run, arrays: Path) -> None:
+    ran = cli("audit", "reference.npy", "generated.npy", *SECONDS[:4], "-q", "--no-budget")
+    assert ran.code == 0
+    assert "--baseline" in ran.out.split("\n\n")[0]
+    assert json.loads((arrays / "out" / "report.json").read_text())["verdict"] is None
