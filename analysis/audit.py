@@ -268,7 +268,8 @@ def _budgets(
         }
 
         def tell(stage: str, done: int, total: int | None, model: str = model) -> None:
-            progress(f"{stage} of {model}", done, total)
+            what, bar, detail = stage.partition(" | ")
+            progress(f"{what} of {model}{bar}{detail}", done, total)
 
         try:
             out[model] = null_space_budget(
