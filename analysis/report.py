@@ -1,23 +1,22 @@
-"""The audit report: one self-contained HTML page, and the same numbers as JSON."""
+"""The audit report: one self-contained HTML page, and the same numbers as JSON and as Markdown."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 from fidprobe.analysis.audit import Audit
-from fidprobe.analysis.figures import changes_figure, class_histogram_figure, montage, svg
-from fidprobe.analysis.headline import agreement, headline
+from fidprobe.analysis.budget_figure import budget_figure
+from fidprobe.analysis.figures import class_histogram_figure, montage, svg
+from fidprobe.analysis.headline import label_text, verdict_sentence
 from fidprobe.analysis.output import output_folder, write_text
 from fidprobe.analysis.page import png_uri, render_page
-from fidprobe.analysis.report_view import (
-    classes_view,
-    inception_scores_view,
-    network_view,
-    no_logits,
-    scores_view,
-    set_view,
-    source_facts,
-)
+from fidprobe.analysis.report_change import budget_views, class_change_view
+from fidprobe.analysis.report_look import look_view
+from fidprobe.analysis.report_markdown import report_markdown
+from fidprobe.analysis.report_scores import inception_scores_view, scores_views
+from fidprobe.analysis.report_verdict import verdict_view
+from fidprobe.analysis.report_view import classes_view, network_view, no_logits, set_view, source_facts
+from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE
 from fidprobe.analysis.wording import amount, json_text, number, shortened
 
 __all__ = ["report_html", "report_json", "report_paths", "write_report"]
@@ -25,18 +24,20 @@ __all__ = ["report_html", "report_json", "report_paths", "write_report"]
 _CELL = 96  # pixels: pictures are shown no larger than this
 
 
-def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Where a report in `folder` goes, HTML first; makes the folder and finds out now whether it can be written.
+def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
+    """Where a report in `folder` goes: HTML, JSON, Markdown; makes the folder and finds out whether it can be written.
 
     Raises:
         InputError: the folder cannot be made or written.
     """
     path = output_folder(folder, "a report")
-    return path / "report.html", path / "report.json"
+    return path / "report.html", path / "report.json", path / "report.md"
 
 
-def write_report(audit: Audit, folder: str | os.PathLike[str], *, command: str | None = None) -> tuple[Path, Path]:
-    """Write `report.html` and `report.json`, each whole or not at all.
+def write_report(
+    audit: Audit, folder: str | os.PathLike[str], *, command: str | None = None
+) -> tuple[Path, Path, Path]:
+    """Write `report.html`, `report.json` and `report.md`, each whole or not at all.
 
     Args:
         audit: What to report.
@@ -44,14 +45,14 @@ def write_report(audit: Audit, folder: str | os.PathLike[str], *, command: str |
         command: The command line that made the audit, to be shown.
 
     Returns:
-        The two paths, HTML first.
+        The three paths, in this order.
 
     Raises:
         InputError: the folder cannot be written, or the audit holds a number that is not finite.
     """
-    page, data = report_html(audit, command=command), report_json(audit, command=command)
+    texts = [make(audit, command=command) for make in (report_html, report_json, report_markdown)]
     paths = report_paths(folder)
-    for path, text in zip(paths, (page, data), strict=True):
+    for path, text in zip(paths, texts, strict=True):
         write_text(path, text)
     return paths
 
@@ -62,7 +63,7 @@ def report_json(audit: Audit, *, command: str | None = None) -> str:
     Raises:
         InputError: a number is not finite; names its place.
     """
-    data = {"headline": headline(audit), "agreement": agreement(audit), **audit.to_json(), "command": command}
+    data = {"summary": verdict_sentence(audit), **audit.to_json(), "command": command}
     return json_text(data, "the audit")
 
 
@@ -80,30 +81,33 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
 
     scored, histogram = audit.scored, audit.histogram
     models = list(scored.main.scores)
-    spaces = [("main space", scored.main)] + ([("second opinion", scored.second)] if scored.second else [])
     sets = [set_view(scored, name) for name in scored.sets]
     titles = {one["name"]: shortened(one["description"], 48) for one in sets}
-    changes = audit.changes
+    budgets = "; ".join(f"{one['model']}: {one['sentence']}" for one in budget_views(audit))
     figures = {
-        "changes": svg(changes_figure(changes), title=headline(audit)) if changes else "",
+        "budgets": svg(budget_figure(audit.budgets), title=budgets) if audit.budgets else "",
         "classes": svg(class_histogram_figure(histogram), title=_describe_histogram(audit)) if histogram else "",
     }
     return render_page(
         "report.html.j2",
         title=f"{titles['generated']} against {titles['reference']}",
         sets=sets,
-        headline=headline(audit),
-        agreement=agreement(audit),
+        verdict=verdict_view(audit),
         figures={name: Markup(text) for name, text in figures.items()},  # noqa: S704 - made by `svg`, which escapes
         advice=scored.advice,
-        spaces=[{"role": role, **scores_view(scored, space)} for role, space in spaces],
+        spaces=scores_views(audit),
         inception=inception_scores_view(scored.main),
+        budgets=budget_views(audit),
+        change=class_change_view(audit),
+        look=look_view(audit.look),
+        look_label=label_text(scored.main.label),
         grids=_grids(audit),
         classes=[classes_view(histogram, model) for model in models] if histogram else [],
         classifier=histogram.space if histogram else "",
         no_classes=no_logits(scored.main.scores["generated"].space),
-        networks=[{"role": role, "facts": network_view(space)} for role, space in spaces],
+        networks=[{"role": space.label, "facts": network_view(space)} for space in audit.spaces],
         sources=[{"name": name, **source_facts(source)} for name, source in scored.sets.items()],
+        rule={"null": f"{NULL_SHARE:.0%}", "confirmed": f"{CONFIRMED_SHARE:.0%}"},
         command=command or "",
         version=scored.version,
         seconds=number(scored.seconds, 3),

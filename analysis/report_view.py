@@ -3,24 +3,21 @@
 Nothing here is HTML. A value that was not computed becomes a sentence that says why.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fidprobe.analysis.class_histogram import ClassHistogram
-from fidprobe.analysis.scores import Scores, metric_label
 from fidprobe.analysis.scoring import Scored, SpaceScores
-from fidprobe.analysis.wording import amount, number, plus_minus, shortened
-from fidprobe.metrics.inception_score import InceptionScoreResult
+from fidprobe.analysis.wording import amount, number, shortened
 from fidprobe.provenance import ExtractorProvenance, SourceProvenance
 
 __all__ = [
     "classes_view",
-    "inception_scores_view",
     "network_view",
     "no_logits",
-    "scores_view",
     "set_view",
     "source_facts",
+    "weights_text",
 ]
 
 _CLASSES = 8  # classes listed on either side of the comparison
@@ -42,78 +39,6 @@ def set_view(scored: Scored, name: str) -> dict[str, Any]:
     if source.skipped:
         facts.append(f"{_unreadable(source)} skipped")
     return {"name": name, "description": source.description, "facts": facts}
-
-
-def scores_view(scored: Scored, space: SpaceScores) -> dict[str, Any]:
-    """A space's table: a row a metric, a column a model; with the Inception Scores of every set."""
-    models = list(space.scores)
-    kernel = "KID" if metric_label(_space_name(space), "KD") == "KID" else "kernel distance"
-    reference = next(
-        (s.frechet.reference_count for s in space.scores.values() if s.frechet), scored.counts["reference"]
-    )
-    rows = [
-        (
-            "FID" if space.label == "FID" else "Fréchet distance",
-            "mean term + covariance term",
-            [_frechet(space.scores[m]) for m in models],
-        ),
-        (
-            kernel,
-            "all pairs, ± standard error",
-            [_kernel(space.scores[m]) for m in models],
-        ),
-        (
-            f"{kernel}, subsets",
-            "as papers print it: ± standard deviation over subsets, not a standard error",
-            [_subsets(space.scores[m]) for m in models],
-        ),
-        (
-            "images",
-            f"against {_count(reference)} of the reference",
-            [
-                (_count(s.frechet.generated_count if s.frechet else scored.counts[m]), "")
-                for m, s in space.scores.items()
-            ],
-        ),
-    ]
-    return {
-        "label": space.label,
-        "models": models,
-        "rows": [{"label": label, "note": note, "cells": cells} for label, note, cells in rows],
-        "network": _network_brief(space),
-    }
-
-
-def inception_scores_view(space: SpaceScores) -> dict[str, Any]:
-    """Inception Scores of the reference and of every model, with their entropies, or why there are none."""
-    found = {"reference": space.reference_score, **{m: s.inception_score for m, s in space.scores.items()}}
-    missing = {"reference": space.reference_missing, **{m: s.missing.get("is", "") for m, s in space.scores.items()}}
-    name = _space_name(space)
-    known = [score for score in found.values() if score is not None]
-    if not known:
-        return {
-            "label": metric_label(name, "IS"),
-            "why": f"Not computed: no set here has a classifier's logits ({name}).",
-        }
-
-    def cells(text: Callable[[InceptionScoreResult], str], *, why: bool = False) -> list[tuple[str, str]]:
-        return [
-            (text(score), "") if score else ("not computed", (missing[model] or "not asked for") if why else "")
-            for model, score in found.items()
-        ]
-
-    parts = [
-        ("score", "± standard deviation over splits", cells(lambda s: plus_minus(s.mean, s.std), why=True)),
-        ("H(y)", "entropy of the mean prediction, nats", cells(lambda s: number(s.marginal_entropy))),
-        ("H(y|x)", "mean entropy of a prediction, nats", cells(lambda s: number(s.conditional_entropy))),
-    ]
-    return {
-        "label": metric_label(name, "IS"),
-        "models": list(found),
-        "rows": [{"label": row, "note": note, "cells": shown} for row, note, shown in parts],
-        "why": "",
-        "how": _how(known),
-    }
 
 
 def no_logits(space: str) -> str:
@@ -154,7 +79,7 @@ def network_view(space: SpaceScores) -> list[tuple[str, str]]:
         ("network", extractor.name),
         ("dimensions", amount(space.dim)),
         ("weights, SHA-256", extractor.weights),
-        ("weights are", _weights(extractor)),
+        ("weights are", weights_text(extractor)),
         ("resize rule", extractor.resize),
         ("libraries", _pairs(extractor.versions) or "not recorded"),
     ]
@@ -194,58 +119,11 @@ def _unreadable(source: SourceProvenance) -> str:
     return f"{amount(number_skipped)} unreadable file{'' if number_skipped == 1 else 's'}"
 
 
-def _frechet(scores: Scores) -> tuple[str, str]:
-    result = scores.frechet
-    if result is None:
-        return "not computed", "the Fréchet distance was not asked for"
-    return number(result.value), f"{number(result.mean_term)} + {number(result.covariance_term)}"
-
-
-def _kernel(scores: Scores) -> tuple[str, str]:
-    if scores.kernel is None:
-        return "not computed", scores.missing.get("kid", "not asked for")
-    return plus_minus(scores.kernel.value, scores.kernel.standard_error), ""
-
-
-def _subsets(scores: Scores) -> tuple[str, str]:
-    result = scores.kernel_subsets
-    if result is not None:
-        return plus_minus(result.mean, result.std), f"{amount(result.subsets)} × {amount(result.subset_size)} images"
-    return "not computed", scores.missing.get("kid", scores.missing.get("kid_subsets", "not asked for"))
-
-
-def _space_name(space: SpaceScores) -> str:
-    return "unknown" if space.extractor is None else space.extractor.name
-
-
-def _count(count: int | None) -> str:
-    return "an unknown number" if count is None else amount(count)
-
-
-def _how(scores: Sequence[InceptionScoreResult]) -> str:
-    score = scores[0]
-    splits = " or ".join(amount(n) for n in sorted({s.splits for s in scores}))  # a small set has fewer
-    bias = "without the classifier's bias, as published scores" if score.logits == "unbiased" else "with its bias"
-    order = "images shuffled" if score.order == "shuffled" else "images in their order"
-    return f"{splits} splits, {order}, logits {bias}. ln IS of the whole set is H(y) − H(y|x)."
-
-
-def _weights(extractor: ExtractorProvenance) -> str:
+def weights_text(extractor: ExtractorProvenance) -> str:
+    """What is known of a network's weights."""
     if not extractor.trained:
         return "random, untrained"
     return "verified as the published ones" if extractor.verified else "not verified"
-
-
-def _network_brief(space: SpaceScores) -> list[str]:
-    extractor: ExtractorProvenance | None = space.extractor
-    if extractor is None:
-        return ["network unknown: features without provenance", f"{amount(space.dim)} dimensions"]
-    return [
-        extractor.name,
-        f"{amount(space.dim)} dimensions",
-        f"resize {extractor.resize}",
-        f"weights {extractor.weights[:12]}…, {_weights(extractor)}",
-    ]
 
 
 def _brief(counts: Mapping[str, int], plural: str) -> str:

@@ -5,15 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.class_histogram import ClassHistogram
+from fidprobe.analysis.look import Influential, Look
 from fidprobe.analysis.sampling import Sampling
 from fidprobe.analysis.scores import Scores, metric_label
 from fidprobe.analysis.scoring import Scored, SpaceScores
 from fidprobe.analysis.uncertainty import Joint
+from fidprobe.analysis.verdict import judge
 from fidprobe.metrics.frechet import FrechetResult
+from fidprobe.metrics.frechet_sampling import FrechetSampling
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.metrics.kernel import KernelResult, KernelSubsetsResult
 from fidprobe.provenance import ExtractorProvenance, SourceProvenance
@@ -91,6 +95,62 @@ def source(name: str, count: int = COUNT, **changes: Any) -> SourceProvenance:
     return replace(made, **changes)
 
 
+def sampling(
+    distances: Mapping[str, tuple[float, float]],
+    errors: Mapping[str, float] | None = None,
+    *,
+    models: tuple[str, ...] = ("generated", "baseline"),
+    singular: Mapping[str, str] | None = None,
+) -> Sampling:
+    """Independent errors of corrected distances.
+
+    Args:
+        distances: Label -> the generated set's and the baseline's; the main space first. The bias of each is 0.5.
+        errors: Label -> standard error of each of them; 0.25 where not given.
+        models: What there is.
+        singular: Label -> why its space cannot be judged.
+    """
+    spaces = ["main", *(f"second {i}" if i > 1 else "second" for i in range(1, len(distances)))]
+    labels = dict(zip(spaces, distances, strict=True))
+    single, values, variances = {}, [], []
+    for name, label in labels.items():
+        for model, value in zip(("generated", "baseline"), distances[label], strict=True):
+            if model in models:
+                one = torch.zeros(4, dtype=torch.float64)
+                single[name, model] = FrechetSampling(
+                    value + 0.5, label, value, 0.25, 0.25, one, one, one[None], one[None], one[None], 1e-9
+                )
+                values.append(value)
+                variances.append((errors or {}).get(label, 0.25) ** 2)
+    joint = Joint(tuple(single), np.array(values), np.diag(variances))
+    reverse = {label: name for name, label in labels.items()}
+    return Sampling(labels, single, joint, {}, {reverse[label]: why for label, why in (singular or {}).items()})
+
+
+def judged(
+    distances: Mapping[str, tuple[float, float]],
+    errors: Mapping[str, float] | None = None,
+    *,
+    doubts: Mapping[str, str] | None = None,
+    singular: Mapping[str, str] | None = None,
+) -> Audit:
+    """An audit of known distances, with the verdict that the rule gives; further spaces have no scores.
+
+    Args:
+        distances: As for `sampling`.
+        errors: Likewise.
+        doubts: Label -> code.
+        singular: As for `sampling`.
+    """
+    found = sampling(distances, errors, singular=singular)
+    spaces = list(found.labels)
+    verdict = judge(found.joint, "main", spaces[1:], labels=found.labels, singular=found.singular)
+    made = audit(second=len(spaces) > 1)
+    others = tuple(space(label[3:-1], ("generated", "baseline"), classifier=False) for label in list(distances)[2:])
+    marks = {name: doubts[label] for name, label in found.labels.items() if doubts and label in doubts}
+    return replace(made, sampling=found, verdict=verdict, others=others, doubts=marks)
+
+
 def audit(
     *,
     baseline: bool = True,
@@ -123,4 +183,19 @@ def audit(
         change=None,
         histogram=histogram(models) if classifier else None,
         grids={name: pictures() for name in names} if grids is None else grids,
+        look=looked(),
+    )
+
+
+def looked(name: str = "generated/1.png") -> Look:
+    """One image that raises FID and one that lowers it, without maps."""
+    first, second = pictures(2)
+    return Look(
+        label="FID",
+        second_label="FD[clip]",
+        raising=(Influential(1, name, "bow tie", 250.0, 12.5, first),),
+        lowering=(Influential(2, None, None, -75.0, None, second),),
+        maps=(),
+        influential=0,
+        why="the network has no maps",
     )

@@ -1,0 +1,171 @@
+"""The report's tables of scores: an audit's numbers as plain strings, a row a score, a column a model."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fidprobe.analysis.audit import Audit
+from fidprobe.analysis.manifold import Manifold
+from fidprobe.analysis.report_view import weights_text
+from fidprobe.analysis.scores import Scores, metric_label
+from fidprobe.analysis.scoring import SpaceScores
+from fidprobe.analysis.wording import amount, number, plus_minus
+from fidprobe.metrics.inception_score import InceptionScoreResult
+from fidprobe.provenance import ExtractorProvenance
+
+__all__ = ["inception_scores_view", "scores_views"]
+
+Cell = tuple[str, str]
+"""A number, and a note below it."""
+
+
+def scores_views(audit: Audit) -> list[dict[str, Any]]:
+    """A table for each space: the distance as printed, its bias, the corrected one; KID; precision and recall."""
+    keys = list(audit.sampling.labels)
+    out = []
+    for i, space in enumerate(audit.spaces):
+        key = keys[i] if i < len(keys) else ""
+        found = audit.manifolds[i] if i < len(audit.manifolds) else None
+        role = "main space" if i == 0 else "second opinion" if len(audit.spaces) == 2 else f"second opinion {i}"
+        out.append({"role": role, **_scores_view(audit, space, key, found)})
+    return out
+
+
+def _scores_view(audit: Audit, space: SpaceScores, key: str, found: Manifold | None) -> dict[str, Any]:
+    models = list(space.scores)
+    kernel = "KID" if metric_label(_space_name(space), "KD") == "KID" else "kernel distance"
+    distance = "FID" if space.label == "FID" else "Fréchet distance"
+    counts = [s.frechet.reference_count for s in space.scores.values() if s.frechet]
+    reference = counts[0] if counts else audit.scored.counts["reference"]
+    rows: list[tuple[str, str, list[Cell]]] = [
+        (distance, "as printed: mean term + covariance term", [_frechet(space.scores[m]) for m in models]),
+        (f"{distance}, less its bias", "± standard error; 95 % interval", [_corrected(audit, key, m) for m in models]),
+        (kernel, "all pairs, ± standard error", [_kernel(space.scores[m]) for m in models]),
+        (
+            f"{kernel}, subsets",
+            "as papers print it: ± standard deviation over subsets, not a standard error",
+            [_subsets(space.scores[m]) for m in models],
+        ),
+    ]
+    if found is not None:
+        drawn = f"{amount(found.images)} images of each set, " if found.images else ""
+        rows += [
+            ("precision", f"{drawn}± standard error", [_manifold(found, m, "precision") for m in models]),
+            ("recall", "likewise", [_manifold(found, m, "recall") for m in models]),
+        ]
+    rows.append(
+        (
+            "images",
+            f"against {_count(reference)} of the reference",
+            [
+                (_count(s.frechet.generated_count if s.frechet else audit.scored.counts[m]), "")
+                for m, s in space.scores.items()
+            ],
+        )
+    )
+    return {
+        "label": space.label,
+        "models": models,
+        "rows": [{"label": label, "note": note, "cells": cells} for label, note, cells in rows],
+        "network": _network_brief(space),
+    }
+
+
+def inception_scores_view(space: SpaceScores) -> dict[str, Any]:
+    """Inception Scores of the reference and of every model, with their entropies, or why there are none."""
+    found = {"reference": space.reference_score, **{m: s.inception_score for m, s in space.scores.items()}}
+    missing = {"reference": space.reference_missing, **{m: s.missing.get("is", "") for m, s in space.scores.items()}}
+    name = _space_name(space)
+    known = [score for score in found.values() if score is not None]
+    if not known:
+        return {
+            "label": metric_label(name, "IS"),
+            "why": f"Not computed: no set here has a classifier's logits ({name}).",
+        }
+
+    def cells(text: Callable[[InceptionScoreResult], str], *, why: bool = False) -> list[tuple[str, str]]:
+        return [
+            (text(score), "") if score else ("not computed", (missing[model] or "not asked for") if why else "")
+            for model, score in found.items()
+        ]
+
+    parts = [
+        ("score", "± standard deviation over splits", cells(lambda s: plus_minus(s.mean, s.std), why=True)),
+        ("H(y)", "entropy of the mean prediction, nats", cells(lambda s: number(s.marginal_entropy))),
+        ("H(y|x)", "mean entropy of a prediction, nats", cells(lambda s: number(s.conditional_entropy))),
+    ]
+    return {
+        "label": metric_label(name, "IS"),
+        "models": list(found),
+        "rows": [{"label": row, "note": note, "cells": shown} for row, note, shown in parts],
+        "why": "",
+        "how": _how(known),
+    }
+
+
+def _corrected(audit: Audit, key: str, model: str) -> Cell:
+    """The distance less its bias, with its interval."""
+    single = audit.sampling.single.get((key, model))
+    if single is None:
+        return "not computed", audit.sampling.missing.get((key, model), "its sampling error is not known")
+    one = audit.sampling.joint.distance(key, model)
+    if key in audit.sampling.singular:
+        return "not computed", audit.sampling.singular[key]
+    low, high = one.interval
+    bias = f"bias {number(single.value - one.value, 3)}"
+    sampled = "" if single.reference is not None else "; the reference's own error is not in it"
+    return plus_minus(one.value, one.error), f"{number(low)} to {number(high)}; {bias}{sampled}"
+
+
+def _manifold(found: Manifold, model: str, name: str) -> Cell:
+    result = found.models.get(model)
+    if result is None:
+        return "not computed", found.missing.get(model, "not asked for")
+    return plus_minus(getattr(result, name), getattr(result, f"{name}_error")), ""
+
+
+def _frechet(scores: Scores) -> tuple[str, str]:
+    result = scores.frechet
+    if result is None:
+        return "not computed", "the Fréchet distance was not asked for"
+    return number(result.value), f"{number(result.mean_term)} + {number(result.covariance_term)}"
+
+
+def _kernel(scores: Scores) -> tuple[str, str]:
+    if scores.kernel is None:
+        return "not computed", scores.missing.get("kid", "not asked for")
+    return plus_minus(scores.kernel.value, scores.kernel.standard_error), ""
+
+
+def _subsets(scores: Scores) -> tuple[str, str]:
+    result = scores.kernel_subsets
+    if result is not None:
+        return plus_minus(result.mean, result.std), f"{amount(result.subsets)} × {amount(result.subset_size)} images"
+    return "not computed", scores.missing.get("kid", scores.missing.get("kid_subsets", "not asked for"))
+
+
+def _space_name(space: SpaceScores) -> str:
+    return "unknown" if space.extractor is None else space.extractor.name
+
+
+def _count(count: int | None) -> str:
+    return "an unknown number" if count is None else amount(count)
+
+
+def _how(scores: Sequence[InceptionScoreResult]) -> str:
+    score = scores[0]
+    splits = " or ".join(amount(n) for n in sorted({s.splits for s in scores}))  # a small set has fewer
+    bias = "without the classifier's bias, as published scores" if score.logits == "unbiased" else "with its bias"
+    order = "images shuffled" if score.order == "shuffled" else "images in their order"
+    return f"{splits} splits, {order}, logits {bias}. ln IS of the whole set is H(y) − H(y|x)."
+
+
+def _network_brief(space: SpaceScores) -> list[str]:
+    extractor: ExtractorProvenance | None = space.extractor
+    if extractor is None:
+        return ["network unknown: features without provenance", f"{amount(space.dim)} dimensions"]
+    return [
+        extractor.name,
+        f"{amount(space.dim)} dimensions",
+        f"resize {extractor.resize}",
+        f"weights {extractor.weights[:12]}…, {weights_text(extractor)}",
+    ]
