@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fidprobe.analysis.audit import audit as audit
     from fidprobe.analysis.class_comparing import compare_classes as compare_classes
     from fidprobe.analysis.class_output import write_classes as write_classes
+    from fidprobe.analysis.comparison import compare as compare
+    from fidprobe.analysis.comparison_output import write_comparison as write_comparison
     from fidprobe.analysis.correlation import correlate as correlate
     from fidprobe.analysis.correlation_output import write_correlation as write_correlation
     from fidprobe.analysis.heatmap_check import check_heatmaps as check_heatmaps
@@ -67,6 +69,7 @@ _HOME = {
     "attack": "analysis.attacking",
     "audit": "analysis.audit",
     "check_heatmaps": "analysis.heatmap_check",
+    "compare": "analysis.comparison",
     "compare_classes": "analysis.class_comparing",
     "correlate": "analysis.correlation",
     "extract": "extraction",
@@ -83,6 +86,7 @@ _HOME = {
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
+    "write_comparison": "analysis.comparison_output",
     "write_heatmap_check": "analysis.heatmap_check_output",
     "write_heatmaps": "analysis.heatmap_output",
     "write_influence": "analysis.influence_output",
@@ -105,6 +109,7 @@ __all__ = [
     "attack",
     "audit",
     "check_heatmaps",
+    "compare",
     "compare_classes",
     "correlate",
     "extract",
@@ -121,6 +126,7 @@ __all__ = [
     "score",
     "write_attack",
     "write_classes",
+    "write_comparison",
     "write_correlation",
     "write_heatmap_check",
     "write_heatmaps",

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
         "docs/attacks.md",
         "docs/budget.md",
         "docs/classes.md",
+        "docs/compare.md",
         "docs/correlate.md",
         "docs/heatmaps.md",
         "docs/influence.md",

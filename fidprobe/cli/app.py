@@ -11,6 +11,7 @@ from fidprobe.cli.attack import attack
 from fidprobe.cli.audit_text import audit_lines, print_gate
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.classes import classes
+from fidprobe.cli.compare import compare
 from fidprobe.cli.correlate import correlate
 from fidprobe.cli.grids import grids
 from fidprobe.cli.heatmap import heatmap
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 app.command()(attack)
 app.command()(classes)
+app.command()(compare)
 app.command()(correlate)
 app.command()(grids)
 app.command()(heatmap)

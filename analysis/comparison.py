@@ -1,0 +1,323 @@
+"""Iso-FID comparison: of several models, which FIDs do not differ, and what second opinions and recall say of those.
+
+role-of-imagenet-classes-in-fid, section 4, Fig. 7 and 16: two models of the same FID, of which CLIP's space and people
+rate one as far better. A ranking by FID cannot see that.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from fidprobe.analysis.advice import Advice
+from fidprobe.analysis.comparison_advice import advise_on_comparison
+from fidprobe.analysis.comparison_groups import IsoGroup, Step, group_steps, iso_groups
+from fidprobe.analysis.manifold import equal_count, manifold
+from fidprobe.analysis.model_sets import (
+    ModelSets,
+    describe,
+    fingerprint,
+    open_models,
+    source_json,
+)
+from fidprobe.analysis.sampling import Sampling, SamplingSet
+from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.sets import Measurable, Network, check_same_order, statistics_of
+from fidprobe.analysis.uncertainty import Estimate, Key
+from fidprobe.errors import InputError
+from fidprobe.extraction import ReadOptions
+from fidprobe.inputs import Input
+from fidprobe.metrics.frechet import frechet
+from fidprobe.metrics.neighbours import PrecisionRecallResult
+from fidprobe.progress import Progress, silent
+from fidprobe.provenance import SourceProvenance
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["SCHEMA", "ComparedModel", "Comparison", "Distance", "compare"]
+
+SCHEMA = 1
+"""Of the comparison's JSON: raised whenever a key changes its meaning or goes. docs/compare.md documents it."""
+
+_ROOM = 0.95  # of the images are sure to be there when unreadable ones are left out
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A model's Fréchet distance in one space.
+
+    Attributes:
+        value: As every tool prints it; None where the model could not be had in this space.
+        estimate: The same less its bias, with its sampling error; None where there is no ground for it.
+        missing: Why something is None; else empty.
+    """
+
+    value: float | None
+    estimate: Estimate | None = None
+    missing: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        one = self.estimate
+        return {
+            "distance": self.value,
+            "corrected": None if one is None else one.value,
+            "standard_error": None if one is None else one.error,
+            "interval": None if one is None else list(one.interval),
+            "missing": self.missing or None,
+        }
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """What is known of one model.
+
+    Attributes:
+        source: Which pictures; None where unknown.
+        count: How many; None where unknown.
+        distances: Space -> distance; every space of the comparison.
+        manifolds: Space -> precision and recall, where they could be computed.
+        no_manifold: Why the main space has none; else empty.
+    """
+
+    source: SourceProvenance | None
+    count: int | None
+    distances: Mapping[str, Distance]
+    manifolds: Mapping[str, PrecisionRecallResult]
+    no_manifold: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several models against one reference.
+
+    Attributes:
+        models: Name -> model, by its corrected distance in the main space; those without one are last.
+        labels: `main`, `second`, `second 2`, ... -> how the distance is written.
+        groups: Models of nearly equal main distance, the best group first.
+        steps: From each group to the next better one, the worst first.
+        within: Share of a distance that counts as nearly equal.
+        manifold_images: How many images of each set precision and recall rest on; 0 where there are none.
+        no_second: Why there is no second opinion; empty where there is one.
+        reference: Which real images; None where unknown.
+        reference_count: How many; None where unknown.
+        advice: What a reader must know before believing a number.
+        seconds: How long it took.
+        version: Of fidprobe.
+    """
+
+    models: Mapping[str, ComparedModel]
+    labels: Mapping[str, str]
+    groups: tuple[IsoGroup, ...]
+    steps: tuple[Step, ...]
+    within: float
+    manifold_images: int
+    no_second: str
+    reference: SourceProvenance | None
+    reference_count: int | None
+    advice: tuple[Advice, ...]
+    seconds: float
+    version: str
+
+    @property
+    def seconds_spaces(self) -> tuple[str, ...]:
+        """The second opinions' keys."""
+        return tuple(space for space in self.labels if space != "main")
+
+    def group_of(self, model: str) -> int | None:
+        """The number of a model's group, from 1; None for one without an estimate."""
+        return next((i for i, one in enumerate(self.groups, start=1) if model in one.models), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "schema": SCHEMA,
+            "fidprobe": self.version,
+            "reference": {"count": self.reference_count, "source": source_json(self.reference)},
+            "labels": dict(self.labels),
+            "no_second_opinion": self.no_second or None,
+            "within": self.within,
+            "precision_recall_images": self.manifold_images,
+            "models": [
+                {
+                    "name": name,
+                    "count": one.count,
+                    "group": self.group_of(name),
+                    "distances": {space: distance.to_json() for space, distance in one.distances.items()},
+                    "precision_recall": {space: asdict(found) for space, found in one.manifolds.items()},
+                    "no_precision_recall": one.no_manifold or None,
+                    "source": source_json(one.source),
+                }
+                for name, one in self.models.items()
+            ],
+            "groups": [one.to_json() for one in self.groups],
+            "steps": [one.to_json() for one in self.steps],
+            "warnings": [asdict(one) for one in self.advice],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def compare(
+    reference: Any,
+    models: Mapping[str, Any],
+    *,
+    extractor: Network = "inception",
+    second_opinion: Network | Sequence[Network] = "clip",
+    second_reference: Any = None,
+    second_models: Mapping[str, Any] | None = None,
+    within: float = 0.05,
+    options: ReadOptions | None = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """Find models of nearly equal FID, and how they differ in second opinions and in recall.
+
+    The reference goes through each network once; models follow one another, so that memory holds one of them.
+
+    Args:
+        reference: Real images: anything `fidprobe.images.open_images` takes, features, statistics, or a path to one.
+        models: Name -> generated images, likewise; at least 2.
+        extractor: The main, ImageNet space.
+        second_opinion: The space that must confirm, or several; further ones than the first need images.
+        second_reference: The reference's features in the first second opinion's space, where `reference` is features.
+        second_models: The models' features there, by the same names.
+        within: Share of the best FID of a group that counts as nearly equal, from 0 to below 1.
+        options: Subset, bad files, batch size, cache.
+        progress: Told of each stage.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+    begun = time.perf_counter()
+    options = options or ReadOptions()
+    if len(models) < 2:
+        raise InputError(
+            f"a comparison needs at least 2 models, not {len(models)}; one model against the reference is what "
+            "`fidprobe audit` is for"
+        )
+    if not 0 <= within < 1:
+        raise InputError(f"--within is a share of FID from 0 to below 1, not {within}; 0.05 is 5 %")
+    networks = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
+    opened, seconds = open_models(reference, models, second_reference, second_models, options)
+    sets = ModelSets(opened, seconds, extractor, networks, options, progress)
+    measuring = _Measuring(sets, _images(opened, options), progress)
+    compared = {}
+    for done, name in enumerate(models):
+        progress("models", done, len(models))
+        compared[name] = measuring.model(name)
+    progress("models", len(models), len(models))
+    return _told(measuring, compared, within, time.perf_counter() - begun)
+
+
+class _Measuring:
+    """The reference in every space, and everything that is measured of models against it."""
+
+    def __init__(self, sets: ModelSets, images: int, progress: Progress) -> None:
+        self.sets, self.images, self._progress = sets, images, progress
+        self.samplings = SamplingSet()
+        self.missing: dict[Key, str] = {}
+        self.alike: dict[str, list[str]] = {}  # fingerprint -> sets of these very values
+        self._real = sets.extracted("reference")
+        self._check_order("reference", self._real)
+        self.alike[fingerprint(self._real["main"])] = ["reference"]
+
+    def model(self, name: str) -> ComparedModel:
+        """One model in every space; distances are still without their errors, which are computed together."""
+        found = self.sets.extracted(name)
+        self._check_order(name, found)
+        same = self.alike.setdefault(fingerprint(found["main"]), [])
+        same.append(name)
+        distances, manifolds, no_manifold = {}, {}, ""
+        for space, real in self._real.items():
+            if space not in found:
+                self.missing[space, name] = f"{name} came without images or features of this space"
+                distances[space] = Distance(None, missing=self.missing[space, name])
+                continue
+            made = found[space]
+            sampled = self.samplings.add(space, name, real, made, progress=self._progress)
+            if "reference" in same:
+                self.missing[space, name] = f"{name} is the reference's own images, whose distance is 0 by design"
+                distances[space] = Distance(0.0)
+            else:
+                if why := _singular(name, real, made):
+                    self.missing[space, name] = why
+                plain = frechet(statistics_of(real), statistics_of(made)) if sampled is None else sampled
+                distances[space] = Distance(plain.value)
+            shares = manifold({"reference": real, name: made}, images=self.images, progress=self._progress)
+            if name in shares.models:
+                manifolds[space] = shares.models[name]
+            if space == "main":
+                no_manifold = shares.missing.get(name, "")
+        source, count = describe(found["main"])
+        return ComparedModel(source, count, distances, manifolds, no_manifold)
+
+    def _check_order(self, name: str, found: Mapping[str, Measurable]) -> None:
+        for space, side in found.items():
+            if space != "main":
+                check_same_order(name, found["main"], side)
+
+
+def _singular(name: str, real: Measurable, made: Measurable) -> str:
+    """Why a corrected distance has no ground; empty where it has."""
+    for whose, side in (("the reference", real), (name, made)):
+        _, count = describe(side)
+        if count is not None and count <= side.dim:
+            label = metric_label(next((s.space for s in (real, made) if s.space != "unknown"), "unknown"))
+            return f"{whose} has {count:,} images, no more than the {side.dim:,} dimensions of {label}"
+    return ""
+
+
+def _images(opened: Mapping[str, Input], options: ReadOptions) -> int:
+    """How many images of each set precision and recall are measured on: known before the first model is."""
+    counts = [len(side) for side in opened.values() if not isinstance(side, GaussianStatistics)]
+    least = equal_count(counts)
+    return int(_ROOM * least) if options.skip_bad else least
+
+
+def _told(measuring: _Measuring, compared: Mapping[str, ComparedModel], within: float, seconds: float) -> Comparison:
+    """Everything together, once all distances are known."""
+    sampling = measuring.samplings.result()
+    missing = {**sampling.missing, **measuring.missing}
+    labels = dict(sampling.labels)
+    models = {
+        name: ComparedModel(
+            one.source,
+            one.count,
+            {space: _with_error(one.distances[space], sampling, (space, name), missing) for space in labels},
+            one.manifolds,
+            one.no_manifold,
+        )
+        for name, one in compared.items()
+    }
+    order = sorted(models, key=lambda name: _place(models[name].distances["main"]))
+    spaces = [space for space in labels if space != "main"]
+    judged = [name for name in order if models[name].distances["main"].estimate is not None]
+    groups = iso_groups(sampling.joint, judged, spaces, within=within, missing=missing)
+    without = {name: one.distances["main"].missing for name, one in models.items() if name not in judged}
+    source, count = describe(measuring.sets.spaces["main"]["reference"])
+    return Comparison(
+        models={name: models[name] for name in order},
+        labels=labels,
+        groups=groups,
+        steps=group_steps(sampling.joint, groups, spaces, labels=labels, missing=missing),
+        within=within,
+        manifold_images=measuring.images if any(one.manifolds for one in models.values()) else 0,
+        no_second="" if spaces else measuring.sets.no_second,
+        reference=source,
+        reference_count=count,
+        advice=tuple(advise_on_comparison(measuring.sets, measuring.alike.values(), without)),
+        seconds=seconds,
+        version=version("fidprobe"),
+    )
+
+
+def _with_error(distance: Distance, sampling: Sampling, key: Key, missing: Mapping[Key, str]) -> Distance:
+    if key in missing:
+        return Distance(distance.value, missing=missing[key])
+    return Distance(distance.value, sampling.joint.distance(*key))
+
+
+def _place(distance: Distance) -> tuple[bool, float]:
+    """By the corrected distance; those without one last, by the plain one."""
+    if distance.estimate is not None:
+        return False, distance.estimate.value
+    return True, distance.value or 0.0
