@@ -172,7 +172,7 @@ def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
             plain[i, j] += _shared(one.reference, other.reference, keys[i], keys[j])
             second[i, j] += _pairs(one.kernel_reference, other.kernel_reference) / (2 * len(one.reference) ** 2)
             if same:
-                pairs = _pairs(one.kernel_mixed, other.kernel_mixed)
+                pairs = _mixed(one.kernel_mixed, other.kernel_mixed)
                 second[i, j] += pairs / (len(one.reference) * len(one.generated))
     plain, second = (matrix + np.tril(matrix, -1).T for matrix in (plain, second))
     # The influences' own noise holds the second order twice (see frechet_sampling); it belongs there once.
@@ -213,7 +213,16 @@ def _shared(one: Tensor, other: Tensor, first: Key, second: Key) -> float:
 
 
 def _pairs(one: Tensor | None, other: Tensor | None) -> float:
-    """The mean product of two kernels over pairs of different images."""
+    """The mean product of two kernels over pairs of different images of one set."""
+    assert one is not None
+    assert other is not None
+    product, m = one * other, len(one)
+    # An image with itself is no pair, and its kernel is many times as large.
+    return float(product.sum() - product.diagonal().sum()) / (m * (m - 1))
+
+
+def _mixed(one: Tensor | None, other: Tensor | None) -> float:
+    """The mean product of two kernels over pairs of a generated and a reference image."""
     assert one is not None
     assert other is not None
     return float((one * other).mean())
