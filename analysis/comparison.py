@@ -13,78 +13,20 @@ from typing import Any
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.comparison_advice import advise_on_comparison
 from fidprobe.analysis.comparison_groups import IsoGroup, Step, group_steps, iso_groups
-from fidprobe.analysis.manifold import equal_count, manifold
-from fidprobe.analysis.model_sets import (
-    ModelSets,
-    describe,
-    fingerprint,
-    open_models,
-    source_json,
-)
-from fidprobe.analysis.sampling import Sampling, SamplingSet
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.sets import Measurable, Network, check_same_order, statistics_of
-from fidprobe.analysis.uncertainty import Estimate, Key
+from fidprobe.analysis.comparison_models import ComparedModel, Distance, ModelMeasures, equal_images
+from fidprobe.analysis.model_sets import ModelSets, describe, open_models, source_json
+from fidprobe.analysis.sampling import Sampling
+from fidprobe.analysis.sets import Network
+from fidprobe.analysis.uncertainty import Key
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
-from fidprobe.inputs import Input
-from fidprobe.metrics.frechet import frechet
-from fidprobe.metrics.neighbours import PrecisionRecallResult
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import SourceProvenance
-from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["SCHEMA", "ComparedModel", "Comparison", "Distance", "compare"]
+__all__ = ["SCHEMA", "Comparison", "compare"]
 
 SCHEMA = 1
 """Of the comparison's JSON: raised whenever a key changes its meaning or goes. docs/compare.md documents it."""
-
-_ROOM = 0.95  # of the images are sure to be there when unreadable ones are left out
-
-
-@dataclass(frozen=True)
-class Distance:
-    """A model's Fréchet distance in one space.
-
-    Attributes:
-        value: As every tool prints it; None where the model could not be had in this space.
-        estimate: The same less its bias, with its sampling error; None where there is no ground for it.
-        missing: Why something is None; else empty.
-    """
-
-    value: float | None
-    estimate: Estimate | None = None
-    missing: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        one = self.estimate
-        return {
-            "distance": self.value,
-            "corrected": None if one is None else one.value,
-            "standard_error": None if one is None else one.error,
-            "interval": None if one is None else list(one.interval),
-            "missing": self.missing or None,
-        }
-
-
-@dataclass(frozen=True)
-class ComparedModel:
-    """What is known of one model.
-
-    Attributes:
-        source: Which pictures; None where unknown.
-        count: How many; None where unknown.
-        distances: Space -> distance; every space of the comparison.
-        manifolds: Space -> precision and recall, where they could be computed.
-        no_manifold: Why the main space has none; else empty.
-    """
-
-    source: SourceProvenance | None
-    count: int | None
-    distances: Mapping[str, Distance]
-    manifolds: Mapping[str, PrecisionRecallResult]
-    no_manifold: str
 
 
 @dataclass(frozen=True)
@@ -199,7 +141,7 @@ def compare(
     networks = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
     opened, seconds = open_models(reference, models, second_reference, second_models, options)
     sets = ModelSets(opened, seconds, extractor, networks, options, progress)
-    measuring = _Measuring(sets, _images(opened, options), progress)
+    measuring = ModelMeasures(sets, equal_images(opened, options), progress)
     compared = {}
     for done, name in enumerate(models):
         progress("models", done, len(models))
@@ -208,72 +150,7 @@ def compare(
     return _told(measuring, compared, within, time.perf_counter() - begun)
 
 
-class _Measuring:
-    """The reference in every space, and everything that is measured of models against it."""
-
-    def __init__(self, sets: ModelSets, images: int, progress: Progress) -> None:
-        self.sets, self.images, self._progress = sets, images, progress
-        self.samplings = SamplingSet()
-        self.missing: dict[Key, str] = {}
-        self.alike: dict[str, list[str]] = {}  # fingerprint -> sets of these very values
-        self._real = sets.extracted("reference")
-        self._check_order("reference", self._real)
-        self.alike[fingerprint(self._real["main"])] = ["reference"]
-
-    def model(self, name: str) -> ComparedModel:
-        """One model in every space; distances are still without their errors, which are computed together."""
-        found = self.sets.extracted(name)
-        self._check_order(name, found)
-        same = self.alike.setdefault(fingerprint(found["main"]), [])
-        same.append(name)
-        distances, manifolds, no_manifold = {}, {}, ""
-        for space, real in self._real.items():
-            if space not in found:
-                self.missing[space, name] = f"{name} came without images or features of this space"
-                distances[space] = Distance(None, missing=self.missing[space, name])
-                continue
-            made = found[space]
-            sampled = self.samplings.add(space, name, real, made, progress=self._progress)
-            if "reference" in same:
-                self.missing[space, name] = f"{name} is the reference's own images, whose distance is 0 by design"
-                distances[space] = Distance(0.0)
-            else:
-                if why := _singular(name, real, made):
-                    self.missing[space, name] = why
-                plain = frechet(statistics_of(real), statistics_of(made)) if sampled is None else sampled
-                distances[space] = Distance(plain.value)
-            shares = manifold({"reference": real, name: made}, images=self.images, progress=self._progress)
-            if name in shares.models:
-                manifolds[space] = shares.models[name]
-            if space == "main":
-                no_manifold = shares.missing.get(name, "")
-        source, count = describe(found["main"])
-        return ComparedModel(source, count, distances, manifolds, no_manifold)
-
-    def _check_order(self, name: str, found: Mapping[str, Measurable]) -> None:
-        for space, side in found.items():
-            if space != "main":
-                check_same_order(name, found["main"], side)
-
-
-def _singular(name: str, real: Measurable, made: Measurable) -> str:
-    """Why a corrected distance has no ground; empty where it has."""
-    for whose, side in (("the reference", real), (name, made)):
-        _, count = describe(side)
-        if count is not None and count <= side.dim:
-            label = metric_label(next((s.space for s in (real, made) if s.space != "unknown"), "unknown"))
-            return f"{whose} has {count:,} images, no more than the {side.dim:,} dimensions of {label}"
-    return ""
-
-
-def _images(opened: Mapping[str, Input], options: ReadOptions) -> int:
-    """How many images of each set precision and recall are measured on: known before the first model is."""
-    counts = [len(side) for side in opened.values() if not isinstance(side, GaussianStatistics)]
-    least = equal_count(counts)
-    return int(_ROOM * least) if options.skip_bad else least
-
-
-def _told(measuring: _Measuring, compared: Mapping[str, ComparedModel], within: float, seconds: float) -> Comparison:
+def _told(measuring: ModelMeasures, compared: Mapping[str, ComparedModel], within: float, seconds: float) -> Comparison:
     """Everything together, once all distances are known."""
     sampling = measuring.samplings.result()
     missing = {**sampling.missing, **measuring.missing}

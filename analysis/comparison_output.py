@@ -1,7 +1,6 @@
 """A comparison of models as files: JSON, a table, Markdown and a figure."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,8 @@ from fidprobe.analysis.comparison import Comparison
 from fidprobe.analysis.comparison_figure import comparison_figure, drawn_spaces
 from fidprobe.analysis.comparison_text import distance_text, group_sentences, space_title, step_sentence
 from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
-from fidprobe.analysis.wording import amount, json_text, visible
+from fidprobe.analysis.report_markdown import escaped
+from fidprobe.analysis.wording import amount, json_text
 
 __all__ = ["comparison_json", "comparison_markdown", "write_comparison"]
 
@@ -38,7 +38,7 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
         figure: Address of the figure; empty for none.
     """
     columns = [(space, f"{label} ({space_title(space)})") for space, label in found.labels.items()]
-    head = ["group", "model", "images", *(_escaped(title) for _, title in columns), "precision", "recall"]
+    head = ["group", "model", "images", *(escaped(title) for _, title in columns), "precision", "recall"]
     lines = ["# Models of nearly equal distance", "", _row(head), _row(["---"] * len(head))]
     for name, one in found.models.items():
         shares = one.manifolds.get("main")
@@ -46,9 +46,9 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
             _row(
                 [
                     str(found.group_of(name) or ""),
-                    _escaped(name),
+                    escaped(name),
                     "unknown" if one.count is None else amount(one.count),
-                    *(_escaped(distance_text(one.distances[space])) for space, _ in columns),
+                    *(escaped(distance_text(one.distances[space])) for space, _ in columns),
                     *(["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]),
                 ]
             )
@@ -57,7 +57,7 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
     if any(one.distances["main"].estimate is None for one in found.models.values()):
         lines += ["\\* neither: see the warnings."]
     if found.no_second:
-        lines += ["", f"There is no second opinion: {_escaped(found.no_second)}."]
+        lines += ["", f"There is no second opinion: {escaped(found.no_second)}."]
     if figure:
         lines += ["", f"![Distances in the main space against second opinions]({figure})"]
     for title, texts in (
@@ -66,7 +66,7 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
         ("Warnings", [one.text for one in found.advice]),
     ):
         if texts:
-            lines += ["", f"## {title}", "", *(f"- {_escaped(text)}" for text in texts)]
+            lines += ["", f"## {title}", "", *(f"- {escaped(text)}" for text in texts)]
     return "\n".join([*lines, "", f"fidprobe {found.version}", ""])
 
 
@@ -116,10 +116,3 @@ def _table(found: Comparison) -> tuple[list[str], list[list[Any]]]:
 
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """Text as Markdown shows it: no name becomes markup, a link, a list or another cell."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>#|~&$:@])", r"\\\1", visible(text))
-    escaped = re.sub(r"(?i)\bwww\.", r"www\\.", escaped)  # what GitHub makes a link of
-    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", escaped)

@@ -2,8 +2,9 @@
 
 from textwrap import wrap
 
-from fidprobe.analysis.comparison import ComparedModel, Comparison, Distance
+from fidprobe.analysis.comparison import Comparison
 from fidprobe.analysis.comparison_groups import IsoGroup, Pair, Ranking, Step
+from fidprobe.analysis.comparison_models import ComparedModel, Distance
 from fidprobe.analysis.uncertainty import Ratio
 from fidprobe.analysis.wording import amount, images_text, number, plus_minus, shortened, signed_percent
 
@@ -56,11 +57,14 @@ def range_text(found: Comparison, group: IsoGroup) -> str:
 
 
 def step_sentence(step: Step) -> str:
-    """`B -> A: FID −20.1 %: not confirmed (share 0.08, 95 %: 0.02 to 0.14)`."""
+    """`From B to A: FID −20.1 %, not confirmed (share 0.08 in FD[clip], 95 %: 0.02 to 0.14)`."""
     verdict = step.verdict
-    names = f"{shortened(step.baseline, _NAME)} → {shortened(step.model, _NAME)}"
-    gain = f"{shortened(verdict.space, _LABEL)} {signed_percent(100 * verdict.relative.value)}"
-    text = f"{names}: {gain}: {verdict.title.lower()}"
+    names = f"From {shortened(step.baseline, _NAME)} to {shortened(step.model, _NAME)}"
+    if verdict.relative.interval is None:
+        change = f"by {number(verdict.change.value, 3)}"
+    else:
+        change = signed_percent(100 * verdict.relative.value)
+    text = f"{names}: {shortened(verdict.space, _LABEL)} {change}, {verdict.title.lower()}"
     if verdict.reason:
         return f"{text}: {verdict.reason}"
     told = [

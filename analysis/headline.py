@@ -5,10 +5,19 @@ from collections.abc import Sequence
 
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.uncertainty import Ratio
-from fidprobe.analysis.verdict import Opinion, Verdict
+from fidprobe.analysis.verdict import CONFIRMED_SHARE, Opinion, Verdict
 from fidprobe.analysis.wording import amount, number, shortened, signed_percent
 
-__all__ = ["DOUBTS", "doubt_sentences", "label_text", "more_images_text", "percents", "statement", "verdict_sentence"]
+__all__ = [
+    "DOUBTS",
+    "doubt_sentences",
+    "label_text",
+    "more_images_text",
+    "percents",
+    "span_text",
+    "statement",
+    "verdict_sentence",
+]
 
 DOUBTS = {
     "untrained-network": "an untrained network, which cannot confirm a gain",
@@ -22,11 +31,11 @@ _PRACTICAL = 100  # times as many images: beyond, no number is of use
 _SPACE = "\N{NO-BREAK SPACE}"
 _ENDS = {
     "confirmed": "the gain shows outside {main}'s space as well",
-    "partly-confirmed": "more than choosing among images gives, but not for certain half of the gain",
-    "not-confirmed": "no more than choosing among images gives, so the gain lies inside {main}'s null space",
+    "partly-confirmed": "more than choosing among images can give, but not for certain {most} of the gain",
+    "not-confirmed": "no more than choosing among images can give, so the gain lies inside {main}'s null space",
     "reversed": "the gain does not show outside {main}'s space",
     "disputed": "the second opinions contradict each other",
-    "inconclusive": "which is too uncertain to tell",
+    "inconclusive": "too uncertain to tell",
 }
 
 
@@ -52,7 +61,7 @@ def statement(audit: Audit) -> str:
         return f"{moved}, but {verdict.reason}."
     if verdict.code == "inconclusive" and "main" in audit.sampling.singular:
         return f"Nothing can be said of {main}: {verdict.reason}."
-    end = _ENDS[verdict.code].format(main=main)
+    end = _ENDS[verdict.code].format(main=main, most=_fixed(100 * CONFIRMED_SHARE, 0))
     if verdict.code == "inconclusive" and all(one.reason for one in verdict.opinions):
         return f"{moved}, but nothing can be said of its confirmation: {verdict.opinions[0].reason}."
     told = _joined([_confirms(one) for one in verdict.opinions])
@@ -60,7 +69,7 @@ def statement(audit: Audit) -> str:
     if verdict.code in {"confirmed", "partly-confirmed"}:
         return f"{moved}, and {told}" + ("." if doubted else f": {end}.")
     if verdict.code == "not-confirmed" and doubted:
-        end = "no more than choosing among images gives"
+        end = "no more than choosing among images can give"
     return f"{moved}, but {told}: {end}."
 
 
@@ -107,9 +116,18 @@ def percents(share: Ratio, *, signed: bool = False) -> tuple[str, str]:
         return (signed_percent(100 * share.value) if signed else _fixed(100 * share.value, 0)), ""
     low, high = (100 * end for end in share.interval)
     width = high - low
-    places = 0 if width >= 3 else 1 if width >= 0.3 else 2
+    places = 0 if width >= 5 else 1 if width >= 0.5 else 2
     ends = " to ".join(_fixed(end, places, signed=signed).removesuffix(f"{_SPACE}%") for end in (low, high))
     return _fixed(100 * share.value, places, signed=signed), f"{ends}{_SPACE}%"
+
+
+def span_text(low: float, high: float, *, signed: bool = False) -> str:
+    """An interval, both ends to the same place: two digits of its width."""
+    width = high - low
+    if width <= 0 or not 1e-5 < width < 1e7:
+        return " to ".join(number(end, 3) for end in (low, high))
+    places = max(0, 1 - math.floor(math.log10(width)))
+    return " to ".join(_fixed(end, places, signed=signed).removesuffix(f"{_SPACE}%") for end in (low, high))
 
 
 def _fixed(value: float, places: int, *, signed: bool = False) -> str:
@@ -136,7 +154,7 @@ def _moves_by(one: Verdict | Opinion) -> str:
 
 def _interval(one: Verdict | Opinion) -> str:
     if one.relative.interval is None:
-        return " to ".join(f"{'+' if end > 0 else ''}{number(end, 3)}" for end in one.change.interval)
+        return span_text(*one.change.interval, signed=True)
     return percents(one.relative, signed=True)[1]
 
 
@@ -166,10 +184,10 @@ def _confirms(one: Opinion) -> str:
     share, interval = percents(one.share)
     within = f"(95{_SPACE}%: {interval})"
     if one.verdict == "reversed":
-        rises = percents(one.relative, signed=True)[1] or " to ".join(number(end, 3) for end in one.change.interval)
+        rises = _interval(one)
         return f"{label} {_moves_by(one)} (95{_SPACE}%: {rises})"
     if one.verdict == "inconclusive":
-        return f"{label} confirms {interval} of that with 95{_SPACE}% confidence"
+        return f"{label} may confirm anything from {interval} of that (95{_SPACE}% confidence)"
     only = "only " if one.verdict == "not-confirmed" else ""
     return f"{label} confirms {only}{share} of that {within}"
 
@@ -204,11 +222,12 @@ def _without_verdict(audit: Audit) -> str:
         why = next(iter(audit.sampling.missing.values()), "a set is too small")
         return f"{moved}; there is no interval and no verdict, because {why}."
     told = []
-    for (space, label), scores in zip(audit.sampling.labels.items(), audit.spaces, strict=True):
-        if (space, "generated") in audit.sampling.single and space not in audit.sampling.singular:
-            one = audit.sampling.joint.distance(space, "generated")
-            low, high = (number(end, 3) for end in one.interval)
-            told.append(f"{label_text(label)} is {number(one.value, 3)} (95{_SPACE}%: {low} to {high})")
-        elif (distance := scores.scores["generated"].frechet) is not None:
-            told.append(f"{label_text(label)} is {number(distance.value, 3)} (no interval)")
+    keys = list(audit.sampling.labels)
+    for i, space in enumerate(audit.spaces):
+        label, distance = label_text(space.label), space.scores["generated"].frechet
+        if i < len(keys) and (keys[i], "generated") in audit.sampling.single and keys[i] not in audit.sampling.singular:
+            one = audit.sampling.joint.distance(keys[i], "generated")
+            told.append(f"{label} is {number(one.value, 3)} (95{_SPACE}%: {span_text(*one.interval)})")
+        elif distance is not None:
+            told.append(f"{label} is {number(distance.value, 3)} (no interval)")
     return f"{_joined(told) or 'No distance was computed'}. Give a --baseline for a verdict on a gain."

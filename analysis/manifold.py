@@ -12,11 +12,14 @@ from fidprobe.features import Features
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
 from fidprobe.progress import Progress, silent
 
-__all__ = ["Manifold", "equal_count", "manifold"]
+__all__ = ["LEAST", "Manifold", "equal_count", "manifold"]
 
 _MOST = 10_000  # images of a set: both numbers depend on how many, and this is what the audit's models mostly have
 _NEIGHBOUR = 3  # as in the paper
 _SEED = 0
+
+LEAST = _NEIGHBOUR + 2
+"""Images of a set that precision and recall need."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ def manifold(sides: Mapping[str, Measurable], *, images: int | None = None, prog
             short = f"{name} has {len(side)} images, fewer than the {images} that all are measured on"
             missing |= dict.fromkeys(usable, short) if name == "reference" else {name: short}
     usable = {name: side for name, side in usable.items() if name not in missing}
-    if images < _NEIGHBOUR + 2:
-        few = f"a set has {images} images, and balls to the third neighbour need at least {_NEIGHBOUR + 2}"
+    if images < LEAST:
+        few = f"a set has {images} images, and balls to the third neighbour need at least {LEAST}"
         return Manifold(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
     real = _drawn(reference, images)
     found = {}

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from fidprobe.analysis.audit import Audit
-from fidprobe.analysis.headline import DOUBTS, label_text, more_images_text, percents, statement
+from fidprobe.analysis.headline import DOUBTS, label_text, more_images_text, percents, span_text, statement
 from fidprobe.analysis.uncertainty import Estimate, Ratio
 from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, Opinion, Verdict
 from fidprobe.analysis.wording import number
@@ -86,8 +86,7 @@ def _share(verdict: Verdict, one: Opinion) -> dict[str, str]:
     if one.reason or one.share.interval is None or verdict.reason:
         return {"value": "unknown", "interval": "no interval", "detail": one.reason or verdict.reason}
     value, interval = percents(one.share)
-    places = f"below {NULL_SHARE:.0%} choosing among images gives as much; from {CONFIRMED_SHARE:.0%} on confirmed"
-    return {"value": value, "interval": f"95 %: {interval}", "detail": places.replace("%", "\N{NO-BREAK SPACE}%")}
+    return {"value": value, "interval": f"95 %: {interval}", "detail": ""}
 
 
 def _line(audit: Audit, verdict: Verdict, one: Opinion) -> dict[str, Any]:
@@ -180,5 +179,4 @@ def _signed(value: float) -> str:
 
 
 def _between(one: Estimate, *, signed: bool = True) -> str:
-    write = _signed if signed else distance_text
-    return " to ".join(write(end) for end in one.interval)
+    return span_text(*one.interval, signed=signed)

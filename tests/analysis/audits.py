@@ -173,11 +173,16 @@ def audit(
         seconds=12.34,
         version="0.1.0",
     )
+    scored = replace(scored, **changes)
+    labels = [one.label for one in (scored.main, scored.second) if one]
+    known = {label: DISTANCES[name] for label, name in zip(labels, DISTANCES, strict=False)}
+    pairs = {label: (one["generated"] - 0.5, one["baseline"] - 0.5) for label, one in known.items()}
+    found = sampling(pairs, models=models)
     return Audit(
-        scored=replace(scored, **changes),
+        scored=scored,
         others=(),
-        sampling=Sampling({}, {}, Joint((), np.zeros(0), np.zeros((0, 0))), {}, {}),
-        verdict=None,
+        sampling=found,
+        verdict=judge(found.joint, "main", list(found.labels)[1:], labels=found.labels) if baseline else None,
         manifolds=(),
         budgets={},
         change=None,

@@ -17,8 +17,9 @@ from PIL import Image
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.audit import audit as run_audit
-from fidprobe.analysis.headline import agreement, headline
+from fidprobe.analysis.headline import verdict_sentence
 from fidprobe.analysis.report import report_html, report_json, report_paths, write_report
+from fidprobe.analysis.report_markdown import report_markdown
 from fidprobe.analysis.scoring import SpaceScores
 from fidprobe.analysis.wording import number, plus_minus
 from fidprobe.errors import InputError
@@ -167,9 +168,8 @@ def test_page_and_json_hold_the_audits_numbers() -> None:
         assert expected.replace("\N{NO-BREAK SPACE}", " ") in text
     data = json.loads(report_json(made))
     assert {key: data[key] for key in made.to_json()} == json.loads(json.dumps(made.to_json()))
-    for key, sentence in (("headline", headline(made)), ("agreement", agreement(made))):
-        assert data[key] == sentence
-        assert sentence.replace("\N{NO-BREAK SPACE}", " ") in text
+    assert data["summary"] == verdict_sentence(made)
+    assert data["summary"].replace("\N{NO-BREAK SPACE}", " ") in text
     assert data["main"]["generated"]["frechet_inception_distance"] == 20.25
     assert data["second_opinion"]["baseline"]["frechet_distance"] == 8.875
     assert data["changes"][0]["percent"] == pytest.approx(100 * (20.25 - 35) / 35)
@@ -177,9 +177,11 @@ def test_page_and_json_hold_the_audits_numbers() -> None:
     assert json.loads(report_json(made, command="fidprobe audit a b"))["command"] == "fidprobe audit a b"
 
 
-def test_the_headline_and_its_honest_line_come_before_the_warnings_and_those_before_the_scores() -> None:
-    text = page_of(audits.audit(advice=(Advice("few-images", "Few images."),))).text
-    parts = ("FID 35.00 → 20.25", "no confidence interval yet", "Few images.", "mean term + covariance term")
+def test_the_verdict_comes_before_the_warnings_and_those_before_the_scores() -> None:
+    made = audits.judged({"FID": (20.2, 35.1), "FD[clip]": (7.8, 8.0)}, {"FD[clip]": 0.05})
+    made = replace(made, scored=replace(made.scored, advice=(Advice("few-images", "Few images."),)))
+    text = page_of(made).text
+    parts = ("Not confirmed", "FID falls by", "FID changes by", "Few images.", "mean term + covariance term")
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -291,12 +293,13 @@ def test_a_number_that_is_not_finite_is_named_and_nothing_is_written(tmp_path: P
     assert list(tmp_path.rglob("report*")) == []
 
 
-def test_writing_makes_the_folder_and_both_files(tmp_path: Path) -> None:
+def test_writing_makes_the_folder_and_all_files(tmp_path: Path) -> None:
     made = audits.audit(baseline=False, classifier=False)
-    html, data = write_report(made, tmp_path / "new" / "out", command="c")
+    html, data, markdown = write_report(made, tmp_path / "new" / "out", command="c")
+    assert markdown.read_text(encoding="utf-8") == report_markdown(made, command="c")
     assert html.read_text(encoding="utf-8") == report_html(made, command="c")
     assert data.read_text(encoding="utf-8") == report_json(made, command="c")
-    assert sorted(path.name for path in html.parent.iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in html.parent.iterdir()) == ["report.html", "report.json", "report.md"]
     write_report(made, tmp_path / "new" / "out")  # writing again replaces them
     assert json.loads(data.read_text())["command"] is None
 
@@ -305,7 +308,9 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write a report into .*file"):
         report_paths(tmp_path / "file")
-    assert report_paths(tmp_path / "a") == (tmp_path / "a" / "report.html", tmp_path / "a" / "report.json")
+    assert report_paths(tmp_path / "a") == tuple(
+        tmp_path / "a" / f"report.{suffix}" for suffix in ("html", "json", "md")
+    )
     assert list((tmp_path / "a").iterdir()) == []
 
 
@@ -317,7 +322,7 @@ def test_a_real_audit_reports_its_distances(tmp_path: Path) -> None:
         return torch.randint(low, high, (40, 3, 16, 16), generator=generator).to(torch.uint8)
 
     made = run_audit(draw(0, 256), draw(0, 200), baseline=draw(0, 90), extractor="random", second_opinion="random:1")
-    html, data = write_report(made, tmp_path)
+    html, data, _ = write_report(made, tmp_path)
     page, numbers = Page(html.read_text(encoding="utf-8")), json.loads(data.read_text())
     assert_inert(html.read_text(encoding="utf-8"))
     for key in ("main", "second_opinion"):
