@@ -18,6 +18,8 @@ __all__ = ["comparison_figure", "drawn_spaces"]
 
 _BAND = "#8a8f98"
 _NARROW = 0.012  # of the axis: a group's band is at least so wide
+_LABEL = 28  # characters of an axis label and its role, beyond which it takes a second line
+_CLOSE = 0.04  # of the axis: bands' numbers nearer than that stand one above the other
 _WIDE = 20  # times as large a distance as the smallest, from which on axes are logarithmic
 
 
@@ -99,7 +101,9 @@ def _panel(axes: "Axes", found: Comparison, space: str, shown: list[str], named:
     _bands(axes, found, points)
     axes.set_xlabel(shortened(found.labels["main"], 30), parse_math=False)
     role = "second opinion" if len(found.seconds_spaces) == 1 else space.replace("second", "opinion")
-    axes.set_ylabel(f"{shortened(found.labels[space], 24)} ({role})", parse_math=False)
+    label = shortened(found.labels[space], 28)
+    between = " " if len(label + role) <= _LABEL else "\n"
+    axes.set_ylabel(f"{label}{between}({role})", parse_math=False)
 
 
 def _scale(axes: "Axes", axis: str, values: "list[Estimate]") -> None:
@@ -123,6 +127,7 @@ def _bands(axes: "Axes", found: Comparison, points: "dict[str, tuple[Estimate, E
     low, high = axes.get_xlim()
     axes.set_xlim(low, high)
     to_share = axes.transData + axes.transAxes.inverted()
+    taken = [-1.0, -1.0]  # the rows of numbers: where the last one stands
     for number, group in enumerate(found.groups, start=1):
         values = [points[name][0].value for name in group.models if name in points]
         if len(values) < 2:
@@ -141,9 +146,12 @@ def _bands(axes: "Axes", found: Comparison, points: "dict[str, tuple[Estimate, E
                 zorder=0,
             )
         )
+        middle = (left + right) / 2
+        row = int(middle - taken[0] < _CLOSE)
+        taken[row] = middle
         axes.text(
-            (left + right) / 2,
-            1.01,
+            middle,
+            1.01 + 0.06 * row,
             str(number),
             transform=axes.transAxes,
             ha="center",

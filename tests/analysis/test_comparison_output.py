@@ -195,7 +195,7 @@ def test_the_figure_has_a_panel_for_each_opinion_and_a_band_for_each_group() -> 
         left, right = (low + share * (high - low) for share in (band.get_x(), band.get_x() + band.get_width()))
         assert low < left < 10.0 < 10.2 < right < 20.0
     lines = [line for line in figure.axes[0].get_lines() if line.get_marker() != "None"]
-    points = np.array([line.get_xydata()[0] for line in lines])
+    points = np.array([np.asarray(line.get_xydata())[0] for line in lines])
     assert points.tolist() == [[10.0, 4.0], [10.2, 3.0], [20.0, 4.1]]
     bars = [one.get_segments()[0] for one in figure.axes[0].collections if isinstance(one, LineCollection)]
     assert bars[0][1][0] - bars[0][0][0] == pytest.approx(2 * 1.96 * 0.05, rel=1e-3)
