@@ -3,8 +3,8 @@
 Let r be the relative change of the (bias-corrected) Fréchet distance from the baseline to the model, in the main,
 ImageNet space, and r' that in a second opinion's. The *confirmed share* is r' / r: 1 where both spaces see the same
 gain, 0 where the second one sees none. Choosing among images, which betters none of them, leaves a share of 0.06 to
-0.17 in CLIP's space (role-of-imagenet-classes-in-fid, Table 2), of 0.04 to 0.15 by Top-1 matching (Table 1), and in
-docs/verdict-evidence.md of up to 0.43, where gains that are real leave 0.69 and more.
+0.17 in CLIP's space (role-of-imagenet-classes-in-fid, Table 2) and of 0.04 to 0.15 by Top-1 matching (Table 1). The
+limits were set on one half of the pairs of known truth in docs/verdict-evidence.md and tried on the other half.
 
     no gain          the 95 % interval of the main space's change is not wholly below 0
     reversed         the share's 95 % interval is wholly below 0: the second opinion sees the model as worse

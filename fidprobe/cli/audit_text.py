@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["audit_lines", "print_gate"]
 
 _WIDTH = 80
+_HARD = "\N{NO-BREAK SPACE}"
 
 
 def audit_lines(audit: "Audit") -> list[str]:
@@ -21,39 +22,54 @@ def audit_lines(audit: "Audit") -> list[str]:
     from fidprobe.analysis.headline import verdict_sentence
 
     title = audit.verdict.title.upper() if audit.verdict else ""
-    lines = textwrap.wrap(printable(f"{title + ': ' if title else ''}{verdict_sentence(audit)}"), _WIDTH)
-    lines += ["", *score_lines(audit.scored)]
+    lines = _wrapped(f"{title + ': ' if title else ''}{verdict_sentence(audit)}")
+    if table := _table(audit):
+        lines += ["", *table]
+    for model, budget in audit.budgets.items():
+        lines += ["", *_wrapped(f"{model}: {budget_sentence(budget)}")]
+    lines += ["", "as other tools print them", *score_lines(audit.scored)]
     for space in audit.others:
         for model, scores in space.scores.items():
             if scores.frechet:
                 lines.append(f"{model}: {space.label} (second opinion) {scores.frechet.value:.6g}")
-    lines += ["", *_estimates(audit)]
-    if not audit.verdict:
-        lines += change_lines(audit.changes)
-    for found in audit.manifolds:
-        for model, result in found.models.items():
-            lines.append(
-                f"{model}: precision {result.precision:.3f} ± {result.precision_error:.3f}, recall "
-                f"{result.recall:.3f} ± {result.recall_error:.3f}, {found.images:,} images [{found.label}]"
-            )
-    for model, budget in audit.budgets.items():
-        lines += ["", *textwrap.wrap(printable(f"{model}: {budget_sentence(budget)}"), _WIDTH)]
-    return lines
+    return lines + ([] if audit.verdict else change_lines(audit.changes))
 
 
-def _estimates(audit: "Audit") -> list[str]:
-    """Every distance without its bias, with its error; then every change."""
-    from fidprobe.analysis.wording import plus_minus
+def _table(audit: "Audit") -> list[str]:
+    """Every distance without its bias, with its standard error, and its change; then precision and recall."""
+    from fidprobe.analysis.wording import plus_minus, shortened
 
-    lines = []
-    for space, model in audit.sampling.single:
-        one = audit.sampling.joint.distance(space, model)
-        lines.append(f"{model}: {audit.sampling.labels[space]} without bias {plus_minus(one.value, one.error)}")
-    verdict = audit.verdict
-    if verdict:
-        for label, change in [(verdict.space, verdict.change), *((o.space, o.change) for o in verdict.opinions)]:
-            lines.append(f"change: {label} {plus_minus(change.value, change.error)}")
-    return [printable(line) for line in lines]
+    sampling = audit.sampling
+    models = [name for name in ("baseline", "generated") if name in audit.scored.main.scores]
+    rows = [["without bias, ± s.e.", *models, *(["change"] if audit.verdict else [])]]
+    for i, (space, found) in enumerate(zip(sampling.labels, audit.manifolds, strict=True)):
+        cells = [shortened(sampling.labels[space], 23) + (" (second)" if i else "")]
+        known = [model for model in models if (space, model) in sampling.single]
+        for model in models:
+            one = sampling.joint.distance(space, model) if model in known else None
+            cells.append(plus_minus(one.value, one.error) if one else "not known")
+        if audit.verdict:
+            change = sampling.joint.change(space, "generated", "baseline") if len(known) == len(models) else None
+            cells.append(plus_minus(change.value, change.error) if change else "")
+        rows.append(cells)
+        for what in ("precision", "recall") if found.models else ():
+            measured = [found.models.get(model) for model in models]
+            told = [plus_minus(getattr(m, what), getattr(m, f"{what}_error")) if m else "not known" for m in measured]
+            rows.append([f"  {what}", *told])
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    return [
+        printable(
+            "  ".join(
+                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=False))
+            ).replace(_HARD, " ")
+        )
+        for row in rows
+    ]
+
+
+def _wrapped(text: str) -> list[str]:
+    """Text in lines that fit a terminal."""
+    return textwrap.wrap(printable(text.replace(_HARD, " ")), _WIDTH)
 
 
 def print_gate(condition: str, value: str, *, failed: bool) -> None:
