@@ -6,7 +6,7 @@ from typing import Any
 
 from fidprobe.analysis.comparison import Comparison
 from fidprobe.analysis.comparison_figure import comparison_figure, drawn_spaces
-from fidprobe.analysis.comparison_text import distance_text, group_sentences, space_title, step_sentence
+from fidprobe.analysis.comparison_text import distance_text, group_sentences, how_text, space_title, step_sentence
 from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
 from fidprobe.analysis.report_markdown import escaped
 from fidprobe.analysis.wording import amount, json_text
@@ -53,9 +53,7 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
                 ]
             )
         )
-    lines += ["", "Distances are corrected for the numbers of images, ± their standard errors."]
-    if any(one.distances["main"].estimate is None for one in found.models.values()):
-        lines += ["\\* neither: see the warnings."]
+    lines += ["", escaped(how_text(found))]
     if found.no_second:
         lines += ["", f"There is no second opinion: {escaped(found.no_second)}."]
     if figure:

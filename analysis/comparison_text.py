@@ -8,7 +8,15 @@ from fidprobe.analysis.comparison_models import ComparedModel, Distance
 from fidprobe.analysis.uncertainty import Ratio
 from fidprobe.analysis.wording import amount, images_text, number, plus_minus, shortened, signed_percent
 
-__all__ = ["comparison_lines", "distance_text", "group_sentences", "range_text", "space_title", "step_sentence"]
+__all__ = [
+    "comparison_lines",
+    "distance_text",
+    "group_sentences",
+    "how_text",
+    "range_text",
+    "space_title",
+    "step_sentence",
+]
 
 _COLUMNS = 80
 _LABEL = 40  # characters of a distance's label
@@ -26,7 +34,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     lines += _table(found, ["main", *seconds[:1]], shares=True)
     for start in range(1, len(seconds), 2):
         lines += ["", *_table(found, seconds[start : start + 2], shares=False)]
-    lines += wrap(_how(found), _COLUMNS)
+    lines += wrap(how_text(found), _COLUMNS)
     for sentence in [*group_sentences(found), *map(step_sentence, found.steps)]:
         lines += wrap(sentence, _COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
     return lines
@@ -47,13 +55,6 @@ def distance_text(distance: Distance) -> str:
 def group_sentences(found: Comparison) -> list[str]:
     """What FID does not tell and others may: one text for each group of more than one model."""
     return [_group(found, one) for one in found.groups if len(one.models) > 1]
-
-
-def range_text(found: Comparison, group: IsoGroup) -> str:
-    """`FD[x] 12.34`, or `FD[x] 12.34 to 12.90`: the group's corrected distances."""
-    ends = [found.models[name].distances["main"].estimate for name in (group.models[0], group.models[-1])]
-    first, last = (number(one.value) for one in ends if one is not None)
-    return f"{shortened(found.labels['main'], _LABEL)} {first if first == last else f'{first} to {last}'}"
 
 
 def step_sentence(step: Step) -> str:
@@ -97,10 +98,13 @@ def _shares(one: ComparedModel) -> list[str]:
     return ["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]
 
 
-def _how(found: Comparison) -> str:
+def how_text(found: Comparison) -> str:
     """What the table's numbers are."""
+    corrected = [one.distances["main"].estimate is not None for one in found.models.values()]
     text = "Distances are corrected for the numbers of images, ± their standard errors"
-    if any(one.distances["main"].estimate is None for one in found.models.values()):
+    if not any(corrected):
+        text = "* Distances are plain ones, neither corrected nor with an error: see the warnings"
+    elif not all(corrected):
         text += "; * neither: see the warnings"
     if found.manifold_images:
         text += f". Precision and recall are of {images_text(found.manifold_images)} of each set"
@@ -117,10 +121,17 @@ def _group(found: Comparison, group: IsoGroup) -> str:
         why = f"within {percent} of the first or not distinguishable from it"
     else:
         why = "not distinguishable from the first" if count > 2 else "not distinguishable"
-    head = f"Group {found.group_of(group.models[0])}, {_list(group.models)}: {range_text(found, group)}, {why}."
+    head = f"Group {found.group_of(group.models[0])}, {_list(group.models)}: {_range(found, group)}, {why}."
     if not group.rankings:
         return f"{head} How they differ is not known: there is no second opinion."
     return " ".join([head, *(_ranking(found, space, one) for space, one in group.rankings.items())])
+
+
+def _range(found: Comparison, group: IsoGroup) -> str:
+    """`FD[x] 12.34`, or `FD[x] 12.34 to 12.90`: the group's corrected distances."""
+    ends = [found.models[name].distances["main"].estimate for name in (group.models[0], group.models[-1])]
+    first, last = (number(one.value) for one in ends if one is not None)
+    return f"{shortened(found.labels['main'], _LABEL)} {first if first == last else f'{first} to {last}'}"
 
 
 def _ranking(found: Comparison, space: str, ranking: Ranking) -> str:

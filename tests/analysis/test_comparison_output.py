@@ -136,6 +136,9 @@ def test_what_is_not_corrected_is_marked() -> None:
     row = next(line for line in comparison_lines(found) if line.startswith("x "))
     assert row.split() == ["x", "9.500", "*", "9.500", "*"]
     assert "* neither: see the warnings" in " ".join(comparison_lines(found))
+    assert "\\* neither: see the warnings" in comparison_markdown(found)
+    none = told({}, ungrouped={"x": "x came as statistics"})
+    assert "* Distances are plain ones, neither corrected nor with an error" in " ".join(comparison_lines(none))
     assert ">x" not in svg(comparison_figure(found), title="")
 
 
