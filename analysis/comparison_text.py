@@ -13,7 +13,6 @@ __all__ = [
     "distance_text",
     "group_sentences",
     "how_text",
-    "range_text",
     "space_title",
     "step_sentence",
 ]
