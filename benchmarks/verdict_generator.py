@@ -18,7 +18,7 @@ from verdict_pools import write_zip
 
 __all__ = ["GENERATED"]
 
-GENERATED = {"early": 2000, "late": 6000}
+GENERATED = {"early": 2000, "late": 4000}
 """Pictures drawn of each stage."""
 
 CODE = 128

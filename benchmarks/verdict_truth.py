@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from recording import environment, write
+from verdict_generator import GENERATED
 from verdict_pairs import SIZES, Pair, features, pairs
 from verdict_pools import POOLS, features_of, reference_features
 
@@ -88,7 +89,7 @@ def judged(pair: Pair, spaces: Mapping[str, tuple[Features, Mapping[str, Feature
 
 
 def ruled(row: Mapping[str, Any], null: float, confirmed: float) -> str:
-    """The rule with other thresholds, on what has been measured."""
+    """The rule with any thresholds, on what has been measured."""
     if row["verdict"] == "no-gain" or row["share"]["interval"] is None:
         return "no-gain" if row["verdict"] == "no-gain" else "inconclusive"
     low, high = row["share"]["interval"]
@@ -164,15 +165,15 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder of verdict_pools.py and verdict_generator.py")
     parser.add_argument("--encoder", type=Path, required=True, help="file of patch_encoder.py")
     parser.add_argument("--dimensions", type=int, default=256, help="of the main space; 0: all of them")
+    parser.add_argument("--pools", nargs="+", default=[*POOLS, "degraded", *GENERATED])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "verdict_truth.json")
     args = parser.parse_args()
-    names = [name for name in (*POOLS, "degraded", "early", "late") if (args.work / "pools" / f"{name}.zip").exists()]
     spaces = {}
     for space, extractor in (("main", "efficientnet-lite0"), ("second", f"torchscript:{args.encoder}")):
         reference = reference_features(args.cifar, args.work, extractor)
         project = leading(reference, args.dimensions if space == "main" else 0)
-        pools = {name: project(features_of(name, args.work, extractor)) for name in names}
+        pools = {name: project(features_of(name, args.work, extractor)) for name in args.pools}
         spaces[space] = (project(reference), pools)
     state = args.work / "state" / f"{args.dimensions or 'all'}"
     rows: list[dict[str, Any]] = []
@@ -180,7 +181,9 @@ def main() -> None:
         kept = state / f"{pair.name.replace('/', ' ')}.json"
         if not kept.exists():
             kept.write_text(json.dumps(judged(pair, spaces)))
-        rows.append(json.loads(kept.read_text()))
+        row = json.loads(kept.read_text())
+        # What was measured under other thresholds or with other pools is judged by those of today.
+        rows.append({**row, "half": pair.half, "verdict": ruled(row, NULL_SHARE, CONFIRMED_SHARE)})
         if len(rows) % 10 == 0:
             print(f"{len(rows)} pairs", flush=True)
     rows.sort(key=lambda row: (TRUTHS.index(row["truth"]), row["recipe"], row["size"]))
@@ -200,7 +203,7 @@ def main() -> None:
         "reference": len(spaces["main"][0]),
         "rule": {"null_share": NULL_SHARE, "confirmed_share": CONFIRMED_SHARE},
         "confusion": found,
-        "thresholds": {"development": thresholds(halves["development"])},
+        "thresholds": {half: thresholds(part) for half, part in halves.items()},
         "pairs": rows,
     }
     write(args.output, result)
