@@ -220,7 +220,8 @@ def _without_verdict(audit: Audit) -> str:
             ]
         )
         why = next(iter(audit.sampling.missing.values()), "a set is too small")
-        return f"{moved}; there is no interval and no verdict, because {why}."
+        alone = " There is no second opinion." if len(audit.spaces) == 1 else ""
+        return f"{moved}; there is no interval and no verdict, because {why}.{alone}"
     told = []
     keys = list(audit.sampling.labels)
     for i, space in enumerate(audit.spaces):
@@ -230,4 +231,5 @@ def _without_verdict(audit: Audit) -> str:
             told.append(f"{label} is {number(one.value, 3)} (95{_SPACE}%: {span_text(*one.interval)})")
         elif distance is not None:
             told.append(f"{label} is {number(distance.value, 3)} (no interval)")
-    return f"{_joined(told) or 'No distance was computed'}. Give a --baseline for a verdict on a gain."
+    alone = " There is no second opinion." if len(audit.spaces) == 1 else ""
+    return f"{_joined(told) or 'No distance was computed'}.{alone} Give a --baseline for a verdict on a gain."

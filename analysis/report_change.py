@@ -27,7 +27,7 @@ def budget_views(audit: Audit) -> list[dict[str, Any]]:
             "missing": [f"{TITLES[name]}: not computed: {why}." for name, why in one.missing.items()],
             "noise": (
                 ""
-                if one.noise is None
+                if one.noise is None or "sampling error" in sentence
                 else f"Sampling error is {percent_text(100 * one.noise)} of {label_text(one.label)} at equal weights."
             ),
             "warnings": [advice.text for advice in one.advice],

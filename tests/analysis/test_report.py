@@ -254,6 +254,7 @@ def montages(page: Page) -> list[Any]:
     return [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(str(attrs["src"]).split(",")[1]))))
         for attrs in page.named("img")
+        if "drawn at random" in str(attrs["alt"])
     ]
 
 
@@ -328,7 +329,8 @@ def test_a_real_audit_reports_its_distances(tmp_path: Path) -> None:
     for key in ("main", "second_opinion"):
         for model in ("generated", "baseline"):
             assert number(numbers[key][model]["frechet_distance"]) in page.text
-    assert len(page.named("img")) == 3
+    assert len([attrs for attrs in page.named("img") if "drawn at random" in str(attrs["alt"])]) == 3
+    assert len([attrs for attrs in page.named("img") if "sensitivity map" in str(attrs["alt"])]) >= 4
     assert {"untrained-network", "singular-covariance"} <= {one["code"] for one in numbers["warnings"]}
     for one in numbers["warnings"]:
         assert one["text"] in page.text

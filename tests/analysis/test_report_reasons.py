@@ -73,7 +73,7 @@ def test_kid_is_written_for_inception_only() -> None:
         audits.audit(second=False, classifier=False).scored, main=audits.space("clip", ("generated",), classifier=False)
     )
     text = page_of(replace(audits.audit(second=False, classifier=False, baseline=False), scored=clip)).text
-    told = text[: text.index("How to read this")]
+    told = text[: text.index("How the verdict is made")]
     assert "KID" not in told
     assert "kernel distance, subsets" in told
 
