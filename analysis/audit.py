@@ -16,6 +16,7 @@ from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
 from fidprobe.analysis.look import Look, look
 from fidprobe.analysis.manifold import Manifold, manifold
 from fidprobe.analysis.sampling import Sampling, SamplingSet
+from fidprobe.analysis.sampling_advice import advise_on_sampling
 from fidprobe.analysis.scores import METRICS, MetricChoices
 from fidprobe.analysis.scoring import Scored, SpaceScores, measure_sets, measure_space
 from fidprobe.analysis.sets import Measurable, Network, check_same_order, extract_sets, open_sets
@@ -26,6 +27,7 @@ from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
+from fidprobe.provenance import ExtractorProvenance
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["SCHEMA", "Audit", "Change", "audit"]
@@ -195,12 +197,16 @@ def audit(
         found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
         advice += [one for one in advise_on_spaces(extracted.main, found.main) if one not in advice]
         others.append(measure_space(found.main, _DISTANCES, choices or MetricChoices(), False, progress))
+        if any(_network(found.main) == _network(sides) for sides in list(spaces.values())[1:]):
+            raise InputError(f"the second opinion {others[-1].label} was given twice; one opinion counts once")
         spaces[f"second {len(spaces)}"] = found.main
     for name in opened:
         for sides in list(spaces.values())[1:]:
             check_same_order(name, extracted.main[name], sides[name])
     sampling = _sampling(spaces, progress)
-    verdict = _verdict(sampling) if baseline is not None else None
+    doubts = _doubts(spaces)
+    verdict = _verdict(sampling, doubts) if baseline is not None else None
+    advice += advise_on_sampling(sampling)
     manifolds = tuple(manifold(sides, progress=progress) for sides in spaces.values())
     change = class_change(spaces, sampling, progress=progress) if baseline is not None else None
     budgets = _budgets(spaces, advice, interrupted, progress) if budget else {}
@@ -214,22 +220,28 @@ def audit(
         change=change,
         histogram=_histogram(extracted.main),
         grids={name: grid for name, grid in grids.items() if grid},
-        doubts=_doubts(spaces),
+        doubts=doubts,
         look=look(opened["generated"], spaces, sampling, extractor=extractor, progress=progress),
     )
 
 
+def _network(sides: Mapping[str, Measurable]) -> ExtractorProvenance | None:
+    """What made the features of a space."""
+    return next((side.provenance.extractor for side in sides.values() if side.provenance.extractor), None)
+
+
 def _doubts(spaces: Mapping[str, Mapping[str, Measurable]]) -> dict[str, str]:
     """Which second opinions count for little, and the code of the weightiest warning."""
-    out = {}
+    out: dict[str, str] = {}
     for space, sides in list(spaces.items())[1:]:
-        network = next((side.provenance.extractor for side in sides.values() if side.provenance.extractor), None)
+        network = _network(sides)
         codes = [one.code for one in advise_on_spaces(spaces["main"], sides)]
-        found = [code for code in ("same-space", "imagenet-second-opinion") if code in codes]
-        if network is not None and not network.trained:
-            found.insert(len(found) and found[0] == "same-space", "untrained-network")
-        if found:
-            out[space] = found[0]
+        if "same-space" in codes:
+            out[space] = "same-space"
+        elif network is not None and not network.trained:
+            out[space] = "untrained-network"
+        elif "imagenet-second-opinion" in codes:
+            out[space] = "imagenet-second-opinion"
     return out
 
 
@@ -242,13 +254,16 @@ def _sampling(spaces: Mapping[str, Mapping[str, Measurable]], progress: Progress
     return found.result()
 
 
-def _verdict(sampling: Sampling) -> Verdict | None:
+def _verdict(sampling: Sampling, doubts: Mapping[str, str]) -> Verdict | None:
     """None where a side of the main space has no sampling error."""
     models = ("generated", "baseline")
     judged = [space for space in sampling.labels if all((space, model) in sampling.single for model in models)]
     if judged[:1] != ["main"]:
         return None
-    return judge(sampling.joint, "main", judged[1:], labels=sampling.labels, singular=sampling.singular)
+    singular = dict(sampling.singular)
+    if "baseline" in sampling.repeated:
+        singular.setdefault("main", f"only {sampling.repeated['baseline']:,} of the baseline's images are different")
+    return judge(sampling.joint, "main", judged[1:], labels=sampling.labels, singular=singular, doubts=doubts)
 
 
 def _budgets(

@@ -205,8 +205,8 @@ def _only_doubtful(audit: Audit) -> bool:
 
 def _rounded_up(count: float) -> int:
     """To two digits."""
-    step = 10 ** max(0, int(math.log10(count)) - 1)
-    return math.ceil(count / step) * step
+    step = 10.0 ** max(0, int(math.log10(count)) - 1)
+    return round(math.ceil(count / step) * step)
 
 
 def _without_verdict(audit: Audit) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.budget_figure import budget_figure
+from fidprobe.analysis.budget_text import percent_text
 from fidprobe.analysis.figures import class_histogram_figure, montage, svg
 from fidprobe.analysis.headline import label_text, verdict_sentence
 from fidprobe.analysis.output import output_folder, write_text
@@ -107,7 +108,7 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
         no_classes=no_logits(scored.main.scores["generated"].space),
         networks=[{"role": space.label, "facts": network_view(space)} for space in audit.spaces],
         sources=[{"name": name, **source_facts(source)} for name, source in scored.sets.items()],
-        rule={"null": f"{NULL_SHARE:.0%}", "confirmed": f"{CONFIRMED_SHARE:.0%}"},
+        rule={"null": percent_text(100 * NULL_SHARE), "confirmed": percent_text(100 * CONFIRMED_SHARE)},
         command=command or "",
         version=scored.version,
         seconds=number(scored.seconds, 3),

@@ -100,6 +100,8 @@ def composition_sentences(audit: Audit) -> list[str]:
             f"{_share(change.unreachable)} of the model's images are of classes that the baseline never shows, too "
             "many to ask what frequencies alone explain."
         ]
+    if why := next(iter(audit.sampling.singular.values()), ""):
+        return [f"What class frequencies alone explain is not known: {why}."]
     sure = _significant(audit)
     out = [
         "The baseline's images, weighted so that its classes come as often as the model's, not one of them changed, "

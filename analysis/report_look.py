@@ -46,7 +46,9 @@ def _map(one: Heatmap, *, influential: bool) -> dict[str, Any]:
         "overlay": png_uri(_shrunk(overlay(_enlarged(one.picture), one.map, _box(one)), _MAP)),
         "small": max(one.picture.shape[:2]) < _MAP,
         "kind": "among the most influential" if influential else "drawn at random",
-        "predictions": [f"{shortened(p.name, 24)} {100 * p.probability:.0f} %" for p in one.predictions[:2]],
+        "predictions": [
+            f"{shortened(p.name, 24)} {100 * p.probability:.0f}\N{NO-BREAK SPACE}%" for p in one.predictions[:2]
+        ],
     }
 
 

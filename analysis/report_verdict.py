@@ -7,7 +7,7 @@ from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.headline import DOUBTS, label_text, more_images_text, percents, span_text, statement
 from fidprobe.analysis.uncertainty import Estimate, Ratio
 from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, Opinion, Verdict
-from fidprobe.analysis.wording import number
+from fidprobe.analysis.wording import number, signed_percent
 
 __all__ = ["changed", "distance_text", "sign_of", "verdict_view"]
 
@@ -53,10 +53,12 @@ def changed(audit: Audit, one: Verdict | Opinion, space: str) -> dict[str, str]:
     value, interval = percents(one.relative, signed=True)
     before, after = (audit.sampling.joint.distance(space, model).value for model in ("baseline", "generated"))
     absolute = f"{distance_text(before)}{_TO}{distance_text(after)}, {_signed(one.change.value)}"
-    if space in audit.sampling.singular:
+    if space in audit.sampling.singular:  # the bias is not known: what is printed is all there is
         printed = next((c for c in audit.changes if c.label == one.space), None)
-        told = "" if printed is None else f"{number(printed.baseline)}{_TO}{number(printed.generated)} as printed"
-        return {"value": value, "interval": "no interval: too few images", "detail": told}
+        if printed is None or printed.percent is None:
+            return {"value": "unknown", "interval": "no interval: too few images", "detail": ""}
+        detail = f"{number(printed.baseline)}{_TO}{number(printed.generated)} as printed"
+        return {"value": signed_percent(printed.percent), "interval": "no interval: too few images", "detail": detail}
     absolute += f" (95 %: {_between(one.change)})"
     if not interval:
         return {"value": _signed(one.change.value), "interval": f"95 %: {_between(one.change)}", "detail": absolute}

@@ -98,8 +98,11 @@ def test_two_images_have_no_sampling_error_and_no_verdict() -> None:
 def test_the_same_features_as_model_and_baseline_are_no_gain() -> None:
     """The share is 0 / 0, which neither page nor JSON may stumble over."""
     real, made = features(40, 0), features(40, 1)
-    second = {f"second_{name}": features(40, seed, space="clip") for name, seed in (("reference", 0), ("generated", 1))}
-    found = audit(real, made, baseline=made, second_baseline=second["second_generated"], budget=False, **second)
+    second: dict[str, Any] = {
+        f"second_{name}": features(40, seed, space="clip") for name, seed in (("reference", 0), ("generated", 1))
+    }
+    second["second_baseline"] = second["second_generated"]
+    found = audit(real, made, baseline=made, budget=False, **second)
     assert found.verdict is not None
     assert found.verdict.code == "no-gain"
     assert "there is no gain to confirm" in checked(found)

@@ -78,6 +78,8 @@ def test_a_set_too_small_has_no_interval() -> None:
     why = "baseline has 400 images, no more than the 512 dimensions of FD[clip]"
     view = verdict_view(audits.judged({"FID": (20, 35), CLIP: (5, 8)}, singular={CLIP: why}))
     assert view["numbers"][1]["interval"] == "no interval: too few images"
+    # what is printed, 8.875 and 8.75, and not distances less a bias that is not known
+    assert view["numbers"][1]["value"].replace("\N{NO-BREAK SPACE}", " ") == "−1.4 %"
     assert view["numbers"][2]["detail"] == why
 
 
