@@ -162,8 +162,8 @@ def advise_on_sets(
         out.append(
             Advice(
                 "few-images",
-                f"{_list(small)}: Fréchet distances of fewer than {_STABLE:,} images are biased upwards. Compare only "
-                "equal counts; papers use 50,000.",
+                f"{_list(small)}: printed Fréchet distances of fewer than {_STABLE:,} images are biased upwards. "
+                "Compare only equal counts, or distances without bias (audit, compare); papers use 50,000.",
             )
         )
     if len(set(known.values())) > 1 and max(known.values()) > 1.01 * min(known.values()):
@@ -172,8 +172,9 @@ def advise_on_sets(
         out.append(
             Advice(
                 "counts-differ",
-                f"{between} have different numbers of images ({_list(known)}): the bias of the Fréchet distance "
-                "depends on the count. Use --limit to draw equal subsets.",
+                f"{between} have different numbers of images ({_list(known)}): the bias of printed Fréchet "
+                "distances depends on the count. Distances without bias (audit, compare) compare all the same; --limit "
+                "draws equal subsets.",
             )
         )
     sources = {name: s.provenance.source for name, s in named.items()}

@@ -35,8 +35,8 @@ class ClassShift:
         index: Its logit.
         name: Its name.
         reference, baseline, generated: Share of each set's images, 0..1; the reference's is None if unknown.
-        change: By how much its part of the main distance changed from the baseline to the model. It has no standard
-            error: the parts hang together through the transport maps, which move with every class.
+        change: By how much its part of the main, bias-corrected distance changed from baseline to model. It has no
+            standard error: the parts hang together through the transport maps, which move with every class.
         second_change: The same in the (first) second opinion; None without one.
     """
 
@@ -110,7 +110,7 @@ def class_change(
         progress: Told of each stage.
 
     Returns:
-        None where the main space has no logits of both models, or no influences.
+        None where the main space has no logits of the same classes for both models, or no influences.
     """
     main = next(iter(spaces))
     sides = spaces[main]
@@ -122,8 +122,11 @@ def class_change(
     after, before = top1(generated, "generated", progress), top1(baseline, "baseline", progress)
     if after is None or before is None:
         return None
-    real = top1(reference, "reference", progress) if isinstance(reference, Features) else None
     assert generated.logits is not None
+    assert baseline.logits is not None
+    if generated.logits.shape[1] != baseline.logits.shape[1]:
+        return None  # classes that do not correspond
+    real = top1(reference, "reference", progress) if isinstance(reference, Features) else None
     count = generated.logits.shape[1]
     frequency = {name: _frequency(one, count) for name, one in (("generated", after), ("baseline", before))}
     weights = np.divide(
@@ -169,8 +172,7 @@ def _changes(sampling: Sampling, space: str, after: Top1, before: Top1, count: i
     """By how much every class's part of the distance changed."""
     parts = []
     for model, top in (("generated", after), ("baseline", before)):
-        one = sampling.single[space, model]
-        shares = one.value + one.generated.numpy()
+        shares = sampling.joint.distance(space, model).value + sampling.single[space, model].generated.numpy()
         parts.append(np.bincount(top.classes, weights=shares, minlength=count) / len(shares))
     return parts[0] - parts[1]
 

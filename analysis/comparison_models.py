@@ -6,7 +6,7 @@ from typing import Any
 
 from fidprobe.analysis.manifold import LEAST, equal_count, manifold
 from fidprobe.analysis.model_sets import ModelSets, describe, fingerprint
-from fidprobe.analysis.sampling import SamplingSet
+from fidprobe.analysis.sampling import SamplingSet, ungrounded
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import Measurable, check_same_order, statistics_of
 from fidprobe.analysis.uncertainty import Estimate, Key
@@ -106,7 +106,8 @@ class ModelMeasures:
                 self.missing[space, name] = f"{name} is the reference's own images, whose distance is 0 by design"
                 distances[space] = Distance(0.0)
             else:
-                if why := _singular(name, real, made):
+                label = metric_label(next((s.space for s in (real, made) if s.space != "unknown"), "unknown"))
+                if why := ungrounded("the reference", real, label) or ungrounded(name, made, label):
                     self.missing[space, name] = why
                 plain = frechet(statistics_of(real), statistics_of(made)) if sampled is None else sampled
                 distances[space] = Distance(plain.value)
@@ -122,16 +123,6 @@ class ModelMeasures:
         for space, side in found.items():
             if space != "main":
                 check_same_order(name, found["main"], side)
-
-
-def _singular(name: str, real: Measurable, made: Measurable) -> str:
-    """Why a corrected distance has no ground; empty where it has."""
-    for whose, side in (("the reference", real), (name, made)):
-        _, count = describe(side)
-        if count is not None and count <= side.dim:
-            label = metric_label(next((s.space for s in (real, made) if s.space != "unknown"), "unknown"))
-            return f"{whose} has {count:,} images, no more than the {side.dim:,} dimensions of {label}"
-    return ""
 
 
 def equal_images(opened: Mapping[str, Input], options: ReadOptions) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from fidprobe.analysis.uncertainty import Ratio
 from fidprobe.analysis.verdict import VERDICTS
 from fidprobe.errors import InputError
 
@@ -101,25 +102,27 @@ def _verdict(audit: "Audit") -> str | None:
 
 
 def _distance(audit: "Audit") -> float | None:
-    known = ("main", "generated") in audit.sampling.single
+    sampling = audit.sampling
+    known = ("main", "generated") in sampling.single and "main" not in sampling.singular
     return audit.sampling.joint.distance("main", "generated").value if known else None
 
 
 def _change(audit: "Audit") -> float | None:
-    return audit.verdict.change.value if audit.verdict else None
+    return audit.verdict.change.value if audit.verdict and "main" not in audit.sampling.singular else None
 
 
-def _percent(value: float) -> float | None:
-    return None if value != value else 100 * value  # noqa: PLR0124  # nan: a baseline at no distance
+def _percent(relative: Ratio) -> float | None:
+    """None where the baseline's distance may as well be 0, or less."""
+    return None if relative.interval is None else 100 * relative.value
 
 
 def _change_percent(audit: "Audit") -> float | None:
-    return _percent(audit.verdict.relative.value) if audit.verdict else None
+    return _percent(audit.verdict.relative) if audit.verdict and "main" not in audit.sampling.singular else None
 
 
 def _second_change_percent(audit: "Audit") -> float | None:
     """The largest, and so the worst, of all second opinions."""
-    changes = [_percent(one.relative.value) for one in audit.verdict.opinions] if audit.verdict else []
+    changes = [_percent(one.relative) for one in audit.verdict.opinions] if audit.verdict else []
     known = [one for one in changes if one is not None]
     return max(known) if known and len(known) == len(changes) else None
 
@@ -147,7 +150,8 @@ def _manifold(name: str) -> Callable[["Audit"], float | None]:
 
 def _removable_percent(audit: "Audit") -> float | None:
     budget = audit.budgets.get("generated")
-    largest = budget.largest if budget else None
+    # Without the attack that removes most, what is left is no budget.
+    largest = budget.largest if budget and "pre-logits" not in budget.missing else None
     return -largest.main.percent if largest and largest.main.percent is not None else None
 
 

@@ -1,8 +1,11 @@
 """The sampling error of all distances of several models in several spaces, and what can be judged from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import Measurable, count_of
@@ -11,9 +14,11 @@ from fidprobe.features import Features
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
 from fidprobe.progress import Progress, silent
 
-__all__ = ["Sampling", "SamplingSet"]
+__all__ = ["Sampling", "SamplingSet", "ungrounded"]
 
 _LEAST = 3  # images of which a sampling error can be had
+_DISTINCT = 0.99  # of a set's images: fewer different ones are told
+_ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +30,10 @@ class Sampling:
         single: (space, model) -> one distance's sampling error.
         joint: All of them together.
         missing: (space, model) -> why there is none.
-        singular: Space -> which set has no more images than the space has dimensions, which leaves neither the
-            correction nor the error any ground.
+        singular: Space -> which set is too small for the space's dimensions, or repeats its images, which leaves
+            neither the correction nor the error any ground.
+        repeated: Set -> how many of its images are distinct, for sets of which more than 1 % are not.
+        shared: Model -> how many of its images are the reference's own, where any are.
     """
 
     labels: Mapping[str, str]
@@ -34,6 +41,8 @@ class Sampling:
     joint: Joint
     missing: Mapping[Key, str]
     singular: Mapping[str, str]
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    shared: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Space -> model -> the distance as printed and corrected, its bias, and its error."""
@@ -63,6 +72,8 @@ class SamplingSet:
         self._single: dict[Key, FrechetSampling] = {}
         self._missing: dict[Key, str] = {}
         self._singular: dict[str, str] = {}
+        self._repeated: dict[str, int] = {}
+        self._shared: dict[str, int] = {}
 
     def add(
         self, space: str, model: str, reference: Measurable, generated: Measurable, *, progress: Progress = silent
@@ -84,13 +95,12 @@ class SamplingSet:
         """
         known = [side.space for side in (reference, generated) if side.space != "unknown"]
         self._labels.setdefault(space, metric_label(known[0] if known else "unknown"))
-        for name, side in (("the reference", reference), (model, generated)):
-            count = count_of(side)
-            if count is not None and count <= side.dim:
-                self._singular.setdefault(
-                    space,
-                    f"{name} has {count:,} images, no more than the {side.dim:,} dimensions of {self._labels[space]}",
-                )
+        for name, side in (("reference", reference), (model, generated)):
+            self._check(space, name, side)
+        if space == next(iter(self._labels)) and isinstance(reference, Features) and isinstance(generated, Features):
+            shared = int(torch.isin(_fingerprints(generated), _fingerprints(reference)).sum())
+            if shared:
+                self._shared[model] = shared
         if not isinstance(generated, Features):
             self._missing[space, model] = f"{model} came as statistics, which hold no single images"
             return None
@@ -107,4 +117,53 @@ class SamplingSet:
 
     def result(self) -> Sampling:
         """All that was added."""
-        return Sampling(self._labels, self._single, joint(self._single), self._missing, self._singular)
+        return Sampling(
+            self._labels,
+            self._single,
+            joint(self._single),
+            self._missing,
+            self._singular,
+            self._repeated,
+            self._shared,
+        )
+
+    def _check(self, space: str, name: str, side: Measurable) -> None:
+        """Note what leaves a set's correction and error no ground."""
+        distinct = _distinct(side)
+        if distinct is not None and distinct != count_of(side):
+            self._repeated[name] = distinct
+        if why := ungrounded(name, side, self._labels[space]):
+            self._singular.setdefault(space, why)
+
+
+def ungrounded(name: str, side: Measurable, label: str) -> str:
+    """Why a set is too small for its distances to be corrected and judged; empty where it is not.
+
+    The correction halves the sets, and each half's covariance must have full rank. Repeated images count once.
+
+    Args:
+        name: Of the set.
+        side: Its features or statistics.
+        label: How the space's distance is written.
+    """
+    distinct = _distinct(side)
+    if distinct is None or distinct >= 2 * side.dim + 2:
+        return ""
+    told = f"{distinct:,} {'images' if distinct == count_of(side) else 'different images'}"
+    return f"{name} has {told}, and the {side.dim:,} dimensions of {label} need more than twice as many"
+
+
+def _distinct(side: Measurable) -> int | None:
+    """A set's images, those that more than 1 % of it repeat counted once; None if unknown."""
+    count = count_of(side)
+    if count is None or not isinstance(side, Features):
+        return count
+    distinct = len(_fingerprints(side).unique())
+    return distinct if distinct < _DISTINCT * count else count
+
+
+def _fingerprints(features: Features) -> Tensor:
+    """float64 [n], equal for equal features and hardly ever otherwise."""
+    g = torch.Generator().manual_seed(0)
+    direction = torch.randn(features.dim, generator=g, dtype=torch.float64)
+    return torch.cat([block.double() @ direction for block in features.features.split(_ROWS)])

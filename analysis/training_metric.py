@@ -74,6 +74,8 @@ class CrossCheckedFID(Metric):
         for name, flag in (("reset_real_features", reset_real_features), ("normalize", normalize)):
             if not isinstance(flag, bool):
                 raise InputError(f"{name} must be True or False, got {flag!r}")
+        if reference is not None and [type(one) for one in reference] != [GaussianStatistics] * 2:
+            raise InputError("reference is a pair of GaussianStatistics, in the main space and in the second opinion's")
         self.reset_real_features, self.normalize, self.reference = reset_real_features, normalize, reference
         chosen = [ExtractorChoice(one) if isinstance(one, str) else one for one in (extractor, second_opinion)]
         self.networks = tuple(load_network(one) for one in chosen)

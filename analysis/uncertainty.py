@@ -121,7 +121,8 @@ class Joint:
         after, before = (self.keys.index((space, name)) for name in (model, baseline))
         slopes = np.zeros((2, len(self.keys)))
         slopes[0, after], slopes[0, before], slopes[1, before] = 1, -1, 1
-        return self._ratio(slopes @ self.values, slopes)
+        found = self._ratio(slopes @ self.values, slopes)
+        return found if self._apart(space, baseline) else Ratio(found.value, None)
 
     def share(self, space: str, main: str, model: str, baseline: str) -> Ratio:
         """The relative change in `space` as a share of that in `main`: 1 where both spaces see the same.
@@ -134,7 +135,13 @@ class Joint:
         slopes = np.zeros((2, len(self.keys)))
         slopes[0, [other_g, other_b, b]] = M_b, -M_b, S_g - S_b
         slopes[1, [g, b, other_b]] = S_b, -S_b, M_g - M_b
-        return self._ratio(np.array([(S_g - S_b) * M_b, (M_g - M_b) * S_b]), slopes)
+        found = self._ratio(np.array([(S_g - S_b) * M_b, (M_g - M_b) * S_b]), slopes)
+        apart = self._apart(space, baseline) and self._apart(main, baseline)
+        return found if apart else Ratio(found.value, None)
+
+    def _apart(self, space: str, model: str) -> bool:
+        """Whether a distance is above 0 beyond its error: corrected ones of sets that are alike can be negative."""
+        return self.distance(space, model).interval[0] > 0
 
     def _ratio(self, values: Values, slopes: Values) -> Ratio:
         return ratio((float(values[0]), float(values[1])), slopes @ self.covariance @ slopes.T, self.z)
@@ -176,8 +183,11 @@ def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
                 second[i, j] += pairs / (len(one.reference) * len(one.generated))
     plain, second = (matrix + np.tril(matrix, -1).T for matrix in (plain, second))
     # The influences' own noise holds the second order twice (see frechet_sampling); it belongs there once.
-    values, vectors = np.linalg.eigh(plain - 2 * second)
-    covariance = (vectors * values.clip(min=0)) @ vectors.T + second + np.diag([one.rounding**2 for one in found])
+    # Spaces have scales of their own, which must not meet in the clipping.
+    scale = np.sqrt(plain.diagonal()).clip(min=np.finfo(np.float64).tiny)
+    values, vectors = np.linalg.eigh((plain - 2 * second) / np.outer(scale, scale))
+    first = np.outer(scale, scale) * ((vectors * values.clip(min=0)) @ vectors.T)
+    covariance = first + second + np.diag([one.rounding**2 for one in found])
     return Joint(keys, np.array([one.corrected for one in found]), covariance)
 
 

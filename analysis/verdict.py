@@ -11,14 +11,15 @@ limits were set on one half of the pairs of known truth in docs/verdict-evidence
     not confirmed    wholly below `NULL_SHARE`: no more than what choosing among images gives
     confirmed        wholly from `CONFIRMED_SHARE` up
     partly confirmed wholly from `NULL_SHARE` up
-    inconclusive     the interval holds `NULL_SHARE`, is unbounded, or a set has no more images than dimensions
+    inconclusive     the interval holds `NULL_SHARE`, is unbounded, or a set has too few images for its dimensions
 
-Several second opinions are judged one by one. Where they contradict each other the verdict is `disputed`.
+Several second opinions are judged one by one. One that cannot tell contradicts none; where the others contradict each
+other the verdict is `disputed`. An untrained network may speak against a gain but not for it, and the main space itself
+has no say.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fidprobe.analysis.uncertainty import Estimate, Joint, Ratio
@@ -59,7 +60,7 @@ class Opinion:
         share: The confirmed share of the main space's gain.
         more_images: How many times as many images of every set would settle it, if the share stays; None where it is
             settled, or no number would do.
-        reason: Why it is inconclusive, where that is not the interval's width; else empty.
+        reason: Why it cannot tell, where that is not the interval's width; else empty.
     """
 
     space: str
@@ -112,9 +113,15 @@ class Verdict:
 
     @property
     def share(self) -> Ratio | None:
-        """The smallest confirmed share among the opinions; None without any, or where there is no gain to share."""
-        known = [one.share for one in self.opinions if not math.isnan(one.share.value)]
-        return min(known, key=lambda one: one.value) if known and self.code not in {"no-gain", "not-judged"} else None
+        """The smallest confirmed share among the opinions that decide; of the undecided ones where none does.
+
+        None where there is no gain to share, or no interval of a share.
+        """
+        if self.code in {"no-gain", "not-judged"} or self.reason:
+            return None
+        usable = [one for one in self.opinions if one.share.interval is not None and not one.reason]
+        known = [one for one in usable if one.verdict != "inconclusive"] or usable
+        return min((one.share for one in known), key=lambda share: share.value) if known else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -154,6 +161,7 @@ def judge(
     model: str = "generated",
     baseline: str = "baseline",
     singular: Mapping[str, str] | None = None,
+    doubts: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Judge a model's gain over a baseline.
 
@@ -164,12 +172,16 @@ def judge(
         labels: Space -> how its distance is written.
         model: The model's key.
         baseline: The baseline's.
-        singular: Space -> why distances in it cannot be judged (no more images than dimensions).
+        singular: Space -> why distances in it cannot be judged (too few images for its dimensions).
+        doubts: Space -> `same-space` or `untrained-network`, for what has no say, or none for a gain.
     """
     singular = singular or {}
     change, relative = joint.change(main, model, baseline), joint.relative_change(main, model, baseline)
     gain = change.interval[1] < 0
-    opinions = tuple(_opinion(joint, main, space, labels[space], model, baseline, gain, singular) for space in seconds)
+    opinions = tuple(
+        _weighed(_opinion(joint, main, space, labels, model, baseline, gain, singular), (doubts or {}).get(space, ""))
+        for space in seconds
+    )
     if main in singular:
         return Verdict("inconclusive", labels[main], change, relative, opinions, reason=singular[main])
     if not gain:
@@ -181,7 +193,7 @@ def judge(
     code = _together([one.verdict for one in opinions])
     more = [one.more_images for one in opinions if one.more_images is not None]
     reasons = [one.reason for one in opinions if one.reason]
-    undecided = code == "inconclusive"
+    undecided = code in {"inconclusive", "not-judged"}
     return Verdict(
         code,
         labels[main],
@@ -197,20 +209,24 @@ def _opinion(
     joint: Joint,
     main: str,
     space: str,
-    label: str,
+    labels: Mapping[str, str],
     model: str,
     baseline: str,
     gain: bool,
     singular: Mapping[str, str],
 ) -> Opinion:
-    share = joint.share(space, main, model, baseline)
+    label, share = labels[space], joint.share(space, main, model, baseline)
     verdict, more, reason = "no-gain", None, ""
     if gain:
         verdict = judge_share(share)
         if space in singular:
             verdict, reason = "inconclusive", singular[space]
         elif share.interval is None:
-            reason = f"the baseline's {label} may as well be 0, and a share of it be anything"
+            # The divisor is the product of both: the one that is less certain is to blame.
+            parts = {labels[main]: joint.change(main, model, baseline), label: joint.distance(space, baseline)}
+            weakest = min(parts, key=lambda one: abs(parts[one].value) / (parts[one].error or 1))
+            whose = f"the gain in {weakest}" if weakest == labels[main] != label else f"the baseline's {label}"
+            reason = f"{whose} is too small beside its error to take a share of"
         elif verdict == "inconclusive":
             # An interval's width falls with the root of the number of images.
             low, high = share.interval
@@ -228,9 +244,22 @@ def _opinion(
     )
 
 
+def _weighed(one: Opinion, doubt: str) -> Opinion:
+    """An opinion as far as it counts."""
+    if doubt == "same-space":
+        return replace(one, verdict="not-judged", more_images=None, reason="it is the main space itself")
+    if doubt == "untrained-network" and one.verdict in _FOR:
+        return replace(
+            one, verdict="inconclusive", more_images=None, reason="an untrained network cannot confirm a gain"
+        )
+    return one
+
+
 def _together(verdicts: Sequence[str]) -> str:
     """One word for several opinions; what cannot tell does not contradict what can."""
-    decided = {one for one in verdicts if one != "inconclusive"}
+    if set(verdicts) == {"not-judged"}:
+        return "not-judged"
+    decided = {one for one in verdicts if one not in {"inconclusive", "not-judged"}}
     if not decided:
         return "inconclusive"
     if len(decided) == 1:

@@ -11,6 +11,8 @@ import pytest
 import typer.main
 
 import fidprobe
+from fidprobe.analysis.gates import QUANTITIES
+from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.wording import plus_minus
 from fidprobe.cli.app import app
 
@@ -29,6 +31,7 @@ ROOT = Path(__file__).parents[1]
         "docs/heatmaps.md",
         "docs/influence.md",
         "docs/python.md",
+        "docs/verdict.md",
     ],
 )
 def test_python_examples_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +82,7 @@ def test_every_public_name_can_be_had() -> None:
         "fidprobe.attacks.resampling",
         "fidprobe.attacks.top1",
         "fidprobe.metrics.frechet",
+        "fidprobe.metrics.frechet_sampling",
         "fidprobe.metrics.single_image",
     ],
 )
@@ -107,8 +111,21 @@ def test_every_docstring_with_an_example_is_run() -> None:
         "attacks/resampling.py",
         "attacks/top1.py",
         "fidprobe/metrics/frechet.py",
+        "fidprobe/metrics/frechet_sampling.py",
         "fidprobe/metrics/single_image.py",
     }
+
+
+def test_the_verdicts_page_has_every_verdict_limit_and_quantity() -> None:
+    """docs/verdict.md says what the code does."""
+    text = (ROOT / "docs/verdict.md").read_text(encoding="utf-8")
+    for code, title in VERDICTS.items():
+        assert f"| **{title.lower()}** |" in text
+        assert f"`{code}`" in text
+    assert f"wholly from {CONFIRMED_SHARE:g} up" in text
+    assert f"wholly below {NULL_SHARE:g} |" in text
+    for name, (what, _) in QUANTITIES.items():
+        assert f"| `{name}` | {what} |" in text
 
 
 def test_the_table_of_draws_is_what_was_measured() -> None:

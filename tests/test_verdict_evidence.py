@@ -96,3 +96,17 @@ def test_the_encoder_is_what_was_trained(text: str) -> None:
     assert f"{before:.1f} % before the projection and {after:.1f} % after it" in text
     assert f"{measured['settings']['centroids']} centroids" in text
     assert f"{measured['images_per_second']:.0f} images a second" in text
+
+
+def test_the_jackknife_meets_the_bootstrap_where_the_first_order_rules(text: str) -> None:
+    """Within a tenth, on real features; and the table says so."""
+    for row in result("verdict_bootstrap")["rows"]:
+        ratio = row["jackknife"] / row["bootstrap"]
+        assert 0.9 < ratio < 1.1
+        cells = (
+            row["pool"],
+            row["space"],
+            f"{row['distance']:.2f}",
+            *(f"{row[k]:.4f}" for k in ("jackknife", "bootstrap")),
+        )
+        assert f"| {' | '.join(cells)} | {ratio:.2f} |" in text

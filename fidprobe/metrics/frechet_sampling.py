@@ -30,7 +30,6 @@ the sets are nearly alike and the true influences vanish.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -125,14 +124,14 @@ def frechet_sampling(
     counts = (_count(reference), _enough(len(generated), "generated set"))
     # Apple's GPUs have no float64.
     where = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
-    halves = list(_halves(reference, generated))
-    stage, steps = f"sampling error [{generated.space}]", 2 + len(halves)
+    count = 2 if min(c for c in (counts[0], counts[1]) if c is not None) >= 2 * _LEAST else 0
+    stage, steps = f"sampling error [{generated.space}]", 2 + count
     progress(stage, 0, steps)
     whole = _Expansion(reference, generated, where)
     corrected = whole.corrected
-    for done, (real, made) in enumerate(halves):
+    for done in range(count):
         progress(stage, 1 + done, steps)
-        corrected += (whole.corrected - _Expansion(real, made, where).corrected) / (3 * len(halves))
+        corrected += (whole.corrected - _Expansion(*_half(reference, generated, done), where).corrected) / (3 * count)
     progress(stage, steps - 1, steps)
     own, u = whole.rows(generated, "generated")
     kernel_reference = kernel_mixed = None
@@ -238,17 +237,16 @@ class _Expansion:
         return 1.5 * self._traces[2] + float(pairs.sum() + 2 * pairs.diagonal().sum())
 
 
-def _halves(
-    reference: Features | GaussianStatistics, generated: Features
-) -> Iterator[tuple[Features | GaussianStatistics, Features]]:
-    """Both sets cut into two disjoint random halves, the same images in every space; nothing of very small sets."""
-    sides = [side for side in (reference, generated) if isinstance(side, Features)]
-    if min(len(side) for side in sides) < 2 * _LEAST:
-        return
-    orders = [torch.randperm(len(side), generator=torch.Generator().manual_seed(1)) for side in sides]
-    for half in range(2):
-        cut = [side.select(order[half::2].sort().values) for side, order in zip(sides, orders, strict=True)]
-        yield (cut[0] if isinstance(reference, Features) else reference), cut[-1]
+def _half(
+    reference: Features | GaussianStatistics, generated: Features, which: int
+) -> tuple[Features | GaussianStatistics, Features]:
+    """One of two disjoint random halves of both sets, the same images in every space; statistics stay whole."""
+
+    def cut(side: Features) -> Features:
+        order = torch.randperm(len(side), generator=torch.Generator().manual_seed(1))
+        return Features(side.features[order[which::2].sort().values], provenance=side.provenance)
+
+    return cut(reference) if isinstance(reference, Features) else reference, cut(generated)
 
 
 def _population(count: int | None) -> float:

@@ -59,8 +59,7 @@ def test_changes_of_the_classes_add_up_to_the_distances_change() -> None:
     sampling = SamplingSet()
     for model, side in (("generated", after), ("baseline", before)):
         sampling.add("main", model, real, side)
-    single = sampling.result().single
-    total = single["main", "generated"].value - single["main", "baseline"].value
+    total = sampling.result().joint.change("main", "generated", "baseline").value
     assert sum(one.change for one in found.classes) == pytest.approx(total)
 
 

@@ -139,16 +139,16 @@ def test_two_images_are_measured_and_not_judged() -> None:
     assert "not-grouped" in {advice.code for advice in found.advice}
 
 
-def test_no_more_images_than_dimensions_leave_no_ground() -> None:
+def test_too_few_images_for_the_dimensions_leave_no_ground() -> None:
     """In the second space alone: the model is in a group, and is not judged there."""
-    found = compared({"six": model(8, shift=0.5, count=6), **SETS})
-    assert found.group_of("six") is not None
-    distance = found.models["six"].distances["second"]
+    found = compared({"ten": model(8, shift=0.5, count=10), **SETS})
+    assert found.group_of("ten") is not None
+    distance = found.models["ten"].distances["second"]
     assert distance.estimate is None
-    assert distance.missing == "six has 6 images, no more than the 6 dimensions of FD[second]"
-    ranking = next(group for group in found.groups if "six" in group.models).rankings["second"]
-    assert "six" not in ranking.models
-    assert "six" in ranking.missing
+    assert distance.missing == "ten has 10 images, and the 6 dimensions of FD[second] need more than twice as many"
+    ranking = next(group for group in found.groups if "ten" in group.models).rankings["second"]
+    assert "ten" not in ranking.models
+    assert "ten" in ranking.missing
 
 
 def test_statistics_have_distances_without_errors() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fidprobe.analysis.gates import QUANTITIES, parse_gate
+from fidprobe.analysis.sampling import SamplingSet
 from fidprobe.analysis.uncertainty import Joint
 from fidprobe.analysis.verdict import judge
 from fidprobe.errors import InputError
@@ -46,9 +47,21 @@ def test_a_gate_fails_where_its_condition_holds(condition: str, failed: bool) ->
 @pytest.mark.parametrize("compare", ["<", ">"])
 def test_what_is_not_known_does_not_pass(quantity: str, compare: str) -> None:
     """Whatever the condition: an audit without intervals, neighbours and budget has none of these."""
-    found = parse_gate(f"{quantity}{compare}0").check(audit(baseline=False))
+    unknown = replace(audit(baseline=False), sampling=SamplingSet().result(), manifolds=(), budgets={})
+    found = parse_gate(f"{quantity}{compare}0").check(unknown)
     assert found.value is None
     assert found.failed
+
+
+@pytest.mark.parametrize("condition", ["distance_change_percent>0", "second_change_percent>0"])
+def test_a_percentage_of_a_baseline_that_may_be_0_is_not_known(condition: str) -> None:
+    """Divided by a corrected distance below 0, a rise would look like a fall."""
+    keys = tuple((space, model) for space in LABELS for model in ("baseline", "generated"))
+    joint = Joint(keys, np.array([-0.01, 3.0] * 3), 1e-3 * np.eye(6))
+    found = replace(audit(), verdict=judge(joint, "main", ["second", "second 2"], labels=LABELS))
+    result = parse_gate(condition).check(found)
+    assert result.value is None
+    assert result.failed
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from fidprobe.analysis.sampling import SamplingSet
+from fidprobe.analysis.sampling_advice import advise_on_sampling
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
@@ -26,10 +27,39 @@ def test_distances_of_all_models_and_spaces_are_collected() -> None:
     assert plain["interval"][0] < plain["corrected"] < plain["interval"][1]
 
 
-def test_a_set_with_no_more_images_than_dimensions_is_named() -> None:
+@pytest.mark.parametrize(("count", "few"), [(4, True), (9, True), (10, False)])
+def test_halves_of_a_set_must_have_more_images_than_dimensions(count: int, few: bool) -> None:
     found = SamplingSet()
-    found.add("main", "small", features(50, 0), features(4, 1))
-    assert found.result().singular == {"main": "small has 4 images, no more than the 4 dimensions of FD[unknown]"}
+    found.add("main", "small", features(50, 0), features(count, 1))
+    why = f"small has {count} images, and the 4 dimensions of FD[unknown] need more than twice as many"
+    assert found.result().singular == ({"main": why} if few else {})
+
+
+def test_repeated_images_count_once() -> None:
+    found = SamplingSet()
+    found.add("main", "copies", features(50, 0), Features(features(8, 1).features.repeat(10, 1)))
+    result = found.result()
+    assert result.repeated == {"copies": 8}
+    assert result.singular["main"].startswith("copies has 8 different images, ")
+    [one] = advise_on_sampling(result)
+    assert one.code == "repeated-images"
+    assert "copies repeats images: only 8 are different" in one.text
+
+
+def test_images_of_the_reference_among_the_generated_ones_are_told() -> None:
+    real, made = features(50, 0), features(40, 1)
+    found = SamplingSet()
+    found.add("main", "model", real, Features(torch.cat([made.features, real.features[3:10]])))
+    assert found.result().shared == {"model": 7}
+    [one] = advise_on_sampling(found.result())
+    assert one.code == "reference-images"
+    assert one.text.startswith("7 images of model have the very features of a reference image")
+
+
+def test_a_reference_of_statistics_is_told() -> None:
+    found = SamplingSet()
+    found.add("main", "model", GaussianStatistics.of(features(50, 0)), features(40, 1))
+    assert [one.code for one in advise_on_sampling(found.result())] == ["reference-statistics"]
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_an_inconclusive_share_says_how_many_images_would_settle_it() -> None:
 def test_a_second_opinion_that_finds_the_baseline_perfect_cannot_tell() -> None:
     found = verdict(error=0.1, inception=(30.0, 20.0), clip=(0.01, 0.02))
     assert found.code == "inconclusive"
-    assert "FD[clip] may as well be 0" in found.reason
+    assert "FD[clip] is too small beside its error" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,39 @@ def test_plain_data_hold_the_rule() -> None:
     assert plain["verdict"] == "confirmed"
     assert plain["rule"] == {"null_share": 0.5, "confirmed_share": 0.75}
     assert plain["opinions"][0]["confirmed_share"]["value"] == pytest.approx(0.9)
+
+
+def doubted(doubts: dict[str, str], **spaces: tuple[float, float]) -> Verdict:
+    seconds = [space for space in spaces if space != "inception"]
+    return judge(distances(0.01, **spaces), "inception", seconds, labels=LABELS, doubts=doubts)
+
+
+def test_the_main_space_itself_has_no_say() -> None:
+    found = doubted({"clip": "same-space"}, inception=(30.0, 20.0), clip=(30.0, 20.0))
+    assert found.code == found.opinions[0].verdict == "not-judged"
+    assert found.reason == "it is the main space itself"
+    assert found.share is None
+
+
+@pytest.mark.parametrize(("after", "answer"), [(7.0, "inconclusive"), (9.9, "not-confirmed"), (11.0, "reversed")])
+def test_an_untrained_network_may_speak_against_a_gain_but_not_for_it(after: float, answer: str) -> None:
+    found = doubted({"clip": "untrained-network"}, inception=(30.0, 20.0), clip=(10.0, after))
+    assert found.code == answer
+    if answer == "inconclusive":
+        assert found.reason == "an untrained network cannot confirm a gain"
+
+
+def test_an_untrained_network_does_not_outvote_a_trained_one() -> None:
+    found = doubted({"dinov2": "untrained-network"}, inception=(30.0, 20.0), clip=(10.0, 9.9), dinov2=(10.0, 6.0))
+    assert found.code == "not-confirmed"
+    assert found.share is not None
+    assert found.share.value == pytest.approx(0.03)
+
+
+def test_the_share_is_that_of_the_opinions_that_decide() -> None:
+    both = distances(0.01, inception=(30.0, 20.0), clip=(10.0, 7.0), dinov2=(10.0, 9.0))
+    both.covariance[4:, 4:] *= 1e4  # dinov2 cannot tell
+    found = judge(both, "inception", ["clip", "dinov2"], labels=LABELS)
+    assert [one.verdict for one in found.opinions] == ["confirmed", "inconclusive"]
+    assert found.code == "confirmed"
+    assert found.share == found.opinions[0].share

@@ -1,0 +1,41 @@
+"""Warnings about what sampling errors take for granted: independent images, and a reference that is known as such."""
+
+from fidprobe.analysis.advice import Advice
+from fidprobe.analysis.sampling import Sampling
+
+__all__ = ["advise_on_sampling"]
+
+
+def advise_on_sampling(sampling: Sampling) -> list[Advice]:
+    """Warnings about repeated and shared images, and about a reference without any.
+
+    Args:
+        sampling: Of all distances.
+    """
+    out = []
+    for name, distinct in sampling.repeated.items():
+        out.append(
+            Advice(
+                "repeated-images",
+                f"{name} repeats images: only {distinct:,} are different. Intervals take images for independent; "
+                "repeats raise a distance by themselves, and drawing them is how resampling lowers FID.",
+            )
+        )
+    for name, shared in sampling.shared.items():
+        images = "1 image" if shared == 1 else f"{shared:,} images"
+        out.append(
+            Advice(
+                "reference-images",
+                f"{images} of {name} have the very features of a reference image: copied, memorised, or the wrong "
+                "folder. Its distances are lower than those of new images, and their correction does not hold.",
+            )
+        )
+    if any(one.reference is None for one in sampling.single.values()):
+        out.append(
+            Advice(
+                "reference-statistics",
+                "The reference came as statistics, whose own sampling error is not known: intervals leave it out and "
+                "are too narrow, the more so the smaller the reference was. Give its images or features.",
+            )
+        )
+    return out
