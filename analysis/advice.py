@@ -70,7 +70,7 @@ def advise_on_spaces(main: Sides, second: Sides | None, *, same: Sequence[str] |
                     "and resize rule made them cannot be checked.",
                 )
             )
-        out += _advise_on_network(sides)
+        out += [one for one in _advise_on_network(sides) if one not in out]
     if second is not None:
         out += _advise_on_singular(second, "In the second opinion's space, ")
         first, other = _space_of(main), _space_of(second)

@@ -13,6 +13,7 @@ from fidprobe.analysis.budget import null_space_budget
 from fidprobe.analysis.budget_result import Budget
 from fidprobe.analysis.class_change import ClassChange, class_change
 from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
+from fidprobe.analysis.doubts import doubt, network_of
 from fidprobe.analysis.look import Look, look
 from fidprobe.analysis.manifold import Manifold, manifold
 from fidprobe.analysis.sampling import Sampling, SamplingSet
@@ -27,7 +28,6 @@ from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features
 from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import ExtractorProvenance
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["SCHEMA", "Audit", "Change", "audit"]
@@ -164,6 +164,8 @@ def audit(
     """
     begun = time.perf_counter()
     first, *further = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
+    if twice := [one for i, one in enumerate(further) if one in [first, *further[:i]]]:
+        raise InputError(f"the second opinion {twice[0]} was given twice; one opinion counts once")
     opened = open_sets({"reference": reference, "generated": generated, "baseline": baseline}, options, progress)
     seconds = open_sets(
         {"reference": second_reference, "generated": second_generated, "baseline": second_baseline}, options, progress
@@ -197,7 +199,7 @@ def audit(
         found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
         advice += [one for one in advise_on_spaces(extracted.main, found.main) if one not in advice]
         others.append(measure_space(found.main, _DISTANCES, choices or MetricChoices(), False, progress))
-        if any(_network(found.main) == _network(sides) for sides in list(spaces.values())[1:]):
+        if any(network_of(found.main) == network_of(sides) for sides in list(spaces.values())[1:]):
             raise InputError(f"the second opinion {others[-1].label} was given twice; one opinion counts once")
         spaces[f"second {len(spaces)}"] = found.main
     for name in opened:
@@ -225,24 +227,10 @@ def audit(
     )
 
 
-def _network(sides: Mapping[str, Measurable]) -> ExtractorProvenance | None:
-    """What made the features of a space."""
-    return next((side.provenance.extractor for side in sides.values() if side.provenance.extractor), None)
-
-
 def _doubts(spaces: Mapping[str, Mapping[str, Measurable]]) -> dict[str, str]:
-    """Which second opinions count for little, and the code of the weightiest warning."""
-    out: dict[str, str] = {}
-    for space, sides in list(spaces.items())[1:]:
-        network = _network(sides)
-        codes = [one.code for one in advise_on_spaces(spaces["main"], sides)]
-        if "same-space" in codes:
-            out[space] = "same-space"
-        elif network is not None and not network.trained:
-            out[space] = "untrained-network"
-        elif "imagenet-second-opinion" in codes:
-            out[space] = "imagenet-second-opinion"
-    return out
+    """Which second opinions count for little, and why."""
+    found = {space: doubt(spaces["main"], sides) for space, sides in spaces.items() if space != "main"}
+    return {space: code for space, code in found.items() if code}
 
 
 def _sampling(spaces: Mapping[str, Mapping[str, Measurable]], progress: Progress) -> Sampling:

@@ -14,7 +14,8 @@ from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.comparison_advice import advise_on_comparison
 from fidprobe.analysis.comparison_groups import IsoGroup, Step, group_steps, iso_groups
 from fidprobe.analysis.comparison_models import ComparedModel, Distance, ModelMeasures, equal_images
-from fidprobe.analysis.model_sets import ModelSets, describe, open_models, source_json
+from fidprobe.analysis.doubts import doubt
+from fidprobe.analysis.model_sets import ModelSets, describe, grouped, open_models, source_json
 from fidprobe.analysis.sampling import Sampling
 from fidprobe.analysis.sets import Network
 from fidprobe.analysis.uncertainty import Key
@@ -169,13 +170,16 @@ def _told(measuring: ModelMeasures, compared: Mapping[str, ComparedModel], withi
     spaces = [space for space in labels if space != "main"]
     judged = [name for name in order if models[name].distances["main"].estimate is not None]
     groups = iso_groups(sampling.joint, judged, spaces, within=within, missing=missing)
+    sets = measuring.sets
+    main = grouped(sets.spaces["main"])
+    doubts = {space: doubt(main, grouped(sets.spaces[space]), same=sets.same) for space in spaces}
     without = {name: one.distances["main"].missing for name, one in models.items() if name not in judged}
     source, count = describe(measuring.sets.spaces["main"]["reference"])
     return Comparison(
         models={name: models[name] for name in order},
         labels=labels,
         groups=groups,
-        steps=group_steps(sampling.joint, groups, spaces, labels=labels, missing=missing),
+        steps=group_steps(sampling.joint, groups, spaces, labels=labels, missing=missing, doubts=doubts),
         within=within,
         manifold_images=measuring.images if any(one.manifolds for one in models.values()) else 0,
         no_second="" if spaces else measuring.sets.no_second,

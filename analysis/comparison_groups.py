@@ -171,6 +171,7 @@ def group_steps(
     *,
     labels: Mapping[str, str],
     missing: Mapping[Key, str],
+    doubts: Mapping[str, str],
 ) -> tuple[Step, ...]:
     """Judge each step from one group's first model to the next better group's.
 
@@ -180,6 +181,7 @@ def group_steps(
         spaces: The second opinions.
         labels: Space -> how its distance is written.
         missing: (second space, model) -> why it cannot be judged there, though its distance may be known.
+        doubts: Second space -> why it counts for little, as for `judge`.
 
     Returns:
         The worst group's step first.
@@ -190,7 +192,9 @@ def group_steps(
         model, baseline = better.models[0], worse.models[0]
         known = [space for space in spaces if all((space, name) in joint.keys for name in (model, baseline))]
         why = {space: missing[space, name] for space in known for name in (baseline, model) if (space, name) in missing}
-        verdict = judge(together, "main", known, labels=labels, model=model, baseline=baseline, singular=why)
+        verdict = judge(
+            together, "main", known, labels=labels, model=model, baseline=baseline, singular=why, doubts=doubts
+        )
         steps.append(Step(baseline, model, verdict))
     return tuple(steps)
 

@@ -31,8 +31,10 @@ _PRACTICAL = 100  # times as many images: beyond, no number is of use
 _SPACE = "\N{NO-BREAK SPACE}"
 _ENDS = {
     "confirmed": "the gain shows outside {main}'s space as well",
-    "partly-confirmed": "more than choosing among images can give, but not for certain {most} of the gain",
-    "not-confirmed": "no more than choosing among images can give, so the gain lies inside {main}'s null space",
+    "partly-confirmed": "more than choosing among images usually leaves, but not for certain {most} of the gain",
+    "not-confirmed": (
+        "less than half of it, as choosing among images leaves, so the gain may lie mostly inside {main}'s null space"
+    ),
     "reversed": "the gain does not show outside {main}'s space",
     "disputed": "the second opinions contradict each other",
     "inconclusive": "too uncertain to tell",
@@ -42,8 +44,8 @@ _ENDS = {
 def verdict_sentence(audit: Audit) -> str:
     """All that must be said at once: the verdict, what would settle it, and which second opinions count for little.
 
-    `FID falls by 42 % (35.1 to 20.2; 95 %: −45 to −39 %), but FD[clip] confirms only 6 % of that (95 %: 1 to 11 %): no
-    more than choosing among images gives, so the gain lies inside FID's null space.`
+    `FID falls by 42 % (35.1 to 20.2; 95 %: −45 to −39 %), but FD[clip] confirms only 6 % of that (95 %: 1 to 11 %):
+    less than half of it, as choosing among images leaves, so the gain may lie mostly inside FID's null space.`
     """
     return " ".join(one for one in (statement(audit), more_images_text(audit), *doubt_sentences(audit)) if one)
 
@@ -69,7 +71,7 @@ def statement(audit: Audit) -> str:
     if verdict.code in {"confirmed", "partly-confirmed"}:
         return f"{moved}, and {told}" + ("." if doubted else f": {end}.")
     if verdict.code == "not-confirmed" and doubted:
-        end = "no more than choosing among images can give"
+        end = "less than half of it, as choosing among images leaves"
     return f"{moved}, but {told}: {end}."
 
 
@@ -188,6 +190,8 @@ def _confirms(one: Opinion) -> str:
         return f"{label} {_moves_by(one)} (95{_SPACE}%: {rises})"
     if one.verdict == "inconclusive":
         return f"{label} may confirm anything from {interval} of that (95{_SPACE}% confidence)"
+    if one.verdict == "not-confirmed" and one.share.value <= 0:
+        return f"{label} confirms none of that {within}"
     only = "only " if one.verdict == "not-confirmed" else ""
     return f"{label} confirms {only}{share} of that {within}"
 

@@ -34,6 +34,7 @@ class Sampling:
             neither the correction nor the error any ground.
         repeated: Set -> how many of its images are distinct, for sets of which more than 1 % are not.
         shared: Model -> how many of its images are the reference's own, where any are.
+        alike: Models of the very same images; empty where there are none.
     """
 
     labels: Mapping[str, str]
@@ -43,6 +44,7 @@ class Sampling:
     singular: Mapping[str, str]
     repeated: Mapping[str, int] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
+    alike: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Space -> model -> the distance as printed and corrected, its bias, and its error."""
@@ -74,6 +76,8 @@ class SamplingSet:
         self._singular: dict[str, str] = {}
         self._repeated: dict[str, int] = {}
         self._shared: dict[str, int] = {}
+        self._seen: dict[str, Tensor] = {}
+        self._alike: list[str] = []
 
     def add(
         self, space: str, model: str, reference: Measurable, generated: Measurable, *, progress: Progress = silent
@@ -101,6 +105,11 @@ class SamplingSet:
             shared = int(torch.isin(_fingerprints(generated), _fingerprints(reference)).sum())
             if shared:
                 self._shared[model] = shared
+            mine = _fingerprints(generated).sort().values
+            twin = next((name for name, seen in self._seen.items() if torch.equal(seen, mine)), None)
+            if twin is not None:
+                self._alike += [name for name in (twin, model) if name not in self._alike]
+            self._seen[model] = mine
         if not isinstance(generated, Features):
             self._missing[space, model] = f"{model} came as statistics, which hold no single images"
             return None
@@ -125,6 +134,7 @@ class SamplingSet:
             self._singular,
             self._repeated,
             self._shared,
+            tuple(self._alike),
         )
 
     def _check(self, space: str, name: str, side: Measurable) -> None:

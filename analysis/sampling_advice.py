@@ -21,6 +21,14 @@ def advise_on_sampling(sampling: Sampling) -> list[Advice]:
                 "repeats raise a distance by themselves, and drawing them is how resampling lowers FID.",
             )
         )
+    if sampling.alike:
+        out.append(
+            Advice(
+                "same-models",
+                f"{' and '.join(sampling.alike)} are the same images: is the path right? Their change is known better "
+                "than its interval says, which takes them for independent.",
+            )
+        )
     for name, shared in sampling.shared.items():
         images = "1 image" if shared == 1 else f"{shared:,} images"
         out.append(

@@ -44,7 +44,7 @@ def _table(audit: "Audit") -> list[str]:
     rows = [["without bias, ± s.e.", *models, *(["change"] if audit.verdict else [])]]
     for i, (space, found) in enumerate(zip(sampling.labels, audit.manifolds, strict=True)):
         cells = [shortened(sampling.labels[space], 23) + (" (second)" if i else "")]
-        known = [model for model in models if (space, model) in sampling.single]
+        known = [model for model in models if (space, model) in sampling.single and space not in sampling.singular]
         for model in models:
             one = sampling.joint.distance(space, model) if model in known else None
             cells.append(plus_minus(one.value, one.error) if one else "not known")

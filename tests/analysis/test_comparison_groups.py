@@ -104,13 +104,13 @@ def test_steps_lead_from_group_to_group_and_are_judged_as_gains_are() -> None:
     main = {"a": 5.0, "b": 5.1, "c": 10.0, "d": 20.0}
     joint = given(main, {"a": 2.0, "b": 2.0, "c": 2.02, "d": 8.0})
     groups = iso_groups(joint, list(main), ["second"], within=0.05, missing={})
-    steps = group_steps(joint, groups, ["second"], labels=LABELS, missing={})
+    steps = group_steps(joint, groups, ["second"], labels=LABELS, missing={}, doubts={})
     assert [(one.baseline, one.model) for one in steps] == [("d", "c"), ("c", "a")]
     assert [one.verdict.code for one in steps] == ["confirmed", "not-confirmed"]
     wanted = judge(joint.simultaneous(3), "main", ["second"], labels=LABELS, model="a", baseline="c")
     assert steps[1].verdict == wanted
     why = {("second", "a"): "a has 3 images, no more than the 5 dimensions"}
-    (_, step) = group_steps(joint, groups, ["second"], labels=LABELS, missing=why)
+    (_, step) = group_steps(joint, groups, ["second"], labels=LABELS, missing=why, doubts={})
     assert (step.verdict.code, step.verdict.reason) == ("inconclusive", why["second", "a"])
 
 
@@ -118,4 +118,13 @@ def test_no_models_make_no_groups() -> None:
     """As where all came as statistics."""
     joint = given({}, {})
     assert iso_groups(joint, [], [], within=0.05, missing={}) == ()
-    assert group_steps(joint, (), [], labels={}, missing={}) == ()
+    assert group_steps(joint, (), [], labels={}, missing={}, doubts={}) == ()
+
+
+def test_an_untrained_second_opinion_confirms_no_step() -> None:
+    keys = tuple((space, name) for space in ("main", "second") for name in ("a", "b"))
+    joint = Joint(keys, np.array([10.0, 20, 5, 10]), 1e-4 * np.eye(4))
+    groups = iso_groups(joint, ["a", "b"], ["second"], within=0.05, missing={})
+    for doubts, code in (({}, "confirmed"), ({"second": "untrained-network"}, "inconclusive")):
+        [step] = group_steps(joint, groups, ["second"], labels=LABELS, missing={}, doubts=doubts)
+        assert step.verdict.code == code

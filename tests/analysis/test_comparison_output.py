@@ -59,7 +59,7 @@ def told(
         "models": models,
         "labels": labels,
         "groups": groups,
-        "steps": group_steps(joint, groups, spaces, labels=labels, missing=missing),
+        "steps": group_steps(joint, groups, spaces, labels=labels, missing=missing, doubts={}),
         "within": 0.05,
         "manifold_images": 5000,
         "no_second": "" if seconds else "reference came as statistics",

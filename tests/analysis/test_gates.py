@@ -40,7 +40,7 @@ def test_a_gate_fails_where_its_condition_holds(condition: str, failed: bool) ->
     found = parse_gate(condition).check(judged())  # type: ignore[arg-type]
     assert found.failed is failed
     assert found.value is not None
-    assert found.to_json()["condition"] == condition
+    assert found.condition == condition
 
 
 @pytest.mark.parametrize("quantity", [name for name in QUANTITIES if name != "verdict"])

@@ -45,7 +45,7 @@ def test_the_cases_are_what_they_are_called_and_all_verdicts_are_there() -> None
         ),
         ("partly-confirmed", ("and FD[clip] confirms 64 % of that", "not for certain 75 % of the gain")),
         # -0.2/8 = -2.5 % of -42.5 %
-        ("not-confirmed", ("but FD[clip] confirms only 6 % of that", "so the gain lies inside FID's null space.")),
+        ("not-confirmed", ("but FD[clip] confirms only 6 % of that", "may lie mostly inside FID's null space.")),
         ("reversed", ("but FD[clip] rises by 12 %", "does not show outside FID's space.")),
         ("disputed", ("FD[clip] confirms 88 %", "FD[dinov2] confirms only 2.3 %", "contradict each other.")),
         ("inconclusive", ("but FD[clip] may confirm anything from", "too uncertain to tell. About")),

@@ -84,3 +84,12 @@ def test_progress_names_the_model() -> None:
         "main", "model", features(50, 0), features(40, 1), progress=lambda stage, done, total: told.append(stage)
     )
     assert set(told) == {"sampling error [unknown] model"}
+
+
+def test_models_of_the_same_images_are_told_in_any_order() -> None:
+    found, made = SamplingSet(), features(40, 1)
+    found.add("main", "generated", features(50, 0), made)
+    found.add("main", "baseline", features(50, 0), made.select(torch.randperm(40)))
+    found.add("main", "other", features(50, 0), features(40, 2))
+    assert found.result().alike == ("generated", "baseline")
+    assert [one.code for one in advise_on_sampling(found.result())] == ["same-models"]

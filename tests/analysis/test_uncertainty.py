@@ -155,3 +155,34 @@ def test_a_divisor_that_may_be_zero_gives_no_interval(values: tuple[float, float
 @pytest.mark.parametrize(("value", "significant"), [(1.0, True), (-1.0, True), (0.5, False), (0.0, False)])
 def test_significance_is_whether_the_interval_leaves_out_zero(value: float, significant: bool) -> None:
     assert Estimate(value, 0.4).significant is significant
+
+
+def test_a_model_that_is_the_reference_leaves_the_others_errors_alone() -> None:
+    """Its influences are nothing but rounding, whatever the order of its images."""
+    g = torch.Generator().manual_seed(6)
+    real, made = draw(g, 300, 1, 0), draw(g, 300, 1.2, 0.4)
+    alone = joint({("main", "model"): frechet_sampling(Features(real), Features(made))})
+    for copy in (real, real[torch.randperm(300, generator=g)]):
+        both = joint(
+            {
+                ("main", "model"): frechet_sampling(Features(real), Features(made)),
+                ("main", "copy"): frechet_sampling(Features(real), Features(copy)),
+            }
+        )
+        assert both.distance("main", "model").error == pytest.approx(alone.distance("main", "model").error, rel=0.05)
+        assert both.distance("main", "copy").error < 1
+
+
+def test_the_scale_of_one_space_does_not_touch_the_errors_of_another() -> None:
+    g = torch.Generator().manual_seed(7)
+    real, made = draw(g, 300, 1, 0), draw(g, 300, 1, 0)
+    errors = []
+    for scale in (1.0, 1e4):
+        found = joint(
+            {
+                (space, "model"): frechet_sampling(Features(by * real), Features(by * made))
+                for space, by in (("main", 1.0), ("second", scale))
+            }
+        )
+        errors.append(found.distance("main", "model").error)
+    assert errors[1] == pytest.approx(errors[0], rel=1e-3)
