@@ -31,6 +31,7 @@ def test_an_audit_states_the_change_from_the_baseline_in_both_spaces() -> None:
         baseline=baseline,
         extractor="efficientnet-lite0",
         second_opinion="random",
+        budget=False,
     )
     assert [one.label for one in result.changes] == ["FD[efficientnet-lite0]", "FD[random]"]
     for one in result.changes:
