@@ -9,7 +9,15 @@ from fidprobe.features import Features
 from fidprobe.provenance import SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Advice", "advise_on_attack", "advise_on_sets", "advise_on_spaces", "advise_on_splits", "same_values"]
+__all__ = [
+    "NOT_SAMPLED",
+    "Advice",
+    "advise_on_attack",
+    "advise_on_sets",
+    "advise_on_spaces",
+    "advise_on_splits",
+    "same_values",
+]
 
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
@@ -28,6 +36,14 @@ class Advice:
 
     code: str
     text: str
+
+
+NOT_SAMPLED = Advice(
+    "reference-not-sampled",
+    "The reference came as statistics, whose own sampling error is not known: intervals leave it out and are too narrow, "
+    "the more so the smaller the reference was. Give its images or features.",
+)
+"""Of every result with intervals whose reference holds no single images."""
 
 
 def same_values(main: Features | GaussianStatistics, second: Features | GaussianStatistics) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.advice import NOT_SAMPLED, Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.model_sets import ModelSets, gathered, grouped
 from fidprobe.analysis.sets import Measurable
 from fidprobe.features import Features
@@ -32,13 +32,7 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
     for second in sides or [None]:
         advice += [one for one in advise_on_spaces(main, second, same=sets.same) if one not in advice]
     if not isinstance(spaces["main"]["reference"], Features):
-        advice.append(
-            Advice(
-                "reference-not-sampled",
-                "The reference came as statistics: its own sampling error is not known and left out of all errors. "
-                "Give its images or features.",
-            )
-        )
+        advice.append(NOT_SAMPLED)
     advice += [_alike(names) for names in alike if len(names) > 1]
     if ungrouped:
         advice.append(

@@ -1,6 +1,6 @@
 """Warnings about what sampling errors take for granted: independent images, and a reference that is known as such."""
 
-from fidprobe.analysis.advice import Advice
+from fidprobe.analysis.advice import NOT_SAMPLED, Advice
 from fidprobe.analysis.sampling import Sampling
 
 __all__ = ["advise_on_sampling"]
@@ -39,11 +39,5 @@ def advise_on_sampling(sampling: Sampling) -> list[Advice]:
             )
         )
     if any(one.reference is None for one in sampling.single.values()):
-        out.append(
-            Advice(
-                "reference-statistics",
-                "The reference came as statistics, whose own sampling error is not known: intervals leave it out and "
-                "are too narrow, the more so the smaller the reference was. Give its images or features.",
-            )
-        )
+        out.append(NOT_SAMPLED)
     return out

@@ -59,7 +59,7 @@ def test_images_of_the_reference_among_the_generated_ones_are_told() -> None:
 def test_a_reference_of_statistics_is_told() -> None:
     found = SamplingSet()
     found.add("main", "model", GaussianStatistics.of(features(50, 0)), features(40, 1))
-    assert [one.code for one in advise_on_sampling(found.result())] == ["reference-statistics"]
+    assert [one.code for one in advise_on_sampling(found.result())] == ["reference-not-sampled"]
 
 
 @pytest.mark.parametrize(
