@@ -40,8 +40,8 @@ class Advice:
 
 NOT_SAMPLED = Advice(
     "reference-not-sampled",
-    "The reference came as statistics, whose own sampling error is not known: intervals leave it out and are too narrow, "
-    "the more so the smaller the reference was. Give its images or features.",
+    "The reference came as statistics, whose own sampling error is not known: intervals leave it out and are too "
+    "narrow, the more so the smaller the reference was. Give its images or features.",
 )
 """Of every result with intervals whose reference holds no single images."""
 
