@@ -8,7 +8,7 @@ demo: venv
 	$(BIN)/fidprobe demo -o demo-out
 
 test: venv
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: venv
 	$(BIN)/ruff check .
