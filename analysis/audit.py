@@ -16,9 +16,10 @@ from fidprobe.analysis.class_histogram import ClassHistogram, top1_histogram
 from fidprobe.analysis.doubts import doubt, network_of
 from fidprobe.analysis.look import Look, look
 from fidprobe.analysis.manifold import Manifold, manifold
+from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.sampling import Sampling, SamplingSet
 from fidprobe.analysis.sampling_advice import advise_on_sampling
-from fidprobe.analysis.scores import METRICS, MetricChoices
+from fidprobe.analysis.scores import METRICS
 from fidprobe.analysis.scoring import Scored, SpaceScores, measure_sets, measure_space
 from fidprobe.analysis.sets import Measurable, Network, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict import Verdict, judge

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import FrechetResult, frechet
@@ -20,7 +21,6 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = [
     "METRICS",
     "NEEDS_FEATURES",
-    "MetricChoices",
     "Scores",
     "classifier_score",
     "measure",
@@ -44,23 +44,6 @@ def metric_label(space: str, letters: str = "FD") -> str:
     """`FID`, `KID`, `IS` for Inception and nothing else; `FD[clip]`, `KD[clip]` and the like elsewhere."""
     named = {"FD": "FID", "KD": "KID", "IS": "IS"}
     return named[letters] if space == "inception" else f"{letters}[{space}]"
-
-
-@dataclass(frozen=True)
-class MetricChoices:
-    """What papers vary in a metric; the defaults are torch-fidelity's.
-
-    Attributes:
-        kid_subset_size: Images in a subset of the papers' KID, which is left out when a side has fewer.
-        is_splits: Parts of the Inception Score; fewer where there are fewer images.
-        is_natural_order: Split images as they are listed, as the original code did, instead of shuffled.
-        is_biased: Keep the classifier's bias in the logits, as StudioGAN does; the original code had none.
-    """
-
-    kid_subset_size: int = 1000
-    is_splits: int = 10
-    is_natural_order: bool = False
-    is_biased: bool = False
 
 
 @dataclass(frozen=True)

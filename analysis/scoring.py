@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import Any
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
+from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.scores import (
     NEEDS_FEATURES,
-    MetricChoices,
     Scores,
     classifier_score,
     measure,

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from fidprobe.analysis.heatmaps import heatmaps as heatmaps
     from fidprobe.analysis.influence import influence as influence
     from fidprobe.analysis.influence_output import write_influence as write_influence
+    from fidprobe.analysis.metric_choices import MetricChoices as MetricChoices
     from fidprobe.analysis.report import write_report as write_report
-    from fidprobe.analysis.scores import MetricChoices as MetricChoices
     from fidprobe.analysis.scoring import score as score
     from fidprobe.analysis.training_metric import CrossCheckedFID as CrossCheckedFID
     from fidprobe.attacks.certified import CertifiedSolver as CertifiedSolver
@@ -62,7 +62,7 @@ _HOME = {
     "Features": "features",
     "GaussianStatistics": "statistics",
     "GradientDescent": "attacks.gradient_descent",
-    "MetricChoices": "analysis.scores",
+    "MetricChoices": "analysis.metric_choices",
     "ReadOptions": "extraction",
     "Resampling": "attacks.resampling",
     "Top1Matching": "attacks.top1",

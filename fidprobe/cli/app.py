@@ -182,7 +182,7 @@ def score(
 
     Example: fidprobe score cifar10:train samples.npz --metrics fid,kid,is --json
     """
-    from fidprobe.analysis.scores import MetricChoices
+    from fidprobe.analysis.metric_choices import MetricChoices
     from fidprobe.analysis.scoring import score as run
 
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
-from fidprobe.analysis.scores import MetricChoices
+from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.scoring import score
 from fidprobe.features import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance

@@ -5,8 +5,8 @@ import re
 from dataclasses import replace
 
 from fidprobe.analysis.audit import audit as run_audit
+from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.report import report_json
-from fidprobe.analysis.scores import MetricChoices
 from fidprobe.statistics import GaussianStatistics
 from tests.analysis import audits
 from tests.analysis.pages import cells_of, drawn, page_of
