@@ -62,6 +62,7 @@ class ResizeRule(StrEnum):
     TF1 = "tf1"
     CLEAN = "clean"
     TORCH = "torch"
+    TORCH_ANTIALIAS = "torch-antialias"
     NATIVE = "native"
 
 

@@ -1,10 +1,11 @@
-"""How pictures become the size a network takes: the three resize rules of FID, and the networks' own.
+"""How pictures become the size a network takes: the resize rules of the FID libraries, and the networks' own.
 
 The rule changes the score, so it is part of a feature space's provenance:
 
 - ``tf1``: bilinear of TensorFlow 1 (`align_corners=False`, no half-pixel centres, no antialiasing), as the
   original FID does and torch-fidelity reproduces.
 - ``torch``: `torch.nn.functional.interpolate`, bilinear, half-pixel centres, no antialiasing, as pytorch-fid.
+- ``torch-antialias``: the same with antialiasing, as torchmetrics since 1.8. It equals ``torch`` where it enlarges.
 - ``clean``: Pillow's antialiased bicubic on floating point channels, clipped to 0..255 and not rounded, as
   clean-fid (Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation", CVPR 2022).
 
@@ -21,14 +22,14 @@ from fidprobe.errors import InputError
 
 __all__ = ["INTERPOLATIONS", "RESIZE_RULES", "cropped_box", "resize", "resize_shorter_and_crop"]
 
-RESIZE_RULES: tuple[str, ...] = ("tf1", "torch", "clean")
+RESIZE_RULES: tuple[str, ...] = ("tf1", "torch", "torch-antialias", "clean")
 INTERPOLATIONS: tuple[str, ...] = ("bilinear", "bicubic")
 
 _OUTPUTS = 64  # output pixels computed together: short runs of inputs, yet products large enough to be quick
 
 
 def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
-    """Resize a batch by a named rule, without keeping the aspect ratio (none of the three does).
+    """Resize a batch by a named rule, without keeping the aspect ratio (none of the rules does).
 
     Args:
         images: uint8 or float [n, 3, h, w], in 0..255.
@@ -49,8 +50,8 @@ def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
         return x
     if rule == "tf1":
         return _tf1_axis(_tf1_axis(x, size[1], -1), size[0], -2)
-    if rule == "torch":
-        return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    if rule in ("torch", "torch-antialias"):
+        return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=rule == "torch-antialias")
     x = _pillow_axis(x, size[1], -1, "bicubic")
     return _pillow_axis(x, size[0], -2, "bicubic").clamp(0, 255)
 

@@ -13,7 +13,7 @@ Where Σ_g is singular (fewer images than dimensions) the sums run over the nonz
 the nuclear norm |Lᵀ G|_* with Σ_g = G Gᵀ, which is smooth in the features as long as the rank does not change.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,14 @@ from fidprobe.features import Features
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["FrechetResult", "covariance_factor", "frechet", "frechet_distance", "vanishes"]
+__all__ = [
+    "FrechetResult",
+    "KnownReference",
+    "covariance_factor",
+    "frechet",
+    "frechet_distance",
+    "vanishes",
+]
 
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding, not variance
 _ROUNDING = 1e-6  # of the traces, at most what rounding leaves (two halves of 10,000 images: 1e-3)
@@ -52,19 +59,23 @@ class FrechetResult:
     generated_count: int | None
 
 
-def frechet(reference: Features | GaussianStatistics, generated: Features | GaussianStatistics) -> FrechetResult:
+def frechet(
+    reference: Features | GaussianStatistics, generated: Features | GaussianStatistics, *, ddof: int = 1
+) -> FrechetResult:
     """The Fréchet distance between two sets in one feature space.
 
     Args:
         reference: Real images' features or statistics.
         generated: Generated images' features or statistics, from the same feature space.
+        ddof: What a covariance of n images is divided by: 1 for n - 1, as everybody; 0 for n, as StyleGAN's code.
 
     Raises:
         MismatchError: different networks, weights, resize rules or dimensions.
-        InputError: NaN or infinite values, fewer than 2 images.
+        InputError: NaN or infinite values, fewer than 2 images, ddof 0 of statistics that do not tell their count.
     """
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     r, g = (s if isinstance(s, GaussianStatistics) else GaussianStatistics.of(s) for s in (reference, generated))
+    r, g = _divided(r, ddof, "reference"), _divided(g, ddof, "generated")
     mean_term, covariance_term = _terms(r.mean, r.cov, r.count, g.mean, g.cov, g.count)
     return FrechetResult(
         value=float(mean_term + covariance_term),
@@ -74,6 +85,47 @@ def frechet(reference: Features | GaussianStatistics, generated: Features | Gaus
         reference_count=r.count,
         generated_count=g.count,
     )
+
+
+class KnownReference:
+    """A reference that many sets are measured against: what the distance needs of it is computed once.
+
+    Args:
+        reference: Real images' features or statistics.
+
+    Raises:
+        InputError: NaN or infinite values, fewer than 2 images.
+    """
+
+    def __init__(self, reference: Features | GaussianStatistics) -> None:
+        self.statistics = reference if isinstance(reference, GaussianStatistics) else GaussianStatistics.of(reference)
+        self._factor = covariance_factor(self.statistics.cov, self.statistics.count)
+
+    def distance(self, generated: GaussianStatistics) -> float:
+        """The Fréchet distance of one set, as `frechet` gives it.
+
+        Raises:
+            MismatchError: another feature space.
+        """
+        own = self.statistics
+        check_comparable(own.provenance, generated.provenance, (own.dim, generated.dim))
+        eigenvalues = torch.linalg.eigvalsh(_symmetric_product(self._factor, generated.cov))
+        trace = _roots(eigenvalues, generated.cov, generated.count).sum()
+        return float(sum(_parts(own.mean, own.cov, generated.mean, generated.cov, trace)))
+
+
+def _divided(stats: GaussianStatistics, ddof: int, side: str) -> GaussianStatistics:
+    """Statistics (ddof 1) with another divisor."""
+    if ddof == 1:
+        return stats
+    if ddof != 0:
+        raise InputError(f"ddof {ddof} of a covariance is nobody's convention; choose 0 or 1")
+    if stats.count is None:
+        raise InputError(
+            f"the {side} statistics do not say how many images they are of, so that their covariance cannot be divided "
+            "by that number (ddof 0); make them again with `fidprobe stats`, or take ddof 1"
+        )
+    return replace(stats, cov=stats.cov * ((stats.count - 1) / stats.count))
 
 
 def frechet_distance(
@@ -144,8 +196,12 @@ def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[T
 
 
 def _terms(mr: Tensor, cr: Tensor, nr: int | None, mg: Tensor, cg: Tensor, ng: int | None) -> tuple[Tensor, Tensor]:
+    return _parts(mr, cr, mg, cg, _TraceSqrtProduct.apply(cr, cg, nr, ng))
+
+
+def _parts(mr: Tensor, cr: Tensor, mg: Tensor, cg: Tensor, trace: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean term and the covariance term, given tr (Σ_r Σ_g)^½."""
     mean_term: Tensor = (mr - mg).square().sum()
-    trace: Tensor = _TraceSqrtProduct.apply(cr, cg, nr, ng)
     # The exact term is >= 0 (it is the squared Bures distance); rounding must not make it negative.
     covariance_term: Tensor = (cr.trace() + cg.trace() - 2 * trace).clamp_min(0)
     return mean_term, covariance_term
@@ -183,24 +239,35 @@ def _rank(cov: Tensor, count: int | None) -> int:
     return int((w > _RANK * w[-1].clamp_min(0)).sum())
 
 
+def _symmetric_product(factor: Tensor, cov: Tensor) -> Tensor:
+    """Lᵀ Σ L."""
+    X = factor.T @ cov @ factor
+    return (X + X.T) / 2
+
+
+def _roots(eigenvalues: Tensor, cov_g: Tensor, count_g: int | None) -> Tensor:
+    """Square roots of the eigenvalues of Lᵀ Σ_g L, ascending, less those beyond the rank of Σ_g.
+
+    Those are rounding; their square roots would not be small.
+    """
+    rank = min(len(eigenvalues), _rank(cov_g, count_g))
+    return eigenvalues[len(eigenvalues) - rank :].clamp_min(0).sqrt()
+
+
 class _TraceSqrtProduct(torch.autograd.Function):
     """tr (Σ_r Σ_g)^½ with its closed-form gradient."""
 
     @staticmethod
     def forward(ctx: Any, cov_r: Tensor, cov_g: Tensor, count_r: int | None, count_g: int | None) -> Tensor:
         L = covariance_factor(cov_r, count_r)
-        X = L.T @ cov_g @ L
-        X = (X + X.T) / 2
+        X = _symmetric_product(L, cov_g)
         if any(ctx.needs_input_grad):
             eig, V = torch.linalg.eigh(X)
         else:
             eig, V = torch.linalg.eigvalsh(X), X.new_empty(0)
-        # Beyond the rank of Σ_g eigenvalues are rounding; their square roots would not be small.
-        rank = min(len(eig), _rank(cov_g, count_g))
-        eig = eig[len(eig) - rank :].clamp_min(0)
-        s = eig.sqrt()
+        s = _roots(eig, cov_g, count_g)
         if any(ctx.needs_input_grad):
-            ctx.save_for_backward(L, V[:, V.shape[1] - rank :], s, cov_g)
+            ctx.save_for_backward(L, V[:, V.shape[1] - len(s) :], s, cov_g)
         total: Tensor = s.sum()
         return total
 

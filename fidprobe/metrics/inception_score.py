@@ -1,6 +1,7 @@
 """Inception Score, with its decomposition into entropies (Salimans et al. 2016; inception-score.md)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ class InceptionScoreResult:
     """Inception Score over splits, and why it is what it is over the whole set.
 
     Attributes:
-        mean, std: Over splits; std with ddof 0, as torch-fidelity.
+        mean, std: Over splits; std divided by their number less `std_ddof`.
         marginal_entropy: H(mean p), in nats: diversity of predicted classes, up to ln c.
         conditional_entropy: mean H(p), in nats: doubt about single images; ln IS of one split of everything is
             marginal_entropy - conditional_entropy.
@@ -41,23 +42,28 @@ def inception_score(
     features: Features,
     *,
     splits: int = 10,
+    split_size: int | None = None,
     shuffle: bool = True,
     seed: int = 2020,
     biased: bool = False,
+    std_ddof: int = 0,
 ) -> InceptionScoreResult:
     """exp(mean KL(p(y|x) || mean p)) on each split.
 
     Args:
         features: Features with logits.
         splits: Number of equal parts (to within one image), >= 1, at most the number of images.
+        split_size: Images in a part instead, as ADM's 5,000; the last part may be smaller, and `splits` has no say.
         shuffle: Permute images first with torch-fidelity's permutation for `seed`; False keeps their order, as
             the original code did. On sets ordered by class the two differ by whole points.
         seed: Of the permutation.
         biased: Keep the classifier's bias in the logits. The original code dropped it by oversight, and every
             published score with it.
+        std_ddof: 0 divides the splits' squared deviations by their number, as the original code and torch-fidelity;
+            1 by one less, as torchmetrics.
 
     Raises:
-        InputError: no logits, more splits than images, NaN or infinite logits.
+        InputError: no logits, more splits than images, too few splits for `std_ddof`, NaN or infinite logits.
     """
     logits = features.logits if biased else features.logits_unbiased
     if logits is None:
@@ -66,24 +72,35 @@ def inception_score(
             "with logits (inception, inception-torchvision, efficientnet-lite0, timm:<model>)"
         )
     n = len(logits)
-    if not 1 <= splits <= n:
-        raise InputError(f"the Inception Score over {splits} splits needs 1 to {n} splits for {n} images")
+    if split_size is not None:
+        if split_size < 1:
+            raise InputError(f"a part of the Inception Score has at least 1 image, not {split_size}; papers take 5,000")
+        edges = [*range(0, n, split_size), n]
+    else:
+        if not 1 <= splits <= n:
+            raise InputError(f"the Inception Score over {splits} splits needs 1 to {n} splits for {n} images")
+        edges = [i * n // splits for i in range(splits + 1)]
+    if not 0 <= std_ddof < len(edges) - 1:
+        raise InputError(
+            f"the Inception Score's std with ddof {std_ddof} needs more than {max(std_ddof, 0)} splits, not "
+            f"{len(edges) - 1}; take ddof 0, or more splits"
+        )
     if not bool(torch.isfinite(logits).all()):
         raise InputError("logits contain NaN or infinite values")
     if shuffle:
         # The legacy generator, since the peers' published numbers come from its stream.
         logits = logits[torch.from_numpy(np.random.RandomState(seed).permutation(n))]
     scores = []
-    for i in range(splits):
-        marginal, conditional = _entropies(logits[i * n // splits : (i + 1) * n // splits])
+    for start, stop in pairwise(edges):
+        marginal, conditional = _entropies(logits[start:stop])
         scores.append(np.exp(marginal - conditional))
     marginal, conditional = _entropies(logits)
     return InceptionScoreResult(
         mean=float(np.mean(scores)),
-        std=float(np.std(scores)),
+        std=float(np.std(scores, ddof=std_ddof)),
         marginal_entropy=marginal,
         conditional_entropy=conditional,
-        splits=splits,
+        splits=len(scores),
         order="shuffled" if shuffle else "natural",
         logits="biased" if biased else "unbiased",
         space=features.space,

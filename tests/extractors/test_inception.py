@@ -177,5 +177,5 @@ def test_a_wrong_hash_is_refused_unless_accepted(tmp_path: Path) -> None:
 
 
 def test_an_unknown_resize_rule_is_refused() -> None:
-    with pytest.raises(InputError, match="'lanczos'; choose one of tf1, torch, clean"):
+    with pytest.raises(InputError, match="'lanczos'; choose one of tf1, torch, torch-antialias, clean"):
         Inception(peers.fresh_network(), "0" * 64, resize="lanczos")

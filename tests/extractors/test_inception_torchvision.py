@@ -65,7 +65,7 @@ def test_provenance_names_network_and_rule(weights: ResolvedWeights) -> None:
 
 
 def test_other_rules_and_files_are_refused(weights: ResolvedWeights, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'area'; choose one of native, tf1, torch, clean"):
+    with pytest.raises(InputError, match="'area'; choose one of native, tf1, torch, torch-antialias, clean"):
         load_inception_torchvision(weights, resize="area")
     torch.save({"fc.weight": torch.zeros(1000, 2048)}, tmp_path / "part.pth")
     with pytest.raises(WeightsError, match=r"part\.pth does not fit Inception3"):

@@ -54,7 +54,7 @@ def test_unknown_names_list_the_choices(name: str, message: str) -> None:
 
 def test_unknown_rules_list_the_choices() -> None:
     """The network's own, and those of the FID libraries."""
-    assert set(resize_rules()) == {"native", "tf1", "clean", "torch"}
+    assert set(resize_rules()) == {"native", "tf1", "clean", "torch", "torch-antialias"}
     with pytest.raises(InputError, match=r"'cleen'; did you mean 'clean'\? choose from native, "):
         load_extractor("random", resize="cleen")
 

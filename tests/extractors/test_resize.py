@@ -43,6 +43,19 @@ def test_torch_equals_pytorch_fids_interpolation(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
+def test_torch_antialias_equals_torchmetrics_interpolation(size: tuple[int, int]) -> None:
+    """Its network resizes 0..255; where a picture is enlarged both ways, antialiasing changes nothing."""
+    images = noise(2, *size)
+    theirs = torch.nn.functional.interpolate(
+        images.float(), (299, 299), mode="bilinear", align_corners=False, antialias=True
+    )
+    ours = resize(images, (299, 299), "torch-antialias")
+    assert torch.equal(ours, theirs)
+    apart = float((ours - resize(images, (299, 299), "torch")).abs().max())
+    assert apart < 1e-3 if max(size) <= 299 else apart > 0.1
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_clean_equals_clean_fid(size: tuple[int, int]) -> None:
     """To 1e-4 grey levels: both work in float32, where a level near 255 is known to 1.5e-5."""
     from cleanfid.resize import build_resizer
@@ -148,7 +161,10 @@ def test_clean_stays_within_the_range_of_pixels() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: resize(noise(1, 8, 8), (4, 4), "area"), "unknown resize rule 'area'; choose one of tf1, torch, clean"),
+        (
+            lambda: resize(noise(1, 8, 8), (4, 4), "area"),
+            "unknown resize rule 'area'; choose one of tf1, torch, torch-antialias, clean",
+        ),
         (lambda: resize(noise(1, 8, 8)[0], (4, 4), "tf1"), r"shape \[n, 3, h, w\], got \[3, 8, 8\]"),
         (lambda: resize(noise(1, 8, 8)[:, :1], (4, 4), "tf1"), r"got \[1, 1, 8, 8\]"),
         (lambda: resize(noise(1, 8, 8).long(), (4, 4), "tf1"), r"uint8 or float images in 0\.\.255, got torch\.int64"),

@@ -12,7 +12,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torchmetrics.image.fid import _compute_fid
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.metrics.frechet import frechet, frechet_distance
+from fidprobe.metrics.frechet import KnownReference, frechet, frechet_distance
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.helpers import relu_features, wrapped
@@ -217,3 +217,35 @@ def test_equals_torch_fidelity_in_2048_dimensions() -> None:
     stats = [fid_features_to_statistics(f.double()) for f in (x, y)]
     theirs = fid_statistics_to_metric(stats[0], stats[1], False)["frechet_inception_distance"]
     assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 150), (40, 30)])
+def test_stylegans_divisor_scales_each_covariance(n: int, m: int) -> None:
+    """ddof 0 equals the distance of covariances that numpy divides by the number of images."""
+    x, y = relu_features(n, 24, 1), relu_features(m, 24, 2, shift=0.1)
+    stats = []
+    for f in (x, y):
+        values = f.double().numpy()
+        cov = torch.from_numpy(np.cov(values, rowvar=False, ddof=0))
+        stats.append(GaussianStatistics(torch.from_numpy(values.mean(0)), cov, len(values)))
+    ours = frechet(wrapped(x), wrapped(y), ddof=0)
+    assert ours.value == pytest.approx(frechet(stats[0], stats[1]).value, rel=1e-9)
+    assert ours.mean_term == frechet(wrapped(x), wrapped(y)).mean_term
+    assert ours.value != pytest.approx(frechet(wrapped(x), wrapped(y)).value, rel=1e-4)
+    with pytest.raises(InputError, match="do not say how many images they are of"):
+        frechet(GaussianStatistics(stats[0].mean, stats[0].cov), stats[1], ddof=0)
+    with pytest.raises(InputError, match="ddof 2 of a covariance is nobody's convention; choose 0 or 1"):
+        frechet(stats[0], stats[1], ddof=2)
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 150), (200, 20), (20, 200)])
+def test_a_known_reference_gives_the_same_distances(n: int, m: int) -> None:
+    """More and fewer images than dimensions, on either side; another space is refused."""
+    reference = wrapped(relu_features(n, 32, 1))
+    known = KnownReference(reference)
+    for seed in (2, 3):
+        generated = GaussianStatistics.of(wrapped(relu_features(m, 32, seed, shift=0.1)))
+        assert known.distance(generated) == pytest.approx(frechet(reference, generated).value, rel=1e-12)
+    other = Provenance(ExtractorProvenance("other-space", "0" * 64, "tf1"))
+    with pytest.raises(MismatchError, match="name is 'test-space' on one side and 'other-space'"):
+        known.distance(GaussianStatistics(generated.mean, generated.cov, m, other))

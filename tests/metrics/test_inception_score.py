@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -71,3 +72,38 @@ def test_what_cannot_be_scored_is_named() -> None:
         inception_score(with_logits(torch.zeros(5, 3)))
     with pytest.raises(InputError, match="NaN"):
         inception_score(with_logits(torch.full((20, 3), torch.nan)))
+
+
+def by_parts(probabilities: np.ndarray, size: int) -> list[float]:
+    """The score of consecutive parts, as the original code computes it of probabilities."""
+    scores = []
+    for start in range(0, len(probabilities), size):
+        part = probabilities[start : start + size]
+        kl = part * (np.log(part) - np.log(part.mean(0, keepdims=True)))
+        scores.append(float(np.exp(kl.sum(1).mean())))
+    return scores
+
+
+def test_parts_of_a_given_size_follow_one_another() -> None:
+    """As ADM's 5,000 in order: the last part is what is left, and a part as large as the set is the set."""
+    logits = torch.randn(23, 6, generator=torch.Generator().manual_seed(4)) * 3
+    expected = by_parts(logits.double().softmax(1).numpy(), 5)
+    ours = inception_score(with_logits(logits), split_size=5, shuffle=False)
+    assert (ours.splits, len(expected)) == (5, 5)
+    assert ours.mean == pytest.approx(np.mean(expected), rel=1e-9)
+    assert ours.std == pytest.approx(np.std(expected), rel=1e-9)
+    whole = inception_score(with_logits(logits), split_size=5000, shuffle=False)
+    assert (whole.splits, whole.std) == (1, 0)
+    assert whole.mean == inception_score(with_logits(logits), splits=1, shuffle=False).mean
+
+
+def test_the_std_of_torchmetrics_is_larger() -> None:
+    """Divided by the number of splits less one; one split has none."""
+    logits = torch.randn(60, 6, generator=torch.Generator().manual_seed(5)) * 3
+    scores = by_parts(logits.double().softmax(1).numpy(), 6)
+    ours = inception_score(with_logits(logits), shuffle=False, std_ddof=1)
+    assert ours.std == pytest.approx(np.std(scores, ddof=1), rel=1e-9)
+    with pytest.raises(InputError, match="std with ddof 1 needs more than 1 splits, not 1"):
+        inception_score(with_logits(logits), splits=1, std_ddof=1)
+    with pytest.raises(InputError, match="a part of the Inception Score has at least 1 image, not 0"):
+        inception_score(with_logits(logits), split_size=0)
