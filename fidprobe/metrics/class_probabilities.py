@@ -1,0 +1,113 @@
+"""Class probabilities C(x) of whole sets, in log space: nothing underflows to 0 as long as logits are finite.
+
+A share of 10⁻⁴⁰⁰ is 0 in floating point, and ln 0 is what the authors' codes keep away by adding 10⁻¹⁸, which changes
+scores. Its logarithm, -921, is an ordinary number.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+
+__all__ = ["class_logits", "divergence", "entropies", "expected", "expected_exp", "log_mean", "standard_error"]
+
+_ROWS = 8192  # images in a block: 64 MB of float64 at 1,000 classes
+
+
+def class_logits(
+    reference: Features, generated: Features, *, biased: bool, metric: str, minimum: int = 2
+) -> tuple[Tensor, Tensor]:
+    """Both sides' logits, where they are of one classifier.
+
+    Args:
+        reference: Real images' features with logits.
+        generated: Generated images' features with logits.
+        biased: Keep the classifier's bias in the logits.
+        metric: `the AM Score`, for messages.
+        minimum: Images needed on a side.
+
+    Returns:
+        float32 [n, c] and [m, c].
+
+    Raises:
+        InputError: no logits, other classes on the two sides, too few images, NaN or infinite logits.
+    """
+    found = []
+    for name, side in (("reference", reference), ("generated", generated)):
+        logits = side.logits if biased else side.logits_unbiased
+        if logits is None:
+            raise InputError(
+                f"{metric} needs a classifier's logits, and the {name} features in {side.space!r} have none; use an "
+                "extractor with logits (inception, efficientnet-lite0, timm:<model>, or a classifier of the data set)"
+            )
+        if len(logits) < minimum:
+            raise InputError(f"{metric} needs at least {minimum} images on each side, {name} has {len(logits)}")
+        if not bool(torch.isfinite(logits).all()):
+            raise InputError(f"{name} logits contain NaN or infinite values; extract these images again")
+        found.append(logits.detach())
+    real, made = found
+    if real.shape[1] != made.shape[1]:
+        raise InputError(
+            f"the reference has {real.shape[1]} logits an image and the generated images {made.shape[1]}; extract "
+            "both with the same classifier"
+        )
+    if None not in (reference.class_names, generated.class_names) and reference.class_names != generated.class_names:
+        raise InputError("the two sides name their classes differently; extract both with the same classifier")
+    if not biased and (reference.logit_bias is None) != (generated.logit_bias is None):
+        unknown = "reference" if reference.logit_bias is None else "generated images"
+        raise InputError(
+            f"the classifier's bias is not known for the {unknown} and cannot be taken out on that side alone; keep "
+            "it on both (biased=True), or extract both the same way"
+        )
+    return real, made
+
+
+def _log_blocks(logits: Tensor) -> Iterator[Tensor]:
+    """Logarithms of C(x), float64 [block, c], a block of rows at a time."""
+    for start in range(0, len(logits), _ROWS):
+        yield logits[start : start + _ROWS].to(torch.float64).log_softmax(dim=1)
+
+
+def log_mean(logits: Tensor) -> Tensor:
+    """Logarithm of the mean of C(x) over images, float64 [c]."""
+    total = torch.stack([block.logsumexp(dim=0) for block in _log_blocks(logits)]).logsumexp(dim=0)
+    return total - math.log(len(logits))
+
+
+def entropies(logits: Tensor) -> Tensor:
+    """H(C(x)) of each image in nats, float64 [n]."""
+    return torch.cat([-(block.exp() * block).sum(dim=1) for block in _log_blocks(logits)])
+
+
+def expected(logits: Tensor, values: Tensor) -> Tensor:
+    """Σ_c C_c(x) values_c of each image, float64 [n]."""
+    return torch.cat([block.exp() @ values for block in _log_blocks(logits)])
+
+
+def expected_exp(logits: Tensor, log_values: Tensor) -> Tensor:
+    """Σ_c C_c(x) exp(log_values_c) of each image, float64 [n].
+
+    One exponential a term: a ratio of means alone may overflow where C(x) underflows, their product does not.
+    """
+    return torch.cat([(block + log_values).exp().sum(dim=1) for block in _log_blocks(logits)])
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> float:
+    """KL(p || q) in nats of two distributions given by their logarithms, float64 [c].
+
+    Never below 0, where rounding alone would put the divergence of equal distributions.
+    """
+    return max(0.0, float((log_p.exp() * (log_p - log_q)).sum()))
+
+
+def standard_error(*influences: Tensor) -> float:
+    """Of a function of independent sets, from its derivative with respect to the weight of each image of each set.
+
+    Args:
+        influences: float64 [n] of each set, n >= 2, up to a constant.
+    """
+    return math.sqrt(sum(float(one.var()) / len(one) for one in influences))
