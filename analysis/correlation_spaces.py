@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fidprobe.analysis.model_sets import ModelSets, describe
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import Measurable, statistics_of
-from fidprobe.attacks.rescoring import named
 from fidprobe.features import Features
+from fidprobe.metrics.class_space import class_space
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.provenance import SourceProvenance
 
@@ -76,5 +76,5 @@ class ModelSpaces:
         elif main.logits is None:
             self.no_logits = f"the features of {name} [{main.space}] have no classifier's logits"
         else:
-            found["logits"] = Features(main.logits, provenance=named(main.provenance, "logits"))
+            found["logits"] = class_space(main, "logits")
         return found

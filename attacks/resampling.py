@@ -16,12 +16,13 @@ from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.checkpoint import Checkpoint, fingerprint
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.attacks.rescoring import Side, named
+from fidprobe.attacks.rescoring import Side
 from fidprobe.attacks.solver import Solver
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.swap_search import swap_search
 from fidprobe.errors import InputError
 from fidprobe.features import Features
+from fidprobe.metrics.class_space import named
 from fidprobe.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 

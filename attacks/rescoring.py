@@ -17,7 +17,7 @@ from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.kernel import kernel_distance_subsets
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import ExtractorProvenance, Provenance
+from fidprobe.provenance import Provenance
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Score", "Side", "Spread", "rescore"]
@@ -198,13 +198,3 @@ def _kernel(
         return Spread(tuple(values))
 
     return Score("kernel_distance", side.space, side.role, name, None, spread(random), None, spread(drawn))
-
-
-def named(provenance: Provenance, suffix: str) -> Provenance:
-    """The provenance of what was derived from an extractor's logits: another space, under another name."""
-    extractor = provenance.extractor
-    if extractor is None:
-        return provenance
-    return Provenance(
-        ExtractorProvenance(**{**vars(extractor), "name": f"{extractor.name} {suffix}"}), provenance.source
-    )

@@ -1,5 +1,6 @@
 """Kernel Inception Distance: squared MMD with the kernel k(x, y) = (xᵀy/d + 1)³ (Bińkowski et al. 2018)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,15 @@ from fidprobe.features import Features
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable
 
-__all__ = ["KernelResult", "KernelSubsetsResult", "kernel_distance", "kernel_distance_subsets"]
+__all__ = [
+    "Kernel",
+    "KernelResult",
+    "KernelSubsetsResult",
+    "TwoSample",
+    "kernel_distance",
+    "kernel_distance_subsets",
+    "two_sample",
+]
 
 _LARGEST = 1e20  # |x|: float64 holds ((d x²/d + 1)³)² up to x = 1e25
 _BLOCK = 4096  # kernel values are made in blocks of this side: 128 MB of float64
@@ -23,7 +32,7 @@ class KernelResult:
 
     Attributes:
         value: MMD², unbiased, so it can be slightly negative.
-        standard_error: Of the value, first and second order (see `kernel_distance`).
+        standard_error: Of the value, first and second order (see `two_sample`).
         space: The feature space.
     """
 
@@ -124,13 +133,35 @@ class _Sums:
     squares: float
 
 
-def _sums(a: Tensor, b: Tensor, within: bool, tick: Progress, done: int, total: int) -> tuple[_Sums, int]:
+@dataclass(frozen=True)
+class TwoSample:
+    """Means of a kernel over all pairs of two sets, and what their sampling leaves open.
+
+    Attributes:
+        generated, reference: Over pairs of two different images of a set.
+        mixed: Over pairs across the sets.
+        variance: Of the unbiased MMD² `generated + reference - 2 mixed`, see `two_sample`.
+    """
+
+    generated: float
+    reference: float
+    mixed: float
+    variance: float
+
+
+Kernel = Callable[[Tensor, Tensor], Tensor]
+"""Rows [m, d] and [n, d] -> float64 kernel values [m, n]."""
+
+
+def _sums(
+    a: Tensor, b: Tensor, kernel: Kernel, within: bool, tick: Callable[[int], None], done: int
+) -> tuple[_Sums, int]:
     rows = torch.zeros(len(a), dtype=torch.float64, device=a.device)
     cols = torch.zeros(len(b), dtype=torch.float64, device=a.device)
     squares = 0.0
     for i in range(0, len(a), _BLOCK):
         for j in range(i if within else 0, len(b), _BLOCK):  # within a set K is symmetric
-            k = _kernel(a[i : i + _BLOCK], b[j : j + _BLOCK])
+            k = kernel(a[i : i + _BLOCK], b[j : j + _BLOCK])
             if within and i == j:
                 k.fill_diagonal_(0)
             rows[i : i + _BLOCK] += k.sum(dim=1)
@@ -140,12 +171,12 @@ def _sums(a: Tensor, b: Tensor, within: bool, tick: Progress, done: int, total: 
             elif not within:
                 cols[j : j + _BLOCK] += k.sum(dim=0)
             done += 1
-            tick("KID", done, total)
+            tick(done)
     return _Sums(rows, cols, squares), done
 
 
-def kernel_distance(reference: Features, generated: Features, *, progress: Progress = silent) -> KernelResult:
-    """Unbiased MMD² over all pairs, with a standard error.
+def two_sample(reference: Tensor, generated: Tensor, kernel: Kernel, stage: str, progress: Progress) -> TwoSample:
+    """Means of a kernel over all pairs, a block at a time, with the variance of the MMD² they make.
 
     The variance is that of the two-sample U-statistic by Hoeffding's decomposition. With u_i the row mean of K_xx
     minus that of K_xy at x_i, centred (v_j likewise at y_j), and s_xx, s_yy, s_xy the mean squares of the doubly
@@ -159,23 +190,22 @@ def kernel_distance(reference: Features, generated: Features, *, progress: Progr
     by up to a quarter, whatever the count, rather than too small.
 
     Args:
-        reference: Real images' features, n >= 4.
-        generated: Generated images' features, m >= 4, same space.
+        reference: Rows [n >= 4, d], finite.
+        generated: Rows [m >= 4, d], finite.
+        kernel: A symmetric positive definite kernel.
+        stage: What progress is told.
         progress: Told after every block of kernel values.
-
-    Raises:
-        MismatchError: different feature spaces.
-        InputError: fewer than 4 images on a side, NaN or infinite values.
     """
-    r, g, space = _pair(reference, generated)
-    m, n = len(g), len(r)
-    if min(m, n) < 4:
-        raise InputError(f"KID with a standard error needs at least 4 images on each side, got {n} and {m}")
+    m, n = len(generated), len(reference)
     bm, bn = -(-m // _BLOCK), -(-n // _BLOCK)
     total = bm * (bm + 1) // 2 + bn * (bn + 1) // 2 + bm * bn
-    xx, done = _sums(g, g, True, progress, 0, total)
-    yy, done = _sums(r, r, True, progress, done, total)
-    xy, done = _sums(g, r, False, progress, done, total)
+
+    def tick(done: int) -> None:
+        progress(stage, done, total)
+
+    xx, done = _sums(generated, generated, kernel, True, tick, 0)
+    yy, done = _sums(reference, reference, kernel, True, tick, done)
+    xy, done = _sums(generated, reference, kernel, False, tick, done)
 
     mean_xx, mean_yy = float(xx.rows.sum()) / (m * (m - 1)), float(yy.rows.sum()) / (n * (n - 1))
     mean_xy = float(xy.rows.sum()) / (m * n)
@@ -194,4 +224,23 @@ def kernel_distance(reference: Features, generated: Features, *, progress: Progr
     zeta_y = float(v.square().mean()) - s_yy / n - s_xy / m
     first_order = max(4 * zeta_x / m + 4 * zeta_y / n, 0.0)
     variance = first_order + 2 * s_xx / m**2 + 2 * s_yy / n**2 + 4 * s_xy / (m * n)
-    return KernelResult(mean_xx + mean_yy - 2 * mean_xy, variance**0.5, space)
+    return TwoSample(mean_xx, mean_yy, mean_xy, variance)
+
+
+def kernel_distance(reference: Features, generated: Features, *, progress: Progress = silent) -> KernelResult:
+    """Unbiased MMD² over all pairs, with its standard error (see `two_sample`).
+
+    Args:
+        reference: Real images' features, n >= 4.
+        generated: Generated images' features, m >= 4, same space.
+        progress: Told after every block of kernel values.
+
+    Raises:
+        MismatchError: different feature spaces.
+        InputError: fewer than 4 images on a side, NaN or infinite values.
+    """
+    r, g, space = _pair(reference, generated)
+    if min(len(r), len(g)) < 4:
+        raise InputError(f"KID with a standard error needs at least 4 images on each side, got {len(r)} and {len(g)}")
+    found = two_sample(r, g, _kernel, "KID", progress)
+    return KernelResult(found.generated + found.reference - 2 * found.mixed, found.variance**0.5, space)

@@ -1,0 +1,205 @@
+"""FID and Inception Score of infinitely many images, extrapolated from subsets.
+
+Chong and Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find Them" (CVPR 2020), section 3: both
+scores of N images are, to first order, straight lines in 1/N. Scores of random subsets are fitted by least squares,
+and the line's value at 1/N = 0 is the score without that bias. What is left:
+
+- the reference is taken as it is, and its own finite size keeps raising a Fréchet distance;
+- in 2048 dimensions the line bends (terms in 1/N², 1/N³) unless every subset has several times as many images;
+- the value depends on which images were generated, and on the draw.
+
+The error of the fit is not that of the value, since all subsets come from one set of n images. To first order a score
+of a subset is a mean of its images' influences, of variance σ², so that scores i and j of independent random subsets
+have the covariance σ²/n, and score i the variance σ²/N_i = σ² (1/n + w_i). The value at 0 is Σ c_i score_i with
+Σ c_i = 1, hence
+
+    Var = σ² (1/n + Σ c_i² w_i),      E[residual sum of squares] = σ² Σ (1 - h_i) w_i
+
+with h_i the leverages, which gives σ² and with it the standard error.
+
+`fidprobe.metrics.frechet_sampling` takes the bias of both sides off in closed form and is the better estimate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.metrics.frechet import KnownReference
+from fidprobe.metrics.inception_score import inception_score
+from fidprobe.progress import Progress, silent
+from fidprobe.provenance import check_comparable
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Extrapolation", "frechet_infinity", "inception_score_infinity"]
+
+_POINTS = 3  # with two, a line fits whatever they are
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """A score as a line in 1/N.
+
+    Attributes:
+        value: The line at 1/N = 0.
+        slope: How much the score changes with 1/N; the bias of N images is about slope / N.
+        standard_error: Of `value`, for another sample of generated images and another draw (see the module's text);
+            estimated from `points` - 2 residuals, so itself known to a fifth or so.
+        fit_error: The usual standard error of a line's intercept, as if subsets were independent: too small.
+        sizes: N of every subset, ascending; the last is the whole set.
+        scores: Of every subset.
+        seed: That drew them.
+        space: The feature space; the classifier for Inception Scores.
+        reference_count: Real images; None if unknown, or not used.
+        generated_count: Generated images.
+    """
+
+    value: float
+    slope: float
+    standard_error: float
+    fit_error: float
+    sizes: tuple[int, ...]
+    scores: tuple[float, ...]
+    seed: int
+    space: str
+    reference_count: int | None
+    generated_count: int
+
+
+def frechet_infinity(
+    reference: Features | GaussianStatistics,
+    generated: Features,
+    *,
+    points: int = 15,
+    least: int = 5000,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Extrapolation:
+    """The Fréchet distance of infinitely many generated images (FID-infinity in `inception`).
+
+    The i-th subset is the first N_i images of the i-th permutation that numpy's `default_rng(seed)` draws, N being
+    `points` whole numbers from `least` to all images, evenly spaced and rounded down, as in the authors' code (which
+    draws without a seed). Features of one of their networks, torchvision's Inception, give their numbers.
+
+    Args:
+        reference: Real images' features or statistics, used whole at every point.
+        generated: Generated images' features, at least `least` + `points` - 1.
+        points: Subsets, >= 3.
+        least: Images of the smallest, >= 2.
+        seed: Of the draws.
+        progress: Told after every subset.
+
+    Raises:
+        MismatchError: different feature spaces.
+        InputError: too few images, NaN or infinite values, or options out of range.
+    """
+    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    sizes = _sizes(len(generated), points, least, "FID-infinity")
+    known = KnownReference(reference)
+
+    def score(subset: Features) -> float:
+        return known.distance(GaussianStatistics.of(subset))
+
+    found = _scores(generated, sizes, seed, score, f"extrapolation [{generated.space}]", progress)
+    space = generated.space if generated.space != "unknown" else known.statistics.space
+    return _fit(sizes, found, seed, space, known.statistics.count, len(generated))
+
+
+def inception_score_infinity(
+    features: Features,
+    *,
+    points: int = 15,
+    least: int = 5000,
+    seed: int = 0,
+    biased: bool = False,
+    progress: Progress = silent,
+) -> Extrapolation:
+    """The Inception Score of infinitely many images: that of one split, fitted as it is (not its logarithm).
+
+    Args:
+        features: Features with logits, at least `least` + `points` - 1.
+        points: Subsets, >= 3, drawn as in `frechet_infinity`.
+        least: Images of the smallest, >= 2.
+        seed: Of the draws.
+        biased: Keep the classifier's bias in the logits, as the authors' code does.
+        progress: Told after every subset.
+
+    Raises:
+        InputError: no logits, too few images, NaN or infinite values, or options out of range.
+    """
+    sizes = _sizes(len(features), points, least, "IS-infinity")
+
+    def score(subset: Features) -> float:
+        return inception_score(subset, splits=1, shuffle=False, biased=biased).mean
+
+    found = _scores(features, sizes, seed, score, f"extrapolation of IS [{features.space}]", progress)
+    return _fit(sizes, found, seed, features.space, None, len(features))
+
+
+def _sizes(count: int, points: int, least: int, what: str) -> npt.NDArray[np.int64]:
+    if points < _POINTS or least < 2:
+        raise InputError(
+            f"{what} fits a line to at least {_POINTS} subsets of at least 2 images, not to {points} from {least:,} up"
+        )
+    if count < least + points - 1:
+        raise InputError(
+            f"{what} fits {points} subsets of {least:,} to all images, and the generated set has {count:,}; give at "
+            f"least {least + points - 1:,} images (several times as many as the space has dimensions), or lower `least`"
+        )
+    return np.linspace(least, count, points).astype(np.int64)
+
+
+def _scores(
+    features: Features,
+    sizes: npt.NDArray[np.int64],
+    seed: int,
+    score: Callable[[Features], float],
+    stage: str,
+    progress: Progress,
+) -> list[float]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for size in sizes:
+        chosen = torch.from_numpy(rng.permutation(len(features))[:size])
+        # Without names: only the numbers are needed.
+        subset = Features(
+            features.features[chosen],
+            None if features.logits is None else features.logits[chosen],
+            features.logit_bias,
+            provenance=features.provenance,
+        )
+        found.append(score(subset))
+        progress(stage, len(found), len(sizes))
+    return found
+
+
+def _fit(
+    sizes: npt.NDArray[np.int64], scores: list[float], seed: int, space: str, reference: int | None, generated: int
+) -> Extrapolation:
+    """Ordinary least squares of the scores on 1/N."""
+    x, y = 1 / sizes, np.array(scores)
+    away = x - x.mean()
+    spread = float((away**2).sum())
+    slope = float((away * (y - y.mean())).sum()) / spread
+    value = float(y.mean() - slope * x.mean())
+    residual = float(((y - value - slope * x) ** 2).sum())
+    parts = 1 / len(x) - away * x.mean() / spread  # c: value = Σ c_i y_i
+    extra = x - 1 / generated  # w
+    leverage = 1 / len(x) + away**2 / spread
+    influence = residual / float(((1 - leverage) * extra).sum())
+    return Extrapolation(
+        value=value,
+        slope=slope,
+        standard_error=(influence * (1 / generated + float((parts**2 * extra).sum()))) ** 0.5,
+        fit_error=(residual / (len(x) - 2) * float((parts**2).sum())) ** 0.5,
+        sizes=tuple(map(int, sizes)),
+        scores=tuple(scores),
+        seed=seed,
+        space=space,
+        reference_count=reference,
+        generated_count=generated,
+    )
