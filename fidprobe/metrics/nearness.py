@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ __all__ = [
     "direct",
     "direct_to_all",
     "nearness",
+    "positions",
     "rounding",
     "slices",
 ]
@@ -109,6 +111,13 @@ def rounding(dtype: torch.dtype, dim: int) -> tuple[float, float]:
     return (dim + 32) * info.eps / 2, 16 * dim * info.tiny
 
 
+def positions(mask: Tensor) -> Tensor:
+    """int64 [p], where a mask is true, counted along its rows."""
+    if mask.device.type == "cpu":  # numpy skips what is false eight at a time; torch takes ten times as long
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.view(-1).nonzero().squeeze(1)
+
+
 class Largest:
     """The `keep` largest values seen for each row, and at which column: [n, keep] each, in descending order."""
 
@@ -181,14 +190,14 @@ def direct(x: Points, y: Points, rows: Tensor, columns: Tensor) -> Tensor:
         rows: int64 [m].
         columns: int64 [m, c].
     """
-    parts = []
+    squared = torch.empty(columns.shape, dtype=torch.float64, device=rows.device)
     step = max(1, _PAIRS // columns.shape[1])
     for start in range(0, len(rows), step):
         at = slice(start, start + step)
         left, right = x.given(rows[at]), y.given(columns[at].reshape(-1))
         difference = right.reshape(len(left), -1, left.shape[1]).sub_(left[:, None])
-        parts.append(torch.linalg.vecdot(difference, difference))
-    return torch.cat(parts) * x.frame.scale**2
+        squared[at] = torch.linalg.vecdot(difference, difference)
+    return squared.mul_(x.frame.scale**2)
 
 
 def direct_to_all(x: Points, row: Tensor, y: Points) -> Tensor:

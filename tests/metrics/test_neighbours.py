@@ -13,7 +13,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features import Features
-from fidprobe.metrics import nearness, neighbours
+from fidprobe.metrics import balls, nearness, neighbours
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from tests.helpers import relu_features, wrapped
@@ -38,8 +38,10 @@ def directly(reference: torch.Tensor, generated: torch.Tensor, k: int) -> tuple[
     return float(precise.mean()), float(recalled.mean())
 
 
-def measured(reference: torch.Tensor, generated: torch.Tensor, k: int = 3) -> tuple[float, float]:
-    result = precision_recall(wrapped(reference), wrapped(generated), k=k)
+def measured(
+    reference: torch.Tensor, generated: torch.Tensor, k: int = 3, *, strict: bool = False
+) -> tuple[float, float]:
+    result = precision_recall(wrapped(reference), wrapped(generated), k=k, strict=strict)
     return result.precision, result.recall
 
 
@@ -162,18 +164,30 @@ def test_far_points_leave_the_others_their_digits() -> None:
     assert measured(reference, generated) == directly(reference, generated, 3)
 
 
-@pytest.mark.parametrize("dtypes", [(torch.float64,), ()], ids=["float64", "direct"])
-def test_every_stage_gives_the_same(dtypes: tuple[torch.dtype, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What float32 products leave open is decided by float64 ones, and what these do by direct sums alone."""
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("dtypes", [(torch.float64,), (torch.float32,)], ids=["float64", "float32"])
+def test_every_precision_gives_the_same(
+    dtypes: tuple[torch.dtype, ...], strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What products leave open is decided by direct sums."""
     reference, generated = relu_features(60, 8, 1), relu_features(50, 8, 2, shift=0.3)
-    expected = measured(reference, generated)
+    expected = measured(reference, generated, strict=strict)
     whole = nearness.common_frame
 
     def framed(*args: torch.Tensor) -> nearness.Frame:
         frame = whole(*args)  # type: ignore[arg-type]
         return nearness.Frame(frame.scale, frame.centre, dtypes)
 
-    monkeypatch.setattr(neighbours, "common_frame", framed)
+    monkeypatch.setattr(balls, "common_frame", framed)
+    assert measured(reference, generated, strict=strict) == expected
+
+
+def test_products_that_tell_nothing_leave_all_to_direct_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bounds of the rounding as wide as the distances themselves."""
+    reference, generated = relu_features(60, 8, 1), relu_features(50, 8, 2, shift=0.3)
+    expected = measured(reference, generated)
+    for module in (balls, neighbours):
+        monkeypatch.setattr(module, "rounding", lambda dtype, dim: (1.0, 1.0))
     assert measured(reference, generated) == expected
 
 

@@ -1,0 +1,211 @@
+"""Nearest-neighbour balls: how far each reaches, and what the metrics that count what lies in them share.
+
+The ball of an image reaches to its k-th nearest neighbour in its own set. The image itself is not its own neighbour;
+its duplicates are. Distances are decided as by direct sums Σ (x - y)² in float64, at a small part of their cost. Matrix
+products give every pair a lower bound of its distance, |x|² + |y|² - 2xᵀy less the most that rounding can amount to in
+a product of that length, and only the few pairs that can matter for the answer are summed directly. Squared distances
+that agree to a part in 10¹⁰ count as equal, so that the order of a sum decides nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.metrics.nearness import Points, common_frame, direct, direct_to_all, nearness, positions, rounding, slices
+from fidprobe.progress import Progress
+from fidprobe.provenance import check_comparable
+
+__all__ = ["Ticker", "border", "check_sets", "common_points", "contained", "radii", "share", "within"]
+
+_EQUAL = 1e-10  # of a squared distance: float32 features know nothing finer
+_SPARE = 5  # neighbours summed directly beyond the k-th; enough that rounding seldom hides a nearer one
+_DIRECT_COST = 64  # of one pair's direct sum, in pairs' products in float64
+_ROWS = 256  # of a block, whose pairs are looked through together
+
+
+def check_sets(metric: str, reference: Features, generated: Features, k: int, *, paper: int, least: int) -> None:
+    """Refuse what has no balls, or none that could be compared.
+
+    Args:
+        metric: What is measured, for the messages.
+        reference: Real images.
+        generated: Generated images.
+        k: Which neighbour a ball reaches to.
+        paper: The paper's choice of it, for the message.
+        least: How many generated images there must be; of real ones k + 2.
+
+    Raises:
+        MismatchError: different feature spaces.
+        InputError: k below 1, too few images on a side, NaN or infinite values.
+    """
+    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    if k < 1:
+        raise InputError(f"{metric} take the k-th nearest neighbour, k >= 1, got {k}; papers use {paper}")
+    if len(reference) < k + 2 or len(generated) < least:
+        each = "on each side" if least == k + 2 else f"in the reference and {least} generated ones"
+        raise InputError(
+            f"{metric} with k = {k} need at least {k + 2} images {each}, got {len(reference)} and "
+            f"{len(generated)}; give more images"
+        )
+    for name, side in (("reference", reference), ("generated", generated)):
+        if not bool(torch.isfinite(side.features).all()):
+            raise InputError(f"{name} features contain NaN or infinite values")
+
+
+def common_points(reference: Features, generated: Features, device: torch.device | str) -> tuple[Points, Points]:
+    """Both sets in one frame, on the device on which they are compared."""
+    # Apple's GPUs have no float64.
+    device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+    real, made = reference.features.detach(), generated.features.detach()
+    frame = common_frame(real, made, device)
+    return Points(real, frame), Points(made, frame)
+
+
+class Ticker:
+    """Counts the blocks of products over all pairs; the few that are asked again are not counted."""
+
+    def __init__(self, progress: Progress, stage: str, total: int) -> None:
+        self.progress, self.stage, self.done, self.total = progress, stage, 0, total
+
+    def __call__(self) -> None:
+        """One block more."""
+        self.done += 1
+        self.progress(self.stage, self.done, self.total)
+
+
+def border(radii: Tensor, *, strict: bool) -> Tensor:
+    """Squared radii up to what counts as equal: balls without their border (`strict`), or with it."""
+    return radii * (1 - _EQUAL if strict else 1 + _EQUAL)
+
+
+def within(squared: Tensor, borders: Tensor, *, strict: bool) -> Tensor:
+    """Which squared distances lie within these borders."""
+    return squared < borders if strict else squared <= borders
+
+
+def share(found: Tensor) -> tuple[float, float]:
+    """A share of n independent images, bool [n], and its standard error √(p (1 - p) / n)."""
+    value = float(found.double().mean())
+    return value, (value * (1 - value) / len(found)) ** 0.5
+
+
+def radii(points: Points, k: int, tick: Ticker) -> Tensor:
+    """float64 [n], squared distances to the k-th nearest other point, in the frame.
+
+    What float32 products leave open is asked again of float64 ones; what these leave open (three or more distances
+    that are equal to a dozen digits, far from the centre) of all direct sums.
+    """
+    n, device = len(points), points.frame.centre.device
+    keep = min(k + _SPARE, n - 1)
+    reached = torch.empty(n, dtype=torch.float64, device=device)
+    rows = torch.arange(n, device=device)
+    for i, dtype in enumerate(points.frame.dtypes):
+        relative, least = rounding(dtype, points.values.shape[1])
+        lower = (1 - relative) * points.squares(dtype)
+        first = i == 0
+        nearest, _ = nearness(
+            points, points, (-lower, -lower), keep, dtype, None if first else rows, tick if first else None
+        )
+        found = direct(points, points, rows, nearest.columns).kthvalue(k, dim=1).values
+        # No point beyond those kept is nearer than this.
+        others = (lower[rows] - nearest.values[:, -1].double() - least).clamp_min(0)
+        if keep == n - 1:
+            others.fill_(torch.inf)
+        known = found * (1 - _EQUAL) <= others
+        reached[rows[known]] = found[known]
+        rows = rows[~known]
+        if len(rows) == 0:
+            return reached
+    for row in rows:
+        distances = direct_to_all(points, row, points)
+        distances[row] = torch.inf
+        reached[row] = distances.kthvalue(k).values
+    return reached
+
+
+def contained(
+    points: Points,
+    balls: Points,
+    borders: Tensor,
+    rows: Tensor | None = None,
+    *,
+    strict: bool,
+    tick: Callable[[], None] | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All pairs of a point and a ball that contains it, in parts: int64 [p] indices of points and [p] of balls.
+
+    Products decide nearly all pairs, from below and from above. What those of a block leave open is asked of direct
+    sums, or first of the next finer products where it is much.
+
+    Args:
+        points: Which points.
+        balls: The balls' centres.
+        borders: float64, squared, from `border`.
+        rows: Only these points; None for all.
+        strict: As was given to `border`.
+        tick: Told of each block.
+    """
+    index = torch.arange(len(points), device=borders.device) if rows is None else rows
+    bounds: dict[torch.dtype, _Bounds] = {}
+    for i in slices(len(index)):
+        for j in slices(len(balls)):
+            for dtype in points.frame.dtypes:
+                if dtype not in bounds:
+                    bounds[dtype] = _bounds(points, balls, borders, index, dtype)
+                certain, open_ = _decided(points.placed(index[i], dtype), balls.placed(j, dtype), bounds[dtype], i, j)
+                if len(open_[0]) * _DIRECT_COST <= (i.stop - i.start) * (j.stop - j.start):
+                    break
+            if tick is not None:
+                tick()
+            yield index[certain[0] + i.start], certain[1] + j.start
+            if len(open_[0]) > 0:
+                at, to = index[open_[0] + i.start], open_[1] + j.start
+                inside = within(direct(points, balls, at, to[:, None])[:, 0], borders[to], strict=strict)
+                yield at[inside], to[inside]
+
+
+_Pairs = tuple[Tensor, Tensor]  # int64 [p] each: indices on both sides
+
+
+class _Bounds(NamedTuple):
+    """For points and for balls: what turns 2xᵀy into r² less a lower bound of the distance, and how much that leaves.
+
+    A pair whose sum of product and offsets is below 0 is apart for certain, and one whose sum is at least that of its
+    gaps is together for certain.
+    """
+
+    offsets: tuple[Tensor, Tensor]
+    gaps: tuple[Tensor, Tensor]
+
+
+def _bounds(points: Points, balls: Points, borders: Tensor, index: Tensor, dtype: torch.dtype) -> _Bounds:
+    relative, least = rounding(dtype, points.values.shape[1])
+    x, y = points.squares(dtype)[index], balls.squares(dtype)
+    offsets = (least - (1 - relative) * x).to(dtype), (borders - (1 - relative) * y).to(dtype)
+    return _Bounds(offsets, (2 * relative * x + least, 2 * relative * y + least))
+
+
+def _decided(left: Tensor, right: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[_Pairs, _Pairs]:
+    """Of a block, the pairs that are together for certain and those that may be, by their place in it."""
+    product = left @ (2 * right).T
+    of_left, of_right = bounds.offsets[0][i, None], bounds.offsets[1][j]
+    certain, open_ = [], []
+    # A few rows at a time stay in the processor's cache.
+    for start in range(0, len(left), _ROWS):
+        part = slice(start, start + _ROWS)
+        slack = product[part].add_(of_left[part]).add_(of_right)
+        at = positions(slack >= 0)
+        row, column = at // len(right), at % len(right)
+        sure = slack.view(-1)[at].double() >= bounds.gaps[0][i][row + start] + bounds.gaps[1][j][column]
+        certain.append((row[sure] + start, column[sure]))
+        open_.append((row[~sure] + start, column[~sure]))
+    return _joined(certain), _joined(open_)
+
+
+def _joined(pairs: list[_Pairs]) -> _Pairs:
+    rows, columns = zip(*pairs, strict=True)
+    return torch.cat(rows), torch.cat(columns)
