@@ -41,7 +41,7 @@ class AMScoreResult:
     Attributes:
         value: `divergence` + `conditional_entropy`, over all images; lower is better.
         standard_error: Of the value over images on both sides. It leaves out the bias of the divergence: between two
-            samples of one distribution it is about (c - 1)/2 · (1/n + 1/m) for c classes, not 0.
+            samples of one distribution it is not 0 on average, but up to (c - 1)/2 · (1/n + 1/m) for c classes.
         divergence: KL(C̄_train || C̄_G), the classes' frequencies missed.
         conditional_entropy: mean H(C(x)) over generated images, the classifier's doubt.
         reference_entropy: The same over real images: the AM Score of the reference itself, so the level to compare
