@@ -1,0 +1,306 @@
+"""Precision and recall for distributions (PRD): a curve of both between two sets (Sajjadi et al. 2018).
+
+Q has precision α at recall β with respect to P if P = β μ + (1 - β) ν_P and Q = α μ + (1 - α) ν_Q for some
+distributions μ, ν_P and ν_Q (Definition 1): α of what is generated can be made by a part of the real images, and β of
+the real images by a part of what is generated. On a finite space the largest such pairs are, for every λ > 0,
+
+    α(λ) = Σ min(λ P(ω), Q(ω)),   β(λ) = Σ min(P(ω), Q(ω) / λ)        (Theorem 2, Eq. 4)
+
+and on a finite grid of angles the curve runs through one of them for each λ = tan(angle). Images come to a finite
+space by k-means on the union of both sets. As its outcome hangs on where it starts, it is run several times, and the
+curves are averaged along each angle.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.progress import Progress, silent
+from fidprobe.provenance import check_comparable
+
+__all__ = ["PRDResult", "f_beta", "prd", "prd_of_histograms"]
+
+Array = npt.NDArray[np.float64]
+
+_EPSILON = 1e-10  # the original's distance of the outermost angles from 0 and π/2
+_ITERATIONS = 25  # of one k-means: more lower its inertia by less than 0.1 % and leave the curves as they are
+_LEAST_ANGLES = 3
+_BETA = 8.0  # the paper's
+_EQUAL_SUM = 1e-6  # by which a histogram may miss the sum of 1
+
+
+@dataclass(frozen=True, eq=False)
+class PRDResult:
+    """Curves of precision and recall, one for each clustering, and what is read from their mean.
+
+    Attributes:
+        precisions: float64 [runs, angles], 0..1, along each angle of each run's curve; the first angle is all but 0,
+            where recall is largest, the last all but π/2, where precision is.
+        recalls: float64 [runs, angles], likewise.
+        clusters: Of each k-means.
+        seed: What began them.
+        space: The feature space.
+        reference_count, generated_count: Images on each side.
+        balanced_count: Images of each side in every run, drawn anew for it; None where all were used, not balanced.
+    """
+
+    precisions: Array
+    recalls: Array
+    clusters: int
+    seed: int
+    space: str
+    reference_count: int
+    generated_count: int
+    balanced_count: int | None
+
+    @property
+    def runs(self) -> int:
+        """Clusterings."""
+        return len(self.precisions)
+
+    @property
+    def precision(self) -> Array:
+        """float64 [angles], averaged over runs."""
+        mean: Array = self.precisions.mean(axis=0)
+        return mean
+
+    @property
+    def recall(self) -> Array:
+        """float64 [angles], averaged over runs."""
+        mean: Array = self.recalls.mean(axis=0)
+        return mean
+
+    def max_f(self, beta: float) -> float:
+        """The largest F_β on the averaged curve: β > 1 weighs recall more, β < 1 precision.
+
+        Raises:
+            InputError: β is not above 0.
+        """
+        return float(f_beta(precision=self.precision, recall=self.recall, beta=beta).max())
+
+    def spread(self, beta: float) -> float:
+        """Standard deviation of the single runs' largest F_β (ddof 0; 0 of one run).
+
+        It tells how much hangs on the clustering (and on the balanced draw), not how much on the sample of images.
+
+        Raises:
+            InputError: β is not above 0.
+        """
+        return float(f_beta(precision=self.precisions, recall=self.recalls, beta=beta).max(axis=1).std())
+
+    @property
+    def f_8(self) -> float:
+        """Largest F_8, the paper's number for recall."""
+        return self.max_f(_BETA)
+
+    @property
+    def f_1_8(self) -> float:
+        """Largest F_1/8, the paper's number for precision."""
+        return self.max_f(1 / _BETA)
+
+    @property
+    def f_8_spread(self) -> float:
+        """Standard deviation of F_8 over runs."""
+        return self.spread(_BETA)
+
+    @property
+    def f_1_8_spread(self) -> float:
+        """Standard deviation of F_1/8 over runs."""
+        return self.spread(1 / _BETA)
+
+
+def prd(
+    *,
+    reference: Features,
+    generated: Features,
+    clusters: int = 20,
+    angles: int = 1001,
+    runs: int = 10,
+    balance: bool = True,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> PRDResult:
+    """The curve of precision and recall of generated images, from k-means on both sets together.
+
+    Arguments have names and no places, since sides exchanged exchange precision and recall (the original's README
+    hands them over in the wrong order). All images train each k-means, and equal vectors fall into one cluster. The
+    order of images does not matter: they are sorted by their values first.
+
+    Args:
+        reference: Real images' features; any embedding will do, the paper's are Inception's pre-logits.
+        generated: Generated images' features, same space.
+        clusters: k, >= 2; the paper's 20.
+        angles: Points on a curve, >= 3; with an odd number, the middle one has λ = 1, where both are 1 - δ(P, Q).
+        runs: Clusterings to average, >= 1.
+        balance: Use equally many images of both sides, drawn at random from the larger one, anew for each run.
+            Clusters fit the larger side better, which then loses less.
+        seed: Of the draws and of the clusterings' beginnings.
+        progress: Told of runs.
+
+    Raises:
+        MismatchError: different feature spaces.
+        InputError: an option out of range, fewer images than clusters on a side, NaN or infinite values.
+    """
+    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    _check_options(clusters, angles, runs, seed)
+    counts = len(reference), len(generated)
+    if min(counts) < clusters:
+        raise InputError(
+            f"PRD with {clusters} clusters needs at least {clusters} images on each side, got {counts[0]} and "
+            f"{counts[1]}; give more images, thousands to mean anything, or fewer clusters"
+        )
+    for name, one in (("reference", reference), ("generated", generated)):
+        if not bool(torch.isfinite(one.features).all()):
+            raise InputError(f"{name} features contain NaN or infinite values")
+    points, side = _sorted(reference, generated)
+    sides = np.flatnonzero(~side), np.flatnonzero(side)
+    least = min(counts)
+    curves = []
+    progress("PRD", 0, runs)
+    for run in range(runs):
+        rng = np.random.default_rng((seed, run))
+        start = int(rng.integers(2**31 - 1))
+        used = slice(None)
+        if balance and counts[0] != counts[1]:
+            drawn = [one if len(one) == least else rng.choice(one, least, replace=False) for one in sides]
+            used = np.sort(np.concatenate(drawn))
+        label = _clustered(points[used], clusters, start)
+        of_generated = side[used]
+        curves.append(
+            prd_of_histograms(
+                reference=_shares(label[~of_generated], clusters),
+                generated=_shares(label[of_generated], clusters),
+                angles=angles,
+            )
+        )
+        progress("PRD", run + 1, runs)
+    precisions, recalls = (np.stack(values) for values in zip(*curves, strict=True))
+    return PRDResult(
+        precisions=precisions,
+        recalls=recalls,
+        clusters=clusters,
+        seed=seed,
+        space=reference.space if reference.space != "unknown" else generated.space,
+        reference_count=counts[0],
+        generated_count=counts[1],
+        balanced_count=least if balance else None,
+    )
+
+
+def prd_of_histograms(
+    *, reference: npt.ArrayLike, generated: npt.ArrayLike, angles: int = 1001, epsilon: float = _EPSILON
+) -> tuple[Array, Array]:
+    """Precision and recall on an equiangular grid, of two distributions on one finite space (Theorem 2).
+
+    Args:
+        reference: P, [k], shares >= 0 that add up to 1.
+        generated: Q, [k], likewise.
+        angles: Points, >= 3, evenly from `epsilon` to π/2 - `epsilon`, the original's grid; λ is their tangent.
+        epsilon: In radians, above 0 and below 0.1.
+
+    Returns:
+        Precision α(λ) and recall β(λ), float64 [angles] each, 0..1.
+
+    Raises:
+        InputError: not two distributions on one space, or an option out of range.
+    """
+    if angles < _LEAST_ANGLES:
+        raise InputError(f"a PRD curve needs at least {_LEAST_ANGLES} angles, got {angles}")
+    if not 0 < epsilon < 0.1:
+        raise InputError(f"the outermost angles lie above 0 and below 0.1 from the axes, not {epsilon}")
+    real, made = (_distribution(name, one) for name, one in (("reference", reference), ("generated", generated)))
+    if real.shape != made.shape:
+        raise InputError(f"PRD compares histograms of one space, got {len(real)} and {len(made)} bins")
+    slopes = np.tan(np.linspace(epsilon, np.pi / 2 - epsilon, angles))
+    precision = np.minimum(slopes[:, None] * real, made).sum(axis=1)
+    # Rounding may carry sums beyond what they can be.
+    return precision.clip(0, 1), (precision / slopes).clip(0, 1)
+
+
+def f_beta(*, precision: npt.ArrayLike, recall: npt.ArrayLike, beta: float = 1.0) -> Array:
+    """F_β = (1 + β²) p r / (β² p + r), the weighted harmonic mean; 0 where both are 0 (§4.3).
+
+    Args:
+        precision: Any shape, 0..1.
+        recall: The same shape.
+        beta: Above 0; above 1 weighs recall more, below 1 precision.
+
+    Raises:
+        InputError: values beyond 0..1, shapes that differ, or β that is not above 0.
+    """
+    if not (np.isfinite(beta) and beta > 0):
+        raise InputError(f"F_β needs a finite β above 0, got {beta}")
+    p, r = (np.asarray(one, dtype=np.float64) for one in (precision, recall))
+    if p.shape != r.shape:
+        raise InputError(f"precision and recall must have one shape, got {list(p.shape)} and {list(r.shape)}")
+    for name, one in (("precision", p), ("recall", r)):
+        if not ((one >= 0) & (one <= 1)).all():
+            raise InputError(f"{name} must lie in 0..1 to have an F_β")
+    # Both sides divided by the larger weight: β² may be beyond a float's range.
+    weight = 1 / (1 + beta**-2) if beta > 1 else beta**2 / (1 + beta**2)
+    below = weight * p + (1 - weight) * r
+    return np.divide(p * r, below, out=np.zeros_like(p), where=below > 0)
+
+
+def _check_options(clusters: int, angles: int, runs: int, seed: int) -> None:
+    for name, value, least in (
+        ("clusters", clusters, 2),
+        ("angles", angles, _LEAST_ANGLES),
+        ("runs", runs, 1),
+        ("a seed of", seed, 0),
+    ):
+        if value < least:
+            raise InputError(f"PRD needs {name} >= {least}, got {value}")
+
+
+def _distribution(name: str, values: npt.ArrayLike) -> Array:
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not (found >= 0).all() or abs(found.sum() - 1) > _EQUAL_SUM:
+        raise InputError(
+            f"the {name} histogram must be shares >= 0 in one row that add up to 1, got shape {list(found.shape)} and "
+            f"sum {found.sum():g}"
+        )
+    return found
+
+
+def _shares(labels: npt.NDArray[np.int64], clusters: int) -> Array:
+    return np.bincount(labels, minlength=clusters) / len(labels)
+
+
+def _sorted(reference: Features, generated: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """All vectors about the origin, float32 [n + m, d] sorted by value, and which are generated."""
+    rows = torch.cat([reference.features.detach().cpu(), generated.features.detach().cpu()]).numpy()
+    # A power of two rounds nothing; products of float32 overflow from 1e19 on.
+    exponent = int(np.frexp(np.abs(rows).max())[1])
+    rows = np.ldexp(rows, -exponent) + np.float32(0)  # no negative zeros: they are equal to others, their bytes are not
+    keys: npt.NDArray[Any] = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * 4)))[:, 0]
+    order = np.argsort(keys, kind="stable")
+    rows = rows[order]
+    rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return rows, order >= len(reference)
+
+
+def _clustered(points: npt.NDArray[np.float32], clusters: int, seed: int) -> npt.NDArray[np.int64]:
+    """The cluster of each of the sorted points, int64 [n]."""
+    import faiss
+
+    means = faiss.Kmeans(
+        points.shape[1],
+        clusters,
+        niter=_ITERATIONS,
+        seed=seed,
+        gpu=False,
+        min_points_per_centroid=1,  # faiss warns below 39,
+        max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
+    )
+    points = np.ascontiguousarray(points)
+    means.train(points)
+    # Equal vectors stand together; asked for one at a time, rounding could part them.
+    first = np.r_[True, (points[1:] != points[:-1]).any(axis=1)]
+    nearest: npt.NDArray[np.int64] = means.index.search(points[first], 1)[1][:, 0]
+    return nearest[np.cumsum(first) - 1]
