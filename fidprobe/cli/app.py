@@ -12,6 +12,7 @@ from fidprobe.cli.audit_text import audit_lines, print_gate
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.classes import classes
 from fidprobe.cli.compare import compare
+from fidprobe.cli.conventions import conventions
 from fidprobe.cli.correlate import correlate
 from fidprobe.cli.grids import grids
 from fidprobe.cli.heatmap import heatmap
@@ -40,6 +41,7 @@ app.add_typer(weights_app, name="weights")
 app.command()(attack)
 app.command()(classes)
 app.command()(compare)
+app.command()(conventions)
 app.command()(correlate)
 app.command()(grids)
 app.command()(heatmap)
@@ -72,6 +74,7 @@ def audit(
         str | None, typer.Option(metavar="OTHER", help="Another model's images: is the gain over it real?")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("out"),
+    metrics: o.Metrics = "fid,kid,prd,is,am,mode",
     no_budget: Annotated[
         bool,
         typer.Option("--no-budget", help="Do not find out how much of FID choosing among the model's images removes."),
@@ -118,6 +121,7 @@ def audit(
             reference,
             generated,
             baseline=baseline,
+            metrics=metrics,
             extractor=o.choice(extractor, device, resize, weights, unverified),
             second_opinion=o.choices(second_opinion, device, second_weights, unverified),
             second_reference=second_reference,
@@ -146,9 +150,7 @@ def audit(
 def score(
     reference: o.Reference,
     generated: o.Generated,
-    metrics: Annotated[
-        str, typer.Option("--metrics", "-m", metavar="LIST", help="Out of fid, kid, is; comma-separated.")
-    ] = "fid",
+    metrics: o.Metrics = "fid",
     extractor: o.ExtractorName = "inception",
     second_opinion: o.SecondOpinion = "clip",
     resize: o.Resize = None,
