@@ -17,9 +17,10 @@ from fidprobe.analysis.doubts import doubt, network_of
 from fidprobe.analysis.look import Look, look
 from fidprobe.analysis.manifold import Manifold, manifold
 from fidprobe.analysis.metric_choices import MetricChoices
+from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.sampling import Sampling, SamplingSet
 from fidprobe.analysis.sampling_advice import advise_on_sampling
-from fidprobe.analysis.scores import METRICS
+from fidprobe.analysis.scores import parse_metrics
 from fidprobe.analysis.scoring import Scored, SpaceScores, measure_sets, measure_space
 from fidprobe.analysis.sets import Measurable, Network, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict import Verdict, judge
@@ -31,12 +32,14 @@ from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["SCHEMA", "Audit", "Change", "audit"]
+__all__ = ["AUDIT_METRICS", "SCHEMA", "Audit", "Change", "audit"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Of the audit's JSON: raised whenever a key changes its meaning or goes. docs/report.md documents it."""
 
-_DISTANCES = ("fid", "kid")
+AUDIT_METRICS = ("fid", "kid", "prd", "is", "am", "mode")
+"""What an audit measures beside its verdict, where nothing else is asked for."""
+
 _GRID = 24  # images shown of each set
 
 
@@ -66,7 +69,7 @@ class Audit:
         others: Scores in the further second opinions' spaces.
         sampling: Every distance's bias and sampling error; its spaces are `main`, `second`, `second 2`, ...
         verdict: Whether the gain over the baseline is real; None without a baseline, or without single images.
-        manifolds: Precision and recall, one a space in which distances were computed.
+        manifolds: Precision, recall, density and coverage, one a space in which distances were computed.
         budgets: Model -> how much of its distance choosing among its images buys; empty where it was not asked for.
         change: The difference between model and baseline by classes; None without a baseline or a classifier.
         histogram: Top-1 classes of all sets; None without a classifier's logits on every side.
@@ -131,6 +134,7 @@ def audit(
     generated: Any,
     *,
     baseline: Any = None,
+    metrics: str | Sequence[str] = AUDIT_METRICS,
     extractor: Network = "inception",
     second_opinion: Network | Sequence[Network] = "clip",
     second_reference: Any = None,
@@ -148,6 +152,8 @@ def audit(
         reference: Real images: anything `fidprobe.images.open_images` takes, features, or a path to either.
         generated: The model's images, likewise.
         baseline: Another model's, to judge the change from it.
+        metrics: Out of `fidprobe.analysis.metric_registry.METRICS`; `fid`, and neighbours (`pr`, `dc`) on equally many
+            images of every set, are always among them. What a set cannot give is left out, with the reason.
         extractor: The main, ImageNet space.
         second_opinion: The space that must confirm, or several; further ones than the first need images.
         second_reference: The reference's features in the first second opinion's space, where `reference` is features.
@@ -164,6 +170,9 @@ def audit(
         FidprobeError: any user's mistake, in one line.
     """
     begun = time.perf_counter()
+    asked = parse_metrics(metrics)
+    # Neighbours are measured on equally many images of every set, below.
+    names = [name for name in METRICS if name in ("fid", *asked) and name not in ("pr", "dc")]
     first, *further = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
     if twice := [one for i, one in enumerate(further) if one in [first, *further[:i]]]:
         raise InputError(f"the second opinion {twice[0]} was given twice; one opinion counts once")
@@ -183,7 +192,7 @@ def audit(
     scored, extracted = measure_sets(
         opened,
         seconds,
-        METRICS,
+        names,
         strict=False,
         extractor=extractor,
         second_opinion=first,
@@ -196,10 +205,11 @@ def audit(
         spaces["second"] = extracted.second
     advice = list(scored.advice)
     others = []
+    everywhere = [name for name in names if METRICS[name].everywhere]
     for network in further:
         found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
         advice += [one for one in advise_on_spaces(extracted.main, found.main) if one not in advice]
-        others.append(measure_space(found.main, _DISTANCES, choices or MetricChoices(), False, progress))
+        others.append(measure_space(found.main, everywhere, choices or MetricChoices(), False, progress))
         if any(network_of(found.main) == network_of(sides) for sides in list(spaces.values())[1:]):
             raise InputError(f"the second opinion {others[-1].label} was given twice; one opinion counts once")
         spaces[f"second {len(spaces)}"] = found.main
@@ -210,7 +220,7 @@ def audit(
     doubts = _doubts(spaces)
     verdict = _verdict(sampling, doubts) if baseline is not None else None
     advice += advise_on_sampling(sampling)
-    manifolds = tuple(manifold(sides, progress=progress) for sides in spaces.values())
+    manifolds = tuple(manifold(sides, density=True, progress=progress) for sides in spaces.values())
     change = class_change(spaces, sampling, progress=progress) if baseline is not None else None
     budgets = _budgets(spaces, advice, interrupted, progress) if budget else {}
     return Audit(

@@ -1,7 +1,7 @@
-"""Precision and recall of several models, on equal numbers of images so that they compare."""
+"""Precision, recall, density and coverage of several models, on equal numbers of images so that they compare."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ import torch
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import Measurable
 from fidprobe.features import Features
+from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
 from fidprobe.progress import Progress, silent
 
@@ -17,6 +18,7 @@ __all__ = ["LEAST", "Manifold", "equal_count", "manifold"]
 _MOST = 10_000  # images of a set: both numbers depend on how many, and this is what the audit's models mostly have
 _NEIGHBOUR = 3  # as in the paper
 _SEED = 0
+_LEAST_DENSITY = 7  # density's and coverage's balls reach to the fifth neighbour
 
 LEAST = _NEIGHBOUR + 2
 """Images of a set that precision and recall need."""
@@ -31,12 +33,14 @@ class Manifold:
         images: How many of each set, drawn at random, the same for all; 0 where nothing could be computed.
         models: Model -> result.
         missing: Model -> why it has none.
+        densities: Model -> density and coverage, where they were asked for and there are images enough.
     """
 
     label: str
     images: int
     models: Mapping[str, PrecisionRecallResult]
     missing: Mapping[str, str]
+    densities: Mapping[str, DensityCoverageResult] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -45,16 +49,20 @@ class Manifold:
             "images": self.images,
             "models": {name: asdict(one) for name, one in self.models.items()},
             "missing": dict(self.missing),
+            "density_coverage": {name: asdict(one) for name, one in self.densities.items()},
         }
 
 
-def manifold(sides: Mapping[str, Measurable], *, images: int | None = None, progress: Progress = silent) -> Manifold:
+def manifold(
+    sides: Mapping[str, Measurable], *, images: int | None = None, density: bool = False, progress: Progress = silent
+) -> Manifold:
     """Improved precision and recall of all models against the reference.
 
     Args:
         sides: `reference` and models -> features; statistics have none.
         images: How many of each set, where more models follow than are given here (see `equal_count`); by default as
             many as the smallest set has, and 10,000 at most.
+        density: Density and coverage too.
         progress: Told of each model's blocks.
     """
     reference = sides["reference"]
@@ -77,14 +85,17 @@ def manifold(sides: Mapping[str, Measurable], *, images: int | None = None, prog
         few = f"a set has {images} images, and balls to the third neighbour need at least {LEAST}"
         return Manifold(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
     real = _drawn(reference, images)
-    found = {}
+    found, densities = {}, {}
     for name, side in usable.items():
 
         def tell(stage: str, done: int, total: int | None, name: str = name) -> None:
             progress(f"{stage} {name} [{label}]", done, total)
 
-        found[name] = precision_recall(real, _drawn(side, images), k=_NEIGHBOUR, progress=tell)
-    return Manifold(label, images, found, missing)
+        drawn = _drawn(side, images)
+        found[name] = precision_recall(real, drawn, k=_NEIGHBOUR, progress=tell)
+        if density and images >= _LEAST_DENSITY:
+            densities[name] = density_coverage(real, drawn, progress=tell)
+    return Manifold(label, images, found, missing, densities)
 
 
 def equal_count(counts: Iterable[int]) -> int:

@@ -14,7 +14,7 @@ from fidprobe.analysis.page import png_uri, render_page
 from fidprobe.analysis.report_change import budget_views, class_change_view
 from fidprobe.analysis.report_look import look_view
 from fidprobe.analysis.report_markdown import report_markdown
-from fidprobe.analysis.report_scores import inception_scores_view, scores_views
+from fidprobe.analysis.report_scores import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report_verdict import verdict_view
 from fidprobe.analysis.report_view import classes_view, network_view, no_logits, set_view, source_facts
 from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE
@@ -97,7 +97,8 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
         figures={name: Markup(text) for name, text in figures.items()},  # noqa: S704 - made by `svg`, which escapes
         advice=scored.advice,
         spaces=scores_views(audit),
-        inception=inception_scores_view(scored.main),
+        further=further_views(audit),
+        class_scores=class_scores_view(scored.main),
         budgets=budget_views(audit),
         change=class_change_view(audit),
         look=look_view(audit.look),

@@ -1,21 +1,25 @@
 """The report's tables of scores: an audit's numbers as plain strings, a row a score, a column a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.manifold import Manifold
+from fidprobe.analysis.metric_registry import METRICS
+from fidprobe.analysis.metric_row import Line, Metric
 from fidprobe.analysis.report_view import weights_text
-from fidprobe.analysis.scores import Scores, metric_label
+from fidprobe.analysis.scores import PICTURES, Scores, metric_label, metric_name
 from fidprobe.analysis.scoring import SpaceScores
 from fidprobe.analysis.wording import amount, number, plus_minus
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.provenance import ExtractorProvenance
 
-__all__ = ["inception_scores_view", "scores_views"]
+__all__ = ["class_scores_view", "further_views", "scores_views"]
 
 Cell = tuple[str, str]
 """A number, and a note below it."""
+
+_OWN_ROWS = ("fid", "kid")  # shown with their bias, or in more words than the registry's
 
 
 def scores_views(audit: Audit) -> list[dict[str, Any]]:
@@ -46,12 +50,18 @@ def _scores_view(audit: Audit, space: SpaceScores, key: str, found: Manifold | N
             [_subsets(space.scores[m]) for m in models],
         ),
     ]
+    rows += _metric_rows(space.scores, lambda metric: metric.everywhere and metric.name not in _OWN_ROWS)
     if found is not None:
         drawn = f"{amount(found.images)} images of each set, " if found.images else ""
         rows += [
             ("precision", f"{drawn}± standard error", [_manifold(found, m, "precision") for m in models]),
             ("recall", "likewise", [_manifold(found, m, "recall") for m in models]),
         ]
+        if found.densities:
+            rows += [
+                ("density", "likewise", [_density(found, m, "density") for m in models]),
+                ("coverage", "likewise", [_density(found, m, "coverage") for m in models]),
+            ]
     rows.append(
         (
             "images",
@@ -65,40 +75,72 @@ def _scores_view(audit: Audit, space: SpaceScores, key: str, found: Manifold | N
     return {
         "label": space.label,
         "models": models,
-        "rows": [{"label": label, "note": note, "cells": cells} for label, note, cells in rows],
+        "rows": _shown(rows),
         "network": _network_brief(space),
     }
 
 
-def inception_scores_view(space: SpaceScores) -> dict[str, Any]:
-    """Inception Scores of the reference and of every model, with their entropies, or why there are none."""
-    found = {"reference": space.reference_score, **{m: s.inception_score for m, s in space.scores.items()}}
-    missing = {"reference": space.reference_missing, **{m: s.missing.get("is", "") for m, s in space.scores.items()}}
-    name = _space_name(space)
-    known = [score for score in found.values() if score is not None]
-    if not known:
-        return {
-            "label": metric_label(name, "IS"),
-            "why": f"Not computed: no set here has a classifier's logits ({name}).",
+def further_views(audit: Audit) -> list[dict[str, Any]]:
+    """A table for each space that metrics are defined in, and for the pictures themselves."""
+    return [
+        {
+            "role": "the pictures themselves" if space.label == PICTURES else "a metric's own space",
+            "label": "MS-SSIM" if space.label == PICTURES else space.label,
+            "models": ["reference", *space.scores] if space.reference.results else list(space.scores),
+            "rows": _shown(rows),
+            "network": [] if space.label == PICTURES else _network_brief(space),
         }
-
-    def cells(text: Callable[[InceptionScoreResult], str], *, why: bool = False) -> list[tuple[str, str]]:
-        return [
-            (text(score), "") if score else ("not computed", (missing[model] or "not asked for") if why else "")
-            for model, score in found.items()
-        ]
-
-    parts = [
-        ("score", "± standard deviation over splits", cells(lambda s: plus_minus(s.mean, s.std), why=True)),
-        ("H(y)", "entropy of the mean prediction, nats", cells(lambda s: number(s.marginal_entropy))),
-        ("H(y|x)", "mean entropy of a prediction, nats", cells(lambda s: number(s.conditional_entropy))),
+        for space in audit.scored.further
+        if (rows := _metric_rows(_with_reference(space), lambda _: True))
     ]
+
+
+def _with_reference(space: SpaceScores) -> Mapping[str, Scores]:
+    """The reference's own scores go first, where it has any."""
+    return {"reference": space.reference, **space.scores} if space.reference.results else space.scores
+
+
+def _metric_rows(scores: Mapping[str, Scores], wanted: Callable[[Metric], bool]) -> list[tuple[str, str, list[Cell]]]:
+    """Rows of the metrics that any of these sets was asked for, in the registry's own words."""
+    rows: list[tuple[str, str, list[Cell]]] = []
+    for name, metric in METRICS.items():
+        if not wanted(metric) or not any(name in one.results or name in one.missing for one in scores.values()):
+            continue
+        lines = {model: metric.lines(one.results) if name in one.results else [] for model, one in scores.items()}
+        most = max(map(len, lines.values()))
+        longest = next(found for found in lines.values() if len(found) == most)
+        for i, head in enumerate(longest or [Line(name, metric.meaning, "")]):
+            cells = []
+            for model, one in scores.items():
+                if i < len(lines[model]):
+                    cells.append((lines[model][i].value, lines[model][i].detail))
+                elif model == "reference" and not metric.alone:
+                    cells.append(("", ""))
+                else:
+                    cells.append(("not computed", one.missing.get(name, "not asked for") if i == 0 else ""))
+            rows.append((metric_name(next(iter(scores.values())).space, head.name), head.note, cells))
+    return rows
+
+
+def _shown(rows: Sequence[tuple[str, str, list[Cell]]]) -> list[dict[str, Any]]:
+    return [{"label": label, "note": note, "cells": cells} for label, note, cells in rows]
+
+
+def class_scores_view(space: SpaceScores) -> dict[str, Any]:
+    """Scores in the classifier's outputs, the reference's own first, or why there are none."""
+    scores = {"reference": space.reference, **space.scores}
+    name = _space_name(space)
+    label = metric_label(name, "class scores")
+    rows = _metric_rows(scores, lambda metric: metric.classes)
+    if not any(METRICS[found].classes for one in scores.values() for found in one.results if found in METRICS):
+        return {"label": label, "why": f"Not computed: no set here has a classifier's logits ({name})."}
+    known = [one.inception_score for one in scores.values() if one.inception_score]
     return {
-        "label": metric_label(name, "IS"),
-        "models": list(found),
-        "rows": [{"label": row, "note": note, "cells": shown} for row, note, shown in parts],
+        "label": label,
+        "models": list(scores),
+        "rows": _shown(rows),
         "why": "",
-        "how": _how(known),
+        "how": _how(known) if known else "",
     }
 
 
@@ -118,6 +160,13 @@ def _corrected(audit: Audit, key: str, model: str) -> Cell:
 
 def _manifold(found: Manifold, model: str, name: str) -> Cell:
     result = found.models.get(model)
+    if result is None:
+        return "not computed", found.missing.get(model, "not asked for")
+    return plus_minus(getattr(result, name), getattr(result, f"{name}_error")), ""
+
+
+def _density(found: Manifold, model: str, name: str) -> Cell:
+    result = found.densities.get(model)
     if result is None:
         return "not computed", found.missing.get(model, "not asked for")
     return plus_minus(getattr(result, name), getattr(result, f"{name}_error")), ""

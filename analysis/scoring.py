@@ -1,4 +1,4 @@
-"""Scoring whole sets: open, extract and measure in the main space and in the second opinion's."""
+"""Scoring whole sets: open, extract and measure in the main space, in the second opinion's, and in metrics' own."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,24 @@ from typing import Any
 
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
 from fidprobe.analysis.metric_choices import MetricChoices
-from fidprobe.analysis.scores import (
-    NEEDS_FEATURES,
-    Scores,
-    classifier_score,
-    measure,
-    metric_label,
-    parse_metrics,
-    scores_json,
-    why_impossible,
+from fidprobe.analysis.metric_registry import METRICS
+from fidprobe.analysis.scores import PICTURES, Scores, measure, metric_label, parse_metrics, scores_json
+from fidprobe.analysis.sets import (
+    Extracted,
+    ExtractorChoice,
+    Measurable,
+    Network,
+    count_of,
+    extract_sets,
+    load_network,
+    open_sets,
+    probe,
 )
-from fidprobe.analysis.sets import Extracted, Measurable, Network, count_of, extract_sets, open_sets, probe
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
-from fidprobe.features import Features
+from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
-from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.statistics import GaussianStatistics
@@ -41,27 +42,22 @@ class SpaceScores:
         extractor: The network; None for features of unknown provenance.
         dim: Feature dimensions.
         scores: Model (`generated`, `baseline`) -> scores.
-        reference_score: Inception Score of the reference itself, the level to compare with; None without a
-            classifier, without features, or when `is` was not asked for.
-        reference_missing: Why it was asked for and could not be had; else empty.
+        reference: The reference's own scores, levels to compare with, in metrics that are of one set alone.
     """
 
     label: str
     extractor: ExtractorProvenance | None
     dim: int
     scores: Mapping[str, Scores]
-    reference_score: InceptionScoreResult | None = None
-    reference_missing: str = ""
+    reference: Scores
 
     def to_json(self) -> dict[str, Any]:
         """Scores by model under torch-fidelity's keys, with the network's provenance."""
-        reference = self.reference_score
         return {
             "label": self.label,
             "extractor": Provenance(self.extractor).to_json()["extractor"],
             "dimensions": self.dim,
-            "reference_inception_score_mean": reference.mean if reference else None,
-            "reference_inception_score_std": reference.std if reference else None,
+            "reference": scores_json(self.reference),
             **{model: scores_json(scores) for model, scores in self.scores.items()},
         }
 
@@ -75,6 +71,7 @@ class Scored:
         counts: The same keys -> number of images; None where unknown.
         main: The main space.
         second: The second opinion; None if it could not be had (then `advice` says why).
+        further: Metrics that are defined in a space of their own, or of the pictures themselves.
         advice: What a reader must know before believing a number.
         seconds: How long it took.
         version: Of fidprobe.
@@ -89,6 +86,7 @@ class Scored:
     seconds: float
     version: str
     choices: MetricChoices = field(default_factory=MetricChoices)
+    further: tuple[SpaceScores, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; distances in `inception` under torch-fidelity's keys."""
@@ -100,6 +98,7 @@ class Scored:
             },
             "main": self.main.to_json(),
             "second_opinion": self.second.to_json() if self.second else None,
+            "further_spaces": [one.to_json() for one in self.further],
             "warnings": [vars(one) for one in self.advice],
             "choices": asdict(self.choices),
             "seconds": round(self.seconds, 3),
@@ -125,7 +124,7 @@ def score(
         reference: Real images: anything `fidprobe.images.open_images` takes, or features, or (for `fid`)
             statistics, or a path to either.
         generated: Generated images, likewise.
-        metrics: Out of `fid`, `kid`, `is`.
+        metrics: Out of `fidprobe.analysis.metric_registry.METRICS`: `fid`, `kid`, `is`, ... (docs/metrics.md).
         extractor: The main space: a registry name, or a loaded network.
         second_opinion: The second space.
         second_reference: The reference's features in the second space, where `reference` is no images.
@@ -190,10 +189,21 @@ def measure_sets(
     """
     begun = time.perf_counter()
     choices = choices or MetricChoices()
+    pictures = [name for name in metrics if METRICS[name].needs == "pictures"]
+    own = [name for name in metrics if METRICS[name].space]
+    rest = [name for name in metrics if name not in (*pictures, *own)]
+    if strict:
+        _check_sides(opened, metrics)
+    # Every network first: missing weights must not surface after an hour of extraction.
+    networks = _own_networks(opened, own, extractor, progress)
+    if not rest and networks:
+        extractor = next(iter(networks.values()))
+    elif not rest and not own:
+        return _only_pictures(opened, pictures, choices, begun, progress), Extracted({}, None)
 
     def check(network: Extractor | None) -> None:
         if strict:
-            _check_metrics(opened, network, metrics)
+            _check_network(network, metrics)
 
     sets = extract_sets(
         opened,
@@ -205,9 +215,20 @@ def measure_sets(
         progress=progress,
     )
     main, second = sets.main, sets.second
-    main_scores = measure_space(main, metrics, choices, strict, progress)
-    # Classifier scores live in one space; distances get a second opinion.
-    distances = [name for name in metrics if name != "is"]
+    apart = {space: net for space, net in networks.items() if net.provenance.name != main["reference"].space}
+    here = [name for name in metrics if name in rest or (name in own and METRICS[name].space not in apart)]
+    main_scores = measure_space(main, here, choices, strict, progress)
+    further = []
+    for space, network in apart.items():
+        names = [name for name in own if METRICS[name].space == space]
+        found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
+        further.append(measure_space(found.main, names, choices, strict, progress))
+    if pictures:
+        further.append(_pictures(opened, pictures, choices, strict, progress))
+    # Scores of classes live in one space; distances get a second opinion.
+    distances = [name for name in METRICS if name in metrics and METRICS[name].everywhere]
+    if not distances and any(METRICS[name].distance for name in metrics):
+        distances = ["fid"]
     second_scores = measure_space(second, distances, choices, strict, progress) if second and distances else None
     models = {name: side for name, side in main.items() if name != "reference"}
     advice = advise_on_sets(main["reference"], models)
@@ -224,24 +245,86 @@ def measure_sets(
         seconds=time.perf_counter() - begun,
         version=version("fidprobe"),
         choices=choices,
+        further=tuple(further),
     )
     return scored, sets
 
 
-def _check_metrics(sides: Mapping[str, Input], network: Extractor | None, metrics: Sequence[str]) -> None:
+def _check_sides(sides: Mapping[str, Input], metrics: Sequence[str]) -> None:
     """Find out before the work what is known to fail after it.
 
     Raises:
-        InputError: statistics where a metric needs more, or a network without classes.
+        InputError: statistics or features where a metric needs more.
     """
-    for name, side in sides.items():
-        if isinstance(side, GaussianStatistics):
-            for metric, why in NEEDS_FEATURES.items():
-                # The Inception Score is of a generated set alone.
-                if metric in metrics and (metric == "kid" or name != "reference"):
-                    raise InputError(why)
-    if "is" in metrics and network is not None:
-        inception_score(probe(network), splits=1)
+    for name in metrics:
+        metric = METRICS[name]
+        for side_name, side in sides.items():
+            if metric.alone and side_name == "reference":
+                continue  # it has no use for the reference
+            if isinstance(side, GaussianStatistics) and metric.needs != "statistics":
+                raise InputError(metric.refusal())
+            if metric.needs == "pictures" and not isinstance(side, ImageSource):
+                raise InputError(f"{name} is of the pictures themselves, and {side_name} came as features; give images")
+
+
+def _check_network(network: Extractor | None, metrics: Sequence[str]) -> None:
+    """Find out before the work that a network has no classes.
+
+    Raises:
+        InputError: a metric needs them.
+    """
+    for name in metrics:
+        if METRICS[name].needs == "logits" and network is not None and probe(network).logits is None:
+            raise InputError(
+                f"{name} needs a classifier's logits, and {network.provenance.name!r} gives none; use an extractor "
+                "with logits (inception, inception-torchvision, efficientnet-lite0, timm:<model>)"
+            )
+
+
+def _own_networks(
+    opened: Mapping[str, Input], own: Sequence[str], extractor: Network, progress: Progress
+) -> dict[str, Extractor]:
+    """The networks in whose spaces metrics are defined; none where sets came without images."""
+    if not all(isinstance(side, ImageSource) for side in opened.values()):
+        return {}
+    spaces = dict.fromkeys(METRICS[name].space for name in own)
+    device = None if isinstance(extractor, str) else str(extractor.device)
+    return {
+        space: load_network(space if device is None else ExtractorChoice(space, device=device), progress)
+        for space in spaces
+    }
+
+
+def _pictures(
+    opened: Mapping[str, Input], metrics: Sequence[str], choices: MetricChoices, strict: bool, progress: Progress
+) -> SpaceScores:
+    """Metrics of the pictures themselves."""
+    reference = opened["reference"]
+    scores = {
+        name: measure(reference, side, metrics, choices=choices, strict=strict, progress=progress)
+        for name, side in opened.items()
+    }
+    return SpaceScores(PICTURES, None, 0, {n: s for n, s in scores.items() if n != "reference"}, scores["reference"])
+
+
+def _only_pictures(
+    opened: Mapping[str, Input], metrics: Sequence[str], choices: MetricChoices, begun: float, progress: Progress
+) -> Scored:
+    """Without any network."""
+    images = {name: side for name, side in opened.items() if isinstance(side, ImageSource)}
+    main = _pictures(opened, metrics, choices, True, progress)
+    return Scored(
+        sets={
+            n: SourceProvenance(one.description, len(one), limit=one.limit, seed=one.seed) for n, one in images.items()
+        },
+        counts={name: len(one) for name, one in images.items()},
+        main=main,
+        second=None,
+        advice=(),
+        seconds=time.perf_counter() - begun,
+        version=version("fidprobe"),
+        choices=choices,
+    )
 
 
 def measure_space(
@@ -251,24 +334,18 @@ def measure_space(
     strict: bool,
     progress: Progress,
 ) -> SpaceScores:
-    """Scores of every set but the reference in one space; `strict` as in `measure_sets`."""
+    """Scores of every set in one space, the reference's in metrics of one set alone; `strict` as in `measure_sets`."""
     reference = sides["reference"]
-    scores = {
-        name: measure(reference, side, metrics, choices=choices, strict=strict, progress=progress)
-        for name, side in sides.items()
-        if name != "reference"
-    }
-    missing = why_impossible("is", reference, reference) if "is" in metrics else ""
+    alone = [name for name in metrics if METRICS[name].alone]
     known = [side for side in sides.values() if side.provenance.extractor is not None]
     return SpaceScores(
         label=metric_label(known[0].space if known else "unknown"),
         extractor=known[0].provenance.extractor if known else None,
         dim=reference.dim,
-        scores=scores,
-        reference_score=(
-            classifier_score(reference, choices)
-            if "is" in metrics and isinstance(reference, Features) and not missing
-            else None
-        ),
-        reference_missing=missing,
+        scores={
+            name: measure(reference, side, metrics, choices=choices, strict=strict, progress=progress)
+            for name, side in sides.items()
+            if name != "reference"
+        },
+        reference=measure(reference, reference, alone, choices=choices, strict=False, progress=progress),
     )

@@ -27,7 +27,7 @@ def audit_lines(audit: "Audit") -> list[str]:
         lines += ["", *table]
     for model, budget in audit.budgets.items():
         lines += ["", *_wrapped(f"{model}: {budget_sentence(budget)}")]
-    lines += ["", "as other tools print them", *score_lines(audit.scored)]
+    lines += ["", "as other tools print them", *score_lines(audit.scored, only=("fid", "kid", "is"))]
     for space in audit.others:
         for model, scores in space.scores.items():
             if scores.frechet:
@@ -52,8 +52,11 @@ def _table(audit: "Audit") -> list[str]:
             change = sampling.joint.change(space, "generated", "baseline") if len(known) == len(models) else None
             cells.append(plus_minus(change.value, change.error) if change else "")
         rows.append(cells)
-        for what in ("precision", "recall") if found.models else ():
-            measured = [found.models.get(model) for model in models]
+        for what in ("precision", "recall", "density", "coverage"):
+            of = found.models if what in ("precision", "recall") else found.densities
+            if not of:
+                continue
+            measured = [of.get(model) for model in models]
             told = [plus_minus(getattr(m, what), getattr(m, f"{what}_error")) if m else "not known" for m in measured]
             rows.append([f"  {what}", *told])
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fidprobe.extraction import ReadOptions
 
 __all__ = [
+    "METRIC_NAMES",
     "RESUMED",
     "BatchSize",
     "Device",
@@ -20,6 +21,7 @@ __all__ = [
     "Generated",
     "Json",
     "Limit",
+    "Metrics",
     "NoCache",
     "Quiet",
     "Reference",
@@ -66,6 +68,15 @@ class ResizeRule(StrEnum):
     NATIVE = "native"
 
 
+METRIC_NAMES = (
+    "fid, kid, fid-infinity, sfid, fd-dinov2, cmmd, fd-logits, fd-probabilities, pr, dc, prd, is, is-infinity, am, "
+    "mode, ms-ssim"
+)
+"""As in `fidprobe.analysis.metric_registry`, whose import would make `--help` slow; a test holds them together."""
+
+Metrics = Annotated[
+    str, typer.Option("--metrics", "-m", metavar="LIST", help=f"What to measure, comma-separated: {METRIC_NAMES}.")
+]
 ExtractorName = Annotated[
     str, typer.Option("--extractor", "-e", metavar="NAME", help="Main feature space.", rich_help_panel=_NETWORKS)
 ]

@@ -1,6 +1,6 @@
 """Results as text for people; numbers first, one distance a line, warnings on stderr."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,26 +19,32 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def score_lines(scored: "Scored") -> list[str]:
-    """Every score of every model, the second opinion's below the main space's."""
-    from fidprobe.analysis.scores import metric_label
+def score_lines(scored: "Scored", only: Collection[str] | None = None) -> list[str]:
+    """Every score of every model: a block for each space, the second opinion's below the main one's.
 
-    rows: list[tuple[str, str]] = []
+    Args:
+        scored: What was measured.
+        only: Results to print; None for all.
+    """
+    spaces = [(scored.main, ""), *((one, "") for one in scored.further)]
+    if scored.second:
+        spaces.insert(1, (scored.second, " (second opinion)"))
+    lines = []
     for model in scored.main.scores:
-        rows.append((model, _counted(scored, model)))
-        for space in (scored.main, scored.second):
-            if space is not None:
-                suffix = " (second opinion)" if space is scored.second else ""
-                rows += [*_rows(space, space.scores[model], suffix), *_missing(space.scores[model], suffix)]
-        if scored.second is None and scored.main.scores[model].frechet:
-            rows.append(("  second opinion", "not computed"))
-    reference = scored.main.reference_score
-    if reference:
-        rows.append(("reference", ""))
-        label = metric_label(scored.main.scores["generated"].space, "IS")
-        rows.append((f"  {label}", f"{reference.mean:.4g} ± {reference.std:.2g}"))
-    width = max(len(name) for name, _ in rows) + 2
-    return [f"{name:<{width}}{value}".rstrip() for name, value in rows]
+        lines.append(f"{model}: {_counted(scored, model)}")
+        for space, role in spaces:
+            lines += _block(space.scores[model], role, only)
+            if scored.second is None and space is scored.main and any(_has_distance(one) for one, _ in spaces):
+                lines.append("  second opinion: not computed")
+    if levels := [line for space, _ in spaces for line in _block(space.reference, "", only)]:
+        lines += ["reference", *levels]
+    return lines
+
+
+def _has_distance(space: "SpaceScores") -> bool:
+    from fidprobe.analysis.metric_registry import METRICS
+
+    return any(METRICS[name].distance for one in space.scores.values() for name in one.results if name in METRICS)
 
 
 def _counted(scored: "Scored", model: str) -> str:
@@ -49,30 +55,25 @@ def _counted(scored: "Scored", model: str) -> str:
     return f"{many(model)} images against {many('reference')}"
 
 
-def _rows(space: "SpaceScores", scores: "Scores", suffix: str) -> Iterable[tuple[str, str]]:
-    from fidprobe.analysis.scores import metric_label
+def _block(scores: "Scores", role: str, only: Collection[str] | None) -> list[str]:
+    """The space, then a line a number."""
+    from dataclasses import replace
 
-    if scores.frechet:
-        yield f"  {space.label}{suffix}", f"{scores.frechet.value:.6g}"
-    if scores.kernel:
-        label = metric_label(scores.space, "KD")
-        value = f"{scores.kernel.value:.4g} ± {scores.kernel.standard_error:.2g} (all pairs, standard error)"
-        if scores.kernel_subsets:
-            subsets = scores.kernel_subsets
-            value += f"; {subsets.mean:.4g} ± {subsets.std:.2g} ({subsets.subsets} subsets of {subsets.subset_size})"
-        yield f"  {label}{suffix}", value
-    if scores.inception_score:
-        result = scores.inception_score
-        label = metric_label(scores.space, "IS")
-        yield f"  {label}", f"{result.mean:.4g} ± {result.std:.2g} ({result.splits} splits)"
+    from fidprobe.analysis.scores import metric_name, score_lines
 
+    if only is not None:
+        kept, missing = (
+            {name: one for name, one in found.items() if name in only} for found in (scores.results, scores.missing)
+        )
+        scores = replace(scores, results=kept, missing=missing)
 
-def _missing(scores: "Scores", suffix: str) -> Iterable[tuple[str, str]]:
-    from fidprobe.analysis.scores import metric_label
-
-    for metric, letters in (("kid", "KD"), ("is", "IS")):
-        if metric in scores.missing:
-            yield f"  {metric_label(scores.space, letters)}{suffix}", f"not computed: {scores.missing[metric]}"
+    rows = []
+    for line in score_lines(scores):
+        notes = "; ".join(note for note in (line.note, line.detail) if note)
+        rows.append((metric_name(scores.space, line.name), line.value + (f"  ({notes})" if notes else "")))
+    rows += [(metric, f"not computed: {why}") for metric, why in scores.missing.items()]
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    return [f"  {printable(scores.space)}{role}", *(f"    {n:<{width}}{value}" for n, value in rows)] if rows else []
 
 
 def change_lines(changes: Iterable["Change"]) -> list[str]:

@@ -35,11 +35,13 @@ def space(name: str, models: tuple[str, ...], *, classifier: bool) -> SpaceScore
     def scores(model: str) -> Scores:
         value = DISTANCES.get(name, {"generated": 1.5, "baseline": 2.0})[model]
         return Scores(
-            space=name,
-            frechet=FrechetResult(value, value / 4, 3 * value / 4, name, COUNT, COUNT),
-            kernel=KernelResult(0.0125, 0.0017, name),
-            kernel_subsets=KernelSubsetsResult(0.0126, 0.0021, 100, 1000, 2020, name),
-            inception_score=score(9.5) if classifier else None,
+            name,
+            {
+                "fid": FrechetResult(value, value / 4, 3 * value / 4, name, COUNT, COUNT),
+                "kid": KernelResult(0.0125, 0.0017, name),
+                "kid_subsets": KernelSubsetsResult(0.0126, 0.0021, 100, 1000, 2020, name),
+                **({"is": score(9.5)} if classifier else {}),
+            },
         )
 
     return SpaceScores(
@@ -49,7 +51,7 @@ def space(name: str, models: tuple[str, ...], *, classifier: bool) -> SpaceScore
         ),
         dim=2048 if classifier else 512,
         scores={model: scores(model) for model in models},
-        reference_score=score(11.25) if classifier else None,
+        reference=Scores(name, {"is": score(11.25)} if classifier else {}),
     )
 
 

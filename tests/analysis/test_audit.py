@@ -46,7 +46,7 @@ def test_an_audit_states_the_change_from_the_baseline_in_both_spaces() -> None:
     scores = result.scored.main.scores["generated"]
     assert scores.kernel is not None
     assert scores.inception_score is not None
-    assert result.scored.main.reference_score is not None
+    assert result.scored.main.reference.inception_score is not None
     data = result.to_json()
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert data["changes"][1]["label"] == "FD[random]"

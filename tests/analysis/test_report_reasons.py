@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from fidprobe.analysis.audit import audit as run_audit
 from fidprobe.analysis.metric_choices import MetricChoices
@@ -19,13 +19,13 @@ def test_a_baseline_of_statistics_lacks_what_it_lacks_and_takes_nothing_from_the
         assert cells["baseline"].startswith("not computedthis set came as statistics; statistics hold only mean")
         assert ("±" in cells["generated"]) is (title == "kernel distance")
     assert cells_of(made, "kernel distance, subsets")["generated"] == "not computedfewer images than a subset of 1,000"
-    scores = cells_of(made, "score")
+    scores = cells_of(made, "IS")
     assert "±" in scores["reference"]
     assert "±" in scores["generated"]
     assert scores["baseline"].startswith("not computedthis set came as statistics")
     assert cells_of(made, "H(y)")["baseline"] == "not computed"
     data = json.loads(report_json(made))["main"]
-    assert set(data["baseline"]["not_computed"]) == {"kid", "is"}
+    assert set(data["baseline"]["not_computed"]) == {"kid", "prd", "is", "am", "mode"}
     assert set(data["generated"]["not_computed"]) == {"kid_subsets"}
 
 
@@ -34,7 +34,7 @@ def test_a_reference_of_statistics_takes_the_kernel_distance_and_leaves_the_mode
     for model in ("generated", "baseline"):
         cells = cells_of(made, "kernel distance")
         assert cells[model].startswith("not computedthe reference came as statistics")
-    scores = cells_of(made, "score")
+    scores = cells_of(made, "IS")
     assert scores["reference"].startswith("not computedthis set came as statistics")
     assert "±" in scores["generated"]
     assert scores["baseline"] == "not computedthis set's features came without a classifier's logits"
@@ -53,12 +53,8 @@ def test_the_subset_size_that_was_chosen_is_the_one_that_is_told() -> None:
     for size, expected in ((41, "fewer images than a subset of 41"), (40, "100 × 40 images")):
         made = run_audit(drawn(0), drawn(1), choices=MetricChoices(kid_subset_size=size, is_splits=4))
         assert expected in cells_of(made, "kernel distance, subsets")["generated"]
-        assert json.loads(report_json(made))["choices"] == {
-            "kid_subset_size": size,
-            "is_splits": 4,
-            "is_natural_order": False,
-            "is_biased": False,
-        }
+        told = json.loads(report_json(made))["choices"]
+        assert told == asdict(MetricChoices(kid_subset_size=size, is_splits=4))
 
 
 def test_splits_are_told_of_every_set_where_a_small_one_has_fewer() -> None:
@@ -83,7 +79,8 @@ def test_each_table_counts_its_own_images() -> None:
     assert made.scored.second is not None
     scores = made.scored.second.scores["generated"]
     assert scores.frechet is not None
-    own = replace(scores, frechet=replace(scores.frechet, reference_count=1234, generated_count=None))
+    distance = replace(scores.frechet, reference_count=1234, generated_count=None)
+    own = replace(scores, results={**scores.results, "fid": distance})
     second = replace(made.scored.second, scores={"generated": own})
     text = page_of(replace(made, scored=replace(made.scored, second=second))).text
     assert "imagesagainst 5,000 of the reference5,000" in text
