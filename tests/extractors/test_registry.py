@@ -21,10 +21,12 @@ def test_the_names_are_those_of_the_documentation() -> None:
     """Every name has a row in docs/extractors.md."""
     assert extractor_names() == (
         "inception",
+        "inception-spatial",
         "inception-torchvision",
         "clip",
         "dinov2",
         "swav",
+        "vgg16",
         "efficientnet-lite0",
         "random",
         "timm:<model>",
