@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.scores import metric_label, parse_metrics
 from fidprobe.analysis.scoring import score
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extraction import ReadOptions, extract
-from fidprobe.extractors import load_extractor
+from fidprobe.extractors import LOADERS, load_extractor
 from fidprobe.extractors.base import Extractor
+from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet
+from fidprobe.provenance import Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.helpers import relu_features, wrapped
 
@@ -170,3 +175,90 @@ def test_a_part_of_features_claims_nothing_of_formats(networks: Mapping[str, Ext
         options=ReadOptions(limit=20),
     )
     assert not {"formats-differ", "treatments-differ", "sizes-differ"} & {one.code for one in scored.advice}
+
+
+def named(network: Extractor, name: str) -> Extractor:
+    """The network under another name."""
+    network.provenance = replace(network.provenance, name=name)
+    return network
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Untrained networks in place of the weights that metrics of their own space need."""
+    for seed, name in enumerate(("inception-spatial", "dinov2"), start=2):
+        made = partial(named, load_extractor(f"random:{seed}"), name)
+        monkeypatch.setitem(LOADERS, name, lambda _, made=made: made())
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_metrics_in_a_space_of_their_own_extract_the_images_there(networks: Mapping[str, Extractor]) -> None:
+    """Beside the main space and the second opinion's."""
+    a, b = pictures(0), pictures(1)
+    scored = score(
+        a, b, metrics="fid,sfid,fd-dinov2", extractor=networks["random"], second_opinion=networks["random:1"]
+    )
+    assert [space.label for space in scored.further] == ["sFID", "FD[dinov2]"]
+    assert scored.main.scores["generated"].results.keys() == {"fid"}
+    for space, name, seed in zip(scored.further, ("sfid", "fd-dinov2"), (2, 3), strict=True):
+        network = load_extractor(f"random:{seed}")
+        expected = frechet(extract(a, network), extract(b, network)).value
+        assert space.scores["generated"].results[name].value == pytest.approx(expected, rel=1e-12)
+    keys = [space["generated"].keys() for space in scored.to_json()["further_spaces"]]
+    assert [sorted(one)[0] for one in keys] == ["sfid", "fd_dinov2"]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_alone_such_a_metric_needs_no_other_main_space(networks: Mapping[str, Extractor]) -> None:
+    """Nothing is extracted that nobody asked for, but the second opinion, which every distance has."""
+    stages: list[str] = []
+    scored = score(
+        pictures(0),
+        pictures(1),
+        metrics="sfid",
+        extractor="inception",  # whose weights are not even looked for
+        second_opinion=networks["random:1"],
+        progress=lambda stage, done, total: stages.append(stage),
+    )
+    assert (scored.main.label, scored.further) == ("sFID", ())
+    assert scored.second is not None
+    assert scored.second.scores["generated"].frechet is not None
+    spaces = {stage.partition(" [")[2] for stage in stages if stage.startswith("extracting")}
+    assert spaces == {"inception-spatial]", "random:1]"}
+
+
+def test_features_of_another_space_are_refused_by_such_a_metric(networks: Mapping[str, Extractor]) -> None:
+    """Of its own space, or of none that is known, they are taken."""
+    a, b = (extract(pictures(i), networks["random"]) for i in range(2))
+    with pytest.raises(InputError, match="cmmd is defined in the space of clip:.*came in that of random"):
+        score(a, b, metrics="cmmd")
+    bare = [replace(side, provenance=Provenance()) for side in (a, b)]
+    assert score(*bare, metrics="cmmd").main.scores["generated"].results["cmmd"].value > 0
+
+
+def test_metrics_of_pictures_need_no_network() -> None:
+    """Not even its weights."""
+    noise = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    scored = score(noise, noise, metrics="ms-ssim")
+    assert (scored.main.label, scored.second, scored.counts["generated"]) == ("pictures", None, 4)
+    assert scored.main.reference.results["ms-ssim"] == scored.main.scores["generated"].results["ms-ssim"]
+    with pytest.raises(InputError, match="ms-ssim is of the pictures themselves, and generated came as features"):
+        score(noise, Features(torch.randn(4, 3)), metrics="ms-ssim")
+
+
+def test_the_size_of_batches_does_not_change_a_score(networks: Mapping[str, Extractor]) -> None:
+    """Of any metric in feature space."""
+    names = ",".join(name for name, one in METRICS.items() if one.everywhere and one.least <= 30)
+    found = [
+        score(
+            pictures(0, 30),
+            pictures(1, 30),
+            metrics=names,
+            extractor=networks["random"],
+            second_opinion=networks["random:1"],
+            options=ReadOptions(batch_size=size),
+        ).main.to_json()["generated"]
+        for size in (7, 64)
+    ]
+    assert found[0].pop("not_computed") == found[1].pop("not_computed")
+    assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-6)
