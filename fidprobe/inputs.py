@@ -11,6 +11,7 @@ from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features, is_features_file
 from fidprobe.files import expanded
 from fidprobe.images import ImageSource, open_images
+from fidprobe.images.array_files import member_names
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
 __all__ = ["Input", "open_input"]
@@ -19,13 +20,15 @@ Input = ImageSource | Features | GaussianStatistics
 """What metrics start from: images still to be read, features, or (for Fréchet distances) statistics."""
 
 
-def open_input(source: Any, options: ReadOptions) -> Input:
+def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> Input:
     """Open whatever a user names: a features file, a statistics npz, or any image source.
 
     Args:
         source: Features and statistics pass through; a path to one is loaded; all else goes to
             `fidprobe.images.open_images` with the options' subset.
         options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
+        spatial: Of a statistics npz, read ADM's members of spatial features (`inception-spatial`). Statistics that
+            fidprobe wrote say of which space they are, and are read as they are.
 
     Raises:
         InputError: a damaged file, or a subset larger than the set.
@@ -38,7 +41,8 @@ def open_input(source: Any, options: ReadOptions) -> Input:
         if is_features_file(file):
             source = Features.load(file)
         elif is_statistics_file(file):
-            source = GaussianStatistics.load(file)
+            foreign = "provenance" not in member_names(file)
+            source = GaussianStatistics.load(file, spatial=spatial and foreign)
     if isinstance(source, Features) and options.limit is not None:
         if options.limit > len(source):
             raise InputError(f"{where}a subset of {options.limit} was asked for, but there are {len(source)} features")

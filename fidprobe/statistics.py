@@ -23,7 +23,6 @@ from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
 __all__ = ["GaussianStatistics", "Moments", "is_statistics_file"]
 
 _ROWS = 8192  # rows cast to float64 at a time: 128 MB at d = 2048
-_MEMBERS = ("mu", "sigma", "count", "provenance")
 _INDEFINITE = 1e-4  # of the largest eigenvalue: float32 files are indefinite by rounding
 
 
@@ -122,21 +121,33 @@ class GaussianStatistics:
             np.savez(stream, mu=self.mean.cpu().numpy(), sigma=self.cov.cpu().numpy(), **extra)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "GaussianStatistics":
+    def load(cls, path: str | PathLike[str], *, spatial: bool = False) -> "GaussianStatistics":
         """Read statistics: fidprobe's, pytorch-fid's, clean-fid's or ADM's npz (`mu`, `sigma`); float32 or 64.
 
+        Args:
+            path: The npz.
+            spatial: Read `mu_s` and `sigma_s` instead, ADM's statistics of spatial features (`inception-spatial`), of
+                which the file's count and provenance say nothing.
+
         Raises:
-            InputError: no such file, damaged, pickled, without `mu` and `sigma`, not real or not finite; a `sigma`
-                that is no covariance; a count below 2.
+            InputError: no such file, damaged, pickled, without these arrays, not real or not finite; a `sigma` that is
+                no covariance; a count below 2.
         """
         path = Path(path)
         if not is_file(path):
             raise InputError(f"{path}: no such statistics file")
+        mu, sigma = ("mu_s", "sigma_s") if spatial else ("mu", "sigma")
         try:
-            if not {"mu", "sigma"} <= set(names := member_names(path)):
-                raise InputError(f"{path}: not statistics (needs arrays `mu` and `sigma`)")
+            if not {mu, sigma} <= set(names := member_names(path)):
+                if spatial and {"mu", "sigma"} <= set(names):
+                    raise InputError(
+                        f"{path}: has no spatial statistics (`mu_s` and `sigma_s`, as ADM's reference files have); "
+                        "name the images instead"
+                    )
+                raise InputError(f"{path}: not statistics (needs arrays `{mu}` and `{sigma}`)")
             # Other members (ADM's images) stay on disk.
-            arrays = {name: load_member(path, name) for name in _MEMBERS if name in names}
+            wanted = (mu, sigma) if spatial else (mu, sigma, "count", "provenance")
+            arrays = {name: load_member(path, name) for name in wanted if name in names}
         except InputError:
             raise
         except LOAD_ERRORS as error:
@@ -146,8 +157,8 @@ class GaussianStatistics:
             count = _count(arrays["count"]) if "count" in arrays else None
             text = str(arrays["provenance"]) if "provenance" in arrays else "{}"
             provenance = Provenance.from_json(json.loads(text))
-            stats = cls(_real(arrays["mu"], "mu"), _real(arrays["sigma"], "sigma"), count, provenance)
-            _check_covariance(stats.cov)
+            stats = cls(_real(arrays[mu], mu), _real(arrays[sigma], sigma), count, provenance)
+            _check_covariance(stats.cov, sigma)
         except RecursionError as error:
             raise InputError(f"{path}: its provenance is damaged; make the statistics again") from error
         except ValueError as error:  # ours, and json's
@@ -167,18 +178,18 @@ def _count(array: npt.NDArray[Any]) -> int:
     return int(array.item())
 
 
-def _check_covariance(cov: Tensor) -> None:
+def _check_covariance(cov: Tensor, name: str) -> None:
     """Refuse a symmetric matrix that no set of features has as its covariance."""
     asymmetry = float((cov - cov.T).abs().max())
     if asymmetry > 1e-5 * float(cov.abs().max()):
-        raise InputError(f"`sigma` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
+        raise InputError(f"`{name}` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
     smallest = float(cov.diagonal().min())
     if smallest < 0:
-        raise InputError(f"`sigma` has negative variances (down to {smallest:.3g}); it is no covariance")
+        raise InputError(f"`{name}` has negative variances (down to {smallest:.3g}); it is no covariance")
     eigenvalues = torch.linalg.eigvalsh(cov)
     if float(eigenvalues[0]) < -_INDEFINITE * float(eigenvalues[-1]):
         raise InputError(
-            f"`sigma` has the eigenvalue {float(eigenvalues[0]):.3g}, the largest being {float(eigenvalues[-1]):.3g}; "
+            f"`{name}` has the eigenvalue {float(eigenvalues[0]):.3g}, the largest being {float(eigenvalues[-1]):.3g}; "
             "it is no covariance"
         )
 

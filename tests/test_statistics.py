@@ -1,8 +1,10 @@
 """Gaussian statistics: numpy as the reference, exact merging, the peers' files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 
 from fidprobe import statistics
 from fidprobe.errors import InputError, MismatchError
+from fidprobe.extraction import ReadOptions
+from fidprobe.inputs import open_input
+from fidprobe.metrics.frechet import frechet
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics, Moments, is_statistics_file
 from tests.helpers import relu_features, wrapped
@@ -90,6 +95,66 @@ def test_peers_files_are_read(tmp_path: Path, dtype: str) -> None:
     np.savez(tmp_path / "adm.npz", mu=mu, sigma=sigma, mu_s=mu, sigma_s=sigma, arr_0=np.zeros((2, 4, 4, 3), np.uint8))
     loaded = GaussianStatistics.load(tmp_path / "adm.npz")
     assert (loaded.count, loaded.dim, loaded.space) == (None, 3, "unknown")
+
+
+def adm_file(path: Path, dims: tuple[int, int] = (6, 5)) -> tuple[npt.NDArray[np.float32], ...]:
+    """A reference file in the layout of ADM's evaluator, and the activations that it was made of."""
+    rng = np.random.default_rng(0)
+    pooled, spatial = (rng.gamma(1.0, size=(40, dim)).astype(np.float32) for dim in dims)
+    arrays: dict[str, npt.NDArray[Any]] = {"arr_0": np.zeros((40, 4, 4, 3), np.uint8)}
+    for end, values in (("", pooled), ("_s", spatial)):
+        arrays[f"mu{end}"], arrays[f"sigma{end}"] = np.mean(values, axis=0), np.cov(values, rowvar=False)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return pooled, spatial
+
+
+def test_spatial_members_are_read_on_request(tmp_path: Path) -> None:
+    """ADM's `mu_s` and `sigma_s`; the pooled ones otherwise."""
+    pooled, spatial = adm_file(tmp_path / "adm.npz")
+    for values, asked in ((pooled, False), (spatial, True)):
+        loaded = GaussianStatistics.load(tmp_path / "adm.npz", spatial=asked)
+        assert (loaded.dim, loaded.count, loaded.provenance) == (values.shape[1], None, Provenance())
+        assert torch.equal(loaded.mean, torch.from_numpy(np.mean(values, axis=0)).double())
+        np.testing.assert_allclose(loaded.cov.numpy(), np.cov(values, rowvar=False), rtol=1e-14)
+        assert frechet(loaded, GaussianStatistics.of(torch.from_numpy(values))).value < 1e-6
+
+
+def test_spatial_and_pooled_statistics_never_meet(tmp_path: Path) -> None:
+    """Their dimensions differ."""
+    adm_file(tmp_path / "adm.npz")
+    sides = [GaussianStatistics.load(tmp_path / "adm.npz", spatial=asked) for asked in (False, True)]
+    with pytest.raises(MismatchError, match="6 and 5 feature dimensions"):
+        frechet(*sides)
+
+
+def test_missing_spatial_members_are_named(tmp_path: Path) -> None:
+    """And bad ones by their own name."""
+    np.savez(tmp_path / "s.npz", mu=np.ones(3), sigma=np.eye(3))
+    with pytest.raises(InputError, match="s.npz: has no spatial statistics .*`mu_s` and `sigma_s`.* name the images"):
+        GaussianStatistics.load(tmp_path / "s.npz", spatial=True)
+    np.savez(tmp_path / "s.npz", mu=np.ones(3))
+    with pytest.raises(InputError, match="s.npz: not statistics .needs arrays `mu_s` and `sigma_s`"):
+        GaussianStatistics.load(tmp_path / "s.npz", spatial=True)
+    np.savez(tmp_path / "s.npz", mu=np.ones(2), sigma=np.eye(2), mu_s=np.ones(2), sigma_s=-np.eye(2))
+    with pytest.raises(InputError, match="s.npz: `sigma_s` has negative variances"):
+        GaussianStatistics.load(tmp_path / "s.npz", spatial=True)
+    assert GaussianStatistics.load(tmp_path / "s.npz").dim == 2
+
+
+def test_files_that_say_their_space_are_read_as_they_are(tmp_path: Path) -> None:
+    """When spatial features are asked for, peers' files give their spatial members, and fidprobe's what they hold."""
+    adm_file(tmp_path / "adm.npz")
+    for asked, dim in ((False, 6), (True, 5)):
+        opened = open_input(tmp_path / "adm.npz", ReadOptions(), spatial=asked)
+        assert isinstance(opened, GaussianStatistics)
+        assert opened.dim == dim
+    own = GaussianStatistics.of(wrapped(relu_features(50, 4, 0)))
+    own.save(tmp_path / "own.npz")
+    opened = open_input(tmp_path / "own.npz", ReadOptions(), spatial=True)
+    assert isinstance(opened, GaussianStatistics)
+    assert (opened.provenance, opened.count) == (own.provenance, 50)
+    with pytest.raises(MismatchError, match="feature dimensions"):
+        frechet(opened, open_input(tmp_path / "adm.npz", ReadOptions(), spatial=True))  # type: ignore[arg-type]
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
