@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
         "docs/correlate.md",
         "docs/heatmaps.md",
         "docs/influence.md",
+        "docs/prd.md",
         "docs/python.md",
         "docs/verdict.md",
     ],

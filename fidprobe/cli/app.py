@@ -19,6 +19,7 @@ from fidprobe.cli.heatmap import heatmap
 from fidprobe.cli.heatmap_check import heatmap_check
 from fidprobe.cli.influence import influence
 from fidprobe.cli.interrupts import Interrupts
+from fidprobe.cli.prd import prd
 from fidprobe.cli.text import print_advice, printable, score_lines
 from fidprobe.cli.weights import weights_app
 
@@ -47,6 +48,7 @@ app.command()(grids)
 app.command()(heatmap)
 app.command()(heatmap_check)
 app.command()(influence)
+app.command()(prd)
 
 
 def _version(show: bool) -> None:

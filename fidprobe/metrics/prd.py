@@ -12,7 +12,6 @@ curves are averaged along each angle.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ import torch
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
+from fidprobe.metrics.clusters import clustered, sorted_union
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable
 
@@ -28,7 +28,6 @@ __all__ = ["PRDResult", "f_beta", "prd", "prd_of_histograms"]
 Array = npt.NDArray[np.float64]
 
 _EPSILON = 1e-10  # the original's distance of the outermost angles from 0 and π/2
-_ITERATIONS = 25  # of one k-means: more lower its inertia by less than 0.1 % and leave the curves as they are
 _LEAST_ANGLES = 3
 _BETA = 8.0  # the paper's
 _EQUAL_SUM = 1e-6  # by which a histogram may miss the sum of 1
@@ -122,6 +121,7 @@ def prd(
     angles: int = 1001,
     runs: int = 10,
     balance: bool = True,
+    count: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> PRDResult:
@@ -139,6 +139,8 @@ def prd(
         runs: Clusterings to average, >= 1.
         balance: Use equally many images of both sides, drawn at random from the larger one, anew for each run.
             Clusters fit the larger side better, which then loses less.
+        count: Balance at so many, at least `clusters`, so that curves of several models compare; by default as many
+            as the smaller side has.
         seed: Of the draws and of the clusterings' beginnings.
         progress: Told of runs.
 
@@ -149,28 +151,19 @@ def prd(
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     _check_options(clusters, angles, runs, seed)
     counts = len(reference), len(generated)
-    if min(counts) < clusters:
-        raise InputError(
-            f"PRD with {clusters} clusters needs at least {clusters} images on each side, got {counts[0]} and "
-            f"{counts[1]}; give more images, thousands to mean anything, or fewer clusters"
-        )
+    count = _balanced(counts, clusters, balance, count)
     for name, one in (("reference", reference), ("generated", generated)):
         if not bool(torch.isfinite(one.features).all()):
             raise InputError(f"{name} features contain NaN or infinite values")
-    points, side = _sorted(reference, generated)
-    sides = np.flatnonzero(~side), np.flatnonzero(side)
-    least = min(counts)
+    points, generated_rows = sorted_union(reference.features, generated.features)
+    sides = np.flatnonzero(~generated_rows), np.flatnonzero(generated_rows)
     curves = []
     progress("PRD", 0, runs)
     for run in range(runs):
         rng = np.random.default_rng((seed, run))
-        start = int(rng.integers(2**31 - 1))
-        used = slice(None)
-        if balance and counts[0] != counts[1]:
-            drawn = [one if len(one) == least else rng.choice(one, least, replace=False) for one in sides]
-            used = np.sort(np.concatenate(drawn))
-        label = _clustered(points[used], clusters, start)
-        of_generated = side[used]
+        used = _drawn(sides, count, rng)
+        label = clustered(points[used], clusters, rng)
+        of_generated = generated_rows[used]
         curves.append(
             prd_of_histograms(
                 reference=_shares(label[~of_generated], clusters),
@@ -188,7 +181,7 @@ def prd(
         space=reference.space if reference.space != "unknown" else generated.space,
         reference_count=counts[0],
         generated_count=counts[1],
-        balanced_count=least if balance else None,
+        balanced_count=count,
     )
 
 
@@ -258,6 +251,34 @@ def _check_options(clusters: int, angles: int, runs: int, seed: int) -> None:
             raise InputError(f"PRD needs {name} >= {least}, got {value}")
 
 
+def _balanced(counts: tuple[int, int], clusters: int, balance: bool, count: int | None) -> int | None:
+    """How many images of each side a run takes; None for all."""
+    least = min(counts)
+    if least < clusters:
+        raise InputError(
+            f"PRD with {clusters} clusters needs at least {clusters} images on each side, got {counts[0]} and "
+            f"{counts[1]}; give more images, thousands to mean anything, or fewer clusters"
+        )
+    if count is None:
+        return least if balance else None
+    if not balance:
+        raise InputError(f"without balance all images are used, and there is no count to balance at; got {count}")
+    if not clusters <= count <= least:
+        raise InputError(
+            f"PRD with {clusters} clusters takes {clusters} to {least} images of each side, of which there are "
+            f"{counts[0]} and {counts[1]}; got a count of {count}"
+        )
+    return count
+
+
+def _drawn(
+    sides: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], count: int | None, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The rows of the union that a run uses, in their order."""
+    drawn = [one if count in {None, len(one)} else rng.choice(one, count, replace=False) for one in sides]
+    return np.sort(np.concatenate(drawn))
+
+
 def _distribution(name: str, values: npt.ArrayLike) -> Array:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not (found >= 0).all() or abs(found.sum() - 1) > _EQUAL_SUM:
@@ -270,37 +291,3 @@ def _distribution(name: str, values: npt.ArrayLike) -> Array:
 
 def _shares(labels: npt.NDArray[np.int64], clusters: int) -> Array:
     return np.bincount(labels, minlength=clusters) / len(labels)
-
-
-def _sorted(reference: Features, generated: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """All vectors about the origin, float32 [n + m, d] sorted by value, and which are generated."""
-    rows = torch.cat([reference.features.detach().cpu(), generated.features.detach().cpu()]).numpy()
-    # A power of two rounds nothing; products of float32 overflow from 1e19 on.
-    exponent = int(np.frexp(np.abs(rows).max())[1])
-    rows = np.ldexp(rows, -exponent) + np.float32(0)  # no negative zeros: they are equal to others, their bytes are not
-    keys: npt.NDArray[Any] = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * 4)))[:, 0]
-    order = np.argsort(keys, kind="stable")
-    rows = rows[order]
-    rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return rows, order >= len(reference)
-
-
-def _clustered(points: npt.NDArray[np.float32], clusters: int, seed: int) -> npt.NDArray[np.int64]:
-    """The cluster of each of the sorted points, int64 [n]."""
-    import faiss
-
-    means = faiss.Kmeans(
-        points.shape[1],
-        clusters,
-        niter=_ITERATIONS,
-        seed=seed,
-        gpu=False,
-        min_points_per_centroid=1,  # faiss warns below 39,
-        max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
-    )
-    points = np.ascontiguousarray(points)
-    means.train(points)
-    # Equal vectors stand together; asked for one at a time, rounding could part them.
-    first = np.r_[True, (points[1:] != points[:-1]).any(axis=1)]
-    nearest: npt.NDArray[np.int64] = means.index.search(points[first], 1)[1][:, 0]
-    return nearest[np.cumsum(first) - 1]

@@ -1,6 +1,7 @@
 """PRD against the original's cases, Theorem 1, a direct loop, scikit-learn's k-means, and what holds of any sets."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -140,14 +141,9 @@ def test_clusters_that_cannot_be_mistaken() -> None:
     P, Q = (np.bincount(part, minlength=4) / 100 for part in (labels[:100], labels[100:]))
     assert sorted(P.tolist()) == [0, 0.2, 0.3, 0.5]
     expected = curve(P, Q)
-    # A clustering may stop where two blobs share a centre; most do not, and these agree.
-    agreeing = [
-        i
-        for i in range(20)
-        if np.allclose(result.precisions[i], expected[0], atol=1e-6)
-        and np.allclose(result.recalls[i], expected[1], atol=1e-6)
-    ]
-    assert len(agreeing) >= 5
+    for run in range(20):
+        np.testing.assert_allclose(result.precisions[run], expected[0], atol=1e-6)
+        np.testing.assert_allclose(result.recalls[run], expected[1], atol=1e-6)
     assert expected[0][500] == pytest.approx(0.1 + 0.3 + 0.2)
 
 
@@ -196,6 +192,21 @@ def test_a_seed_gives_one_result_and_runs_differ() -> None:
     assert measured(a, b, runs=1).f_8_spread == 0
 
 
+def test_curves_of_several_models_are_balanced_at_one_count() -> None:
+    """Of either side, drawn anew for each run."""
+    a, b = normal(200, 3, 1), normal(150, 3, 2)
+    result = measured(a, b, runs=3, count=60)
+    assert result.balanced_count == 60
+    shares = result.precisions[:, 500] * 60  # whole numbers of images
+    assert shares == pytest.approx(shares.round(), abs=1e-6)
+    assert not np.array_equal(result.precisions[0], result.precisions[1])
+    for count in (19, 151):
+        with pytest.raises(InputError, match=f"takes 20 to 150 images of each side.*got a count of {count}"):
+            measured(a, b, count=count)
+    with pytest.raises(InputError, match="without balance all images are used"):
+        measured(a, b, balance=False, count=60)
+
+
 def test_balance_is_a_choice() -> None:
     """Without it all images count, and nothing is drawn."""
     a, b = blobs([100, 50], 0), blobs([20, 10], 10)
@@ -231,7 +242,12 @@ def test_all_images_train(monkeypatch: pytest.MonkeyPatch) -> None:
 
     seen: list[int] = []
     train = faiss.Clustering.train
-    monkeypatch.setattr(faiss.Clustering, "train", lambda self, x, *rest: (seen.append(len(x)), train(self, x, *rest)))
+
+    def counted(self: Any, points: npt.NDArray[np.float32], *rest: Any) -> None:
+        seen.append(len(points))
+        train(self, points, *rest)
+
+    monkeypatch.setattr(faiss.Clustering, "train", counted)
     a, b = normal(700, 3, 1), normal(700, 3, 2)
     result = measured(a, b, clusters=2, runs=1)
     assert seen == [1400]
@@ -268,7 +284,7 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(MismatchError, match="name is 'test-space'"):
         prd(reference=many, generated=other)
     with pytest.raises(TypeError):
-        prd(many, many)  # type: ignore[misc]
+        prd(many, many)  # type: ignore[call-arg]
     with pytest.raises(InputError, match=r"reference histogram must be .* sum 0.9"):
         curve([0.5, 0.4], [0.5, 0.5])
     with pytest.raises(InputError, match="generated histogram"):
