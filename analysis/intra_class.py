@@ -84,7 +84,7 @@ def intra_class_figure(sets: Mapping[str, IntraClassResult]) -> "Figure":
     names = [shortened(name, 24) for name in sets]
     legend_rows = -(-len(names) // legend_columns(names))
     with styled():
-        height = 1.1 + 0.17 * legend_rows + (0.16 + 0.05 * len(sets)) * len(classes)
+        height = 1.1 + 0.17 * legend_rows + (0.18 + 0.02 * len(sets)) * len(classes)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
         style_scatter(axes)
@@ -107,7 +107,10 @@ def intra_class_figure(sets: Mapping[str, IntraClassResult]) -> "Figure":
         of = f", {len(classes)} of {amount(len(means))} classes" if len(classes) < len(means) else ""
         size = f"{first.size[1]} × {first.size[0]} pixels"
         axes.set_xlabel(f"mean MS-SSIM of pairs within a class ± standard error\n({size}{of})")
-        axes.set_title("largest: " + number(max(means.values()), 3), fontsize=8, color=INK, loc="left")
+        top, result = max(sets.items(), key=lambda item: item[1].maximum)
+        largest_of = f"{shortened(result.maximum_class, 16)}, {shortened(top, 16)}"
+        title = f"largest: {number(result.maximum, 3)} ({largest_of})"
+        axes.set_title(title, fontsize=8, color=INK, loc="left", parse_math=False)
         model_legend(figure, names)
     return figure
 

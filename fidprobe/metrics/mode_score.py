@@ -78,7 +78,7 @@ def mode_score(reference: Features, generated: Features, *, biased: bool = False
     log_r, log_g = log_mean(real), log_mean(made)
     doubt = entropies(made)
     # Through the identity: the difference of the two terms would lose the digits of the cross entropy they share.
-    logarithm = float(-(log_g.exp() * log_g).sum() - doubt.mean())
+    logarithm = max(0.0, float(-(log_g.exp() * log_g).sum() - doubt.mean()))
     marginal = divergence(log_g, log_r)
     value, prior = math.exp(logarithm), math.exp(logarithm - marginal)
     diversity = expected(made, -log_g) - doubt  # KL(C(x) || C̄_G), also the derivative of ln value up to a constant

@@ -50,7 +50,7 @@ def test_the_figure_has_a_mark_for_each_set_and_class() -> None:
     ]
     assert marks == [[0.1, 0.2], [0.6]]
     text = svg(figure, title="t")
-    for expected in ("cat", "dog", "real", "a $model$", "176 × 176 pixels", "largest: 0.600"):
+    for expected in ("cat", "dog", "real", "a $model$", "176 × 176 pixels", "largest: 0.600 (cat, a $model$)"):
         assert expected in text
 
 
