@@ -198,7 +198,7 @@ def advise_on_sets(
     return out
 
 
-def advise_on_splits(sides: Sides, splits: int) -> list[Advice]:
+def advise_on_splits(sides: Sides, splits: int, split_size: int | None = None) -> list[Advice]:
     """Warnings about an Inception Score whose splits are too small for the classifier's classes.
 
     exp(H(y) - H(y|x)) is the exponential of the information that an image's index gives about its class: at most
@@ -207,15 +207,17 @@ def advise_on_splits(sides: Sides, splits: int) -> list[Advice]:
     Args:
         sides: Set name -> its features or statistics; those without logits have no score.
         splits: Of the score; a set of fewer images has as many as images.
+        split_size: Images in a split in their place.
     """
     logits = {name: s.logits for name, s in sides.items() if isinstance(s, Features) and s.logits is not None}
     few = []
     classes = 0
     for name, values in logits.items():
-        images, parts = len(values), min(splits, len(values))
-        most = -(-images // parts)
+        images = len(values)
+        parts = min(splits, images) if split_size is None else -(-images // split_size)
+        most = -(-images // parts) if split_size is None else min(split_size, images)
         if most < values.shape[1]:
-            few.append(f"{name} {images:,} in {parts:,} splits, at most {most:,} each")
+            few.append(f"{name} {images:,} in {parts:,} {'split' if parts == 1 else 'splits'}, at most {most:,} each")
             classes = values.shape[1]
     if not few:
         return []

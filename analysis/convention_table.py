@@ -7,6 +7,7 @@ tests, with the same random weights in their network and in ours.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.errors import InputError
 
@@ -17,6 +18,7 @@ __all__ = [
     "Convention",
     "KernelSubsets",
     "Parts",
+    "advise_on_convention",
     "conventions_named",
 ]
 
@@ -242,3 +244,30 @@ def conventions_named(names: Sequence[str] | None) -> tuple[Convention, ...]:
     if unknown := [name for name in names or () if name not in known]:
         raise InputError(f"unknown convention {unknown[0]!r}; choose from {', '.join(known)}")
     return tuple(one for one in CONVENTIONS if not names or one.name in names)
+
+
+def advise_on_convention(convention: Convention, metrics: Sequence[str]) -> list[Advice]:
+    """What of these metrics the library does not print, or prints of another space.
+
+    Args:
+        convention: The library's row.
+        metrics: As `--metrics` takes them.
+    """
+    has = {"fid": True, "kid": convention.kernel, "is": convention.parts, "pr": convention.balls}
+    out = []
+    if lacking := [name for name in metrics if not has.get(name)]:
+        out.append(
+            Advice(
+                "not-of-the-convention",
+                f"{convention.title} has no {', '.join(lacking)}: measured as fidprobe does without a convention.",
+            )
+        )
+    if "pr" in metrics and convention.balls and convention.balls.space != "pool3":
+        out.append(
+            Advice(
+                "not-of-the-convention",
+                f"{convention.title} takes precision and recall in {convention.balls.space}, not in the space measured "
+                "here; give --extractor vgg16 for its own.",
+            )
+        )
+    return out

@@ -41,9 +41,13 @@ def _is(reference: object, generated: Features, choices: MetricChoices, progress
 def _is_lines(results: Results) -> list[Line]:
     score = results["is"]
     order = "images shuffled" if score.order == "shuffled" else "images in their order"
-    how = f"{amount(score.splits)} splits, {order}" + (", biased logits" if score.logits == "biased" else "")
+    whole = score.splits == 1
+    how = ("the whole set" if whole else f"{amount(score.splits)} splits, {order}") + (
+        ", biased logits" if score.logits == "biased" else ""
+    )
+    value = number(score.mean) if whole else plus_minus(score.mean, score.std)
     return [
-        Line("IS", "± standard deviation over splits", plus_minus(score.mean, score.std), how),
+        Line("IS", "± standard deviation over splits", value, how),
         Line("H(y)", "entropy of the mean prediction, nats", number(score.marginal_entropy)),
         Line("H(y|x)", "mean entropy of a prediction, nats", number(score.conditional_entropy)),
     ]

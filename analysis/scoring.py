@@ -235,7 +235,7 @@ def measure_sets(
     if distances:
         advice += advise_on_spaces(main, second)
     if "is" in metrics:
-        advice += advise_on_splits(main, choices.is_splits)
+        advice += advise_on_splits(main, choices.is_splits, choices.is_split_size)
     scored = Scored(
         sets={name: side.provenance.source for name, side in main.items()},
         counts={name: count_of(side) for name, side in main.items()},

@@ -172,6 +172,14 @@ def score(
     is_biased: Annotated[
         bool, typer.Option("--is-biased", help="Keep the classifier's bias in the logits, as StudioGAN.")
     ] = False,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Choose all of these and the resize rule as a library does: ttur, pytorch-fid, clean-fid, "
+            "torchmetrics, torch-fidelity, stylegan or adm.",
+        ),
+    ] = None,
     limit: o.Limit = None,
     seed: o.Seed = 0,
     skip_bad: o.SkipBad = False,
@@ -186,9 +194,23 @@ def score(
 
     Example: fidprobe score cifar10:train samples.npz --metrics fid,kid,is --json
     """
+    from fidprobe.analysis.convention_table import advise_on_convention, conventions_named
     from fidprobe.analysis.metric_choices import MetricChoices
+    from fidprobe.analysis.scores import parse_metrics
     from fidprobe.analysis.scoring import score as run
+    from fidprobe.errors import InputError
 
+    choices = MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased)
+    advice = []
+    if convention is not None:
+        (row,) = conventions_named([convention])
+        if resize is not None or choices != MetricChoices():
+            raise InputError(
+                f"--convention {convention} chooses the resize rule, KID's subsets and the Inception Score's parts; "
+                "leave out --resize, --kid-subset-size, --is-splits, --is-natural-order and --is-biased"
+            )
+        resize, choices = o.ResizeRule(row.resize), row.choices()
+        advice = advise_on_convention(row, parse_metrics(metrics))
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         scored = run(
             reference,
@@ -199,14 +221,14 @@ def score(
             second_reference=second_reference,
             second_generated=second_generated,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            choices=MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased),
+            choices=choices,
             progress=progress,
         )
     if as_json:
         typer.echo(json.dumps(scored.to_json(), indent=2, allow_nan=False))
     else:
         typer.echo("\n".join(score_lines(scored)))
-    print_advice(scored.advice)
+    print_advice([*scored.advice, *advice])
 
 
 @app.command()

@@ -63,6 +63,21 @@ def test_score_prints_text_or_json(run: Run, sets: Path) -> None:
     assert data["sets"]["reference"]["source"]["formats"] == {"PNG": 12}
 
 
+def test_score_follows_a_librarys_convention(run: Run, sets: Path) -> None:
+    """StyleGAN's covariances divide by n; what it does not have is told; its choices brook no others."""
+    plain = json.loads(run("score", "real", "model", "--json", "--resize", "tf1", *OFFLINE).out)
+    ran = run("score", "real", "model", "-m", "fid,pr", "--convention", "stylegan", "--json", *OFFLINE)
+    data = json.loads(ran.out)
+    one, other = (found["main"]["generated"]["frechet_distance_covariance_term"] for found in (data, plain))
+    assert one == pytest.approx(other * 11 / 12, rel=1e-6)
+    assert data["main"]["extractor"]["resize"] == "tf1"
+    assert "takes precision and recall in VGG16" in ran.err
+    clashing = run("score", "real", "model", "--convention", "stylegan", "--resize", "clean", *OFFLINE)
+    assert (clashing.code, clashing.out) == (2, "")
+    assert "leave out --resize" in clashing.err
+    assert "choose from ttur" in run("score", "real", "model", "--convention", "gan", *OFFLINE).err
+
+
 def test_features_and_stats_stand_in_for_images(run: Run, sets: Path) -> None:
     """Written by one command, taken by the others, with equal numbers."""
     assert run("features", "real", "-o", "real.safetensors", "-e", "random", "-q").code == 0
