@@ -18,7 +18,7 @@ from fidprobe.analysis.output import write_figure, write_text
 from fidprobe.analysis.wording import json_text, plus_minus, shortened
 from fidprobe.errors import FidprobeError
 from fidprobe.images import open_images
-from fidprobe.metrics.ms_ssim import ms_ssim_within_classes
+from fidprobe.metrics.ms_ssim import ALIKE, ms_ssim_within_classes
 from reproduce.amgan_fig5 import RESULTS
 
 
@@ -43,12 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     real, told = found[names[0]], dict[str, Any]()
     for name, result in found.items():
         collapsed = collapsed_classes(real, result)
-        print(f"{name}: largest {result.maximum:.3f} ({result.maximum_class}), mean {result.mean:.3f}")
+        print(
+            f"{name}: largest {result.maximum:.3f} ({result.maximum_class}), mean {result.mean:.3f}, "
+            f"{100 * result.alike:.2f} % of pairs from {ALIKE:g} on"
+        )
         for row in result.classes:
-            error = "" if row.standard_error is None else plus_minus(row.mean, row.standard_error)
-            print(
-                f"  {shortened(row.name, 24):24} {error or f'{row.mean:.3f}'}, {row.pairs} pairs of {row.images} images"
-            )
+            mean = f"{row.mean:.3f}" if row.standard_error is None else plus_minus(row.mean, row.standard_error)
+            alike = f", {100 * row.alike:.1f} % from {ALIKE:g} on" if row.alike else ""
+            print(f"  {shortened(row.name, 24):24} {mean}, {row.pairs} pairs of {row.images} images{alike}")
         if collapsed:
             print(f"  more alike than {names[0]}: {', '.join(one.name for one in collapsed)}")
         told[name] = {**asdict(result), "more_alike_than_the_first": [one.name for one in collapsed]}

@@ -22,7 +22,10 @@ from fidprobe.images.spool import Spooled
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, Frame, drawn_pairs, similarities
 from fidprobe.progress import Progress, silent
 
-__all__ = ["UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssim_within_classes"]
+__all__ = ["ALIKE", "UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssim_within_classes"]
+
+ALIKE = 0.8
+"""MS-SSIM from which the two pictures of a pair are one picture, but for details."""
 
 UNLABELLED = "unlabelled"
 """The class of images that have none."""
@@ -38,6 +41,8 @@ class ClassSimilarity:
         standard_error: Of the mean, with what pairs that share an image have in common; None for a single pair.
         images: Of the class in the set.
         pairs: That were compared.
+        alike: Share of pairs with MS-SSIM >= `ALIKE`, 0..1. Where k pictures make up a class, repeated evenly, 1/k of
+            its pairs are of one picture: with k = 20 the mean hardly moves, and this share is what shows.
     """
 
     name: str
@@ -45,6 +50,7 @@ class ClassSimilarity:
     standard_error: float | None
     images: int
     pairs: int
+    alike: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class IntraClassResult:
         resized: Whether any picture was resized for that.
         pairs, seed: As asked for.
         left_out: Classes of a single image, which have no pairs.
+        alike: Share of all pairs with MS-SSIM >= `ALIKE`, 0..1.
     """
 
     classes: tuple[ClassSimilarity, ...]
@@ -72,6 +79,7 @@ class IntraClassResult:
     pairs: int
     seed: int
     left_out: tuple[str, ...]
+    alike: float
 
 
 def ms_ssim_within_classes(
@@ -135,7 +143,14 @@ def ms_ssim_within_classes(
         part = values[start : start + len(chosen)]
         start += len(chosen)
         found.append(
-            ClassSimilarity(name, float(part.mean()), _pairs_error(part, chosen), len(classes[name]), len(chosen))
+            ClassSimilarity(
+                name=name,
+                mean=float(part.mean()),
+                standard_error=_pairs_error(part, chosen),
+                images=len(classes[name]),
+                pairs=len(chosen),
+                alike=float((part >= ALIKE).mean()),
+            )
         )
     largest = max(found, key=lambda one: one.mean)
     return IntraClassResult(
@@ -148,6 +163,7 @@ def ms_ssim_within_classes(
         pairs=pairs,
         seed=seed,
         left_out=left_out,
+        alike=float((values >= ALIKE).mean()),
     )
 
 

@@ -16,10 +16,10 @@ def result(size: tuple[int, int] = (176, 176), **means: tuple[float, float | Non
 
 
 def of(means: dict[str, tuple[float, float | None]], size: tuple[int, int] = (176, 176)) -> IntraClassResult:
-    classes = tuple(ClassSimilarity(name, mean, error, 50, 100) for name, (mean, error) in means.items())
+    classes = tuple(ClassSimilarity(name, mean, error, 50, 100, 0.0) for name, (mean, error) in means.items())
     largest = max(classes, key=lambda one: one.mean)
     mean = sum(one.mean for one in classes) / len(classes)
-    return IntraClassResult(classes, mean, largest.mean, largest.name, size, True, 100, 0, ())
+    return IntraClassResult(classes, mean, largest.mean, largest.name, size, True, 100, 0, (), 0.0)
 
 
 def test_collapsed_classes_are_beyond_three_standard_errors_of_the_difference() -> None:

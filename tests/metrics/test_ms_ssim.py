@@ -93,6 +93,11 @@ def test_a_half_collapsed_class_lies_between(tmp_path: Path) -> None:
     a, b, c = (one.mean for one in found.classes)
     assert 1 > a > 0.9
     assert a > b > c
+    shares = [one.alike for one in found.classes]
+    assert shares[0] == 1
+    assert 0 < shares[1] < 1  # of pairs of the same picture
+    assert shares[2] == 0
+    assert found.alike == pytest.approx(np.mean(shares))
 
 
 def test_the_draw_depends_on_seed_and_names_alone(tmp_path: Path) -> None:

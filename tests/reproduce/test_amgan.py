@@ -83,3 +83,19 @@ def test_table_2_names_the_collapsed_class(
     assert found["model"]["maximum_class"] == "dog"
     assert found["real"]["more_alike_than_the_first"] == []
     assert "more alike than real: dog" in capsys.readouterr().out
+
+
+def test_documented_numbers_are_those_of_the_results() -> None:
+    """docs/class-scores.md tells Fig. 4's numbers as they were measured."""
+    text = " ".join((ROOT / "docs" / "class-scores.md").read_text(encoding="utf-8").split())
+    (found,) = json.loads((RESULTS / "amgan_fig4.json").read_text())
+    means = sorted((row["mean"], row["name"]) for row in found["classes"])
+    most = found["most_probable"][0]
+    for expected in (
+        f"H(C̄) = {found['marginal_entropy']:.2f} of {math.log(found['predicted_classes']):.2f} nats",
+        f"{100 * most['probability']:.1f} % of the probability on *{most['name']}*",
+        f"from {means[0][0]:.2f} nats ({means[0][1]}s) to {means[-1][0]:.2f} ({means[-1][1]}s)",
+        f"test images have a doubt of {found['whole']['mean']:.2f} nats",
+    ):
+        assert expected in text
+    assert found["whole"]["clear"] == 0
