@@ -9,15 +9,14 @@ from typing import Any
 from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
 from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.metric_registry import METRICS
+from fidprobe.analysis.own_spaces import own_network, own_sets, spatial_statistics
 from fidprobe.analysis.scores import PICTURES, Scores, measure, metric_label, parse_metrics, scores_json
 from fidprobe.analysis.sets import (
     Extracted,
-    ExtractorChoice,
     Measurable,
     Network,
     count_of,
     extract_sets,
-    load_network,
     open_sets,
     probe,
 )
@@ -151,6 +150,7 @@ def score(
         opened,
         seconds,
         names,
+        spatial=spatial_statistics({"reference": reference, "generated": generated}, opened, names, options),
         extractor=extractor,
         second_opinion=second_opinion,
         options=options,
@@ -167,6 +167,7 @@ def measure_sets(
     extractor: Network,
     second_opinion: Network,
     options: ReadOptions | None,
+    spatial: Mapping[str, Input] | None = None,
     strict: bool = True,
     choices: MetricChoices | None = None,
     progress: Progress = silent,
@@ -180,6 +181,7 @@ def measure_sets(
         extractor: The main space.
         second_opinion: The second space.
         options: Subset, bad files, batch size, cache.
+        spatial: Set name -> its statistics for sFID, where it came as statistics that hold both kinds.
         strict: Fail where an input cannot give a metric; otherwise leave the metric out.
         choices: What papers vary in a metric.
         progress: Told of each stage.
@@ -194,12 +196,13 @@ def measure_sets(
     rest = [name for name in metrics if name not in (*pictures, *own)]
     if strict:
         _check_sides(opened, metrics)
-    # Every network first: missing weights must not surface after an hour of extraction.
-    networks = _own_networks(opened, own, extractor, progress)
-    if not rest and networks:
-        extractor = next(iter(networks.values()))
-    elif not rest and not own:
+    if not rest and not own:
         return _only_pictures(opened, pictures, choices, begun, progress), Extracted({}, None)
+    # Every network first: missing weights must not surface after an hour of extraction.
+    apart_sets = own_sets(opened, own, spatial or {})
+    networks = {space: own_network(space, sides, extractor, progress) for space, sides in apart_sets.items()}
+    if not rest and apart_sets:
+        extractor, opened = next(iter(networks.values())), next(iter(apart_sets.values()))
 
     def check(network: Extractor | None) -> None:
         if strict:
@@ -215,13 +218,15 @@ def measure_sets(
         progress=progress,
     )
     main, second = sets.main, sets.second
-    apart = {space: net for space, net in networks.items() if net.provenance.name != main["reference"].space}
+    apart = [space for space, sides in apart_sets.items() if sides is not opened and space != _space(main)]
     here = [name for name in metrics if name in rest or (name in own and METRICS[name].space not in apart)]
     main_scores = measure_space(main, here, choices, strict, progress)
     further = []
-    for space, network in apart.items():
+    for space in apart:
         names = [name for name in own if METRICS[name].space == space]
-        found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
+        found = extract_sets(
+            apart_sets[space], {}, extractor=networks[space], second_opinion=None, options=options, progress=progress
+        )
         further.append(measure_space(found.main, names, choices, strict, progress))
     if pictures:
         further.append(_pictures(opened, pictures, choices, strict, progress))
@@ -281,18 +286,8 @@ def _check_network(network: Extractor | None, metrics: Sequence[str]) -> None:
             )
 
 
-def _own_networks(
-    opened: Mapping[str, Input], own: Sequence[str], extractor: Network, progress: Progress
-) -> dict[str, Extractor]:
-    """The networks in whose spaces metrics are defined; none where sets came without images."""
-    if not all(isinstance(side, ImageSource) for side in opened.values()):
-        return {}
-    spaces = dict.fromkeys(METRICS[name].space for name in own)
-    device = None if isinstance(extractor, str) else str(extractor.device)
-    return {
-        space: load_network(space if device is None else ExtractorChoice(space, device=device), progress)
-        for space in spaces
-    }
+def _space(sides: Mapping[str, Measurable]) -> str:
+    return next((side.space for side in sides.values() if side.space != "unknown"), "unknown")
 
 
 def _pictures(
@@ -339,7 +334,7 @@ def measure_space(
     alone = [name for name in metrics if METRICS[name].alone]
     known = [side for side in sides.values() if side.provenance.extractor is not None]
     return SpaceScores(
-        label=metric_label(known[0].space if known else "unknown"),
+        label=metric_label(_space(sides)),
         extractor=known[0].provenance.extractor if known else None,
         dim=reference.dim,
         scores={

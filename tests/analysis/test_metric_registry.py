@@ -237,7 +237,7 @@ def test_the_same_numbers_every_time_and_nothing_else_is_touched(name: str) -> N
     case = CASES[name]
     real, made = drawn(case, 0), drawn(case, 1)
     before = [side.features.clone() for side in (real, made)]
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr,index]  # noqa: NPY002
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
     first, second = (scores_json(measure(real, made, [name])) for _ in range(2))
     assert first == second
     assert all(torch.equal(side.features, kept) for side, kept in zip((real, made), before, strict=True))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -187,8 +188,8 @@ def named(network: Extractor, name: str) -> Extractor:
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Untrained networks in place of the weights that metrics of their own space need."""
     for seed, name in enumerate(("inception-spatial", "dinov2"), start=2):
-        made = partial(named, load_extractor(f"random:{seed}"), name)
-        monkeypatch.setitem(LOADERS, name, lambda _, made=made: made())
+        made = named(load_extractor(f"random:{seed}"), name)
+        monkeypatch.setitem(LOADERS, name, partial(lambda made, _: made, made))
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -225,6 +226,32 @@ def test_alone_such_a_metric_needs_no_other_main_space(networks: Mapping[str, Ex
     assert scored.second.scores["generated"].frechet is not None
     spaces = {stage.partition(" [")[2] for stage in stages if stage.startswith("extracting")}
     assert spaces == {"inception-spatial]", "random:1]"}
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_adms_reference_file_serves_both_fid_and_sfid(networks: Mapping[str, Extractor], tmp_path: Path) -> None:
+    """`mu` and `sigma` for the one, `mu_s` and `sigma_s` for the other."""
+    real, made = pictures(0), pictures(1)
+    pool, spatial = (
+        GaussianStatistics.of(extract(real, net)) for net in (networks["random"], load_extractor("random:2"))
+    )
+    arrays = {"mu": pool.mean, "sigma": pool.cov, "mu_s": spatial.mean, "sigma_s": spatial.cov}
+    np.savez(tmp_path / "adm.npz", **{key: value.numpy() for key, value in arrays.items()})  # type: ignore[arg-type]
+    for metrics in ("fid,sfid", "sfid"):
+        scored = score(
+            tmp_path / "adm.npz",
+            made,
+            metrics=metrics,
+            extractor=networks["random"],
+            second_opinion=networks["random:1"],
+        )
+        space = scored.further[0] if metrics == "fid,sfid" else scored.main
+        expected = frechet(spatial, GaussianStatistics.of(extract(made, load_extractor("random:2")))).value
+        assert space.label == "sFID"
+        assert space.scores["generated"].results["sfid"].value == pytest.approx(expected, rel=1e-9)
+    np.savez(tmp_path / "pool.npz", mu=pool.mean.numpy(), sigma=pool.cov.numpy())
+    with pytest.raises(InputError, match="has no spatial statistics"):
+        score(tmp_path / "pool.npz", made, metrics="fid,sfid", extractor=networks["random"])
 
 
 def test_features_of_another_space_are_refused_by_such_a_metric(networks: Mapping[str, Extractor]) -> None:
