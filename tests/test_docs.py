@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
         "README.md",
         "docs/attacks.md",
         "docs/budget.md",
+        "docs/class-scores.md",
         "docs/classes.md",
         "docs/compare.md",
         "docs/correlate.md",
