@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fidprobe.analysis.class_output import write_classes as write_classes
     from fidprobe.analysis.comparison import compare as compare
     from fidprobe.analysis.comparison_output import write_comparison as write_comparison
+    from fidprobe.analysis.conventions import conventions as conventions
     from fidprobe.analysis.correlation import correlate as correlate
     from fidprobe.analysis.correlation_output import write_correlation as write_correlation
     from fidprobe.analysis.heatmap_check import check_heatmaps as check_heatmaps
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from fidprobe.analysis.influence import influence as influence
     from fidprobe.analysis.influence_output import write_influence as write_influence
     from fidprobe.analysis.metric_choices import MetricChoices as MetricChoices
+    from fidprobe.analysis.prd_curves import prd_curves as prd_curves
+    from fidprobe.analysis.prd_output import write_prd as write_prd
     from fidprobe.analysis.report import write_report as write_report
     from fidprobe.analysis.scoring import score as score
     from fidprobe.analysis.training_metric import CrossCheckedFID as CrossCheckedFID
@@ -46,51 +49,72 @@ if TYPE_CHECKING:
     from fidprobe.extractors import load_extractor as load_extractor
     from fidprobe.features import Features as Features
     from fidprobe.images import open_images as open_images
+    from fidprobe.metrics.am_score import am_score as am_score
+    from fidprobe.metrics.class_space import class_space as class_space
+    from fidprobe.metrics.cmmd import cmmd as cmmd
+    from fidprobe.metrics.density_coverage import density_coverage as density_coverage
+    from fidprobe.metrics.extrapolation import frechet_infinity as frechet_infinity
+    from fidprobe.metrics.extrapolation import inception_score_infinity as inception_score_infinity
     from fidprobe.metrics.frechet import frechet as frechet
     from fidprobe.metrics.frechet import frechet_distance as frechet_distance
     from fidprobe.metrics.frechet_sampling import frechet_sampling as frechet_sampling
     from fidprobe.metrics.inception_score import inception_score as inception_score
     from fidprobe.metrics.kernel import kernel_distance as kernel_distance
+    from fidprobe.metrics.mode_score import mode_score as mode_score
+    from fidprobe.metrics.ms_ssim import ms_ssim_within_classes as ms_ssim_within_classes
     from fidprobe.metrics.neighbours import precision_recall as precision_recall
+    from fidprobe.metrics.prd import prd as prd
     from fidprobe.statistics import GaussianStatistics as GaussianStatistics
 
 _HOME = {
     "AttackSpace": "attacks.spaces",
     "CertifiedSolver": "attacks.certified",
     "CrossCheckedFID": "analysis.training_metric",
-    "FidprobeError": "errors",
     "Features": "features",
+    "FidprobeError": "errors",
     "GaussianStatistics": "statistics",
     "GradientDescent": "attacks.gradient_descent",
     "MetricChoices": "analysis.metric_choices",
     "ReadOptions": "extraction",
     "Resampling": "attacks.resampling",
     "Top1Matching": "attacks.top1",
+    "am_score": "metrics.am_score",
     "attack": "analysis.attacking",
     "audit": "analysis.audit",
     "check_heatmaps": "analysis.heatmap_check",
+    "class_space": "metrics.class_space",
+    "cmmd": "metrics.cmmd",
     "compare": "analysis.comparison",
     "compare_classes": "analysis.class_comparing",
+    "conventions": "analysis.conventions",
     "correlate": "analysis.correlation",
+    "density_coverage": "metrics.density_coverage",
     "extract": "extraction",
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
+    "frechet_infinity": "metrics.extrapolation",
     "frechet_sampling": "metrics.frechet_sampling",
-    "inception_score": "metrics.inception_score",
     "heatmaps": "analysis.heatmaps",
+    "inception_score": "metrics.inception_score",
+    "inception_score_infinity": "metrics.extrapolation",
     "influence": "analysis.influence",
     "kernel_distance": "metrics.kernel",
     "load_extractor": "extractors",
+    "mode_score": "metrics.mode_score",
+    "ms_ssim_within_classes": "metrics.ms_ssim",
     "open_images": "images",
+    "prd": "metrics.prd",
+    "prd_curves": "analysis.prd_curves",
     "precision_recall": "metrics.neighbours",
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
     "write_comparison": "analysis.comparison_output",
+    "write_correlation": "analysis.correlation_output",
     "write_heatmap_check": "analysis.heatmap_check_output",
     "write_heatmaps": "analysis.heatmap_output",
     "write_influence": "analysis.influence_output",
-    "write_correlation": "analysis.correlation_output",
+    "write_prd": "analysis.prd_output",
     "write_report": "analysis.report",
 }
 
@@ -106,22 +130,33 @@ __all__ = [
     "ReadOptions",
     "Resampling",
     "Top1Matching",
+    "am_score",
     "attack",
     "audit",
     "check_heatmaps",
+    "class_space",
+    "cmmd",
     "compare",
     "compare_classes",
+    "conventions",
     "correlate",
+    "density_coverage",
     "extract",
     "frechet",
     "frechet_distance",
+    "frechet_infinity",
     "frechet_sampling",
     "heatmaps",
     "inception_score",
+    "inception_score_infinity",
     "influence",
     "kernel_distance",
     "load_extractor",
+    "mode_score",
+    "ms_ssim_within_classes",
     "open_images",
+    "prd",
+    "prd_curves",
     "precision_recall",
     "score",
     "write_attack",
@@ -131,6 +166,7 @@ __all__ = [
     "write_heatmap_check",
     "write_heatmaps",
     "write_influence",
+    "write_prd",
     "write_report",
 ]
 

@@ -12,6 +12,7 @@ import typer.main
 
 import fidprobe
 from fidprobe.analysis.gates import QUANTITIES
+from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.wording import plus_minus
 from fidprobe.cli.app import app
@@ -128,6 +129,12 @@ def test_the_verdicts_page_has_every_verdict_limit_and_quantity() -> None:
     assert f"wholly below {NULL_SHARE:g} |" in text
     for name, (what, _) in QUANTITIES.items():
         assert f"| `{name}` | {what} |" in text
+
+
+def test_the_page_of_metrics_names_every_one() -> None:
+    """In the order in which they are printed."""
+    table = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").split("\n\n")[2]
+    assert re.findall(r"`([a-z0-9-]+)`", "\n".join(row.split("|")[1] for row in table.splitlines())) == list(METRICS)
 
 
 def test_the_table_of_draws_is_what_was_measured() -> None:
