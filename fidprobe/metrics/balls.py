@@ -7,6 +7,7 @@ a product of that length, and only the few pairs that can matter for the answer 
 that agree to a part in 10¹⁰ count as equal, so that the order of a sum decides nothing.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,18 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
-from fidprobe.metrics.nearness import Points, common_frame, direct, direct_to_all, nearness, positions, rounding, slices
+from fidprobe.metrics.nearness import (
+    ROWS,
+    Points,
+    common_frame,
+    direct,
+    direct_to_all,
+    nearness,
+    positions,
+    products,
+    rounding,
+    slices,
+)
 from fidprobe.progress import Progress
 from fidprobe.provenance import check_comparable
 
@@ -24,7 +36,6 @@ __all__ = ["Ticker", "border", "check_sets", "common_points", "contained", "radi
 _EQUAL = 1e-10  # of a squared distance: float32 features know nothing finer
 _SPARE = 5  # neighbours summed directly beyond the k-th; enough that rounding seldom hides a nearer one
 _DIRECT_COST = 64  # of one pair's direct sum, in pairs' products in float64
-_ROWS = 256  # of a block, whose pairs are looked through together
 
 
 def check_sets(metric: str, reference: Features, generated: Features, k: int, *, paper: int, least: int) -> None:
@@ -52,7 +63,8 @@ def check_sets(metric: str, reference: Features, generated: Features, k: int, *,
             f"{len(generated)}; give more images"
         )
     for name, side in (("reference", reference), ("generated", generated)):
-        if not bool(torch.isfinite(side.features).all()):
+        low, high = torch.aminmax(side.features)  # NaN where there is any
+        if not math.isfinite(low) or not math.isfinite(high):
             raise InputError(f"{name} features contain NaN or infinite values")
 
 
@@ -105,14 +117,23 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
     rows = torch.arange(n, device=device)
     for i, dtype in enumerate(points.frame.dtypes):
         relative, least = rounding(dtype, points.values.shape[1])
-        lower = (1 - relative) * points.squares(dtype)
+        squares = points.squares(dtype)
+        lower = (1 - relative) * squares
         first = i == 0
         nearest, _ = nearness(
             points, points, (-lower, -lower), keep, dtype, None if first else rows, tick if first else None
         )
-        found = direct(points, points, rows, nearest.columns).kthvalue(k, dim=1).values
+        # Of those kept, some are nearer than the k-th for certain and some are not; most often one is left.
+        low = lower[rows, None] - nearest.values.double() - least
+        high = low + 2 * relative * (squares[rows, None] + squares[nearest.columns]) + 2 * least
+        beyond = low > high.kthvalue(k, dim=1, keepdim=True).values
+        before = high < low.kthvalue(k, dim=1, keepdim=True).values
+        distances = torch.zeros_like(low).masked_fill_(beyond, torch.inf)
+        row, place = (~(beyond | before)).nonzero().T
+        distances[row, place] = direct(points, points, rows[row], nearest.columns[row, place, None])[:, 0]
+        found = distances.kthvalue(k, dim=1).values
         # No point beyond those kept is nearer than this.
-        others = (lower[rows] - nearest.values[:, -1].double() - least).clamp_min(0)
+        others = low[:, -1].clamp_min(0)
         if keep == n - 1:
             others.fill_(torch.inf)
         known = found * (1 - _EQUAL) <= others
@@ -152,11 +173,15 @@ def contained(
     index = torch.arange(len(points), device=borders.device) if rows is None else rows
     bounds: dict[torch.dtype, _Bounds] = {}
     for i in slices(len(index)):
+        lefts: dict[torch.dtype, Tensor] = {}
         for j in slices(len(balls)):
             for dtype in points.frame.dtypes:
                 if dtype not in bounds:
                     bounds[dtype] = _bounds(points, balls, borders, index, dtype)
-                certain, open_ = _decided(points.placed(index[i], dtype), balls.placed(j, dtype), bounds[dtype], i, j)
+                if dtype not in lefts:
+                    lefts[dtype] = points.placed(index[i], dtype).mul_(2)
+                product = products(lefts[dtype], balls.placed(j, dtype))
+                certain, open_ = _decided(product, bounds[dtype], i, j)
                 if len(open_[0]) * _DIRECT_COST <= (i.stop - i.start) * (j.stop - j.start):
                     break
             if tick is not None:
@@ -189,20 +214,17 @@ def _bounds(points: Points, balls: Points, borders: Tensor, index: Tensor, dtype
     return _Bounds(offsets, (2 * relative * x + least, 2 * relative * y + least))
 
 
-def _decided(left: Tensor, right: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[_Pairs, _Pairs]:
+def _decided(product: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[_Pairs, _Pairs]:
     """Of a block, the pairs that are together for certain and those that may be, by their place in it."""
-    product = left @ (2 * right).T
     of_left, of_right = bounds.offsets[0][i, None], bounds.offsets[1][j]
     certain, open_ = [], []
-    # A few rows at a time stay in the processor's cache.
-    for start in range(0, len(left), _ROWS):
-        part = slice(start, start + _ROWS)
+    for part in slices(len(product), ROWS):
         slack = product[part].add_(of_left[part]).add_(of_right)
         at = positions(slack >= 0)
-        row, column = at // len(right), at % len(right)
-        sure = slack.view(-1)[at].double() >= bounds.gaps[0][i][row + start] + bounds.gaps[1][j][column]
-        certain.append((row[sure] + start, column[sure]))
-        open_.append((row[~sure] + start, column[~sure]))
+        row, column = at // product.shape[1], at % product.shape[1]
+        sure = slack.view(-1)[at].double() >= bounds.gaps[0][i][row + part.start] + bounds.gaps[1][j][column]
+        certain.append((row[sure] + part.start, column[sure]))
+        open_.append((row[~sure] + part.start, column[~sure]))
     return _joined(certain), _joined(open_)
 
 

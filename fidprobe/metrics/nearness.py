@@ -6,13 +6,14 @@ that is bounded; the few pairs that can matter are then summed directly, Σ (x -
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = [
+    "ROWS",
     "Frame",
     "Largest",
     "Points",
@@ -22,11 +23,13 @@ __all__ = [
     "direct_to_all",
     "nearness",
     "positions",
+    "products",
     "rounding",
     "slices",
 ]
 
 _BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
+ROWS = 256  # of a block or a set, looked through together: they stay in the processor's cache
 _PAIRS = 1024  # pairs summed directly at a time: 16 MB of float64 at d = 2048
 
 
@@ -47,12 +50,12 @@ class Frame:
 
 def common_frame(x: Tensor, y: Tensor, device: torch.device) -> Frame:
     """The frame of two sets [n, d] and [m, d], on the device on which they are compared."""
-    largest = max(float(x.abs().max()), float(y.abs().max()))
+    largest = max(abs(float(end)) for side in (x, y) for end in torch.aminmax(side))
     scale = 2.0 ** min(max(-math.frexp(largest)[1], -126), 126)
     total = torch.zeros(x.shape[1], dtype=torch.float64, device=device)
     for side in (x, y):
-        for rows in slices(len(side)):
-            total += (side[rows].to(device).double() * scale).sum(0)
+        for rows in slices(len(side), ROWS):
+            total += side[rows].to(device).sum(0, dtype=torch.float64) * scale
     centre = (total / (len(x) + len(y))).float()
     dtypes = (torch.float32, torch.float64) if _multiplies_float32(x.shape[1], device) else (torch.float64,)
     return Frame(scale, centre, dtypes)
@@ -71,6 +74,7 @@ class Points:
 
     values: Tensor
     frame: Frame
+    _squares: dict[torch.dtype, Tensor] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -78,11 +82,21 @@ class Points:
     def placed(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
         """[m, d] in the frame; each coordinate is rounded once."""
         centre = self.frame.centre
-        return self.values[rows].to(centre.device).to(dtype) * self.frame.scale - centre.to(dtype)
+        if isinstance(rows, Tensor):
+            rows = rows.to(self.values.device)
+        values = self.values[rows].to(centre.device).to(dtype)
+        # A power of two rounds nothing.
+        return torch.add(-centre.to(dtype), values, alpha=self.frame.scale)
 
     def squares(self, dtype: torch.dtype) -> Tensor:
         """float64 [n], squared lengths of what is multiplied."""
-        return torch.cat([self.placed(rows, dtype).double().square().sum(1) for rows in slices(len(self))])
+        if dtype not in self._squares:
+            squared = torch.empty(len(self), dtype=torch.float64, device=self.frame.centre.device)
+            for rows in slices(len(self), ROWS):
+                placed = self.placed(rows, dtype).double()
+                squared[rows] = torch.linalg.vecdot(placed, placed)
+            self._squares[dtype] = squared
+        return self._squares[dtype]
 
     def given(self, rows: Tensor) -> Tensor:
         """float64 [m, d], neither moved nor scaled: nothing is rounded."""
@@ -94,10 +108,11 @@ def block_count(count: int) -> int:
     return -(-count // _BLOCK)
 
 
-def slices(count: int) -> Iterator[slice]:
-    """The blocks of that many images."""
-    for start in range(0, count, _BLOCK):
-        yield slice(start, min(start + _BLOCK, count))
+def slices(count: int, size: int | None = None) -> Iterator[slice]:
+    """That many images in parts of a size, by default in blocks."""
+    size = size or _BLOCK
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def rounding(dtype: torch.dtype, dim: int) -> tuple[float, float]:
@@ -109,6 +124,11 @@ def rounding(dtype: torch.dtype, dim: int) -> tuple[float, float]:
     """
     info = torch.finfo(dtype)
     return (dim + 32) * info.eps / 2, 16 * dim * info.tiny
+
+
+def products(left: Tensor, right: Tensor) -> Tensor:
+    """All products of rows: [m, d] and [n, d] -> [m, n]."""
+    return left @ right.T
 
 
 def positions(mask: Tensor) -> Tensor:
@@ -125,17 +145,20 @@ class Largest:
         self.values = torch.full((rows, keep), -torch.inf, dtype=dtype, device=device)
         self.columns = torch.zeros(rows, keep, dtype=torch.int64, device=device)
 
-    def update(self, rows: slice, block: Tensor, first: int) -> None:
-        """Take in values [m, b] of columns from `first` on."""
+    def update(self, rows: slice, block: Tensor, offset: Tensor, first: int) -> None:
+        """Take in values [m, b], to which an offset [b] is to be added, of columns from `first` on."""
         keep = self.values.shape[1]
-        if keep == 1:
-            best, at = block.max(dim=1, keepdim=True)
-        else:
-            best, at = block.topk(min(keep, block.shape[1]), dim=1)
-        values = torch.cat([self.values[rows], best], dim=1)
-        columns = torch.cat([self.columns[rows], at + first], dim=1)
-        self.values[rows], order = values.topk(keep, dim=1)
-        self.columns[rows] = columns.gather(1, order)
+        for part in slices(len(block), ROWS):
+            values = block[part].contiguous() + offset
+            if keep == 1:
+                best, at = values.max(dim=1, keepdim=True)
+            else:
+                best, at = values.topk(min(keep, values.shape[1]), dim=1)
+            into = slice(rows.start + part.start, rows.start + part.stop)
+            best = torch.cat([self.values[into], best], dim=1)
+            columns = torch.cat([self.columns[into], at + first], dim=1)
+            self.values[into], order = best.topk(keep, dim=1)
+            self.columns[into] = columns.gather(1, order)
 
 
 def nearness(
@@ -164,18 +187,18 @@ def nearness(
     of_x, of_y = (Largest(n, keep, dtype, device) for n in (len(index), len(y)))
     x_offset, y_offset = (offset.to(dtype) for offset in offsets)
     for i in slices(len(index)):
-        left = x.placed(i if rows is None else index[i].to(x.values.device), dtype)
+        left = x.placed(i if rows is None else index[i], dtype).mul_(2)
         for j in slices(len(y)):
             if same and rows is None and j.start < i.start:
                 continue  # the products within a set are symmetric
-            product = left @ (2 * y.placed(j, dtype)).T
+            product = products(left, y.placed(j, dtype))
             if same:
                 at = index[i]
                 own = ((at >= j.start) & (at < j.stop)).nonzero().squeeze(1)
                 product[own, at[own] - j.start] = -torch.inf
-            of_x.update(i, product + y_offset[j], j.start)
+            of_x.update(i, product, y_offset[j], j.start)
             if rows is None and not (same and i == j):
-                (of_x if same else of_y).update(j, product.add_(x_offset[i, None]).T.contiguous(), i.start)
+                (of_x if same else of_y).update(j, product.T, x_offset[i], i.start)
             if tick is not None:
                 tick()
     return of_x, of_y

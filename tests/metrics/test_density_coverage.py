@@ -188,7 +188,7 @@ def test_neither_blocks_nor_who_decides_matter(block: int, cost: int, monkeypatc
     generated[:20] = reference[20:40]
     expected = directly(reference, generated, 5)
     monkeypatch.setattr(nearness, "_BLOCK", block)
-    monkeypatch.setattr(balls, "_ROWS", 7)
+    monkeypatch.setattr(balls, "ROWS", 7)
     monkeypatch.setattr(balls, "_DIRECT_COST", cost)
     assert measured(reference, generated) == pytest.approx(expected, rel=1e-12)
 
