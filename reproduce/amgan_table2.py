@@ -5,6 +5,7 @@ in absolute terms: pictures of 32 pixels are enlarged here, since five scales ne
 the first set.
 
     python -m reproduce.amgan_table2 cifar10.zip/test model-a/ model-b/
+    python -m reproduce.amgan_table2 cifar10.zip/test --names "CIFAR-10 test" --repeated 20
 """
 
 import argparse
@@ -13,11 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fidprobe.analysis.intra_class import collapsed_classes, intra_class_figure
 from fidprobe.analysis.output import write_figure, write_text
 from fidprobe.analysis.wording import json_text, plus_minus, shortened
-from fidprobe.errors import FidprobeError
-from fidprobe.images import open_images
+from fidprobe.errors import FidprobeError, InputError
+from fidprobe.images import ImageSource, open_images
 from fidprobe.metrics.ms_ssim import ALIKE, ms_ssim_within_classes
 from reproduce.amgan_fig5 import RESULTS
 
@@ -27,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", help="image sources with classes, real images first")
     parser.add_argument("--names", nargs="+", help="of the sets; by default real, set 1, set 2, ...")
+    parser.add_argument("--repeated", type=int, help="add a collapsed set: so many real pictures a class, repeated")
     parser.add_argument("--pairs", type=int, default=200, help="for each class")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, help="resize all pictures to squares of this side")
@@ -40,6 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name: ms_ssim_within_classes(open_images(source), pairs=args.pairs, seed=args.seed, side=args.side)
         for name, source in zip(names, args.sets, strict=True)
     }
+    if args.repeated:
+        pictures, labels = repeated(open_images(args.sets[0]), args.repeated)
+        found[f"{args.repeated} images repeated"] = ms_ssim_within_classes(
+            open_images(pictures), labels=labels, pairs=args.pairs, seed=args.seed, side=args.side
+        )
     real, told = found[names[0]], dict[str, Any]()
     for name, result in found.items():
         collapsed = collapsed_classes(real, result)
@@ -58,6 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_text(args.results / f"{name}.json", json_text(told, "Table 2"))
     write_figure(intra_class_figure(found), args.figures / name, "Mean MS-SSIM within classes")
     print(f"written to {args.results / f'{name}.json'} and {args.figures / name}.pdf")
+
+
+def repeated(images: ImageSource, count: int) -> tuple[list[npt.NDArray[np.uint8]], list[str]]:
+    """The first pictures of each class ten times, each time with other Gaussian noise of 4 grey levels, and labels."""
+    if images.class_names is None:
+        raise InputError(f"{images.description} has no classes; give images in class folders to repeat some of each")
+    classes: dict[str, list[npt.NDArray[np.uint8]]] = {name: [] for name in images.class_names}
+    for item in images.items():
+        if item.label is not None and len(kept := classes[images.class_names[item.label]]) < count:
+            kept.append(item.decode().pixels)
+    rng = np.random.default_rng(0)
+    pictures, labels = [], []
+    for name, kept in classes.items():
+        for picture in kept * 10:
+            noised = picture + rng.normal(0, 4, picture.shape)
+            pictures.append(noised.clip(0, 255).round().astype(np.uint8))
+            labels.append(name)
+    return pictures, labels
 
 
 if __name__ == "__main__":

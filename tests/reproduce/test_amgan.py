@@ -85,6 +85,20 @@ def test_table_2_names_the_collapsed_class(
     assert "more alike than real: dog" in capsys.readouterr().out
 
 
+def test_table_2_can_repeat_real_pictures(run: Callable[..., dict[str, dict[str, object]]], tmp_path: Path) -> None:
+    """One picture a class, ten times with a little noise, is one picture; the real ones are noise."""
+    for kind in ("cat", "dog"):
+        (tmp_path / "real" / kind).mkdir(parents=True)
+        for i in range(2):
+            smooth = np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            Image.fromarray(smooth).resize((32, 32)).save(tmp_path / "real" / kind / f"{i}.png")
+    found = run("amgan_table2", [str(tmp_path / "real"), "--repeated", "1", "--pairs", "2"])
+    assert list(found) == ["real", "1 images repeated"]
+    assert found["real"]["alike"] == 0
+    assert found["1 images repeated"]["alike"] == 1
+    assert [one["images"] for one in found["1 images repeated"]["classes"]] == [10, 10]  # type: ignore[attr-defined]
+
+
 def test_documented_numbers_are_those_of_the_results() -> None:
     """docs/class-scores.md tells Fig. 4's numbers as they were measured."""
     text = " ".join((ROOT / "docs" / "class-scores.md").read_text(encoding="utf-8").split())
@@ -99,3 +113,7 @@ def test_documented_numbers_are_those_of_the_results() -> None:
     ):
         assert expected in text
     assert found["whole"]["clear"] == 0
+    for name, one in json.loads((RESULTS / "amgan_table2.json").read_text()).items():
+        collapsed = len(one["more_alike_than_the_first"])
+        row = f"{one['maximum']:.3f} ({one['maximum_class']}) | {one['mean']:.3f} | {collapsed} | "
+        assert f"| {name} | {row}{100 * one['alike']:.1f} % |" in text
