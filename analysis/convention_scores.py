@@ -158,7 +158,9 @@ class Pair:
         if balls is None:
             return None
         if balls.space != "pool3":
-            missing["precision-recall"] = f"of {balls.space} features, which are not computed here"
+            missing["precision-recall"] = (
+                f"of {balls.space} features (extractor {balls.space.lower()}), which are not computed here"
+            )
         elif not isinstance(reference, Features) or not isinstance(generated, Features):
             missing["precision-recall"] = _ALONE
         elif min(len(reference), len(generated)) < balls.neighbours + 2:

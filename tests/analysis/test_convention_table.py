@@ -1,5 +1,6 @@
 """The table of conventions: its page says what its data say, and each row gives its metric's choices."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.errors import InputError
 from fidprobe.extractors import resize_rules
 
-PAGE = Path(__file__).parents[2] / "docs" / "conventions.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "conventions.md"
+MEASURED = ROOT / "benchmarks" / "results" / "conventions.json"
 
 
 def table_row(one: Convention) -> str:
@@ -34,6 +37,30 @@ def table_row(one: Convention) -> str:
 def remark(one: Convention) -> str:
     """What the page adds to a row."""
     return f"- `{one.name}`: {one.remarks} Read in {', '.join(f'`{source}`' for source in one.sources)}."
+
+
+def measured_text() -> list[str]:
+    """What the page tells of the benchmark: a row a convention, then the spread and the second opinion."""
+    found = json.loads(MEASURED.read_text(encoding="utf-8"))
+    lines = []
+    for row in found["conventions"]:
+        score = f"{row['inception_score_mean']:.2f}" if "inception_score_mean" in row else "–"
+        if "inception_score_std" in row:
+            score += f" ± {row['inception_score_std']:.2f}"
+        lines.append(f"| {row['convention']} | {row['frechet_distance']:.2f} | {score} |")
+    spread, second = found["spread"], found["second_opinion"]
+    ends = [f"{spread[end]:.2f} ({spread[name]})" for end, name in (("low", "lowest"), ("high", "highest"))]
+    lines.append(f"from {' to '.join(ends)}: a factor of {spread['ratio']:.2f}")
+    lines.append(f"{second['label']} = {second['frechet_distance']:.3f}")
+    lines.append(f"{found['images']['reference']} photographs")
+    return lines
+
+
+def test_the_page_tells_what_was_measured() -> None:
+    """Every number of its example is in the benchmark's result, rounded."""
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    for line in measured_text():
+        assert line in text, line
 
 
 def test_the_page_has_every_row_and_remark_and_no_other() -> None:

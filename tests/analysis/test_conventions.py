@@ -107,7 +107,7 @@ def test_rows_follow_each_librarys_choices(large: tuple[Features, Features], of_
     assert rows["adm"].score == inception_score(made, split_size=5000, shuffle=False)
     assert rows["ttur"].score is None
     assert rows["adm"].balls == precision_recall(real, made, k=3)
-    elsewhere = {"precision-recall": "of VGG16 features, which are not computed here"}
+    elsewhere = {"precision-recall": "of VGG16 features (extractor vgg16), which are not computed here"}
     assert [dict(row.missing) for row in rows.values()] == [{}, elsewhere, elsewhere, {}]
     assert found.label == "FID"
     left = [one.text for one in found.advice if one.code == "conventions-left-out"]
