@@ -19,6 +19,7 @@ __all__ = ["curves_figure", "f_figure", "square_axes"]
 
 _LINE = "#8a8f98"
 _MARKS = 3  # on each curve, at angles of its own
+_COLOURED = 7  # models with colours of their own; more repeat them, dashed
 _TITLE = 40  # characters of 8 points over a panel that is alone
 _HALF = 24  # and over one of two, beside its role
 
@@ -38,7 +39,8 @@ def curves_figure(found: PRDCurves) -> "Figure":
                     continue
                 curve = one.curves[space]
                 points = _marked(len(curve.precision), i, len(names)) if named else None
-                style = {"linestyle": "-", "linewidth": 1.2, "clip_on": False, "markevery": points}
+                dashes = "-" if i < _COLOURED or not named else (0, (4, 1.5))
+                style = {"linestyle": dashes, "linewidth": 1.2, "clip_on": False, "markevery": points}
                 axes.plot(curve.recall, curve.precision, **{**mark, **style, "alpha": 1 if named else 0.4})
             axes.set_xlabel("recall")
             axes.set_ylabel("precision")
@@ -56,6 +58,8 @@ def f_figure(found: PRDCurves) -> "Figure":
     named = len(names) <= MOST_NAMED
     first, second = beta_text(found.beta)
     with styled():
+        from matplotlib.ticker import MaxNLocator
+
         figure = _panels(found, names if named else [])
         for axes, space in zip(figure.axes, found.spaces, strict=True):
             style_scatter(axes)
@@ -71,6 +75,7 @@ def f_figure(found: PRDCurves) -> "Figure":
             low, high = max(0.0, min(points) - room), min(1.0, max(points) + room)
             axes.set_xlim(low, high)
             axes.set_ylim(low, high)
+            axes.yaxis.set_major_locator(MaxNLocator(5))  # as along the other axis
             axes.plot([low, high], [low, high], color=_LINE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
             roles = ("recall", "precision") if found.beta >= 1 else ("precision", "recall")
             axes.set_xlabel(f"{first} ({roles[0]})")
