@@ -133,6 +133,7 @@ _ENTRIES = (
         "vgg16",
         "vgg16-397923af.pth",
         "https://download.pytorch.org/models/vgg16-397923af.pth",
+        # The publisher gives the first eight digits; the others are as many users of the file have recorded them.
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         553_433_881,
         "torchvision's VGG16, the space of improved precision and recall",
