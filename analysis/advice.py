@@ -13,12 +13,14 @@ __all__ = [
     "NOT_SAMPLED",
     "Advice",
     "advise_on_attack",
+    "advise_on_classifier",
     "advise_on_sets",
     "advise_on_spaces",
     "advise_on_splits",
     "same_values",
 ]
 
+_OWN_DOUBT = 0.5  # nats: ten times what a classifier of the data set leaves on real images
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
 
@@ -227,6 +229,25 @@ def advise_on_splits(sides: Sides, splits: int, split_size: int | None = None) -
             f"The Inception Score's splits hold fewer images than the classifier's {classes:,} classes ("
             f"{'; '.join(few)}). The score of a split cannot exceed its number of images and is biased low: use "
             "more images or fewer splits, and compare only equal counts.",
+        )
+    ]
+
+
+def advise_on_classifier(reference_entropy: float) -> list[Advice]:
+    """A warning about an AM Score under a classifier of other data.
+
+    Args:
+        reference_entropy: Mean H(p) over real images, in nats. The paper's classifiers of the data set itself leave
+            less than 0.05 on nearly all of them (am-gan.md, §6.4).
+    """
+    if reference_entropy < _OWN_DOUBT:
+        return []
+    return [
+        Advice(
+            "classifier-of-other-data",
+            f"The AM Score asks for a classifier of the data set, and this one doubts the real images themselves (mean "
+            f"entropy {reference_entropy:.2g} nats): its classes are others. Give features of a classifier that was "
+            "trained on the data.",
         )
     ]
 

@@ -37,7 +37,7 @@ __all__ = ["AUDIT_METRICS", "SCHEMA", "Audit", "Change", "audit"]
 SCHEMA = 3
 """Of the audit's JSON: raised whenever a key changes its meaning or goes. docs/report.md documents it."""
 
-AUDIT_METRICS = ("fid", "kid", "prd", "is", "am", "mode")
+AUDIT_METRICS = ("fid", "kid", "prd", "is")
 """What an audit measures beside its verdict, where nothing else is asked for."""
 
 _GRID = 24  # images shown of each set

@@ -14,7 +14,7 @@ from fidprobe.metrics.am_score import am_score
 from fidprobe.metrics.extrapolation import inception_score_infinity
 from fidprobe.metrics.inception_score import inception_score
 from fidprobe.metrics.mode_score import mode_score
-from fidprobe.metrics.ms_ssim import ms_ssim_within_classes
+from fidprobe.metrics.ms_ssim import ALIKE, ms_ssim_within_classes
 from fidprobe.progress import Progress
 
 __all__ = ["ROWS"]
@@ -155,6 +155,7 @@ def _similarity_lines(results: Results) -> list[Line]:
     return [
         Line("MS-SSIM within classes, largest", note, number(found.maximum), f"of {visible(found.maximum_class)}"),
         Line("MS-SSIM within classes, mean", "likewise", number(found.mean), f"{len(found.classes)} classes"),
+        Line("pairs that are one picture", f"MS-SSIM of {ALIKE} and more", f"{100 * found.alike:.2g} %"),
     ]
 
 

@@ -50,7 +50,7 @@ def _scores_view(audit: Audit, space: SpaceScores, key: str, found: Manifold | N
             [_subsets(space.scores[m]) for m in models],
         ),
     ]
-    rows += _metric_rows(space.scores, lambda metric: metric.everywhere and metric.name not in _OWN_ROWS)
+    rows += _metric_rows(space.scores, lambda metric: not metric.classes and metric.name not in _OWN_ROWS)
     if found is not None:
         drawn = f"{amount(found.images)} images of each set, " if found.images else ""
         rows += [

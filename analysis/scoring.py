@@ -6,7 +6,13 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from fidprobe.analysis.advice import Advice, advise_on_sets, advise_on_spaces, advise_on_splits
+from fidprobe.analysis.advice import (
+    Advice,
+    advise_on_classifier,
+    advise_on_sets,
+    advise_on_spaces,
+    advise_on_splits,
+)
 from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.own_spaces import own_network, own_sets, spatial_statistics
@@ -241,6 +247,8 @@ def measure_sets(
         advice += advise_on_spaces(main, second)
     if "is" in metrics:
         advice += advise_on_splits(main, choices.is_splits, choices.is_split_size)
+    if scores := [found.results["am"] for found in main_scores.scores.values() if "am" in found.results]:
+        advice += advise_on_classifier(scores[0].reference_entropy)
     scored = Scored(
         sets={name: side.provenance.source for name, side in main.items()},
         counts={name: count_of(side) for name, side in main.items()},

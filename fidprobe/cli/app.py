@@ -76,7 +76,7 @@ def audit(
         str | None, typer.Option(metavar="OTHER", help="Another model's images: is the gain over it real?")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("out"),
-    metrics: o.Metrics = "fid,kid,prd,is,am,mode",
+    metrics: o.Metrics = "fid,kid,prd,is",
     no_budget: Annotated[
         bool,
         typer.Option("--no-budget", help="Do not find out how much of FID choosing among the model's images removes."),

@@ -232,3 +232,11 @@ def test_small_splits_are_warned_about_exactly_where_an_inception_score_was_comp
     result = score(a, b, metrics="is").main.scores["generated"].inception_score
     assert result is not None
     assert result.mean <= 3  # the bound that the warning states: 30 images in 10 splits
+
+
+def test_the_am_score_asks_for_a_classifier_of_the_data() -> None:
+    """One that is in doubt about real images is of other data."""
+    sure = Features(torch.randn(30, 2), logits=50 * torch.eye(3).repeat(10, 1))
+    unsure = Features(torch.randn(30, 2), logits=torch.eye(3).repeat(10, 1))
+    assert "classifier-of-other-data" not in codes(list(score(sure, unsure, metrics="am").advice))
+    assert "classifier-of-other-data" in codes(list(score(unsure, sure, metrics="am").advice))
