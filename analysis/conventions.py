@@ -136,14 +136,16 @@ def conventions(
         extractor = ExtractorChoice(extractor, device="cuda" if torch.cuda.is_available() else "cpu")
     opened = open_sets({"reference": reference, "generated": generated}, options, progress)
     seconds = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
-    chosen, advice = _possible(chosen, opened, explicit=names is not None)
+    chosen, advice = _possible(chosen, opened, explicit=bool(names))
     found: dict[str, ConventionScores] = {}
     first: Mapping[str, Measurable] = {}
     second: Mapping[str, Measurable] | None = None
+    main = f"[{extractor.name}]"
     for rule in dict.fromkeys(one.resize for one in chosen):
 
         def tell(stage: str, done: int, total: int | None, rule: str = rule) -> None:
-            progress(f"{stage} {rule}", done, total)
+            # The second opinion's pictures are not resized by the rule.
+            progress(f"{stage} {rule}" if stage.endswith(main) else stage, done, total)
 
         extracted = extract_sets(
             opened,
