@@ -11,7 +11,10 @@ from fidprobe.analysis.figures import class_histogram_figure, montage, svg
 from fidprobe.analysis.headline import label_text, verdict_sentence
 from fidprobe.analysis.output import output_folder, write_text
 from fidprobe.analysis.page import png_uri, render_page
+from fidprobe.analysis.prd_curves import PRDCurves
+from fidprobe.analysis.prd_figures import curves_figure
 from fidprobe.analysis.report_change import budget_views, class_change_view
+from fidprobe.analysis.report_curves import audit_curves
 from fidprobe.analysis.report_look import look_view
 from fidprobe.analysis.report_markdown import report_markdown
 from fidprobe.analysis.report_scores import class_scores_view, further_views, scores_views
@@ -85,7 +88,9 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
     sets = [set_view(scored, name) for name in scored.sets]
     titles = {one["name"]: shortened(one["description"], 48) for one in sets}
     budgets = "; ".join(f"{one['model']}: {one['sentence']}" for one in budget_views(audit))
+    curves = audit_curves(audit)
     figures = {
+        "prd": svg(curves_figure(curves), title=_describe_curves(curves)) if curves else "",
         "budgets": svg(budget_figure(audit.budgets), title=budgets) if audit.budgets else "",
         "classes": svg(class_histogram_figure(histogram), title=_describe_histogram(audit)) if histogram else "",
     }
@@ -114,6 +119,15 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
         version=scored.version,
         seconds=number(scored.seconds, 3),
     )
+
+
+def _describe_curves(found: PRDCurves) -> str:
+    told = [
+        f"{model} in {shortened(found.spaces[space], 40)}: F_8 {number(curve.f_8)}, F_1/8 {number(curve.f_1_8)}"
+        for model, one in found.models.items()
+        for space, curve in one.curves.items()
+    ]
+    return f"Curves of precision against recall of distributions; {'; '.join(told)}"
 
 
 def _describe_histogram(audit: Audit) -> str:

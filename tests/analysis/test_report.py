@@ -336,3 +336,8 @@ def test_a_real_audit_reports_its_distances(tmp_path: Path) -> None:
     assert {"untrained-network", "singular-covariance"} <= {one["code"] for one in numbers["warnings"]}
     for one in numbers["warnings"]:
         assert one["text"] in page.text
+    assert "Dropped modes, or bad images?" in page.text
+    curve = made.scored.main.scores["generated"].results["prd"]
+    assert f"generated in random: F_8 {number(curve.f_8)}, F_1/8 {number(curve.f_1_8)}" in page.text
+    density = made.manifolds[1].densities["baseline"]
+    assert plus_minus(density.density, density.density_error).replace("\N{NO-BREAK SPACE}", " ") in page.text
