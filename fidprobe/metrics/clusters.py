@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["clustered", "sorted_union"]
 
-_ITERATIONS = 25  # more of them, or several beginnings, lower the inertia by 0.3 % and leave PRD curves as they are
+_ITERATIONS = 25  # 10 and 100 give PRD curves that differ by less than single runs do
 
 
 def sorted_union(reference: Tensor, generated: Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -63,21 +63,29 @@ def clustered(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Gen
 
 
 def _spread_out(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Generator) -> list[int]:
-    """k-means++ (Arthur and Vassilvitskii 2007): each next point is drawn by its squared distance from the nearest.
+    """Greedy k-means++: of a few points drawn by their squared distance from the nearest chosen one, the best is next.
 
-    Faiss's own beginning, points drawn alike, puts two centres into one of several groups far apart as often as not.
+    Arthur and Vassilvitskii 2007, with scikit-learn's number of trials. Faiss's own beginning, points drawn alike, puts
+    two centres into one of several groups far apart as often as not.
     """
     squares = np.einsum("nd,nd->n", points, points)
+    trials = 2 + int(np.log(clusters))
+
+    def distances(chosen: list[int]) -> npt.NDArray[np.float32]:
+        products = points @ points[chosen].T
+        found: npt.NDArray[np.float32] = (squares[:, None] - 2 * products + squares[chosen]).clip(0)
+        return found
+
     chosen = [int(rng.integers(len(points)))]
-    nearest = np.full(len(points), np.inf, dtype=np.float32)
+    nearest = distances(chosen)[:, 0]
     while len(chosen) < clusters:
-        last = chosen[-1]
-        distance = squares - 2 * (points @ points[last]) + squares[last]
-        nearest = np.minimum(nearest, distance).clip(0)
         up_to = nearest.cumsum(dtype=np.float64)
         if up_to[-1] > 0:
-            drawn = int(np.searchsorted(up_to, rng.random() * up_to[-1], side="right"))
-            chosen.append(min(drawn, len(points) - 1))
+            drawn = np.searchsorted(up_to, rng.random(trials) * up_to[-1], side="right").clip(max=len(points) - 1)
         else:  # fewer different points than clusters
-            chosen.append(int(rng.integers(len(points))))
+            drawn = rng.integers(len(points), size=trials)
+        left = np.minimum(nearest[:, None], distances(drawn.tolist()))
+        best = int(left.sum(axis=0, dtype=np.float64).argmin())
+        chosen.append(int(drawn[best]))
+        nearest = left[:, best]
     return chosen

@@ -147,6 +147,23 @@ def test_clusters_that_cannot_be_mistaken() -> None:
     assert expected[0][500] == pytest.approx(0.1 + 0.3 + 0.2)
 
 
+def test_as_good_clusters_as_scikit_learns() -> None:
+    """Where clusters are a matter of taste, its k-means gives the same numbers within the runs' own spread."""
+    reference, generated = relu_features(400, 8, 1), relu_features(400, 8, 2, shift=0.03)
+    result = measured(reference, generated, runs=15)
+    both = np.concatenate([reference.numpy(), generated.numpy()])
+    theirs = []
+    for seed in range(15):
+        labels = KMeans(20, n_init=1, random_state=seed).fit(both).labels_
+        P, Q = (np.bincount(part, minlength=20) / 400 for part in (labels[:400], labels[400:]))
+        theirs.append(curve(P, Q))
+    for beta in (8, 1 / 8):
+        values = [f_beta(precision=p, recall=r, beta=beta).max() for p, r in theirs]
+        ours = f_beta(precision=result.precisions, recall=result.recalls, beta=beta).max(1)
+        assert abs(ours.mean() - np.mean(values)) < 4 * np.hypot(ours.std(), np.std(values)) / 15**0.5
+        assert 0.2 < ours.mean() < 0.98
+
+
 def test_dropped_and_invented_modes() -> None:
     """Half the reference's blobs cost half the recall and no precision, and the reverse."""
     both, half = blobs([60, 60], 0), blobs([60], 10)
