@@ -11,6 +11,7 @@ python benchmarks/neighbours.py --reference R.safetensors --generated G.safetens
 import argparse
 import contextlib
 import io
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -115,6 +116,7 @@ def main() -> None:
     else:
         sides = [Features.load(path).features[: args.count].clone() for path in (args.reference, args.generated)]
     real, fake = map(Features, sides)
+    load = [os.getloadavg()[0]]  # waiting threads spin: on a busy machine even processor seconds are too many
     rate = product_rate(real.dim)
     print(f"{len(real)} and {len(fake)} images, {real.dim} dimensions; ", end="")
     print(f"products at {rate['seconds'] / 1e9:.0f} Gflop/s, {rate['processor_seconds'] / 1e9:.0f} a processor second")
@@ -150,7 +152,15 @@ def main() -> None:
         "dim": real.dim,
     }
     memory = {"peak_gigabytes": peak / 1e9, "features_gigabytes": features}
-    result = {"environment": environment(), "problem": problem, "operations_a_second": rate, "memory": memory}
+    load.append(os.getloadavg()[0])
+    print(f"load average {load[0]:.1f} before, {load[1]:.1f} after")
+    result = {
+        "environment": environment(),
+        "load_average": load,
+        "problem": problem,
+        "operations_a_second": rate,
+        "memory": memory,
+    }
     write(args.output, {**result, "rows": rows})
 
 
