@@ -94,3 +94,16 @@ def test_mistakes_end_in_one_line(data: Path, tmp_path: Path) -> None:
         script.main([str(data), "--count", "41"])
     with pytest.raises(SystemExit, match="prd_fig5: .*gone"):
         script.main([str(tmp_path / "gone")])
+
+
+def test_the_documents_table_is_what_was_measured() -> None:
+    """Every number of docs/prd.md's table, rounded, and how near Q4 and Q6 are."""
+    found = json.loads((ROOT / "reproduce" / "results" / "prd_fig5.json").read_text())["spaces"]
+    text = (ROOT / "docs" / "prd.md").read_text(encoding="utf-8")
+    for main, second in zip(*(space["sets"] for space in found), strict=True):
+        cells = [f"{main['frechet_distance']:.2f}", f"{second['frechet_distance']:.2f}"]
+        cells += [f"{main['inception_score']:.2f}", *(f"{main[key]:.3f}" for key in ("f_8", "f_1_8"))]
+        cells += [f"{second[key]:.3f}" for key in ("f_8", "f_1_8")]
+        assert f"| Q_{main['classes']} | {' | '.join(cells)} |" in text
+    percent = 100 * (found[0]["claims"]["distance of Q6 over that of Q4"] - 1)
+    assert f"within {percent:.1f} %" in text
