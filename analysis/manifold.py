@@ -12,6 +12,7 @@ from fidprobe.features import Features
 from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
 from fidprobe.progress import Progress, silent
+from fidprobe.provenance import known_space
 
 __all__ = ["LEAST", "Manifold", "equal_count", "manifold"]
 
@@ -66,8 +67,7 @@ def manifold(
         progress: Told of each model's blocks.
     """
     reference = sides["reference"]
-    known = [side.space for side in sides.values() if side.space != "unknown"]
-    label = metric_label(known[0] if known else "unknown")
+    label = metric_label(known_space(*(side.space for side in sides.values())))
     models = {name: side for name, side in sides.items() if name != "reference"}
     alone = "came as statistics, which hold no single images"
     if not isinstance(reference, Features):

@@ -13,6 +13,7 @@ from fidprobe.analysis.uncertainty import Joint, Key, joint
 from fidprobe.features import Features
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
 from fidprobe.progress import Progress, silent
+from fidprobe.provenance import known_space
 
 __all__ = ["Sampling", "SamplingSet", "ungrounded"]
 
@@ -97,8 +98,7 @@ class SamplingSet:
         Raises:
             MismatchError: the sides come from different feature spaces.
         """
-        known = [side.space for side in (reference, generated) if side.space != "unknown"]
-        self._labels.setdefault(space, metric_label(known[0] if known else "unknown"))
+        self._labels.setdefault(space, metric_label(known_space(reference.space, generated.space)))
         for name, side in (("reference", reference), (model, generated)):
             self._check(space, name, side)
         if space == next(iter(self._labels)) and isinstance(reference, Features) and isinstance(generated, Features):

@@ -13,6 +13,7 @@ from fidprobe.metrics.frechet import FrechetResult
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.metrics.kernel import KernelResult, KernelSubsetsResult
 from fidprobe.progress import Progress, silent
+from fidprobe.provenance import known_space
 
 __all__ = [
     "PICTURES",
@@ -130,7 +131,7 @@ def measure(
             missing["kid_subsets"] = f"fewer images than a subset of {choices.kid_subset_size:,}"
     if isinstance(generated, ImageSource):
         return Scores(PICTURES, results, missing)
-    return Scores(generated.space if generated.space != "unknown" else reference.space, results, missing)
+    return Scores(known_space(generated.space, reference.space), results, missing)
 
 
 def score_lines(scores: Scores) -> list[Line]:

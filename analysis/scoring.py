@@ -32,7 +32,7 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, known_space
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Scored", "SpaceScores", "measure_sets", "measure_space", "score"]
@@ -295,7 +295,7 @@ def _check_network(network: Extractor | None, metrics: Sequence[str]) -> None:
 
 
 def _space(sides: Mapping[str, Measurable]) -> str:
-    return next((side.space for side in sides.values() if side.space != "unknown"), "unknown")
+    return known_space(*(side.space for side in sides.values()))
 
 
 def _pictures(

@@ -6,7 +6,15 @@ from typing import Any
 
 from fidprobe.errors import InputError, MismatchError
 
-__all__ = ["UNKNOWN", "ExtractorProvenance", "Provenance", "SourceProvenance", "check_comparable", "check_same_images"]
+__all__ = [
+    "UNKNOWN",
+    "ExtractorProvenance",
+    "Provenance",
+    "SourceProvenance",
+    "check_comparable",
+    "check_same_images",
+    "known_space",
+]
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,11 @@ def _type_name(kind: Any) -> str:
 
 def _shown(value: object) -> str:
     return repr(value)[:60]
+
+
+def known_space(*names: str) -> str:
+    """The space that several sides share, where some of them do not know it; `unknown` if none does."""
+    return next((name for name in names if name != "unknown"), "unknown")
 
 
 def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int]) -> None:

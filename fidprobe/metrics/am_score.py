@@ -29,7 +29,7 @@ from fidprobe.metrics.class_probabilities import (
     log_mean,
     standard_error,
 )
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 
 __all__ = ["AMScoreResult", "am_score"]
 
@@ -118,7 +118,7 @@ def am_score(
         split_std=None if parts is None else float(np.std(parts)),
         splits=splits,
         logits="biased" if biased else "unbiased",
-        space=reference.space if reference.space != "unknown" else generated.space,
+        space=known_space(reference.space, generated.space),
         reference_count=len(real),
         generated_count=len(made),
     )

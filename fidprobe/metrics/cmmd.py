@@ -15,7 +15,7 @@ from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.metrics.kernel import two_sample
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 
 __all__ = ["CMMD_EXTRACTOR", "CmmdResult", "cmmd"]
 
@@ -90,7 +90,7 @@ def cmmd(
         standard_error=scale * found.variance**0.5,
         sigma=sigma,
         scale=scale,
-        space=reference.space if reference.space != "unknown" else generated.space,
+        space=known_space(reference.space, generated.space),
         reference_count=n,
         generated_count=m,
     )

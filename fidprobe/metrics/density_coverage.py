@@ -15,6 +15,7 @@ from fidprobe.features import Features
 from fidprobe.metrics.balls import Ticker, border, check_sets, common_points, contained, radii, share
 from fidprobe.metrics.nearness import block_count
 from fidprobe.progress import Progress, silent
+from fidprobe.provenance import known_space
 
 __all__ = ["DensityCoverageResult", "density_coverage"]
 
@@ -93,7 +94,7 @@ def density_coverage(
         density_error=float(counts.double().std()) / k / len(y) ** 0.5,
         coverage_error=coverage_error,
         k=k,
-        space=reference.space if reference.space != "unknown" else generated.space,
+        space=known_space(reference.space, generated.space),
         reference_count=len(reference),
         generated_count=len(generated),
         strict=strict,

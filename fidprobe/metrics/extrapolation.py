@@ -32,7 +32,7 @@ from fidprobe.features import Features
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Extrapolation", "frechet_infinity", "inception_score_infinity"]
@@ -105,7 +105,7 @@ def frechet_infinity(
         return known.distance(GaussianStatistics.of(subset))
 
     found = _scores(generated, sizes, seed, score, f"extrapolation [{generated.space}]", progress)
-    space = generated.space if generated.space != "unknown" else known.statistics.space
+    space = known_space(generated.space, known.statistics.space)
     return _fit(sizes, found, seed, space, known.statistics.count, len(generated))
 
 

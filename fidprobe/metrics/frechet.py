@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
@@ -81,7 +81,7 @@ def frechet(
         value=float(mean_term + covariance_term),
         mean_term=float(mean_term),
         covariance_term=float(covariance_term),
-        space=r.space if r.space != "unknown" else g.space,
+        space=known_space(r.space, g.space),
         reference_count=r.count,
         generated_count=g.count,
     )

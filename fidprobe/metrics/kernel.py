@@ -10,7 +10,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 
 __all__ = [
     "Kernel",
@@ -70,7 +70,7 @@ def _pair(reference: Features, generated: Features) -> tuple[Tensor, Tensor, str
                 f"{name} features reach {largest:.3g}; the kernel's squared cubes overflow above {_LARGEST:.0g}; "
                 "rescale them"
             )
-    space = reference.space if reference.space != "unknown" else generated.space
+    space = known_space(reference.space, generated.space)
     return reference.features, generated.features, space
 
 

@@ -25,7 +25,7 @@ from fidprobe.metrics.class_probabilities import (
     log_mean,
     standard_error,
 )
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 
 __all__ = ["ModeScoreResult", "mode_score"]
 
@@ -92,7 +92,7 @@ def mode_score(reference: Features, generated: Features, *, biased: bool = False
         expected_divergence=logarithm + marginal,
         marginal_divergence=marginal,
         logits="biased" if biased else "unbiased",
-        space=reference.space if reference.space != "unknown" else generated.space,
+        space=known_space(reference.space, generated.space),
         reference_count=len(real),
         generated_count=len(made),
     )

@@ -16,6 +16,7 @@ from fidprobe.features import Features
 from fidprobe.metrics.balls import Ticker, border, check_sets, common_points, contained, radii, share, within
 from fidprobe.metrics.nearness import Points, block_count, direct, nearness, rounding
 from fidprobe.progress import Progress, silent
+from fidprobe.provenance import known_space
 
 __all__ = ["PrecisionRecallResult", "precision_recall"]
 
@@ -87,7 +88,7 @@ def precision_recall(
         precision_error=precision_error,
         recall_error=recall_error,
         k=k,
-        space=reference.space if reference.space != "unknown" else generated.space,
+        space=known_space(reference.space, generated.space),
         reference_count=len(reference),
         generated_count=len(generated),
         strict=strict,

@@ -21,7 +21,7 @@ from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.metrics.clusters import clustered, sorted_union
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import check_comparable
+from fidprobe.provenance import check_comparable, known_space
 
 __all__ = ["PRDResult", "f_beta", "prd", "prd_of_histograms"]
 
@@ -178,7 +178,7 @@ def prd(
         recalls=recalls,
         clusters=clusters,
         seed=seed,
-        space=reference.space if reference.space != "unknown" else generated.space,
+        space=known_space(reference.space, generated.space),
         reference_count=counts[0],
         generated_count=counts[1],
         balanced_count=count,
