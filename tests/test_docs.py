@@ -150,6 +150,51 @@ def test_the_table_of_draws_is_what_was_measured() -> None:
         assert f"| {name} | {' | '.join(cells)} |" in table
 
 
+def test_the_tables_of_prd_are_what_was_measured() -> None:
+    """Every number of the two tables in docs/prd.md on counts and on k-means, and of the words about them."""
+    measured = json.loads((ROOT / "benchmarks/results/prd.json").read_text(encoding="utf-8"))
+    text = (ROOT / "docs/prd.md").read_text(encoding="utf-8")
+
+    def rows_below(heading: str) -> list[str]:
+        return text.partition(f"\n{heading}")[2].partition("\n\n")[0].splitlines()[2:]
+
+    halves = measured["halves"]["rows"]
+    counts = list(dict.fromkeys(row["images"] for row in halves))
+    expected = []
+    for count in counts:
+        row = f"| {count:,} |"
+        for one in (one for one in halves if one["images"] == count):
+            assert len(one["draws"]) == 3
+            f_8, f_1_8, middle = (fmean(draw[key] for draw in one["draws"]) for key in ("f_8", "f_1_8", "middle"))
+            row += f" {f_8:.3f}, {f_1_8:.3f} | {middle:.2f} |"
+        expected.append(row)
+    assert rows_below("| images of each |") == expected
+    assert f"{measured['clusters']} clusters, {measured['halves']['runs']} runs. The patch encoder" in text
+
+    names = {
+        "fidprobe": "fidprobe",
+        "KMeans": "scikit-learn's `KMeans`",
+        "MiniBatchKMeans, batches of 1024": "`MiniBatchKMeans(n_init=10)`, batches of 1,024",
+        "MiniBatchKMeans, batches of 100": "`MiniBatchKMeans(n_init=10)`, batches of 100",
+    }
+    jpeg, blur = measured["k_means"]
+    expected = []
+    for key, name in names.items():
+        cells, squares = [name], []
+        for one in (jpeg["rows"], blur["rows"]):
+            f_8, f_8_spread, f_1_8, f_1_8_spread = (
+                one[key][number] for number in ("f_8", "f_8_spread", "f_1_8", "f_1_8_spread")
+            )
+            cells.append(f"{f_8:.2f} ± {f_8_spread:.2f}, {f_1_8:.3f} ± {f_1_8_spread:.3f}")
+            squares.append(f"{one[key]['mean_square'] / one['KMeans']['mean_square']:.3f}")
+        expected.append(f"| {' | '.join([*cells, ', '.join(squares)])} |")
+    assert rows_below("| k-means |") == expected
+    for one, kind in ((jpeg, "jpeg"), (blur, "blur")):
+        assert one["degraded"].startswith(kind)
+        assert f"{one['images']:,} test images of CIFAR-10 against {one['images']:,} training images" in text
+        assert f"over {one['runs']} runs" in text
+
+
 def test_the_tables_of_heatmaps_are_what_was_measured() -> None:
     """Every number of the tables in docs/heatmaps.md and docs/influence.md is in the benchmark's result, rounded."""
     measured = json.loads((ROOT / "benchmarks/results/heatmaps.json").read_text(encoding="utf-8"))
