@@ -10,10 +10,12 @@ from fidprobe.provenance import SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
+    "DISTANCE_CODES",
     "NOT_SAMPLED",
     "Advice",
     "advise_on_attack",
     "advise_on_classifier",
+    "advise_on_neighbours",
     "advise_on_sets",
     "advise_on_spaces",
     "advise_on_splits",
@@ -21,8 +23,12 @@ __all__ = [
 ]
 
 _OWN_DOUBT = 0.5  # nats: ten times what a classifier of the data set leaves on real images
+_MANY = 1000  # fewer neighbours lie so far away that balls hold what they should not
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
+
+DISTANCE_CODES = ("few-images", "counts-differ", "singular-covariance")
+"""Warnings about printed Fréchet distances, of no use where none is printed."""
 
 Sides = Mapping[str, Features | GaussianStatistics]
 
@@ -198,6 +204,20 @@ def advise_on_sets(
     sources = {name: s.provenance.source for name, s in named.items()}
     out += _advise_on_files({name: s for name, s in sources.items() if s is not None})
     return out
+
+
+def advise_on_neighbours(sides: Sides) -> list[Advice]:
+    """A warning about counts, on which neighbours and clusters depend."""
+    known = _counts(sides)
+    if len(set(known.values())) < 2 and min(known.values(), default=_MANY) >= _MANY:
+        return []
+    return [
+        Advice(
+            "neighbours-need-counts",
+            f"Precision, recall, density, coverage and PRD depend on the numbers of images ({_list(known)}): compare "
+            "equal ones only, thousands of each.",
+        )
+    ]
 
 
 def advise_on_splits(sides: Sides, splits: int, split_size: int | None = None) -> list[Advice]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.errors import InputError
+from fidprobe.provenance import ExtractorProvenance
 
 __all__ = [
     "CONVENTIONS",
@@ -246,15 +247,35 @@ def conventions_named(names: Sequence[str] | None) -> tuple[Convention, ...]:
     return tuple(one for one in CONVENTIONS if not names or one.name in names)
 
 
-def advise_on_convention(convention: Convention, metrics: Sequence[str]) -> list[Advice]:
+def advise_on_convention(
+    convention: Convention, metrics: Sequence[str], extractor: ExtractorProvenance | None
+) -> list[Advice]:
     """What of these metrics the library does not print, or prints of another space.
 
     Args:
         convention: The library's row.
         metrics: As `--metrics` takes them.
+        extractor: What the features came through; None where that is not known.
     """
     has = {"fid": True, "kid": convention.kernel, "is": convention.parts, "pr": convention.balls}
     out = []
+    if extractor is None or extractor.resize != convention.resize:
+        how = "nobody knows how" if extractor is None else f"by the rule {extractor.resize!r}"
+        out.append(
+            Advice(
+                "not-of-the-convention",
+                f"The features' pictures were resized {how}, and {convention.title} resizes by {convention.resize!r}: "
+                "give the pictures themselves for its numbers.",
+            )
+        )
+    if extractor is not None and extractor.name != "inception":
+        out.append(
+            Advice(
+                "other-network",
+                f"These are the choices of {convention.title} through {extractor.name}: the library itself, which "
+                "takes Inception, prints no such numbers.",
+            )
+        )
     if lacking := [name for name in metrics if not has.get(name)]:
         out.append(
             Advice(

@@ -7,7 +7,7 @@ __all__ = ["MetricChoices"]
 
 @dataclass(frozen=True)
 class MetricChoices:
-    """The defaults are torch-fidelity's; `fidprobe.analysis.conventions` has those of other libraries.
+    """The defaults are torch-fidelity's; `fidprobe.analysis.convention_table` has those of other libraries.
 
     Attributes:
         kid_subset_size: Images in a subset of the papers' KID, which is left out when a side has fewer.
@@ -19,6 +19,7 @@ class MetricChoices:
         covariance_ddof: Likewise of covariances in Fréchet distances (StyleGAN: 0).
         neighbours: Balls of precision and recall reach to this neighbour (the paper: 3).
         strict_balls: A ball's border does not belong to it, as prdc has it.
+        ms_ssim_side: Pixels of the squares that pictures are resized to for MS-SSIM, where they are of several sizes.
     """
 
     kid_subset_size: int = 1000
@@ -30,3 +31,4 @@ class MetricChoices:
     covariance_ddof: int = 1
     neighbours: int = 3
     strict_balls: bool = False
+    ms_ssim_side: int | None = None

@@ -144,16 +144,20 @@ def _mode_json(results: Results, named: bool) -> dict[str, Any]:
 
 
 def _similarity(reference: object, generated: ImageSource, choices: MetricChoices, progress: Progress) -> Results:
-    del reference, choices
-    return {"ms-ssim": ms_ssim_within_classes(generated, progress=progress)}
+    del reference
+    return {"ms-ssim": ms_ssim_within_classes(generated, side=choices.ms_ssim_side, progress=progress)}
 
 
 def _similarity_lines(results: Results) -> list[Line]:
     found = results["ms-ssim"]
     size = f"at {found.size[1]} × {found.size[0]} pixels" + (", resized" if found.resized else "")
-    note = f"{amount(found.pairs)} pairs a class, {size}"
+    note = f"up to {amount(found.pairs)} pairs a class, {size}, ± standard error"
+    largest = next(one for one in found.classes if one.name == found.maximum_class)
+    error = largest.standard_error
+    told = number(found.maximum) if error is None else plus_minus(found.maximum, error)
+    of = f"of {visible(largest.name)}, {amount(largest.pairs)} pairs of {amount(largest.images)} images"
     return [
-        Line("MS-SSIM within classes, largest", note, number(found.maximum), f"of {visible(found.maximum_class)}"),
+        Line("MS-SSIM within classes, largest", note, told, of),
         Line("MS-SSIM within classes, mean", "likewise", number(found.mean), f"{len(found.classes)} classes"),
         Line("pairs that are one picture", f"MS-SSIM of {ALIKE} and more", f"{100 * found.alike:.2g} %"),
     ]

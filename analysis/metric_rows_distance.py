@@ -186,7 +186,7 @@ ROWS = (
         least=5014,
         distance=True,
     ),
-    _own("sfid", "spatial FID, in Inception's early activations", "inception-spatial", "FD"),
+    _own("sfid", "spatial FID, in Inception's early activations", "inception-spatial", "sFID"),
     _own("fd-dinov2", "Fréchet distance in DINOv2", "dinov2", "FD"),
     Metric("cmmd", "CLIP maximum mean discrepancy", _cmmd, _cmmd_lines, _cmmd_json, space=CMMD_EXTRACTOR, least=4),
     _of_classes("logits"),

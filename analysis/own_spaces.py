@@ -1,12 +1,15 @@
 """Sets and networks for metrics that are defined in a feature space of their own, such as sFID."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.sets import ExtractorChoice, Network, load_network
+from fidprobe.errors import WeightsError
 from fidprobe.extraction import ReadOptions
+from fidprobe.extractors.base import Extractor
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input, open_input
 from fidprobe.progress import Progress
@@ -30,10 +33,27 @@ def own_sets(
 
 
 def own_network(space: str, sides: Mapping[str, Input], extractor: Network, progress: Progress) -> Network:
-    """The network of a space, on the device of the main one; not loaded where no images have to go through it."""
-    device = None if isinstance(extractor, str) else str(extractor.device)
-    chosen = space if device is None else ExtractorChoice(space, device=device)
-    return load_network(chosen, progress) if any(isinstance(side, ImageSource) for side in sides.values()) else chosen
+    """The network of a space, on the device of the main one; not loaded where no images have to go through it.
+
+    Inception's early activations come from the main network's own weights, pixels resized by its rule.
+    """
+    chosen: Network = space
+    if isinstance(extractor, Extractor):
+        chosen = (
+            extractor if extractor.provenance.name == space else ExtractorChoice(space, device=str(extractor.device))
+        )
+    elif isinstance(extractor, ExtractorChoice):
+        shared = extractor.name == space or (extractor.name, space) == ("inception", _SPATIAL)
+        chosen = replace(extractor, name=space) if shared else ExtractorChoice(space, device=extractor.device)
+    if not any(isinstance(side, ImageSource) for side in sides.values()):
+        return chosen
+    try:
+        return load_network(chosen, progress)
+    except WeightsError as error:
+        raise WeightsError(
+            f"a metric is defined in the space of {space}: {error} (here --weights is the main network's: score with "
+            f"--extractor {space} to name this one's)"
+        ) from error
 
 
 def spatial_statistics(

@@ -14,7 +14,7 @@ from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.model_sets import ModelSets, describe, fingerprint, open_models, source_json
 from fidprobe.analysis.prd_advice import advise_on_curves
 from fidprobe.analysis.sets import Measurable, Network
-from fidprobe.errors import InputError
+from fidprobe.errors import FidprobeError, InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features
 from fidprobe.inputs import Input
@@ -169,15 +169,18 @@ def prd_curves(
                 def tell(stage: str, done: int, total: int | None, name: str = name, where: str = goal.space) -> None:
                     progress(f"{stage} {name} [{where}]", done, total)
 
-                curves[space] = prd(
-                    reference=_features(goal),
-                    generated=_features(found[space]),
-                    clusters=clusters,
-                    runs=runs,
-                    count=min(images, len(_features(goal)), len(_features(found[space]))),
-                    seed=seed,
-                    progress=tell,
-                )
+                try:
+                    curves[space] = prd(
+                        reference=_features(goal),
+                        generated=_features(found[space]),
+                        clusters=clusters,
+                        runs=runs,
+                        count=min(images, len(_features(goal)), len(_features(found[space]))),
+                        seed=seed,
+                        progress=tell,
+                    )
+                except FidprobeError as error:
+                    raise type(error)(f"{name}: {error}") from error
         source, _ = describe(found["main"])
         measured[name] = ModelPRD(source, len(_features(found["main"])), curves)
     progress("models", len(models), len(models))

@@ -7,7 +7,7 @@ from typing import Any
 from fidprobe.analysis.audit import Audit
 from fidprobe.analysis.headline import label_text, verdict_sentence
 from fidprobe.analysis.report_change import budget_views, composition_sentences
-from fidprobe.analysis.report_scores import scores_views
+from fidprobe.analysis.report_scores import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report_verdict import verdict_view
 from fidprobe.analysis.wording import images_text, shortened, visible
 
@@ -33,16 +33,10 @@ def report_markdown(audit: Audit, *, command: str | None = None) -> str:
     lines += _table(["", "value", "interval", ""], _numbers(view))
     lines += ["", *(f"- **{name}**: {escaped(_source(audit, name))}" for name in audit.scored.sets)]
     for space in scores_views(audit):
-        rows = [
-            [row["label"], *(value + (f" ({note})" if note else "") for value, note in row["cells"])]
-            for row in space["rows"]
-        ]
-        lines += [
-            "",
-            f"### {escaped(label_text(space['label']))}, {space['role']}",
-            "",
-            *_table(["", *space["models"]], rows),
-        ]
+        lines += ["", f"### {escaped(label_text(space['label']))}, {space['role']}", "", *_scores(space)]
+    classes = class_scores_view(audit.scored.main)
+    for view in (*further_views(audit), *(() if classes["why"] else (classes,))):
+        lines += ["", f"### {escaped(view['label'])}", "", *_scores(view)]
     if audit.budgets:
         lines += ["", "### Null-space budget", ""]
         told = [(one["model"], f"{one['sentence']} {one['noise']}".strip()) for one in budget_views(audit)]
@@ -76,6 +70,14 @@ def _numbers(view: dict[str, Any]) -> list[list[str]]:
             rows.append([f"{one['label']} changes by", change["value"], change["interval"], change["detail"]])
             rows.append([f"{one['label']} confirms", share["value"], share["interval"], verdict])
     return rows
+
+
+def _scores(view: dict[str, Any]) -> list[str]:
+    """A table of scores, a column a set; notes of single numbers in brackets."""
+    rows = []
+    for row in view["rows"]:
+        rows.append([row["label"], *(value + (f" ({note})" if note else "") for value, note in row["cells"])])
+    return _table(["", *view["models"]], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -126,10 +126,16 @@ def measure(
                 missing[name] = why
                 continue
             raise InputError(f"{name} cannot be had: {why}")
-        results |= metric.compute(reference, generated, choices, progress)
+        try:
+            results |= metric.compute(reference, generated, choices, progress)
+        except InputError as error:
+            if strict or metric.distance:  # a distance that fails makes the whole meaningless
+                raise
+            missing[name] = str(error)
+            continue
         if name == "kid" and "kid_subsets" not in results:
             missing["kid_subsets"] = f"fewer images than a subset of {choices.kid_subset_size:,}"
-    if isinstance(generated, ImageSource):
+    if isinstance(generated, ImageSource) or any(METRICS[name].needs == "pictures" for name in metrics):
         return Scores(PICTURES, results, missing)
     return Scores(known_space(generated.space, reference.space), results, missing)
 

@@ -7,8 +7,10 @@ from importlib.metadata import version
 from typing import Any
 
 from fidprobe.analysis.advice import (
+    DISTANCE_CODES,
     Advice,
     advise_on_classifier,
+    advise_on_neighbours,
     advise_on_sets,
     advise_on_spaces,
     advise_on_splits,
@@ -29,7 +31,8 @@ from fidprobe.analysis.sets import (
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
-from fidprobe.images import ImageSource
+from fidprobe.images import ImageSource, ReadImage, read_images
+from fidprobe.images.base import Chosen
 from fidprobe.inputs import Input
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, known_space
@@ -203,9 +206,12 @@ def measure_sets(
     if strict:
         _check_sides(opened, metrics)
     if not rest and not own:
-        return _only_pictures(opened, pictures, choices, begun, progress), Extracted({}, None)
+        return _only_pictures(_readable(opened, options, progress), pictures, choices, begun, progress), Extracted(
+            {}, None
+        )
     # Every network first: missing weights must not surface after an hour of extraction.
     apart_sets = own_sets(opened, own, spatial or {})
+    _check_unknown(opened, rest, [name for name in own if METRICS[name].space not in apart_sets])
     networks = {space: own_network(space, sides, extractor, progress) for space, sides in apart_sets.items()}
     if not rest and apart_sets:
         extractor, opened = next(iter(networks.values())), next(iter(apart_sets.values()))
@@ -230,12 +236,12 @@ def measure_sets(
     further = []
     for space in apart:
         names = [name for name in own if METRICS[name].space == space]
-        found = extract_sets(
+        there = extract_sets(
             apart_sets[space], {}, extractor=networks[space], second_opinion=None, options=options, progress=progress
         )
-        further.append(measure_space(found.main, names, choices, strict, progress))
+        further.append(measure_space(there.main, names, choices, strict, progress))
     if pictures:
-        further.append(_pictures(opened, pictures, choices, strict, progress))
+        further.append(_pictures(_readable(opened, options, progress), pictures, choices, strict, progress))
     # Scores of classes live in one space; distances get a second opinion.
     distances = [name for name in METRICS if name in metrics and METRICS[name].everywhere]
     if not distances and any(METRICS[name].distance for name in metrics):
@@ -245,9 +251,16 @@ def measure_sets(
     advice = advise_on_sets(main["reference"], models)
     if distances:
         advice += advise_on_spaces(main, second)
+    if not any(METRICS[name].distance for name in metrics):
+        advice = [one for one in advice if one.code not in DISTANCE_CODES]
+    if any(name in metrics for name in ("pr", "dc", "prd")):
+        # PRD draws equally many of the reference itself.
+        advice += advise_on_neighbours(main if "pr" in metrics or "dc" in metrics else models)
     if "is" in metrics:
         advice += advise_on_splits(main, choices.is_splits, choices.is_split_size)
-    if scores := [found.results["am"] for found in main_scores.scores.values() if "am" in found.results]:
+    for found in further:
+        advice += _advise_on_sizes(found)
+    if scores := [one.results["am"] for one in main_scores.scores.values() if "am" in one.results]:
         advice += advise_on_classifier(scores[0].reference_entropy)
     scored = Scored(
         sets={name: side.provenance.source for name, side in main.items()},
@@ -274,10 +287,28 @@ def _check_sides(sides: Mapping[str, Input], metrics: Sequence[str]) -> None:
         for side_name, side in sides.items():
             if metric.alone and side_name == "reference":
                 continue  # it has no use for the reference
-            if isinstance(side, GaussianStatistics) and metric.needs != "statistics":
-                raise InputError(metric.refusal())
+            if isinstance(side, GaussianStatistics):
+                if metric.needs != "statistics":
+                    raise InputError(metric.refusal())
+                continue
+            if len(side) < metric.least:
+                raise InputError(f"{name} needs at least {metric.least:,} images, and {side_name} has {len(side):,}")
             if metric.needs == "pictures" and not isinstance(side, ImageSource):
                 raise InputError(f"{name} is of the pictures themselves, and {side_name} came as features; give images")
+
+
+def _check_unknown(sides: Mapping[str, Input], rest: Sequence[str], own: Sequence[str]) -> None:
+    """Refuse to take one array for the features of several spaces.
+
+    Raises:
+        InputError: nothing is known of these sets' space, and metrics are of more than one.
+    """
+    known = any(isinstance(side, ImageSource) or side.space != "unknown" for side in sides.values())
+    if not known and len({METRICS[name].space for name in own}) + bool(rest) > 1 and own:
+        raise InputError(
+            f"{own[0]} is defined in the space of {METRICS[own[0]].space}, and of which space these sets are is not "
+            "known; if they are of that one, ask for it alone"
+        )
 
 
 def _check_network(network: Extractor | None, metrics: Sequence[str]) -> None:
@@ -298,16 +329,47 @@ def _space(sides: Mapping[str, Measurable]) -> str:
     return known_space(*(side.space for side in sides.values()))
 
 
+def _readable(sides: Mapping[str, Input], options: ReadOptions | None, progress: Progress) -> Mapping[str, Input]:
+    """Without unreadable pictures, where these are to be left out."""
+    if options is None or not options.skip_bad:
+        return sides
+    out: dict[str, Input] = dict(sides)
+    for name, side in sides.items():
+        if isinstance(side, ImageSource):
+            read = [
+                one.index for one in read_images(side, skip_bad=True, progress=progress) if isinstance(one, ReadImage)
+            ]
+            out[name] = side if len(read) == len(side) else Chosen(side, read)
+    return out
+
+
 def _pictures(
     opened: Mapping[str, Input], metrics: Sequence[str], choices: MetricChoices, strict: bool, progress: Progress
 ) -> SpaceScores:
     """Metrics of the pictures themselves."""
     reference = opened["reference"]
     scores = {
-        name: measure(reference, side, metrics, choices=choices, strict=strict, progress=progress)
+        name: measure(
+            reference, side, metrics, choices=choices, strict=strict and name != "reference", progress=progress
+        )
         for name, side in opened.items()
     }
     return SpaceScores(PICTURES, None, 0, {n: s for n, s in scores.items() if n != "reference"}, scores["reference"])
+
+
+def _advise_on_sizes(space: SpaceScores) -> list[Advice]:
+    """A warning where likeness within classes was measured at two sizes."""
+    of = {"reference": space.reference, **space.scores}
+    sizes = {name: one.results["ms-ssim"].size for name, one in of.items() if "ms-ssim" in one.results}
+    if len(set(sizes.values())) < 2:
+        return []
+    told = ", ".join(f"{name} {wide} x {high}" for name, (high, wide) in sizes.items())
+    return [
+        Advice(
+            "ms-ssim-sizes-differ",
+            f"MS-SSIM was measured at different sizes ({told}), which do not compare; give --ms-ssim-side.",
+        )
+    ]
 
 
 def _only_pictures(
@@ -323,7 +385,7 @@ def _only_pictures(
         counts={name: len(one) for name, one in images.items()},
         main=main,
         second=None,
-        advice=(),
+        advice=tuple(_advise_on_sizes(main)),
         seconds=time.perf_counter() - begun,
         version=version("fidprobe"),
         choices=choices,

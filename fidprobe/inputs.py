@@ -11,7 +11,6 @@ from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features, is_features_file
 from fidprobe.files import expanded
 from fidprobe.images import ImageSource, open_images
-from fidprobe.images.array_files import member_names
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
 __all__ = ["Input", "open_input"]
@@ -28,7 +27,7 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
             `fidprobe.images.open_images` with the options' subset.
         options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
         spatial: Of a statistics npz, read ADM's members of spatial features (`inception-spatial`). Statistics that
-            fidprobe wrote say of which space they are, and are read as they are.
+            say of which space they are, are read as they are.
 
     Raises:
         InputError: a damaged file, or a subset larger than the set.
@@ -41,8 +40,9 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
         if is_features_file(file):
             source = Features.load(file)
         elif is_statistics_file(file):
-            foreign = "provenance" not in member_names(file)
-            source = GaussianStatistics.load(file, spatial=spatial and foreign)
+            source = GaussianStatistics.load(file)
+            if spatial and source.space == "unknown":
+                source = GaussianStatistics.load(file, spatial=True)
     if isinstance(source, Features) and options.limit is not None:
         if options.limit > len(source):
             raise InputError(f"{where}a subset of {options.limit} was asked for, but there are {len(source)} features")

@@ -88,6 +88,7 @@ def audit(
             help="Exit with code 1 if this holds or cannot be known, e.g. confirmed_share<0.5; may be given again.",
         ),
     ] = None,
+    ms_ssim_side: o.SimilaritySide = None,
     extractor: o.ExtractorName = "inception",
     second_opinion: o.SecondOpinions = None,
     resize: o.Resize = None,
@@ -112,6 +113,7 @@ def audit(
     """
     from fidprobe.analysis.audit import audit as run
     from fidprobe.analysis.gates import parse_gate
+    from fidprobe.analysis.metric_choices import MetricChoices
     from fidprobe.analysis.report import report_json, report_paths, write_report
     from fidprobe.files import expanded
 
@@ -131,6 +133,7 @@ def audit(
             second_baseline=second_baseline,
             budget=not no_budget,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            choices=MetricChoices(ms_ssim_side=ms_ssim_side),
             interrupted=interrupted,
             progress=progress,
         )
@@ -172,6 +175,7 @@ def score(
     is_biased: Annotated[
         bool, typer.Option("--is-biased", help="Keep the classifier's bias in the logits, as StudioGAN.")
     ] = False,
+    ms_ssim_side: o.SimilaritySide = None,
     convention: Annotated[
         str | None,
         typer.Option(
@@ -194,6 +198,8 @@ def score(
 
     Example: fidprobe score cifar10:train samples.npz --metrics fid,kid,is --json
     """
+    from dataclasses import replace
+
     from fidprobe.analysis.convention_table import advise_on_convention, conventions_named
     from fidprobe.analysis.metric_choices import MetricChoices
     from fidprobe.analysis.scores import parse_metrics
@@ -201,7 +207,7 @@ def score(
     from fidprobe.errors import InputError
 
     choices = MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased)
-    advice = []
+    row = None
     if convention is not None:
         (row,) = conventions_named([convention])
         if resize is not None or choices != MetricChoices():
@@ -210,7 +216,6 @@ def score(
                 "leave out --resize, --kid-subset-size, --is-splits, --is-natural-order and --is-biased"
             )
         resize, choices = o.ResizeRule(row.resize), row.choices()
-        advice = advise_on_convention(row, parse_metrics(metrics))
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         scored = run(
             reference,
@@ -221,13 +226,14 @@ def score(
             second_reference=second_reference,
             second_generated=second_generated,
             options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            choices=choices,
+            choices=replace(choices, ms_ssim_side=ms_ssim_side),
             progress=progress,
         )
     if as_json:
         typer.echo(json.dumps(scored.to_json(), indent=2, allow_nan=False))
     else:
         typer.echo("\n".join(score_lines(scored)))
+    advice = advise_on_convention(row, parse_metrics(metrics), scored.main.extractor) if row else []
     print_advice([*scored.advice, *advice])
 
 

@@ -28,6 +28,11 @@ def audit_lines(audit: "Audit") -> list[str]:
     for model, budget in audit.budgets.items():
         lines += ["", *_wrapped(f"{model}: {budget_sentence(budget)}")]
     lines += ["", "as other tools print them", *score_lines(audit.scored, only=("fid", "kid", "is"))]
+    shown = {"fid", "kid", "kid_subsets", "is"}
+    spaces = (audit.scored.main, *audit.scored.further)
+    found = {name for space in spaces for one in space.scores.values() for name in (*one.results, *one.missing)}
+    if more := sorted(found - shown):
+        lines += _wrapped(f"in the report, or why not: {', '.join(more)}")
     for space in audit.others:
         for model, scores in space.scores.items():
             if scores.frechet:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["conventions"]
 
-_NONE = "–"
+_NONE, _LACKING = "–", "n/a"
 
 
 def conventions(
@@ -82,14 +82,17 @@ def _lines(found: "Conventions") -> list[str]:
 
     label = printable(found.label)
     lines = [f"{label} of {many('generated')} images against {many('reference')}, by each library's conventions"]
-    table = [["", "FID" if label == "FID" else "FD", "KID × 1000", "IS", "precision", "recall"]]
+    distance, kernel = _names(found)
+    table = [["", distance, f"{kernel} × 1000", "IS", "precision", "recall"]]
     table += [_cells(row) for row in found.rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for name, *cells in table:
         line = "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
         lines.append(line.rstrip())
     if found.second:
-        lines.append(f"second opinion {printable(found.second_label)}: {found.second.value:.6g}")
+        lines.append(
+            f"second opinion {printable(found.second_label)}: {found.second.value:.6g} (of the other columns: none)"
+        )
     else:
         lines.append("second opinion: not computed")
     if (spread := found.spread) and spread.ratio is not None:
@@ -98,6 +101,11 @@ def _lines(found: "Conventions") -> list[str]:
             f"({spread.highest}): a factor of {spread.ratio:.4g}."
         )
     return [part for line in [*lines, *_differences(found), *_reasons(found)] for part in _wrapped(line)]
+
+
+def _names(found: "Conventions") -> tuple[str, str]:
+    """FID and KID are Inception's alone."""
+    return ("FID", "KID") if found.label == "FID" else ("FD", "KD")
 
 
 def _differences(found: "Conventions") -> list[str]:
@@ -117,20 +125,23 @@ def _cells(row: "ConventionScores") -> list[str]:
     from fidprobe.analysis.wording import plus_minus
 
     one, kernel, score, balls = row.convention, row.kernel, row.score, row.balls
-    cells = [one.name, f"{row.frechet.value:.6g}" if row.frechet else _NONE]
+    lacking = {
+        metric: _LACKING if metric in row.missing else _NONE for metric in ("fid", "kid", "is", "precision-recall")
+    }
+    cells = [one.name, f"{row.frechet.value:.6g}" if row.frechet else lacking["fid"]]
     if kernel and one.kernel:
         spread = one.kernel.spread
         cells.append(plus_minus(1000 * kernel.mean, 1000 * kernel.std) if spread else f"{1000 * kernel.mean:.4g}")
     else:
-        cells.append(_NONE)
+        cells.append(lacking["kid"])
     if score and one.parts:
         told = one.parts.std_ddof is not None
         cells.append(plus_minus(score.mean, score.std) if told else f"{score.mean:.4g}")
     else:
-        cells.append(_NONE)
+        cells.append(lacking["is"])
     if balls:
         return [*cells, f"{balls.precision:.4f}", f"{balls.recall:.4f}"]
-    elsewhere = f"n/a: {one.balls.space}" if one.balls and one.balls.space != "pool3" else _NONE
+    elsewhere = f"n/a: {one.balls.space}" if one.balls and one.balls.space != "pool3" else lacking["precision-recall"]
     return [*cells, elsewhere, elsewhere]
 
 
@@ -140,7 +151,8 @@ def _reasons(found: "Conventions") -> list[str]:
     for row in found.rows:
         for metric, why in row.missing.items():
             reasons.setdefault((metric, why), []).append(row.convention.name)
-    named = {"fid": "FID", "kid": "KID", "is": "IS", "precision-recall": "precision, recall"}
+    distance, kernel = _names(found)
+    named = {"fid": distance, "kid": kernel, "is": "IS", "precision-recall": "precision, recall"}
     lines = [f"{named[metric]} ({', '.join(names)}): {why}" for (metric, why), names in reasons.items()]
     return ["", "not computed", *lines] if lines else []
 

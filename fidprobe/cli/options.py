@@ -31,6 +31,7 @@ __all__ = [
     "SecondOpinions",
     "SecondWeights",
     "Seed",
+    "SimilaritySide",
     "SkipBad",
     "Source",
     "Unverified",
@@ -76,6 +77,12 @@ METRIC_NAMES = (
 
 Metrics = Annotated[
     str, typer.Option("--metrics", "-m", metavar="LIST", help=f"What to measure, comma-separated: {METRIC_NAMES}.")
+]
+SimilaritySide = Annotated[
+    int | None,
+    typer.Option(
+        "--ms-ssim-side", min=176, metavar="N", help="Resize pictures to N x N for ms-ssim, where their sizes differ."
+    ),
 ]
 ExtractorName = Annotated[
     str, typer.Option("--extractor", "-e", metavar="NAME", help="Main feature space.", rich_help_panel=_NETWORKS)

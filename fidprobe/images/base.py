@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.parallel import default_workers, ordered_map
 
-__all__ = ["DecodedImage", "ImageItem", "ImageSource", "Subset"]
+__all__ = ["Chosen", "DecodedImage", "ImageItem", "ImageSource", "Subset"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,30 @@ class ImageSource(ABC):
         return total.hexdigest()
 
 
-class Subset(ImageSource):
+class Chosen(ImageSource):
+    """Some images of a source, in the source's order.
+
+    Args:
+        source: Any source.
+        places: Strictly increasing.
+    """
+
+    def __init__(self, source: ImageSource, places: Sequence[int] | npt.NDArray[np.int64]) -> None:
+        self._source, self._chosen = source, np.asarray(places, dtype=np.int64)
+        self.description, self.class_names = source.description, source.class_names
+        self.replayable = source.replayable
+        self.limit, self.seed = source.limit, source.seed
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The chosen images in order, or some of them."""
+        chosen = self._chosen if indices is None else self._chosen[np.asarray(indices, dtype=np.int64)]
+        return self._source.items([int(index) for index in chosen])
+
+
+class Subset(Chosen):
     """A reproducible random part of a source, in the source's order.
 
     The indices are `sorted(np.random.default_rng(seed).choice(n, limit, replace=False))`.
@@ -110,19 +133,8 @@ class Subset(ImageSource):
                 f"{limit} images were asked for, {source.description} has {len(source)}; "
                 f"give a limit from 1 to {len(source)}"
             )
-        self._source = source
-        self._chosen = np.sort(np.random.default_rng(seed).choice(len(source), limit, replace=False))
-        self.description, self.class_names = source.description, source.class_names
-        self.replayable = source.replayable
+        super().__init__(source, np.sort(np.random.default_rng(seed).choice(len(source), limit, replace=False)))
         self.limit, self.seed = limit, seed
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The chosen images in order, or some of them."""
-        chosen = self._chosen if indices is None else self._chosen[np.asarray(indices, dtype=np.int64)]
-        return self._source.items([int(index) for index in chosen])
 
 
 def _digest(item: ImageItem) -> bytes:

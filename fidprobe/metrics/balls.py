@@ -91,7 +91,10 @@ class Ticker:
 
 def border(radii: Tensor, *, strict: bool) -> Tensor:
     """Squared radii up to what counts as equal: balls without their border (`strict`), or with it."""
-    return radii * (1 - _EQUAL if strict else 1 + _EQUAL)
+    if not strict:
+        return radii * (1 + _EQUAL)
+    # A ball of no extent, of an image that stands k times in its set, holds nothing: nobody need look into it.
+    return torch.where(radii > 0, radii * (1 - _EQUAL), -torch.inf)
 
 
 def within(squared: Tensor, borders: Tensor, *, strict: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""k-means on two sets together, the same whatever the order of images, their scale and which set is which."""
+"""k-means on two sets together, the same whatever the order of images, scale by 2ⁿ and which set is which."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ more alike than one of dogs.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,10 @@ __all__ = ["ALIKE", "UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssi
 ALIKE = 0.8
 """MS-SSIM from which the two pictures of a pair are one picture, but for details."""
 
-UNLABELLED = "unlabelled"
+UNLABELLED = "(unlabelled)"
 """The class of images that have none."""
+
+_GROUP = 1000  # pairs that are read together: at most twice as many pictures wait in memory
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def ms_ssim_within_classes(
     Args:
         images: What `open_images` gives.
         labels: The class of each image, in the source's order; a classifier's Top-1, say. By default the source's own
-            (class folders, or a data set's labels). Images without one count as one class, `unlabelled`.
+            (class folders, or a data set's labels). Images without one count as one class, `(unlabelled)`.
         pairs: For each class, >= 1.
         seed: Of the draw.
         side: Resize all pictures to squares of this side, >= 176; needed where they differ in size. By default they
@@ -137,7 +139,7 @@ def ms_ssim_within_classes(
             f"{images.description}: no class has two images to compare; MS-SSIM within classes needs several of each"
         )
     frame = Frame(images.description, side)
-    values = similarities(source, np.concatenate(list(drawn.values())), frame, torch.device(device), progress)
+    values = np.concatenate(list(_in_groups(source, list(drawn.values()), frame, torch.device(device), progress)))
     found, start = [], 0
     for name, chosen in drawn.items():
         part = values[start : start + len(chosen)]
@@ -165,6 +167,26 @@ def ms_ssim_within_classes(
         left_out=left_out,
         alike=float((values >= ALIKE).mean()),
     )
+
+
+def _in_groups(
+    source: ImageSource, drawn: Sequence[npt.NDArray[np.int64]], frame: Frame, device: torch.device, progress: Progress
+) -> Iterator[npt.NDArray[np.float64]]:
+    """MS-SSIM of the pairs of a few classes at a time: pictures wait for their pair, of many classes a whole set."""
+    total, done = sum(map(len, drawn)), 0
+    waiting: list[npt.NDArray[np.int64]] = []
+    for i, chosen in enumerate(drawn):
+        waiting.append(chosen)
+        if sum(map(len, waiting)) < _GROUP and i + 1 < len(drawn):
+            continue
+
+        def tell(stage: str, compared: int, _: int | None, before: int = done) -> None:
+            progress(stage, before + compared, total)
+
+        pairs = np.concatenate(waiting)
+        yield similarities(source, pairs, frame, device, tell)
+        done += len(pairs)
+        waiting = []
 
 
 def _rereadable(images: ImageSource, labels: Sequence[str | int | None] | None, progress: Progress) -> ImageSource:

@@ -11,6 +11,8 @@ space by k-means on the union of both sets. As its outcome hangs on where it sta
 curves are averaged along each angle.
 """
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,9 +162,8 @@ def prd(
     curves = []
     progress("PRD", 0, runs)
     for run in range(runs):
-        rng = np.random.default_rng((seed, run))
-        used = _drawn(sides, count, rng)
-        label = clustered(points[used], clusters, rng)
+        used = _drawn(points, sides, count, (seed, run))
+        label = clustered(points[used], clusters, np.random.default_rng((seed, run)))
         of_generated = generated_rows[used]
         curves.append(
             prd_of_histograms(
@@ -272,10 +273,14 @@ def _balanced(counts: tuple[int, int], clusters: int, balance: bool, count: int 
 
 
 def _drawn(
-    sides: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], count: int | None, rng: np.random.Generator
+    points: npt.NDArray[np.float32], sides: Sequence[npt.NDArray[np.int64]], count: int | None, seed: tuple[int, int]
 ) -> npt.NDArray[np.int64]:
-    """The rows of the union that a run uses, in their order."""
-    drawn = [one if count in {None, len(one)} else rng.choice(one, count, replace=False) for one in sides]
+    """The rows of the union that a run uses, in their order; a set's draw hangs on its own values, not on its side."""
+    drawn = []
+    for one in sides:
+        whole = count is None or count == len(one)
+        rng = np.random.default_rng((*seed, 0 if whole else zlib.crc32(points[one].tobytes())))
+        drawn.append(one if whole else rng.choice(one, count, replace=False))
     return np.sort(np.concatenate(drawn))
 
 

@@ -239,3 +239,12 @@ def test_json_refuses_what_is_no_number(found: PRDCurves) -> None:
     """And says where."""
     with pytest.raises(InputError, match=r"the PRD result's beta is nan"):
         prd_json(replace(found, beta=float("nan"), models={}))
+
+
+def test_an_error_names_its_model() -> None:
+    """Of several."""
+    good = Features(torch.randn(30, 3, generator=torch.Generator().manual_seed(0)))
+    broken = good.features.clone()
+    broken[3, 1] = torch.nan
+    with pytest.raises(InputError, match="^worse: generated features contain NaN"):
+        prd_curves(good, {"good": good, "worse": Features(broken)}, clusters=3, runs=1)

@@ -78,3 +78,11 @@ def test_nobody_is_mentioned_and_nothing_links_by_itself() -> None:
     assert "@someone" not in escaped("by @someone")
     assert "http://" not in escaped("http://example.org")
     assert "www." not in escaped("www.example.org")
+
+
+def test_the_classifiers_scores_are_in_it() -> None:
+    """With the reference's own beside them; without a classifier there is no table of them."""
+    text = read(report_markdown(audits.audit()))
+    assert "### class scores\n" in text
+    assert "| IS | 11.25 ± 0.12 (10 splits, images shuffled) | 9.50 ± 0.12" in text
+    assert "class scores" not in read(report_markdown(audits.audit(classifier=False)))

@@ -9,16 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from fidprobe.analysis import own_spaces
+from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.scores import metric_label, parse_metrics
 from fidprobe.analysis.scoring import score
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.analysis.sets import ExtractorChoice
+from fidprobe.errors import InputError, MismatchError, SourceError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import LOADERS, load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
+from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
+from fidprobe.progress import silent
 from fidprobe.provenance import Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.helpers import relu_features, wrapped
@@ -157,7 +163,7 @@ def test_what_is_known_to_fail_fails_before_the_work(networks: Mapping[str, Extr
 
     with pytest.raises(MismatchError, match="name is 'random:1' on one side and 'random'"):
         attempt(other, "fid")
-    with pytest.raises(InputError, match="reference has 1 image; a Fréchet distance needs at least 2"):
+    with pytest.raises(InputError, match="fid needs at least 2 images, and reference has 1"):
         attempt(few["one"], "fid")
     with pytest.raises(InputError, match="kid needs every image's features"):
         attempt(few["statistics"], "fid,kid")
@@ -290,3 +296,74 @@ def test_the_size_of_batches_does_not_change_a_score(networks: Mapping[str, Extr
     for key in ("not_computed", "space"):
         assert found[0].pop(key) == found[1].pop(key)
     assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-6)
+
+
+def test_own_networks_are_the_ones_that_the_user_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their weights and resize rule, also where the main network's serve for them."""
+    asked: list[object] = []
+    monkeypatch.setattr(own_spaces, "load_network", lambda chosen, progress: asked.append(chosen))
+    images = {"generated": open_images(pictures(0))}
+    inception = ExtractorChoice("inception", resize="clean", weights=Path("w.pth"), unverified_weights=True)
+    for chosen, space in (
+        (inception, "inception-spatial"),
+        (replace(inception, name="inception-spatial"), "inception-spatial"),
+        (inception, "dinov2"),
+    ):
+        own_spaces.own_network(space, images, chosen, silent)
+    assert asked == [*[replace(inception, name="inception-spatial")] * 2, ExtractorChoice("dinov2")]
+
+
+def test_one_array_is_not_taken_for_features_of_several_spaces() -> None:
+    """Of a space that nobody knows, a metric with a space of its own has to be asked for alone."""
+    real, made = (Features(torch.randn(20, 4, generator=torch.Generator().manual_seed(i))) for i in range(2))
+    for metrics in ("fid,sfid", "sfid,cmmd", "cmmd,kid"):
+        with pytest.raises(InputError, match="of which space these sets are is not known"):
+            score(real, made, metrics=metrics)
+    assert score(real, made, metrics="sfid").main.scores["generated"].results["sfid"].value > 0
+
+
+def test_too_few_images_are_known_before_the_work(networks: Mapping[str, Extractor]) -> None:
+    """Nothing is extracted."""
+    with pytest.raises(InputError, match="fid-infinity needs at least 5,014 images, and reference has 12"):
+        score(pictures(0), pictures(1), metrics="fid,fid-infinity", extractor=networks["random"])
+
+
+def test_likeness_at_two_sizes_is_told_and_can_be_had_at_one() -> None:
+    """A reference that cannot be measured does not take the model's number away."""
+    small = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    large = torch.randint(0, 256, (3, 3, 192, 192), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    apart = score(large, small, metrics="ms-ssim")
+    assert [one.code for one in apart.advice] == ["ms-ssim-sizes-differ"]
+    alike = score(large, small, metrics="ms-ssim", choices=MetricChoices(ms_ssim_side=176))
+    assert alike.advice == ()
+    alone = score(small[:1], small, metrics="ms-ssim").main
+    assert alone.scores["generated"].results["ms-ssim"].pairs == 100
+    assert "no class has two images" in alone.reference.missing["ms-ssim"]
+
+
+def test_unreadable_pictures_are_left_out_of_likeness_on_request(tmp_path: Path) -> None:
+    """As they are of features."""
+    for name in ("real", "made"):
+        folder = tmp_path / name
+        folder.mkdir()
+        for i, picture in enumerate(pictures(0, 4)):
+            Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
+    (tmp_path / "made" / "9.png").write_bytes(b"broken")
+    with pytest.raises(SourceError, match="9.png"):
+        score(tmp_path / "real", tmp_path / "made", metrics="ms-ssim")
+    found = score(tmp_path / "real", tmp_path / "made", metrics="ms-ssim", options=ReadOptions(skip_bad=True)).main
+    assert found.scores["generated"].results["ms-ssim"].classes == found.reference.results["ms-ssim"].classes
+
+
+def test_warnings_are_of_what_was_asked_for(networks: Mapping[str, Extractor]) -> None:
+    """Of printed distances only where one is printed; of counts where neighbours depend on them."""
+
+    def codes(metrics: str) -> set[str]:
+        sets, networks_ = (pictures(0, 30), pictures(1, 30)), (networks["random"], networks["random:1"])
+        scored = score(*sets, metrics=metrics, extractor=networks_[0], second_opinion=networks_[1])
+        return {one.code for one in scored.advice}
+
+    assert {"singular-covariance"} < codes("fid")
+    assert "neighbours-need-counts" not in codes("fid")
+    assert "neighbours-need-counts" in codes("pr")
+    assert "singular-covariance" not in codes("pr")

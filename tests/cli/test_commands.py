@@ -72,6 +72,12 @@ def test_score_follows_a_librarys_convention(run: Run, sets: Path) -> None:
     assert one == pytest.approx(other * 11 / 12, rel=1e-6)
     assert data["main"]["extractor"]["resize"] == "tf1"
     assert "takes precision and recall in VGG16" in ran.err
+    assert "the library itself, which takes Inception, prints no such numbers" in ran.err
+    assert run("features", "real", "-o", "r.safetensors", "-e", "random", "-q").code == 0
+    assert (
+        "were resized by the rule 'native'"
+        in run("score", "r.safetensors", "r.safetensors", "--convention", "adm", *OFFLINE).err
+    )
     clashing = run("score", "real", "model", "--convention", "stylegan", "--resize", "clean", *OFFLINE)
     assert (clashing.code, clashing.out) == (2, "")
     assert "leave out --resize" in clashing.err

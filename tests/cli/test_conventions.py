@@ -48,10 +48,11 @@ def test_numbers_spread_second_opinion_and_differences_are_printed(run: Run) -> 
     for line, row in zip(lines[2:6], data["conventions"], strict=True):
         assert line.split()[:2] == [row["convention"], f"{row['frechet_inception_distance']:.6g}"]
     assert lines[2].split()[2:] == ["–"] * 4
-    assert re.search(r"– +\d\.\d+\s±\s\d\.\d+ +n/a: VGG16 +n/a: VGG16$", lines[3])
+    assert re.search(r"n/a +\d\.\d+\s±\s\d\.\d+ +n/a: VGG16 +n/a: VGG16$", lines[3])
     adm = data["conventions"][3]
     assert lines[5].split()[-2:] == [f"{adm['precision']:.4f}", f"{adm['recall']:.4f}"]
-    assert lines[6] == f"second opinion FD[clip]: {data['second_opinion']['frechet_distance']:.6g}"
+    told = f"second opinion FD[clip]: {data['second_opinion']['frechet_distance']:.6g} (of the other columns: none)"
+    assert lines[6] == told
     spread = data["spread"]
     low, high = (f"{number(spread[end])} ({spread[name]})" for end, name in (("low", "lowest"), ("high", "highest")))
     told = re.sub(r"\s+", " ", " ".join(lines[7:9]))

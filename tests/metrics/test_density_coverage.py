@@ -236,3 +236,19 @@ def test_mistakes_are_named() -> None:
     other = Features(normal(20, 3, 1), provenance=Provenance(ExtractorProvenance("other", "0" * 64, "tf1")))
     with pytest.raises(MismatchError, match="name is 'test-space'"):
         density_coverage(many, other)
+
+
+def test_images_that_both_sets_repeat_cost_no_direct_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their balls have no extent and hold nothing, so that nobody looks into them."""
+    real, made = relu_features(60, 8, 0), relu_features(50, 8, 1)
+    real[:30] = made[:25] = 0.5
+    asked = []
+
+    def counting(x: nearness.Points, y: nearness.Points, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        asked.append(columns.numel() if x is not y else 0)
+        return nearness.direct(x, y, rows, columns)
+
+    monkeypatch.setattr(balls, "direct", counting)
+    found = measured(real, made)
+    assert sum(asked) < 25 * 30
+    assert found == pytest.approx((of_prdc(real, made, 5)["density"], of_prdc(real, made, 5)["coverage"]), abs=1e-12)

@@ -225,7 +225,7 @@ def test_a_side_brings_pictures_of_several_sizes_together(tmp_path: Path) -> Non
     for i, side in enumerate((32, 48)):
         folder(tmp_path / str(i), {"x": scenes(1, side, 15)})
         (tmp_path / str(i) / "x" / "000.png").rename(tmp_path / f"{i}.png")
-    with pytest.raises(InputError, match=r"1.png has 48x48 pixels and others 32x32; give a side, of at least 176"):
+    with pytest.raises(InputError, match=r"1.png has 48x48 pixels and others 32x32; choose a side of at least 176"):
         ms_ssim_within_classes(open_images(tmp_path), labels=["a", "a"])
     found = ms_ssim_within_classes(open_images(tmp_path), labels=["a", "a"], side=200)
     assert (found.size, found.resized) == ((200, 200), True)

@@ -1,6 +1,7 @@
 """PRD against the original's cases, Theorem 1, a direct loop, scikit-learn's k-means, and what holds of any sets."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -319,3 +320,14 @@ def test_mistakes_are_named() -> None:
         f_beta(precision=0.5, recall=1.1)
     with pytest.raises(InputError, match="one shape"):
         f_beta(precision=[0.5], recall=[0.5, 0.5])
+
+
+def test_a_set_is_drawn_from_alike_on_either_side() -> None:
+    """Sides exchanged exchange the numbers, and a copy keeps the corner, also where both are drawn from."""
+    g = torch.Generator().manual_seed(4)
+    a, b = Features(torch.randn(120, 6, generator=g)), Features(torch.randn(150, 6, generator=g) * 1.2 + 0.3)
+    drawn = partial(prd, clusters=6, runs=3, angles=101, count=40)
+    one, other = drawn(reference=a, generated=b), drawn(reference=b, generated=a)
+    assert (one.f_8, one.f_1_8) == pytest.approx((other.f_1_8, other.f_8), abs=1e-9)
+    copy = drawn(reference=a, generated=Features(a.features.clone()))
+    assert (copy.f_8, copy.f_1_8) == pytest.approx((1, 1), abs=1e-9)
