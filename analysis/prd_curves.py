@@ -14,6 +14,7 @@ from fidprobe.analysis.advice import Advice
 from fidprobe.analysis.model_sets import ModelSets, describe, fingerprint, open_models, source_json
 from fidprobe.analysis.prd_advice import advise_on_curves
 from fidprobe.analysis.sets import Measurable, Network
+from fidprobe.analysis.wording import images_text
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features
@@ -222,8 +223,8 @@ def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clus
     for name, count in counts.items():
         if count < clusters:
             raise InputError(
-                f"{name} has {count} images, fewer than the {clusters} clusters; give more images, thousands to mean "
-                "anything, or fewer --clusters"
+                f"{name} has {images_text(count)}, fewer than the {clusters} clusters; give more images, thousands to "
+                "mean anything, or fewer --clusters"
             )
     least = min(counts.values())
     return max(clusters, int(_ROOM * least)) if options.skip_bad else least

@@ -137,6 +137,29 @@ def test_the_page_of_metrics_names_every_one() -> None:
     assert re.findall(r"`([a-z0-9-]+)`", "\n".join(row.split("|")[1] for row in table.splitlines())) == list(METRICS)
 
 
+def test_the_cost_of_neighbours_is_what_was_measured() -> None:
+    """Seconds, memory and ratios in docs/metrics.md."""
+    text = " ".join((ROOT / "docs/metrics.md").read_text(encoding="utf-8").split())
+    large, small = (
+        json.loads((ROOT / f"benchmarks/results/{name}.json").read_text(encoding="utf-8"))
+        for name in ("neighbours_50k", "neighbours")
+    )
+    assert (large["problem"]["counts"], large["problem"]["dim"]) == ([50_000, 50_000], 2048)
+    balls, density = (large["rows"][f"fidprobe, {name}"] for name in ("precision and recall", "density and coverage"))
+    memory = large["memory"]
+    told = (
+        f"take {balls['seconds']:.0f} s (density and coverage: {density['seconds']:.0f} s) and "
+        f"{memory['peak_gigabytes']:.1f} GB, of which the features are {memory['features_gigabytes']:.1f} GB"
+    )
+    assert told in text
+    times = [row["processor_seconds"] / row["bound_processor_seconds"] for row in (balls, density)]
+    assert f"would take {times[0]:.1f} and {times[1]:.1f} times less processor time" in text
+    rows = {name: row["processor_seconds"] for name, row in small["rows"].items() if "processor_seconds" in row}
+    ours = [rows[f"fidprobe, {name}"] for name in ("precision and recall", "density and coverage")]
+    peers = rows["prdc, all four, k = 5"] / sum(ours), rows["torch-fidelity, precision and recall"] / ours[0]
+    assert f"prdc takes {peers[0]:.1f} times as long as both together, torch-fidelity {peers[1]:.1f} times" in text
+
+
 def test_the_table_of_draws_is_what_was_measured() -> None:
     """Every number of the table in docs/attacks.md is in the benchmark's result, rounded."""
     measured = json.loads((ROOT / "benchmarks/results/resampling_draws.json").read_text(encoding="utf-8"))

@@ -5,8 +5,10 @@ the projected image embeddings as they leave the network, *not* divided by their
 torch-fidelity's CLIP-FID.
 """
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -157,7 +159,7 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
         raise WeightsError(f"open_clip publishes no weights for {model.name}; give a file with --weights")
     settings = open_clip.get_pretrained_cfg(model.name, model.tag)
     try:
-        with own_randomness(), warnings.catch_warnings():
+        with own_randomness(), warnings.catch_warnings(), _silent_logs():
             warnings.simplefilter("ignore")  # of third-party loading code
             network = open_clip.create_model(
                 model.name,
@@ -173,6 +175,17 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
             "--weights and --unverified-weights"
         ) from error
     return network.visual, settings
+
+
+@contextmanager
+def _silent_logs() -> Iterator[None]:
+    """Without the dozens of lines that download clients log while they try again; what they raise is told."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _preprocessing(network: nn.Module, settings: Mapping[str, Any]) -> Preprocessing:

@@ -1,5 +1,6 @@
 """CLIP: an archive in OpenAI's layout, against open_clip called directly."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -167,13 +168,17 @@ def test_files_that_are_no_clip_are_named(path: Path, tmp_path: Path) -> None:
         )
 
 
-def test_a_failed_download_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the download client raises, the user reads what to do."""
+def test_a_failed_download_is_one_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the download client raises or logs, the user reads what to do."""
     import open_clip
 
     def offline(*args: object, **options: object) -> None:
+        logging.getLogger("client").warning("Retrying in 1 s")
         raise OSError("no connection\nwith a long explanation")
 
     monkeypatch.setattr(open_clip, "create_model", offline)
     with pytest.raises(WeightsError, match=r"open_clip cannot load openai weights of RN50: no connection; offline"):
         load_extractor("clip:RN50:openai")
+    assert caplog.text == ""
+    logging.getLogger("client").warning("heard again")
+    assert "heard again" in caplog.text
