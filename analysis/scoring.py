@@ -15,6 +15,7 @@ from fidprobe.analysis.advice import (
     advise_on_spaces,
     advise_on_splits,
 )
+from fidprobe.analysis.metric_checks import check_network, check_sides, check_unknown
 from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.metric_registry import METRICS
 from fidprobe.analysis.own_spaces import own_network, own_sets, spatial_statistics
@@ -26,9 +27,7 @@ from fidprobe.analysis.sets import (
     count_of,
     extract_sets,
     open_sets,
-    probe,
 )
-from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
 from fidprobe.images import ImageSource, ReadImage, read_images
@@ -36,7 +35,6 @@ from fidprobe.images.base import Chosen
 from fidprobe.inputs import Input
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, known_space
-from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Scored", "SpaceScores", "measure_sets", "measure_space", "score"]
 
@@ -204,21 +202,20 @@ def measure_sets(
     own = [name for name in metrics if METRICS[name].space]
     rest = [name for name in metrics if name not in (*pictures, *own)]
     if strict:
-        _check_sides(opened, metrics)
+        check_sides(opened, metrics)
     if not rest and not own:
-        return _only_pictures(_readable(opened, options, progress), pictures, choices, begun, progress), Extracted(
-            {}, None
-        )
+        readable = _readable(opened, options, progress)
+        return _only_pictures(readable, pictures, choices, begun, progress), Extracted({}, None)
     # Every network first: missing weights must not surface after an hour of extraction.
     apart_sets = own_sets(opened, own, spatial or {})
-    _check_unknown(opened, rest, [name for name in own if METRICS[name].space not in apart_sets])
+    check_unknown(opened, rest, [name for name in own if METRICS[name].space not in apart_sets])
     networks = {space: own_network(space, sides, extractor, progress) for space, sides in apart_sets.items()}
     if not rest and apart_sets:
         extractor, opened = next(iter(networks.values())), next(iter(apart_sets.values()))
 
     def check(network: Extractor | None) -> None:
         if strict:
-            _check_network(network, metrics)
+            check_network(network, metrics)
 
     sets = extract_sets(
         opened,
@@ -243,13 +240,14 @@ def measure_sets(
     if pictures:
         further.append(_pictures(_readable(opened, options, progress), pictures, choices, strict, progress))
     # Scores of classes live in one space; distances get a second opinion.
-    distances = [name for name in METRICS if name in metrics and METRICS[name].everywhere]
-    if not distances and any(METRICS[name].distance for name in metrics):
-        distances = ["fid"]
-    second_scores = measure_space(second, distances, choices, strict, progress) if second and distances else None
+    confirming = [name for name in METRICS if name in metrics and METRICS[name].everywhere]
+    # A distance in any space has a distance beside it.
+    if any(METRICS[n].distance for n in metrics) and not any(METRICS[n].distance for n in confirming):
+        confirming.insert(0, "fid")
+    second_scores = measure_space(second, confirming, choices, strict, progress) if second and confirming else None
     models = {name: side for name, side in main.items() if name != "reference"}
     advice = advise_on_sets(main["reference"], models)
-    if distances:
+    if confirming:
         advice += advise_on_spaces(main, second)
     if not any(METRICS[name].distance for name in metrics):
         advice = [one for one in advice if one.code not in DISTANCE_CODES]
@@ -274,59 +272,6 @@ def measure_sets(
         further=tuple(further),
     )
     return scored, sets
-
-
-def _check_sides(sides: Mapping[str, Input], metrics: Sequence[str]) -> None:
-    """Find out before the work what is known to fail after it.
-
-    Raises:
-        InputError: statistics or features where a metric needs more.
-    """
-    for name in metrics:
-        metric = METRICS[name]
-        for side_name, side in sides.items():
-            if metric.alone and side_name == "reference":
-                continue  # it has no use for the reference
-            if isinstance(side, GaussianStatistics):
-                if metric.needs != "statistics":
-                    raise InputError(metric.refusal())
-                continue
-            if len(side) < metric.least:
-                raise InputError(f"{name} needs at least {metric.least:,} images, and {side_name} has {len(side):,}")
-            if metric.needs == "pictures" and not isinstance(side, ImageSource):
-                raise InputError(f"{name} is of the pictures themselves, and {side_name} came as features; give images")
-
-
-def _check_unknown(sides: Mapping[str, Input], rest: Sequence[str], own: Sequence[str]) -> None:
-    """Refuse to take one array for the features of several spaces.
-
-    Raises:
-        InputError: nothing is known of these sets' space, and metrics are of more than one.
-    """
-    known = any(isinstance(side, ImageSource) or side.space != "unknown" for side in sides.values())
-    if not known and len({METRICS[name].space for name in own}) + bool(rest) > 1 and own:
-        raise InputError(
-            f"{own[0]} is defined in the space of {METRICS[own[0]].space}, and of which space these sets are is not "
-            "known; if they are of that one, ask for it alone"
-        )
-
-
-def _check_network(network: Extractor | None, metrics: Sequence[str]) -> None:
-    """Find out before the work that a network has no classes.
-
-    Raises:
-        InputError: a metric needs them.
-    """
-    for name in metrics:
-        if METRICS[name].needs == "logits" and network is not None and probe(network).logits is None:
-            raise InputError(
-                f"{name} needs a classifier's logits, and {network.provenance.name!r} gives none; use an extractor "
-                "with logits (inception, inception-torchvision, efficientnet-lite0, timm:<model>)"
-            )
-
-
-def _space(sides: Mapping[str, Measurable]) -> str:
-    return known_space(*(side.space for side in sides.values()))
 
 
 def _readable(sides: Mapping[str, Input], options: ReadOptions | None, progress: Progress) -> Mapping[str, Input]:
@@ -390,6 +335,10 @@ def _only_pictures(
         version=version("fidprobe"),
         choices=choices,
     )
+
+
+def _space(sides: Mapping[str, Measurable]) -> str:
+    return known_space(*(side.space for side in sides.values()))
 
 
 def measure_space(

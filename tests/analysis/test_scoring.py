@@ -367,3 +367,17 @@ def test_warnings_are_of_what_was_asked_for(networks: Mapping[str, Extractor]) -
     assert "neighbours-need-counts" not in codes("fid")
     assert "neighbours-need-counts" in codes("pr")
     assert "singular-covariance" not in codes("pr")
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_distance_in_its_own_space_has_a_distance_beside_it(networks: Mapping[str, Extractor]) -> None:
+    """Also where the second opinion is asked for something else."""
+    scored = score(
+        pictures(0, 30),
+        pictures(1, 30),
+        metrics="sfid,prd",
+        extractor=networks["random"],
+        second_opinion=networks["random:1"],
+    )
+    assert scored.second is not None
+    assert scored.second.scores["generated"].results.keys() == {"fid", "prd"}
