@@ -1,0 +1,112 @@
+"""Everything a training run needs to go on as if it had never stopped, in one safetensors file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fidprobe.errors import InputError, SourceError
+from fidprobe.files import atomic_path
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+_KIND = "fidprobe training checkpoint 1"
+
+
+def save_checkpoint(
+    path: Path,
+    *,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    further: Mapping[str, Tensor],
+    settings: Mapping[str, Any],
+    step: int,
+) -> None:
+    """Write weights, buffers and the optimizers' states; the file is whole or stays what it was.
+
+    Args:
+        path: Where to.
+        modules: By name.
+        optimizers: By name; their settings are the run's business, only their states are kept.
+        further: Other tensors, by name.
+        settings: What the run was asked for; plain JSON.
+        step: Steps done.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    tensors = {f"further/{name}": tensor for name, tensor in further.items()}
+    for name, module in modules.items():
+        tensors |= {f"module/{name}/{key}": tensor for key, tensor in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for place, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{name}/{place}/{key}": tensor for key, tensor in state.items()}
+    # Layouts (channels last) are the modules' business too: they are put back when tensors are copied into place.
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as part:
+        save_file(plain, part, metadata={"kind": _KIND, "step": str(step), "settings": json.dumps(settings)})
+
+
+def load_checkpoint(
+    path: Path,
+    *,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    settings: Mapping[str, Any],
+) -> tuple[int, dict[str, Tensor]]:
+    """Put a checkpoint's tensors where they belong.
+
+    Returns:
+        The steps done and the further tensors.
+
+    Raises:
+        SourceError: the file is no such checkpoint, or damaged.
+        InputError: it belongs to a run with other settings; names the first that differs.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if told.get("kind") != _KIND:
+            raise SourceError(f"{path}: no checkpoint of a training run; give the folder of one")
+        before, step = json.loads(told["settings"]), int(told["step"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise SourceError(f"{path}: a damaged checkpoint ({error}); remove it to begin again") from error
+    for key in {**before, **settings}:
+        if before.get(key) != settings.get(key):
+            raise InputError(
+                f"{path} belongs to a run with {key} {before.get(key)!r}, and {settings.get(key)!r} was asked for; "
+                "give the same settings to go on, or another folder"
+            )
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(_below(tensors, f"module/{name}/"))
+        for name, optimizer in optimizers.items():
+            _restore(optimizer, _below(tensors, f"optimizer/{name}/"))
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise SourceError(f"{path}: not the networks of this run ({error}); remove it to begin again") from error
+    return step, _below(tensors, "further/")
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _restore(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        place, _, key = name.partition("/")
+        state.setdefault(int(place), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    # A moment in another memory order than its weights' would be added up in another order.
+    for parameter, held in optimizer.state.items():
+        for key, tensor in held.items():
+            if torch.is_tensor(tensor) and tensor.shape == parameter.shape:
+                held[key] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

@@ -1,0 +1,172 @@
+"""The one training loop: batches, randomness, checkpoints and progress, for whatever learns."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fidprobe.errors import InputError
+from fidprobe.progress import Progress, silent
+from fidprobe.training.checkpoint import load_checkpoint, save_checkpoint
+
+__all__ = ["Batch", "Task", "Trained", "never", "train"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from.
+
+    Attributes:
+        images: uint8 [b, 3, h, w], on the CPU.
+        labels: int64 [b].
+        generator: The step's own random numbers, on the CPU: the same however often a run was stopped before.
+        done: Part of the whole run that lies behind, 0 <= done < 1, for schedules.
+    """
+
+    images: Tensor
+    labels: Tensor
+    generator: torch.Generator
+    done: float
+
+
+class Task(Protocol):
+    """Something that learns.
+
+    Attributes:
+        modules: Its networks, by name; all their weights and buffers are kept in checkpoints.
+        optimizers: By name.
+        settings: What identifies it, plain JSON; a run is only gone on with under the same.
+    """
+
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+    settings: Mapping[str, Any]
+
+    def step(self, batch: Batch) -> Mapping[str, float]:
+        """Learn from one batch; gives losses, always under the same names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """How a run went.
+
+    Attributes:
+        steps: Steps done.
+        names: Of the losses.
+        losses: float64 [steps, losses].
+    """
+
+    steps: int
+    names: tuple[str, ...]
+    losses: Tensor
+
+
+def never() -> bool:
+    """Not interrupted."""
+    return False
+
+
+def train(
+    task: Task,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    checkpoint: Path,
+    save_every: int,
+    saved: Callable[[int], None] | None = None,
+    interrupted: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> Trained:
+    """Train, from the beginning or from where the checkpoint stands.
+
+    Every image is seen once before any is seen again, in an order that hangs on the seed and the epoch; all random
+    numbers of a step hang on the seed and the step. A run that was killed and begun again therefore gives the same
+    weights, bit for bit on the CPU with the same number of threads.
+
+    Args:
+        task: What learns.
+        images: uint8 [n, 3, h, w].
+        labels: int64 [n].
+        steps: Of the whole run.
+        batch_size: Images a step; at most n.
+        seed: Of order and randomness.
+        checkpoint: The file to go on from, if it is there, and to write.
+        save_every: Steps between checkpoints; the last step always writes one.
+        saved: Called after each checkpoint with the steps done.
+        interrupted: Asked after each step whether to write a checkpoint and stop.
+        progress: Told of each step, with the losses.
+
+    Raises:
+        InputError: fewer images than a batch takes, a checkpoint of another run, or a loss that is not a number.
+        SourceError: a damaged checkpoint.
+    """
+    if not 1 <= batch_size <= len(images):
+        raise InputError(f"a batch of {batch_size} images cannot be drawn from {len(images)}")
+    run: dict[str, Any] = {**task.settings, "steps": steps, "batch_size": batch_size, "seed": seed, "of": len(images)}
+    done, losses = 0, torch.zeros(0, 0, dtype=torch.float64)
+    names: tuple[str, ...] = ()
+    if checkpoint.is_file():
+        done, further = load_checkpoint(checkpoint, modules=task.modules, optimizers=task.optimizers, settings=run)
+        losses = further.pop("losses")
+        names = tuple(sorted(further, key=lambda one: int(further[one])))
+    rows = losses.tolist()
+    an_epoch = len(images) // batch_size
+    order, epoch = torch.zeros(0, dtype=torch.int64), -1
+    for step in range(done, steps):
+        if step // an_epoch != epoch:
+            epoch = step // an_epoch
+            order = torch.randperm(len(images), generator=_generator(seed, 0, epoch))
+        place = step % an_epoch * batch_size
+        chosen = order[place : place + batch_size]
+        with _own_randomness(seed, step):
+            told = task.step(Batch(images[chosen], labels[chosen], _generator(seed, 1, step), step / steps))
+        names = tuple(told)
+        rows.append(list(told.values()))
+        if not np.isfinite(rows[-1]).all():
+            raise InputError(
+                f"step {step + 1}: the losses are {dict(told)}; take a lower learning rate, or full precision"
+            )
+        stop = interrupted()
+        if (step + 1) % save_every == 0 or step + 1 == steps or stop:
+            further = {name: torch.tensor(place) for place, name in enumerate(names)}
+            further["losses"] = torch.tensor(rows, dtype=torch.float64)
+            save_checkpoint(
+                checkpoint,
+                modules=task.modules,
+                optimizers=task.optimizers,
+                further=further,
+                settings=run,
+                step=step + 1,
+            )
+            if saved is not None:
+                saved(step + 1)
+        progress("training | " + ", ".join(f"{name} {value:.3f}" for name, value in told.items()), step + 1, steps)
+        if stop:
+            break
+    return Trained(len(rows), names, torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(names)))
+
+
+def _number(*of: int) -> int:
+    return int(np.random.SeedSequence(of).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _generator(*of: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_number(*of))
+
+
+@contextmanager
+def _own_randomness(seed: int, step: int) -> Iterator[None]:
+    """Layers that draw (dropout) know the global generators only; the caller's states are put back."""
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(_number(seed, 2, step))
+        yield
