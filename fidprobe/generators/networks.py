@@ -6,16 +6,17 @@ strided convolutions instead of pooling, batch normalisation in the generator on
 """
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 __all__ = ["LATENT", "Discriminator", "Generator", "dcgan_discriminator"]
 
 LATENT = 100  # dimensions of the noise (appendix F)
+_Layer = TypeVar("_Layer", bound=nn.Module)
 _SLOPE = 0.2  # of leaky ReLUs; the paper gives none, this is DCGAN's
 
 
@@ -76,9 +77,6 @@ class Generator(nn.Module):
     def plain(self) -> "Generator":
         """This generator as it is after training: normalisations folded into weights and biases, frozen, on the CPU."""
         source = copy.deepcopy(self).cpu().float().eval()
-        for module in source.modules():
-            if parametrize.is_parametrized(module, "weight"):
-                parametrize.remove_parametrizations(module, "weight")
         with torch.random.fork_rng([]):  # first weights are drawn, and not used
             folded = Generator(
                 width=self.width, classes=self.classes, latent=self.latent, normalised=False, leaky=self.leaky
@@ -99,7 +97,8 @@ class Generator(nn.Module):
                 else:
                     ours.weight.copy_(theirs.weight * scale[:, None, None])
                 ours.bias.copy_(shift)
-            folded.last.load_state_dict(source.last.state_dict())
+            # By attribute: the state of a weight-normalised layer has directions and lengths, and its `weight` neither.
+            folded.last.load_state_dict({name: getattr(source.last, name) for name in ("weight", "bias")})
         return folded.requires_grad_(False).eval()
 
 
@@ -203,11 +202,11 @@ def _deconvolution(entering: int, channels: int, *, bias: bool) -> nn.ConvTransp
     return nn.ConvTranspose2d(entering, channels, 3, stride=2, padding=1, output_padding=1, bias=bias)
 
 
-def _weight_normalised(module: nn.Module, dim: int) -> nn.Module:
+def _weight_normalised(module: _Layer, dim: int) -> _Layer:
     """Salimans and Kingma 2016: a direction and a length for each output."""
     return weight_norm(module, dim=dim)  # type: ignore[no-any-return]
 
 
-def _as_it_is(module: nn.Module, dim: int) -> nn.Module:
+def _as_it_is(module: _Layer, dim: int) -> _Layer:
     del dim
     return module
