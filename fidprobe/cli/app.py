@@ -19,8 +19,9 @@ from fidprobe.cli.heatmap import heatmap
 from fidprobe.cli.heatmap_check import heatmap_check
 from fidprobe.cli.influence import influence
 from fidprobe.cli.interrupts import Interrupts
+from fidprobe.cli.output import checked_output, print_written
 from fidprobe.cli.prd import prd
-from fidprobe.cli.text import print_advice, printable, score_lines
+from fidprobe.cli.text import print_advice, score_lines
 from fidprobe.cli.weights import weights_app
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def features(
     from fidprobe.errors import InputError
     from fidprobe.features import Features
 
-    out = _checked_output(out, ".safetensors", "features")
+    out = checked_output(out, ".safetensors", "features")
     found = _read(
         source,
         o.choice(extractor, device, resize, weights, unverified),
@@ -271,7 +272,7 @@ def features(
     if not isinstance(found, Features):
         raise InputError(f"{source}: statistics have no features; give the images they were made from")
     found.save(out)
-    _told(found, out, as_json)
+    print_written(found, out, as_json)
 
 
 @app.command()
@@ -298,7 +299,7 @@ def stats(
     from fidprobe.features import Features
     from fidprobe.statistics import GaussianStatistics
 
-    out = _checked_output(out, ".npz", "statistics")
+    out = checked_output(out, ".npz", "statistics")
     found = _read(
         source,
         o.choice(extractor, device, resize, weights, unverified),
@@ -307,7 +308,7 @@ def stats(
     )
     statistics = GaussianStatistics.of(found) if isinstance(found, Features) else found
     statistics.save(out)
-    _told(found, out, as_json)
+    print_written(found, out, as_json)
 
 
 @app.command()
@@ -347,25 +348,6 @@ def demo(
     typer.echo(f"report: {html}")
 
 
-def _checked_output(out: Path, suffix: str, what: str) -> Path:
-    """Find out before the work whether its result can be written; `~` is the home folder."""
-    import tempfile
-
-    from fidprobe.errors import InputError
-    from fidprobe.files import expanded
-
-    out = expanded(out)
-    if out.suffix.lower() != suffix:
-        raise InputError(f"{out}: {what} are saved as {suffix}; choose a name that ends so")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
-    return out
-
-
 def _read(
     source: str, chosen: "ExtractorChoice", options: "ReadOptions", quiet: bool
 ) -> "Features | GaussianStatistics":
@@ -382,19 +364,3 @@ def _read(
         return opened
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         return extract(opened, chosen.load(progress), options, progress=progress)
-
-
-def _told(found: "Features | GaussianStatistics", out: Path, as_json: bool) -> None:
-    """Say what was written."""
-    from fidprobe.features import Features
-
-    count = len(found) if isinstance(found, Features) else found.count
-    if as_json:
-        told = {"file": str(out), "count": count, "dimensions": found.dim, **found.provenance.to_json()}
-        typer.echo(json.dumps(told, indent=2, allow_nan=False))
-    else:
-        many = "unknown number of" if count is None else f"{count:,}"
-        typer.echo(f"{printable(str(out))}: {many} images, {found.dim} dimensions [{found.space}]")
-    source = found.provenance.source
-    for name, reason in source.skipped if source else ():
-        typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)
