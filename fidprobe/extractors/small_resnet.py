@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SmallResNet"]
+__all__ = ["MEAN", "STD", "SmallResNet"]
+
+MEAN, STD = 0.5, 0.25  # of pixels in 0..1, taken off and divided by before the network
 
 
 class SmallResNet(nn.Module):
@@ -22,12 +24,17 @@ class SmallResNet(nn.Module):
         blocks: Residual blocks a stage.
         classes: Outputs of the linear classifier; 0 for none.
 
+    Attributes:
+        shape: These arguments, by name.
+        dim: d.
+
     Raises:
         ValueError: widths and blocks of different length.
     """
 
     def __init__(self, *, stem: int, widths: Sequence[int], blocks: Sequence[int], classes: int = 0) -> None:
         super().__init__()
+        self.shape = {"stem": stem, "widths": list(widths), "blocks": list(blocks), "classes": classes}
         layers: list[nn.Module] = []
         entering = stem
         for width, count in zip(widths, blocks, strict=True):

@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fidprobe.extractors.small_resnet import SmallResNet
+from fidprobe.extractors.small_resnet import MEAN, STD, SmallResNet
 from fidprobe.training.augmentations import random_views
 from fidprobe.training.loop import Batch
+from fidprobe.training.scales import warm_cosine
 
 __all__ = ["EncoderTask", "decoupled_contrastive_loss"]
 
-MEAN, STD = 0.5, 0.25  # of pixels in 0..1, before the network
 _PROJECTED = 128  # dimensions in which views are compared
 _HIDDEN = 512  # of the projection
-_WARM = 0.05  # part of the run in which the learning rate rises
 
 
 def decoupled_contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
@@ -82,6 +81,7 @@ class EncoderTask:
             "temperature": temperature,
             "view": view,
             "mixed_precision": mixed_precision,
+            "first_weights": seed,
         }
         self.device = torch.device(device)
         with torch.random.fork_rng([]):
@@ -116,10 +116,3 @@ class EncoderTask:
         loss.backward()
         self.optimizer.step()
         return {"contrastive loss": loss.item()}
-
-
-def warm_cosine(done: float) -> float:
-    """Factor of the learning rate: up in a straight line, then down a half cosine to 0."""
-    if done < _WARM:
-        return max(done, 1e-3) / _WARM
-    return 0.5 * (1 + math.cos(math.pi * (done - _WARM) / (1 - _WARM)))

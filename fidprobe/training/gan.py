@@ -1,7 +1,6 @@
 """Adversarial training: Algorithm 1 of the lecture notes, with the losses of any GAN."""
 
 import copy
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,11 @@ from torch import Tensor, nn
 from fidprobe.generators.networks import Discriminator, Generator, dcgan_discriminator
 from fidprobe.generators.variants import GANS, Judged, Smoothing
 from fidprobe.training.loop import Batch
+from fidprobe.training.scales import stairs, to_unit_range
 
-__all__ = ["GanTask", "new_gan", "stairs"]
+__all__ = ["GanTask", "new_gan"]
 
 _BETAS = (0.5, 0.999)  # of Adam (AM-GAN, appendix F)
-_STAIRS = 20  # steps in which the learning rate comes down
 
 
 class GanTask:
@@ -93,7 +92,7 @@ class GanTask:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = self._rate * stairs(batch.done)
-        real, labels = _scaled(batch.images).to(self.device), batch.labels.to(self.device)
+        real, labels = to_unit_range(batch.images).to(self.device), batch.labels.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             with torch.no_grad():
                 fake, wanted = self._generated(batch)
@@ -191,16 +190,6 @@ def new_gan(
         settings={"width": width, "leaky": leaky, "first_weights": seed},
         **options,
     )
-
-
-def stairs(done: float) -> float:
-    """Factor of the learning rate: exponential decay with stairs (appendix F, which gives no rate), to a tenth."""
-    return math.pow(0.1, math.floor(done * _STAIRS) / _STAIRS)
-
-
-def _scaled(images: Tensor) -> Tensor:
-    """8-bit pictures in -1..1; other samples as they are."""
-    return images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
 def _dcgan_weights(module: nn.Module) -> None:
