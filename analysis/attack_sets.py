@@ -21,8 +21,8 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
 from fidprobe.images import ImageSource, ReadImage
 from fidprobe.images.functions import FunctionSource
+from fidprobe.images.generator_source import GeneratorSource
 from fidprobe.images.spool import Spooled
-from fidprobe.images.torchscript import TorchScriptSource
 from fidprobe.inputs import Input, open_input
 from fidprobe.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
@@ -112,7 +112,7 @@ def extract_attack_sets(
         for one in attacks:
             _check(one, {**opened, "candidates": pool}, network)
 
-    if isinstance(pool, FunctionSource | TorchScriptSource) and len(attacks) == 1:
+    if isinstance(pool, FunctionSource | GeneratorSource) and len(attacks) == 1:
         [only] = attacks
         if isinstance(only, Top1Matching):
             if second_candidates is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path, is_file
+from fidprobe.generators.saved import safetensors_format
 from fidprobe.images.array_files import (
     LOAD_ERRORS,
     ArrayHeader,
@@ -144,13 +145,14 @@ class Features:
 
 
 def is_features_file(path: str | PathLike[str]) -> bool:
-    """Whether a path holds features: a `.safetensors`, or a float matrix in `.npy` or `.npz`."""
+    """Whether a path holds features: a `.safetensors` of them, or a float matrix in `.npy` or `.npz`."""
     path = Path(path)
     if not is_file(path):
         return False
     match path.suffix.lower():
         case ".safetensors":
-            return True
+            # A damaged one counts: loading it says what is wrong.
+            return safetensors_format(path) in ("features", None)
         case ".npy" | ".npz":
             try:
                 header = _numpy_header(path)

@@ -15,6 +15,8 @@ from fidprobe.images.base import ImageSource, Subset
 from fidprobe.images.datasets import DatasetSource
 from fidprobe.images.folder import open_folder
 from fidprobe.images.functions import FunctionSource, import_function
+from fidprobe.images.generated import TrainedGeneratorSource
+from fidprobe.images.generator_source import GeneratorSource
 from fidprobe.images.huggingface import HuggingFaceSource, is_huggingface, open_huggingface
 from fidprobe.images.names import IMAGE_EXTENSIONS, printable
 from fidprobe.images.tars import expand_shards, open_tars
@@ -27,6 +29,7 @@ __all__ = ["open_images"]
 _TARS = (".tar", ".tar.gz", ".tgz")
 _ARCHIVES = (".zip", *_TARS)
 _NETWORKS = (".pt", ".ts", ".torchscript")
+_TRAINED = ".safetensors"
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -36,7 +39,8 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
     Args:
         source: A path: a folder, `.zip`, `.tar`, `.tar.gz`, `.tgz`, a folder inside one of these
             (`cifar10.zip/train`), WebDataset shards (`shards-{000..004}.tar`, `shards-*.tar`), `.npy`, `.npz`,
-            a TorchScript generator (`generator.pt?z=512`, see `TorchScriptSource`). A name: `cifar10:train`
+            a TorchScript generator (`generator.pt?z=512`, see `TorchScriptSource`), a trained generator
+            (`generator.safetensors`, see `TrainedGeneratorSource`). A name: `cifar10:train`
             (torchvision), `hf:NAME:SPLIT` or `hf:FOLDER:SPLIT` (Hugging Face), `module:function` (a function
             that yields batches). A value: a tensor, an array, a list of them or of PIL images, a map-style
             torch dataset, a Hugging Face dataset, a function that yields batches, an ImageSource.
@@ -60,7 +64,7 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
     else:
         opened = _open_value(source, limit, seed)
     # Generators know no end: there the limit is how many to make, and already applied.
-    generated = opened is not source and isinstance(opened, FunctionSource | TorchScriptSource)
+    generated = opened is not source and isinstance(opened, FunctionSource | GeneratorSource)
     return opened if limit is None or generated else Subset(opened, limit=limit, seed=seed)
 
 
@@ -71,12 +75,14 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if path.is_dir():
         return open_folder(path, text)
     if path.is_file():
-        return _open_file(path, text)
+        return _open_file(path, text, limit, seed)
     if text.startswith("hf:"):
         return open_huggingface(text)
     file, _, query = text.rpartition("?")
     if file.lower().endswith(_NETWORKS) and _expanded(file).is_file():
         return TorchScriptSource(_expanded(file), query, description=text, limit=limit, seed=seed)
+    if file.lower().endswith(_TRAINED) and _expanded(file).is_file():
+        return _open_trained(_expanded(file), query, text, limit, seed)
     if re.search(r"[{*?\[]", text) and text.lower().endswith(_TARS):
         return open_tars(expand_shards(str(path)), text)
     for archive in path.parents:
@@ -100,12 +106,27 @@ def _expanded(text: str) -> Path:
         raise SourceError(f"{printable(text)}: there is no user {printable(user)}; write the folder's path") from error
 
 
-def _open_file(path: Path, text: str) -> ImageSource:
+def _open_trained(path: Path, query: str, text: str, limit: int | None, seed: int) -> ImageSource:
+    from fidprobe.generators.saved import safetensors_format  # it needs torch
+
+    held = safetensors_format(path)
+    if held == "features":
+        raise InputError(f"{printable(text)}: holds features, not images; commands that measure take it in their place")
+    if held not in ("generator", None):
+        raise SourceError(
+            f"{printable(text)}: holds neither a trained generator nor features "
+            f"({printable(held) or 'it does not say what'}); `fidprobe train` and `fidprobe features` make them"
+        )
+    return TrainedGeneratorSource(path, query, description=text, limit=limit, seed=seed)
+
+
+def _open_file(path: Path, text: str, limit: int | None, seed: int) -> ImageSource:
     name = path.name.lower()
     openers: dict[str, Callable[[], ImageSource]] = {
         ".zip": lambda: open_zip(path, text),
         ".npz": lambda: open_npz(path, text),
         ".npy": lambda: open_npy(path, text),
+        _TRAINED: lambda: _open_trained(path, "", text, limit, seed),
         **dict.fromkeys(_TARS, lambda: open_tars([path], text)),
     }
     for ending, opener in openers.items():

@@ -1,25 +1,17 @@
 """Images from a TorchScript generator network."""
 
-import hashlib
-import json
-import re
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.files import sha256_file
 from fidprobe.images.arrays import as_numpy
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.functions import required_limit
-from fidprobe.images.pixels import batch_layout, decode_array
+from fidprobe.images.generator_source import GeneratorSource, parse_device, parse_settings, parse_whole
+from fidprobe.images.pixels import batch_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,14 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["TorchScriptSource"]
 
 
-class TorchScriptSource(ImageSource):
+class TorchScriptSource(GeneratorSource):
     """Images of a TorchScript generator from normal latents.
 
-    As a string it is `FILE?z=512[&batch=32][&seed=0][&range=-1,1][&device=cpu]`. Image i comes from the latent
-    `np.random.default_rng((seed, i)).standard_normal(z)`, so it depends neither on the limit nor on where a
-    run was resumed. Batches always begin at multiples of the batch size, and noise that the network draws
-    itself is seeded for each batch: the content is known from the file's SHA-256 and these settings, without
-    running anything.
+    As a string it is `FILE?z=512[&batch=32][&seed=0][&range=-1,1][&device=cpu]`. Latents and batches are those of
+    `GeneratorSource`; noise that the network draws itself is seeded for each batch.
 
     Args:
         path: The TorchScript file; its `forward(latents)` gives [b, c, h, w] or [b, h, w, c].
@@ -51,61 +40,33 @@ class TorchScriptSource(ImageSource):
     """
 
     def __init__(self, path: Path, query: str, *, description: str, limit: int | None, seed: int = 0) -> None:
-        self.limit = required_limit(limit, description)
-        self.description = description
-        self._count = self.limit
+        required_limit(limit, description)
         settings = _settings(query, description)
-        self._shape: tuple[int, ...] = settings["z"]
-        self._batch: int = settings["batch"]
-        self._seed: int = seed if settings["seed"] is None else settings["seed"]
         self._range: tuple[float, float] | None = settings["range"]
         self._device: str = settings["device"]
-        self.seed = self._seed
         self._network = _load_network(path, self._device)
-        fixed = [sha256_file(path), self._shape, self._batch, self._range, self._device, self._seed]
-        self._identity = json.dumps(fixed)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The images in order; batches without a wanted image are not run, and none is before it is needed."""
-        width = len(str(len(self) - 1))
-        batch = _Batch(self._run)
-        for index in range(len(self)) if indices is None else indices:
-            first, place = index - index % self._batch, index % self._batch
-            if batch.first != first:
-                batch = _Batch(self._run, first)
-            yield ImageItem(
-                f"{index:0{width}d}",
-                partial(self._decode, batch, place),
-                partial(self._digest, index),
-            )
-
-    def _digest(self, index: int) -> bytes:
-        return hashlib.sha256(f"{self._identity} {index}".encode()).digest()
-
-    def _decode(self, batch: "_Batch", place: int) -> DecodedImage:
-        row = batch.images()[place]
-        return decode_array(row, f"{self.description}[{batch.first + place}]")
+        super().__init__(
+            path,
+            description=description,
+            limit=limit,
+            seed=settings.get("seed", seed),
+            shape=settings["z"],
+            batch=settings["batch"],
+            settings=[self._range, self._device],
+        )
 
     def _run(self, first: int) -> npt.NDArray[Any]:
         """The whole batch that begins at image `first`, float32 or uint8."""
         import torch
 
-        latents = np.stack(
-            [
-                np.random.default_rng((self._seed, index)).standard_normal(self._shape, dtype=np.float32)
-                for index in range(first, first + self._batch)
-            ]
-        )
+        latents = self._latents(first)
         device = torch.device(self._device)
         # The caller's random state is put back: networks that draw noise themselves only know the global one.
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.inference_mode():
-            torch.default_generator.manual_seed(_noise_seed(self._seed, first))
+            torch.default_generator.manual_seed(_noise_seed(self.seed, first))
             if device.type == "cuda":
                 with torch.cuda.device(device):
-                    torch.cuda.manual_seed(_noise_seed(self._seed, first))
+                    torch.cuda.manual_seed(_noise_seed(self.seed, first))
             try:
                 images = self._network(torch.from_numpy(latents).to(device))
             except RuntimeError as error:
@@ -133,63 +94,31 @@ class TorchScriptSource(ImageSource):
         return scaled
 
 
-class _Batch:
-    """A batch that is computed once, by whichever thread needs it first; networks run one at a time."""
-
-    _network = threading.Lock()
-
-    def __init__(self, run: Callable[[int], npt.NDArray[Any]], first: int = -1) -> None:
-        self.first = first
-        self._run = run
-        self._images: npt.NDArray[Any] | None = None
-
-    def images(self) -> npt.NDArray[Any]:
-        with self._network:
-            if self._images is None:
-                self._images = self._run(self.first)
-            return self._images
-
-
 def _noise_seed(seed: int, first: int) -> int:
     return int(np.random.SeedSequence((seed, first)).generate_state(1, np.uint32)[0])
 
 
 def _settings(query: str, description: str) -> dict[str, Any]:
     """Parse `z=512&batch=32`."""
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    known: dict[str, Any] = {"z": None, "batch": 32, "seed": None, "range": None, "device": "cpu"}
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise InputError(f"{description}: unknown setting {unknown[0]!r}; there are {', '.join(known)}")
+    given = parse_settings(
+        query,
+        description,
+        {
+            "z": _shape,
+            "batch": lambda text: parse_whole(text, 1),
+            "seed": lambda text: parse_whole(text, 0),
+            "range": _range,
+            "device": parse_device,
+        },
+        example="z=512 or z=100x1x1, batch=32, seed=0, range=-1,1, device=cpu (or cuda, cuda:1, mps)",
+    )
     if "z" not in given:
         raise InputError(f"{description}: say the latent size after the file, as in generator.pt?z=512")
-    parsers: dict[str, Callable[[str], Any]] = {
-        "z": _shape,
-        "batch": lambda text: _whole(text, 1),
-        "seed": lambda text: _whole(text, 0),
-        "range": _range,
-        "device": _device,
-    }
-    for key, text in given.items():
-        try:
-            known[key] = parsers[key](text)
-        except ValueError:
-            raise InputError(
-                f"{description}: {key}={text} is not understood; e.g. z=512 or z=100x1x1, batch=32, seed=0, "
-                "range=-1,1, device=cpu (or cuda, cuda:1, mps)"
-            ) from None
-    return known
-
-
-def _whole(text: str, least: int) -> int:
-    value = int(text)
-    if value < least:
-        raise ValueError(text)
-    return value
+    return {"batch": 32, "range": None, "device": "cpu", **given}
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    return tuple(_whole(size, 1) for size in text.split("x"))
+    return tuple(parse_whole(size, 1) for size in text.split("x"))
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -197,12 +126,6 @@ def _range(text: str) -> tuple[float, float]:
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(text)
     return low, high
-
-
-def _device(text: str) -> str:
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
-        raise ValueError(text)
-    return text
 
 
 def _load_network(path: Path, device: str) -> Any:
@@ -215,7 +138,7 @@ def _load_network(path: Path, device: str) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return load(str(path), map_location="cpu").eval().to(torch.device(device))
-        except (RuntimeError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OSError, AssertionError) as error:  # the last: torch without CUDA
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise SourceError(
                 f"{path}: not a TorchScript file that can be loaded on {device} ({reason}); "

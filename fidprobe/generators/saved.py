@@ -1,0 +1,223 @@
+"""A trained generator as a file: safetensors whose metadata say how the network is built and what it learnt.
+
+Nothing in it is ever unpickled, and nothing is allocated that the file does not hold. The same generator gives the same
+bytes, so that its SHA-256 is a name for it (cached features hang on it).
+"""
+
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from fidprobe.errors import InputError, SourceError
+from fidprobe.files import atomic_path, is_file, sha256_file
+from fidprobe.generators.networks import Generator
+
+__all__ = ["SavedGenerator", "load_generator", "safetensors_format", "save_generator"]
+
+_FORMAT = "fidprobe-generator-1"
+_MOST_WIDTH = 64.0  # of a network; a header that asks for more is hostile
+_MOST = 1_000_000  # classes, dimensions of the noise
+
+
+@dataclass(frozen=True, eq=False)
+class SavedGenerator:
+    """What a generator's file holds.
+
+    Attributes:
+        network: Plain (nothing of training left in it), float32, frozen, on the CPU.
+        class_names: Of the data it learnt; None if that had no classes, or their names are unknown.
+        card: What it is: kind, title, data, steps, seed, settings, scores; plain JSON.
+        sha256: Of the file.
+    """
+
+    network: Generator
+    class_names: tuple[str, ...] | None
+    card: Mapping[str, Any]
+    sha256: str
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it is told the class of each picture."""
+        return self.network.classes > 0
+
+
+def save_generator(
+    path: str | PathLike[str],
+    generator: Generator,
+    *,
+    class_names: Sequence[str] | None,
+    card: Mapping[str, Any],
+    half: bool = False,
+) -> None:
+    """Write a generator, without what only its training needs.
+
+    Args:
+        path: `.safetensors`; whole in the end, or what it was before.
+        generator: As it is in training, or plain; it stays as it is.
+        class_names: Of the data, one a class.
+        card: What it is; plain JSON.
+        half: Store weights as float16, half the size; they are used as float32.
+
+    Raises:
+        InputError: another ending, class names that are no different texts or not as many as the generator's classes,
+            a card that is no JSON, weights that are not finite (or not in float16), a file that cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors":
+        raise InputError(f"{path}: generators are saved as .safetensors; choose a name that ends so")
+    names = None if class_names is None else list(class_names)
+    if problem := _names_problem(names, generator.classes):
+        raise InputError(f"a generator's class names: {problem}")
+    network = {name: getattr(generator, name) for name in ("width", "classes", "latent", "leaky")}
+    try:
+        metadata = {
+            "format": _FORMAT,
+            "network": json.dumps(network, allow_nan=False),
+            "class_names": json.dumps(names),
+            "card": json.dumps(dict(card), allow_nan=False),
+        }
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a generator's card must be plain JSON ({error})") from error
+    plain = generator.plain() if generator.norms else generator
+    weights = {
+        name: tensor.detach().cpu().numpy().astype("<f2" if half else "<f4")
+        for name, tensor in plain.state_dict().items()
+    }
+    # Not `safetensors.torch.save_file`: it writes metadata in a random order, and every file would have another hash.
+    header: dict[str, Any] = {"__metadata__": metadata}
+    offset = 0
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            wide = " in float16; save them in full" if half else "; go back to an earlier state of the training"
+            raise InputError(f"weights of the generator ({name}) are not finite{wide}")
+        stop = offset + values.nbytes
+        header[name] = {"dtype": "F16" if half else "F32", "shape": values.shape, "data_offsets": [offset, stop]}
+        offset = stop
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(struct.pack("<Q", len(encoded)))
+        stream.write(encoded)
+        for values in weights.values():
+            stream.write(values.tobytes())
+
+
+def load_generator(path: str | PathLike[str]) -> SavedGenerator:
+    """Build the generator of a file.
+
+    Args:
+        path: What `save_generator` wrote.
+
+    Raises:
+        SourceError: no such file, damaged, of another kind, or its weights do not fit the network it tells of.
+    """
+    path = Path(path)
+    if not is_file(path):
+        raise SourceError(f"{path}: no such generator file; `fidprobe train` makes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise SourceError(_other_format(path, metadata.get("format", "")))
+            network, names, card = _parsed(path, metadata)
+            weights = _weights(path, file, network)
+    except (SafetensorError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SourceError(f"{path}: damaged or not a safetensors file ({reason}); make or copy it again") from error
+    network.load_state_dict(weights, assign=True)
+    return SavedGenerator(network.requires_grad_(False).eval(), names, card, sha256_file(path))
+
+
+def safetensors_format(path: str | PathLike[str]) -> str | None:
+    """What a safetensors file says it holds, read from its header alone.
+
+    Returns:
+        `generator`, `features`; another kind's own words; an empty text where it says nothing; None if it is no
+        safetensors file, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = str((file.metadata() or {}).get("format", ""))
+    except (SafetensorError, OSError):
+        return None
+    return next((kind for kind in ("generator", "features") if told.startswith(f"fidprobe-{kind}-")), told)
+
+
+def _other_format(path: Path, told: str) -> str:
+    if told.startswith("fidprobe-generator-"):
+        return f"{path}: written by a newer fidprobe ({told}); update fidprobe to read it"
+    return (
+        f"{path}: not a generator of fidprobe ({told or 'it does not say what it holds'}); `fidprobe train` makes one"
+    )
+
+
+def _parsed(path: Path, metadata: Mapping[str, str]) -> tuple[Generator, tuple[str, ...] | None, dict[str, Any]]:
+    """The network, without memory for its weights, the class names and the card."""
+    try:
+        told, names, card = (json.loads(metadata[key]) for key in ("network", "class_names", "card"))
+        json.dumps(card, allow_nan=False)  # Python reads NaN and 1e999, and JSON has no such numbers
+        if not isinstance(card, dict):
+            raise ValueError("the card is no mapping")
+        width, classes, latent, leaky = (told[key] for key in ("width", "classes", "latent", "leaky"))
+        sizes = (("classes", classes, 0), ("latent", latent, 1))
+        if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= _MOST_WIDTH:
+            raise ValueError(f"width {width!r:.40} is not above 0 and at most {_MOST_WIDTH:g}")
+        for name, value, least in sizes:
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
+                raise ValueError(f"{name} {value!r:.40} is not a whole number from {least} to {_MOST}")
+        if not isinstance(leaky, bool):
+            raise ValueError(f"leaky {leaky!r:.40} is neither true nor false")
+        if problem := _names_problem(names, classes):
+            raise ValueError(problem)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        reason = f"no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+        raise SourceError(f"{path}: does not say well how its network is built ({reason}); make it again") from error
+    with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
+        network = Generator(width=width, classes=classes, latent=latent, normalised=False, leaky=leaky)
+    return network, None if names is None else tuple(names), card
+
+
+def _names_problem(names: Any, classes: int) -> str | None:
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        return f"not a list of texts: {str(names)[:60]}"
+    if len(set(names)) < len(names):
+        return "a name twice"
+    if classes and len(names) != classes:
+        return f"{len(names)} for a generator of {classes} classes"
+    return None
+
+
+def _weights(path: Path, file: Any, network: Generator) -> dict[str, Tensor]:
+    """The weights in float32, in memory of their own.
+
+    Raises:
+        SourceError: weights that are missing, too many, of another shape or type, or not finite.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = set(file.keys())
+    for what, names in (("lacks", wanted.keys() - found), ("has no place for", found - wanted.keys())):
+        if names:
+            raise SourceError(f"{path}: its network {what} {min(names)}; the file is damaged, make or copy it again")
+    for name, shape in wanted.items():
+        told = file.get_slice(name)
+        if told.get_dtype() not in ("F16", "F32"):
+            raise SourceError(f"{path}: {name} is {told.get_dtype()}, not float32 or float16; make the file again")
+        if (has := tuple(told.get_shape())) != shape:
+            raise SourceError(f"{path}: {name} has shape {list(has)}, not {list(shape)}; make or copy the file again")
+    weights = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in wanted}
+    for name, tensor in weights.items():
+        if not math.isfinite(float(tensor.sum(dtype=torch.float64))):
+            raise SourceError(f"{path}: {name} holds NaN or infinity; the file is damaged, make or copy it again")
+    return weights
