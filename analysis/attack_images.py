@@ -1,11 +1,10 @@
 """The chosen images as files: a folder that any tool can measure."""
 
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fidprobe.analysis.own_folder import replaced_folder
-from fidprobe.analysis.pictures import places_of
+from fidprobe.analysis.pictures import places_of, png_bytes
 from fidprobe.images import ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.progress import Progress, silent
@@ -56,8 +55,4 @@ def write_images(
 
 
 def _png(item: ImageItem) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(item.decode().pixels).save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
+    return png_bytes(item.decode().pixels)

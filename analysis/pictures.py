@@ -1,5 +1,6 @@
 """Single pictures of a source: found by name, decoded, and cut to what a network sees of them."""
 
+import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from fidprobe.images import ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.progress import Progress, silent
 
-__all__ = ["Picture", "fitted", "places_of", "read_pictures"]
+__all__ = ["Picture", "fitted", "places_of", "png_bytes", "read_pictures"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -64,3 +65,12 @@ def fitted(picture: Picture, side: int, box: tuple[float, float, float, float] |
     from PIL import Image
 
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS, box=box))
+
+
+def png_bytes(picture: Picture) -> bytes:
+    """A picture, uint8 [h, w, 3], as the bytes of a PNG file: lossless, and packed quickly rather than tightly."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()

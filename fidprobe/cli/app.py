@@ -14,6 +14,7 @@ from fidprobe.cli.classes import classes
 from fidprobe.cli.compare import compare
 from fidprobe.cli.conventions import conventions
 from fidprobe.cli.correlate import correlate
+from fidprobe.cli.generate import generate
 from fidprobe.cli.grids import grids
 from fidprobe.cli.heatmap import heatmap
 from fidprobe.cli.heatmap_check import heatmap_check
@@ -45,6 +46,7 @@ app.command()(classes)
 app.command()(compare)
 app.command()(conventions)
 app.command()(correlate)
+app.command()(generate)
 app.command()(grids)
 app.command()(heatmap)
 app.command()(heatmap_check)
