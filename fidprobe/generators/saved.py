@@ -89,10 +89,11 @@ def save_generator(
     except (TypeError, ValueError) as error:
         raise InputError(f"a generator's card must be plain JSON ({error})") from error
     plain = generator.plain() if generator.norms else generator
-    weights = {
-        name: tensor.detach().cpu().numpy().astype("<f2" if half else "<f4")
-        for name, tensor in plain.state_dict().items()
-    }
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        weights = {
+            name: tensor.detach().cpu().numpy().astype("<f2" if half else "<f4")
+            for name, tensor in plain.state_dict().items()
+        }
     # Not `safetensors.torch.save_file`: it writes metadata in a random order, and every file would have another hash.
     header: dict[str, Any] = {"__metadata__": metadata}
     offset = 0

@@ -1,5 +1,6 @@
 """Images from a generator that fidprobe trained."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError
+from fidprobe.images.base import DecodedImage
 from fidprobe.images.functions import required_limit
-from fidprobe.images.generator_source import GeneratorSource, parse_device, parse_settings, parse_whole
+from fidprobe.images.generator_source import Batch, GeneratorSource, parse_device, parse_settings, parse_whole
 
 __all__ = ["TrainedGeneratorSource"]
 
@@ -92,6 +94,10 @@ class TrainedGeneratorSource(GeneratorSource):
         rng = self._rng(index)
         rng.standard_normal(self._shape, dtype=np.float32)
         return int(rng.integers(self._network.classes))
+
+    def _decode(self, batch: Batch, place: int) -> DecodedImage:
+        # Rounding is not told as a treatment: there was no picture before it, and no better way to have one.
+        return replace(super()._decode(batch, place), treatments=())
 
     def _run(self, first: int) -> npt.NDArray[Any]:
         """The whole batch that begins at image `first`, float32 in 0..1."""

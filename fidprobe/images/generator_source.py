@@ -20,7 +20,7 @@ from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.functions import required_limit
 from fidprobe.images.pixels import decode_array
 
-__all__ = ["GeneratorSource", "parse_device", "parse_settings", "parse_whole"]
+__all__ = ["Batch", "GeneratorSource", "parse_device", "parse_settings", "parse_whole"]
 
 
 class GeneratorSource(ImageSource):
@@ -72,11 +72,11 @@ class GeneratorSource(ImageSource):
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
         """The images in order; batches without a wanted image are not run, and none is before it is needed."""
         width = len(str(len(self) - 1))
-        batch = _Batch(self._run)
+        batch = Batch(self._run)
         for index in range(len(self)) if indices is None else indices:
             first, place = index - index % self._batch, index % self._batch
             if batch.first != first:
-                batch = _Batch(self._run, first)
+                batch = Batch(self._run, first)
             yield ImageItem(
                 f"{index:0{width}d}",
                 partial(self._decode, batch, place),
@@ -109,13 +109,18 @@ class GeneratorSource(ImageSource):
     def _digest(self, index: int) -> bytes:
         return hashlib.sha256(f"{self._identity} {index}".encode()).digest()
 
-    def _decode(self, batch: "_Batch", place: int) -> DecodedImage:
+    def _decode(self, batch: "Batch", place: int) -> DecodedImage:
         row = batch.images()[place]
         return decode_array(row, f"{self.description}[{batch.first + place}]")
 
 
-class _Batch:
-    """A batch that is computed once, by whichever thread needs it first; networks run one at a time."""
+class Batch:
+    """A batch that is computed once, by whichever thread needs it first; networks run one at a time.
+
+    Args:
+        run: Gives all images of the batch that begins at a number.
+        first: That number.
+    """
 
     _network = threading.Lock()
 
@@ -125,6 +130,7 @@ class _Batch:
         self._images: npt.NDArray[Any] | None = None
 
     def images(self) -> npt.NDArray[Any]:
+        """What `_run` gives, run at most once."""
         with self._network:
             if self._images is None:
                 self._images = self._run(self.first)
