@@ -148,7 +148,8 @@ def safetensors_format(path: str | PathLike[str]) -> str | None:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            told = str((file.metadata() or {}).get("format", ""))
+            metadata = file.metadata() or {}
+            told = metadata.get("format", metadata.get("kind", ""))  # `kind`: of a training run's checkpoint
     except (SafetensorError, OSError):
         return None
     return next((kind for kind in ("generator", "features") if told.startswith(f"fidprobe-{kind}-")), told)

@@ -197,7 +197,12 @@ def test_other_safetensors_files_are_named_for_what_they_are(folder: Path, tmp_p
     weights = load_file(folder / "plain.safetensors")
     save_file(weights, tmp_path / "w.safetensors", metadata={"format": "pt\x1b"})
     save_file(weights, tmp_path / "s.safetensors")
-    for name, told in (("w", r"\(pt\\x1b\)"), ("s", r"\(it does not say what\)")):
+    save_file(weights, tmp_path / "c.safetensors", metadata={"kind": "fidprobe training checkpoint 1"})
+    for name, told in (
+        ("w", r"\(pt\\x1b\)"),
+        ("c", r"\(fidprobe training checkpoint 1\)"),
+        ("s", r"\(it does not say what\)"),
+    ):
         for opened in (open_images, lambda path, limit: open_input(path, ReadOptions(limit=limit))):
             with pytest.raises(SourceError, match=rf"{name}.safetensors: holds neither a .* {told}; `fidprobe train`"):
                 opened(tmp_path / f"{name}.safetensors", limit=3)
