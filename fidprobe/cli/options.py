@@ -45,7 +45,7 @@ __all__ = [
 _READING, _NETWORKS = "Reading images", "Networks"
 
 
-_SOURCE = "folder, zip, tar, npz, npy, features file, cifar10:train, module:function ..."
+_SOURCE = "folder, zip, tar, npz, npy, features file, generator.safetensors, cifar10:train, module:function ..."
 Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help=f"Real images: {_SOURCE}", show_default=False)]
 Generated = Annotated[str, typer.Argument(metavar="GENERATED", help="Generated images, likewise.", show_default=False)]
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)]
@@ -134,7 +134,7 @@ Limit = Annotated[
     typer.Option(
         min=2,
         metavar="N",
-        help="Use a random subset of N images of each set; statistics stay whole.",
+        help="Use a random subset of N images of each set, the first N of a generator; statistics stay whole.",
         rich_help_panel=_READING,
     ),
 ]
