@@ -76,6 +76,8 @@ def load_checkpoint(
         if told.get("kind") != _KIND:
             raise SourceError(f"{path}: no checkpoint of a training run; give the folder of one")
         before, step = json.loads(told["settings"]), int(told["step"])
+        if not isinstance(before, dict):
+            raise ValueError(f"its settings are {told['settings'][:60]}")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise SourceError(f"{path}: a damaged checkpoint ({error}); remove it to begin again") from error
     for key in {**before, **settings}:
@@ -90,7 +92,8 @@ def load_checkpoint(
         for name, optimizer in optimizers.items():
             _restore(optimizer, _below(tensors, f"optimizer/{name}/"))
     except (RuntimeError, KeyError, ValueError) as error:
-        raise SourceError(f"{path}: not the networks of this run ({error}); remove it to begin again") from error
+        reason = " ".join(str(error).split())  # torch tells of each weight in a line of its own
+        raise SourceError(f"{path}: not the networks of this run ({reason}); remove it to begin again") from error
     return step, _below(tensors, "further/")
 
 
