@@ -23,6 +23,7 @@ from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.output import checked_output, print_written
 from fidprobe.cli.prd import prd
 from fidprobe.cli.text import print_advice, score_lines
+from fidprobe.cli.train import train
 from fidprobe.cli.weights import weights_app
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ app.command()(heatmap)
 app.command()(heatmap_check)
 app.command()(influence)
 app.command()(prd)
+app.command()(train)
 
 
 def _version(show: bool) -> None:

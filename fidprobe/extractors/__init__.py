@@ -128,6 +128,14 @@ def _torchscript(request: Request) -> Extractor:
     return load_torchscript(Path(request.option), resize=request.resize)
 
 
+def _trained(request: Request) -> Extractor:
+    from fidprobe.extractors.trained import load_trained
+
+    _refuse_weights(request, "the file in its name holds them")
+    path = Path(request.option)
+    return load_trained(path, name=f"trained:{path.name}", resize=request.resize)
+
+
 def _refuse_weights(request: Request, why: str) -> None:
     if request.weights is not None:
         raise InputError(f"{request.name} takes no weights ({why}); leave out {request.weights}")
@@ -145,11 +153,12 @@ LOADERS: dict[str, Callable[[Request], Extractor]] = {
     "random": _random,
     "timm": _timm,
     "torchscript": _torchscript,
+    "trained": _trained,
 }
 """Registry name -> the function that builds the network. A new extractor is a module and a row here."""
 
 _DEVICES = ("cpu", "cuda", "mps")
-_OPTION_REQUIRED = {"timm": "<model>", "torchscript": "<file>"}
+_OPTION_REQUIRED = {"timm": "<model>", "torchscript": "<file>", "trained": "<file>"}
 _OPTION_ALLOWED = {"clip": "<open_clip model>[:<pretrained tag>]", "random": "<seed>"}
 
 

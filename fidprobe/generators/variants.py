@@ -79,6 +79,11 @@ class Gan:
     targeted: bool = False
     networks: str = "am-gan"
 
+    @property
+    def smooths_generator(self) -> bool:
+        """Whether `Smoothing.generator` (Eq. 28) means something: where the loss is -log D_r."""
+        return self.of_generator in (_gan_g, _ac_g)
+
     def targets(self, logits: Tensor, classes: int, predefined: Tensor | None) -> Tensor | None:
         """The target classes of generated samples: those they were made for, or else dynamic (section 5.1)."""
         if not self.targeted:

@@ -1,5 +1,6 @@
 """The one training loop: batches, randomness, checkpoints and progress, for whatever learns."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,9 +45,14 @@ class Task(Protocol):
         settings: What identifies it, plain JSON; a run is only gone on with under the same.
     """
 
-    modules: Mapping[str, nn.Module]
-    optimizers: Mapping[str, Optimizer]
-    settings: Mapping[str, Any]
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...  # noqa: D102 - above
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]: ...  # noqa: D102
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Learn from one batch; gives losses, always under the same names."""
@@ -101,7 +107,7 @@ def train(
         seed: Of order and randomness.
         checkpoint: The file to go on from, if it is there, and to write.
         save_every: Steps between checkpoints; the last step always writes one.
-        saved: Called after each checkpoint with the steps done.
+        saved: Called before each checkpoint is written, with the steps done.
         interrupted: Asked after each step whether to write a checkpoint and stop.
         progress: Told of each step, with the losses.
 
@@ -111,7 +117,13 @@ def train(
     """
     if not 1 <= batch_size <= len(images):
         raise InputError(f"a batch of {batch_size} images cannot be drawn from {len(images)}")
-    run: dict[str, Any] = {**task.settings, "steps": steps, "batch_size": batch_size, "seed": seed, "of": len(images)}
+    run: dict[str, Any] = {
+        **task.settings,
+        "steps": steps,
+        "batch_size": batch_size,
+        "seed": seed,
+        "data": _digest(images, labels),
+    }
     done, losses = 0, torch.zeros(0, 0, dtype=torch.float64)
     names: tuple[str, ...] = ()
     if checkpoint.is_file():
@@ -137,6 +149,9 @@ def train(
             )
         stop = interrupted()
         if (step + 1) % save_every == 0 or step + 1 == steps or stop:
+            # Before the checkpoint: whoever is killed in between does it again.
+            if saved is not None:
+                saved(step + 1)
             further = {name: torch.tensor(place) for place, name in enumerate(names)}
             further["losses"] = torch.tensor(rows, dtype=torch.float64)
             save_checkpoint(
@@ -147,12 +162,17 @@ def train(
                 settings=run,
                 step=step + 1,
             )
-            if saved is not None:
-                saved(step + 1)
         progress("training | " + ", ".join(f"{name} {value:.3f}" for name, value in told.items()), step + 1, steps)
         if stop:
             break
     return Trained(len(rows), names, torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(names)))
+
+
+def _digest(*data: Tensor) -> str:
+    total = hashlib.sha256()
+    for tensor in data:
+        total.update(tensor.numpy().tobytes())
+    return total.hexdigest()
 
 
 def _number(*of: int) -> int:

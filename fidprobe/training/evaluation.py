@@ -1,0 +1,129 @@
+"""Scores of a generator while it learns: both spaces' distances, Inception Score, AM Score (AM-GAN, Fig. 3, 6, 7)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fidprobe.analysis.sets import Network, load_network
+from fidprobe.errors import InputError
+from fidprobe.extraction import ReadOptions, extract
+from fidprobe.extractors import Extractor
+from fidprobe.features import Features
+from fidprobe.images import ImageSource
+from fidprobe.metrics.am_score import am_score
+from fidprobe.metrics.frechet import KnownReference
+from fidprobe.metrics.inception_score import inception_score
+from fidprobe.progress import Progress, silent
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["Evaluation", "Evaluator"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a generator scores after so many steps.
+
+    Attributes:
+        step: Steps of training.
+        images: How many generated images were looked at.
+        distances: Space -> Fréchet distance to the reference, the main space first and the second opinion beside it.
+        inception_score: exp(H(mean p) - mean H(p)) over all images, of the main network's classes; None without.
+        marginal_entropy: H(mean p), in nats (Fig. 3b).
+        conditional_entropy: mean H(p), in nats (Fig. 3c).
+        am_score: Of the data's own classifier, in nats (Fig. 6a); None without one.
+        am_divergence: Its first term, KL(train || generated) (Fig. 6b).
+        am_entropy: Its second, mean H(C(x)) (Fig. 6c).
+    """
+
+    step: int
+    images: int
+    distances: Mapping[str, float]
+    inception_score: float | None = None
+    marginal_entropy: float | None = None
+    conditional_entropy: float | None = None
+    am_score: float | None = None
+    am_divergence: float | None = None
+    am_entropy: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries and numbers."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Evaluation":
+        """What `to_json` gave.
+
+        Raises:
+            TypeError: something else.
+        """
+        return cls(**data)
+
+
+class Evaluator:
+    """Measures generators against one reference.
+
+    Args:
+        reference: Real images that were not learnt from, or features of them in the main space.
+        extractor: The main space.
+        second_opinion: The space that has to confirm.
+        classifier: Of the data set itself, for the AM Score; None for none.
+        options: How to read, and where features are kept.
+        progress: Told of extraction.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+
+    def __init__(
+        self,
+        reference: Any,
+        *,
+        extractor: Network,
+        second_opinion: Network,
+        classifier: Network | None = None,
+        options: ReadOptions | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        self._options, self._progress = options or ReadOptions(), progress
+        main, second = load_network(extractor, progress), load_network(second_opinion, progress)
+        if main.provenance.name == second.provenance.name:
+            raise InputError(f"{main.provenance.name} cannot be a second opinion on itself; name another network")
+        self._spaces = {
+            network.provenance.name: (
+                network,
+                KnownReference(GaussianStatistics.of(self._features(reference, network))),
+            )
+            for network in (main, second)
+        }
+        self._main = main
+        self._classifier = None if classifier is None else load_network(classifier, progress)
+        if self._classifier is not None and self._classifier.class_names is None:
+            raise InputError(f"{self._classifier.provenance.name} has no classes; the AM Score needs a classifier")
+        self._real = None if self._classifier is None else self._features(reference, self._classifier)
+
+    def __call__(self, source: ImageSource, step: int) -> Evaluation:
+        """Scores of a source of generated images.
+
+        Args:
+            source: At least as many images as make sense of a distance; see docs/verdict.md.
+            step: Recorded.
+        """
+        distances: dict[str, float] = {}
+        found: dict[str, float] = {}
+        for name, (network, reference) in self._spaces.items():
+            features = self._features(source, network)
+            distances[name] = reference.distance(GaussianStatistics.of(features))
+            if network is self._main and features.logits is not None:
+                score = inception_score(features, splits=1)
+                found |= {
+                    "inception_score": score.mean,
+                    "marginal_entropy": score.marginal_entropy,
+                    "conditional_entropy": score.conditional_entropy,
+                }
+        if self._classifier is not None and self._real is not None:
+            am = am_score(self._real, self._features(source, self._classifier))
+            found |= {"am_score": am.value, "am_divergence": am.divergence, "am_entropy": am.conditional_entropy}
+        return Evaluation(step, len(source), distances, **found)
+
+    def _features(self, source: Any, network: Extractor) -> Features:
+        return extract(source, network, self._options, progress=self._progress)

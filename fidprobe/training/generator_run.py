@@ -1,0 +1,193 @@
+"""A training run of a generator: what it leaves in its folder, and how it goes on after a stop."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fidprobe.analysis.figures import montage
+from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.errors import InputError, SourceError
+from fidprobe.files import atomic_path
+from fidprobe.generators.networks import Generator
+from fidprobe.generators.saved import save_generator
+from fidprobe.generators.variants import GANS
+from fidprobe.images import open_images
+from fidprobe.progress import Progress, silent
+from fidprobe.training.curves import write_curves
+from fidprobe.training.data import Pictures
+from fidprobe.training.evaluation import Evaluation, Evaluator
+from fidprobe.training.gan import GanTask
+from fidprobe.training.loop import Trained, never, train
+from fidprobe.training.vae import VaeTask
+
+__all__ = ["GeneratorRun", "train_generator"]
+
+_SHOWN = 64  # samples in a grid
+_LOOK_SEED = 2020  # of the latents of grids: the same ones at every step
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorRun:
+    """How a run went.
+
+    Attributes:
+        folder: What `train_generator` wrote.
+        generator: The file of the newest generator.
+        trained: Steps and losses.
+        evaluations: On the schedule, oldest first.
+        seconds: This time, from the first step or from where the run went on.
+    """
+
+    folder: Path
+    generator: Path
+    trained: Trained
+    evaluations: tuple[Evaluation, ...]
+    seconds: float
+
+
+def train_generator(
+    task: GanTask | VaeTask,
+    data: Pictures,
+    folder: Path,
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    visit_every: int,
+    save_every: int,
+    evaluator: Evaluator | None = None,
+    evaluated_images: int = 2000,
+    interrupted: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> GeneratorRun:
+    """Train a generator into a folder, or go on with the run that the folder holds.
+
+    Writes `generator.safetensors` (the newest), `generators/step-NNNNNN.safetensors` and `samples/step-NNNNNN.png` at
+    every visit, `checkpoint.safetensors`, `losses.csv`, `training.json` and the curves as svg, pdf and png.
+
+    Args:
+        task: What learns, from `new_gan` or a `VaeTask`.
+        data: What it learns from.
+        folder: Where to.
+        steps: Of the whole run.
+        batch_size: Pictures a step.
+        seed: Of order and randomness.
+        visit_every: Steps between visits: a generator is kept, a grid drawn, and scores are taken.
+        save_every: Steps between checkpoints, at most: a kill loses no more.
+        evaluator: Takes scores at every visit; None for none.
+        evaluated_images: Generated images that scores are taken of.
+        interrupted: Whether to write a checkpoint and stop.
+        progress: Told of steps.
+
+    Raises:
+        InputError: the folder cannot be written, or holds another run.
+        SourceError: a damaged checkpoint.
+    """
+    output_folder(folder, "the training run")
+    if visit_every < 1 or save_every < 1:
+        raise InputError("visits and checkpoints are at least 1 step apart")
+    known = _evaluations(folder)
+    card = {
+        "kind": task.settings["task"],
+        "title": GANS[task.kind].title if isinstance(task, GanTask) else "VAE",
+        "data": data.description,
+        "pictures": len(data),
+        "steps": steps,
+        "batch_size": batch_size,
+        "seed": seed,
+        "settings": dict(task.settings),
+    }
+    begun = time.perf_counter()
+
+    def visit(step: int) -> None:
+        result = task.result
+        assert isinstance(result, Generator)
+        plain = result.plain()
+        names = (folder / "generators" / f"step-{step:06d}.safetensors", folder / "generator.safetensors")
+        for path in names:
+            save_generator(path, plain, class_names=data.class_names, card={**card, "step": step})
+        write_grid(folder / "samples" / f"step-{step:06d}.png", plain)
+        if evaluator is not None:
+            source = open_images(str(names[0]), limit=evaluated_images, seed=seed)
+            known[step] = evaluator(source, step)
+        _write_told(folder, card, step, known)
+
+    def saved(step: int) -> None:
+        if step % visit_every == 0 or step == steps:
+            visit(step)
+
+    trained = train(
+        task,
+        data.images,
+        data.labels,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        checkpoint=folder / "checkpoint.safetensors",
+        save_every=_divisor(visit_every, save_every),
+        saved=saved,
+        interrupted=interrupted,
+        progress=progress,
+    )
+    evaluations = _write_told(folder, card, trained.steps, known)
+    rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
+    write_table(folder / "losses.csv", ["step", *trained.names], rows)
+    write_curves(folder / "curves", trained, evaluations)
+    return GeneratorRun(folder, folder / "generator.safetensors", trained, evaluations, time.perf_counter() - begun)
+
+
+def write_grid(path: Path, generator: Generator, count: int = _SHOWN) -> None:
+    """A grid of samples as PNG, of the same latents every time.
+
+    Args:
+        path: Where to.
+        generator: From `Generator.plain`.
+        count: Samples; classes in turn, of a conditional generator.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    drawn = torch.Generator().manual_seed(_LOOK_SEED)
+    noise = torch.randn(count, generator.latent, generator=drawn)
+    classes = torch.arange(count) % generator.classes if generator.classes else None
+    with torch.no_grad():
+        pictures: Tensor = ((generator(noise, classes) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    rows = list(pictures.permute(0, 2, 3, 1).numpy().repeat(2, 1).repeat(2, 2))  # twice as large, pixel by pixel
+    grid = montage(rows, cell=rows[0].shape[0], columns=max(1, round(count**0.5)))
+    with atomic_path(path) as part:
+        Image.fromarray(np.ascontiguousarray(grid[..., :3])).save(part, "PNG")
+
+
+def _divisor(of: int, most: int) -> int:
+    """The largest divisor that is not above `most`: checkpoints fall on visits."""
+    return max(one for one in range(1, min(of, most) + 1) if of % one == 0)
+
+
+def _evaluations(folder: Path) -> dict[int, Evaluation]:
+    """What an earlier part of the run found."""
+    file = folder / "training.json"
+    if not file.is_file():
+        return {}
+    try:
+        rows = [Evaluation.from_json(row) for row in json.loads(file.read_text(encoding="utf-8"))["evaluations"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{file}: damaged ({error}); remove it to go on without earlier scores") from error
+    return {row.step: row for row in rows}
+
+
+def _write_told(
+    folder: Path, card: Mapping[str, Any], step: int, known: Mapping[int, Evaluation]
+) -> tuple[Evaluation, ...]:
+    """Write what is known of the run so far; gives the scores up to this step."""
+    evaluations = tuple(known[one] for one in sorted(known) if one <= step)
+    told = {**card, "step": step, "evaluations": [one.to_json() for one in evaluations]}
+    write_text(folder / "training.json", json.dumps(told, indent=2, allow_nan=False) + "\n")
+    return evaluations

@@ -1,0 +1,156 @@
+"""A training run of a classifier or of a self-supervised encoder, and how good it is on pictures it has not seen."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.extractors.trained import load_trained, save_trained
+from fidprobe.progress import Progress, silent
+from fidprobe.training.classifier import ClassifierTask
+from fidprobe.training.curves import write_curves
+from fidprobe.training.data import Pictures
+from fidprobe.training.encoder import EncoderTask
+from fidprobe.training.loop import Trained, never, train
+from fidprobe.training.probe import linear_probe
+
+__all__ = ["NetworkRun", "accuracy_of", "train_network"]
+
+_BATCH = 250  # pictures a time through the finished network
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRun:
+    """How a run went.
+
+    Attributes:
+        folder: What `train_network` wrote.
+        network: The file that `trained:<file>` names.
+        trained: Steps and losses.
+        accuracy: On the test pictures: of the classifier, or of a linear probe on the encoder's features; None
+            without test pictures, or where the run was stopped.
+        seconds: This time, from the first step or from where the run went on.
+    """
+
+    folder: Path
+    network: Path
+    trained: Trained
+    accuracy: float | None
+    seconds: float
+
+
+def train_network(
+    task: ClassifierTask | EncoderTask,
+    data: Pictures,
+    folder: Path,
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    save_every: int,
+    test: Pictures | None = None,
+    interrupted: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> NetworkRun:
+    """Train a network into a folder, or go on with the run that the folder holds.
+
+    Writes `network.safetensors`, `checkpoint.safetensors`, `losses.csv`, `training.json` and the losses' curves.
+
+    Args:
+        task: What learns.
+        data: What it learns from.
+        folder: Where to.
+        steps: Of the whole run.
+        batch_size: Pictures a step.
+        seed: Of order and randomness.
+        save_every: Steps between checkpoints.
+        test: Other pictures of the same classes, to measure the result on. The encoder's linear probe learns from
+            `data` with labels, the encoder itself never does.
+        interrupted: Whether to write a checkpoint and stop.
+        progress: Told of steps, and of the test.
+
+    Raises:
+        InputError: the folder cannot be written, or holds another run; test pictures of other classes.
+        SourceError: a damaged checkpoint.
+    """
+    output_folder(folder, "the training run")
+    if test is not None and (not data.classes or test.class_names != data.class_names):
+        raise InputError(
+            f"{test.description} has classes {_few(test.class_names)} and {data.description} "
+            f"{_few(data.class_names)}; a test needs the same classes on both sides"
+        )
+    begun = time.perf_counter()
+    trained = train(
+        task,
+        data.images,
+        data.labels,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        checkpoint=folder / "checkpoint.safetensors",
+        save_every=save_every,
+        interrupted=interrupted,
+        progress=progress,
+    )
+    seconds = time.perf_counter() - begun
+    path = folder / "network.safetensors"
+    classifies = isinstance(task, ClassifierTask)
+    card = {
+        "kind": task.settings["task"],
+        "data": data.description,
+        "pictures": len(data),
+        "steps": steps,
+        "step": trained.steps,
+        "batch_size": batch_size,
+        "seed": seed,
+        "settings": dict(task.settings),
+    }
+    save_trained(path, task.network, class_names=data.class_names if classifies else None, card=card)
+    accuracy = None
+    if test is not None and trained.steps == steps:
+        network = load_trained(path, name=f"trained:{path.name}", resize="native").to(task.device)
+        accuracy = accuracy_of(network, data, test, progress=progress)
+        card |= {"accuracy" if classifies else "linear_probe_accuracy": accuracy, "tested_on": test.description}
+        save_trained(path, task.network, class_names=data.class_names if classifies else None, card=card)
+    write_text(folder / "training.json", json.dumps(card, indent=2, allow_nan=False) + "\n")
+    rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
+    write_table(folder / "losses.csv", ["step", *trained.names], rows)
+    write_curves(folder / "curves", trained, ())
+    return NetworkRun(folder, path, trained, accuracy, seconds)
+
+
+def accuracy_of(network: Extractor, data: Pictures, test: Pictures, *, progress: Progress = silent) -> float:
+    """The part of test pictures that is classified rightly, 0 to 1: by the classifier, or by a linear probe.
+
+    Args:
+        network: With or without a classifier.
+        data: What a linear probe learns from; nothing of it is used for a classifier.
+        test: Other pictures of the same classes.
+        progress: Told of pictures.
+    """
+    tested = _embedded(network, test.images, "testing", progress)
+    if tested.logits is not None:
+        return float((tested.logits.argmax(1) == test.labels).float().mean())
+    learnt = _embedded(network, data.images, "reading for the linear probe", progress)
+    return linear_probe(learnt.features, data.labels, tested.features, test.labels)
+
+
+def _embedded(network: Extractor, images: Tensor, stage: str, progress: Progress) -> Embedding:
+    parts: list[Embedding] = []
+    for first in range(0, len(images), _BATCH):
+        part = network(images[first : first + _BATCH])
+        parts.append(Embedding(part.features.cpu(), None if part.logits is None else part.logits.cpu()))
+        progress(stage, min(first + _BATCH, len(images)), len(images))
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Embedding(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
+
+
+def _few(names: tuple[str, ...] | None) -> str:
+    return "none" if names is None else ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
