@@ -153,11 +153,11 @@ def test_another_seed_gives_other_weights(kind: str, tmp_path: Path) -> None:
 def test_global_random_states_are_left_alone_and_do_not_matter(tmp_path: Path) -> None:
     """torch's, numpy's and Python's, though dropout draws from torch's."""
     torch.manual_seed(123)
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    before = torch.get_rng_state(), str(np.random.get_state(legacy=False)), random.getstate()  # noqa: NPY002
     task = small_gan()
     run(task, tmp_path / "run")
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert str(np.random.get_state(legacy=False)) == before[1]  # noqa: NPY002
     assert random.getstate() == before[2]
     assert same(state(task), uninterrupted("am-gan")[0])
 
