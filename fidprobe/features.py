@@ -1,12 +1,10 @@
 """Features: what a network says of a set of images, with names and provenance, in memory or on disk."""
 
 import json
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +23,11 @@ from fidprobe.images.array_files import (
     npy_header,
 )
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
+from fidprobe.tensor_files import tensor_header
 
 __all__ = ["Features", "is_features_file", "write_features"]
 
 _FORMAT = "fidprobe-features-1"
-_MAX_HEADER = 100_000_000  # the safetensors format's own limit on its header, in bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,19 +194,9 @@ def write_features(
         shapes["logits"] = [count, first.logits.shape[1]]
         if first.logit_bias is not None:
             shapes["logit_bias"] = [first.logits.shape[1]]
-    header: dict[str, Any] = {"__metadata__": metadata}
-    offset = 0
-    for name, shape in shapes.items():
-        size = 4 * int(np.prod(shape))
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
-        offset += size
-    encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    if len(encoded) > _MAX_HEADER:
-        raise InputError(f"{path}: the names of {count} images exceed the format's 100 MB; shorten them")
+    header = tensor_header(path, {name: (np.float32, shape) for name, shape in shapes.items()}, metadata)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        stream.write(struct.pack("<Q", len(encoded)))
-        stream.write(encoded)
+        stream.write(header)
         for name in shapes:
             for piece in [first] if name == "logit_bias" else parts:
                 stream.write(np.ascontiguousarray(getattr(piece, name).cpu().numpy(), dtype="<f4").data)

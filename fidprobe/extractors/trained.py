@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from fidprobe.errors import WeightsError
@@ -17,8 +17,9 @@ from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.small_resnet import MEAN, STD, SmallResNet
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
-from fidprobe.files import atomic_path, sha256_file
+from fidprobe.files import sha256_file
 from fidprobe.provenance import ExtractorProvenance
+from fidprobe.tensor_files import write_tensors
 
 __all__ = ["Trained", "load_trained", "read_card", "save_trained"]
 
@@ -65,16 +66,15 @@ def save_trained(
     """
     tensors = {}
     for name, tensor in network.state_dict().items():
-        kept = tensor.detach().cpu().contiguous()
-        tensors[name] = kept.half() if half and kept.is_floating_point() else kept
-    told = {
+        array = tensor.detach().cpu().numpy()
+        tensors[name] = array.astype(np.float16) if half and tensor.is_floating_point() else array
+    metadata = {
         "format": _FORMAT,
         "network": json.dumps(network.shape),
         "class_names": json.dumps(None if class_names is None else list(class_names)),
-        "card": json.dumps(card),
+        "card": json.dumps(card, allow_nan=False),
     }
-    with atomic_path(path) as part:
-        save_file(tensors, part, metadata=told)
+    write_tensors(path, tensors, metadata)
 
 
 def read_card(path: Path) -> dict[str, Any]:

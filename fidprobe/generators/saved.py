@@ -6,7 +6,6 @@ bytes, so that its SHA-256 is a name for it (cached features hang on it).
 
 import json
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -19,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.files import atomic_path, is_file, sha256_file
+from fidprobe.files import is_file, sha256_file
 from fidprobe.generators.networks import Generator
+from fidprobe.tensor_files import write_tensors
 
 __all__ = ["SavedGenerator", "load_generator", "safetensors_format", "save_generator"]
 
@@ -91,26 +91,14 @@ def save_generator(
     plain = generator.plain() if generator.norms else generator
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
         weights = {
-            name: tensor.detach().cpu().numpy().astype("<f2" if half else "<f4")
+            name: tensor.detach().cpu().numpy().astype(np.float16 if half else np.float32)
             for name, tensor in plain.state_dict().items()
         }
-    # Not `safetensors.torch.save_file`: it writes metadata in a random order, and every file would have another hash.
-    header: dict[str, Any] = {"__metadata__": metadata}
-    offset = 0
     for name, values in weights.items():
         if not np.isfinite(values).all():
             wide = " in float16; save them in full" if half else "; go back to an earlier state of the training"
             raise InputError(f"weights of the generator ({name}) are not finite{wide}")
-        stop = offset + values.nbytes
-        header[name] = {"dtype": "F16" if half else "F32", "shape": values.shape, "data_offsets": [offset, stop]}
-        offset = stop
-    encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        stream.write(struct.pack("<Q", len(encoded)))
-        stream.write(encoded)
-        for values in weights.values():
-            stream.write(values.tobytes())
+    write_tensors(path, weights, metadata)
 
 
 def load_generator(path: str | PathLike[str]) -> SavedGenerator:

@@ -89,20 +89,17 @@ def _finish(axes: "Axes", title: str) -> None:
     axes.set_title(title, fontsize=9, color=INK, loc="left")
     axes.set_xlabel("steps")
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.legend(frameon=False, fontsize=7.5, labelcolor=INK)
+    if len(axes.lines) > 1:  # a single line is what the title says
+        axes.legend(frameon=False, fontsize=7.5, labelcolor=INK)
 
 
 def _panels(evaluations: Sequence[Evaluation]) -> list[tuple[str, list[tuple[str, list[float]]]]]:
     if not evaluations:
         return []
+    # A panel for each space: distances in different spaces have different units.
     panels = [
-        (
-            "Fréchet distance",
-            [
-                (metric_label(space), [one.distances[space] for one in evaluations])
-                for space in evaluations[0].distances
-            ],
-        )
+        (metric_label(space), [(metric_label(space), [one.distances[space] for one in evaluations])])
+        for space in evaluations[0].distances
     ]
 
     def of(name: str) -> list[float]:
