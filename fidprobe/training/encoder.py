@@ -18,7 +18,7 @@ from fidprobe.training.augmentations import random_views
 from fidprobe.training.loop import Batch
 from fidprobe.training.scales import warm_cosine
 
-__all__ = ["EncoderTask", "decoupled_contrastive_loss", "warm_cosine"]
+__all__ = ["EncoderTask", "decoupled_contrastive_loss"]
 
 _PROJECTED = 128  # dimensions in which views are compared
 _HIDDEN = 512  # of the projection

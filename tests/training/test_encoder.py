@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fidprobe.training.encoder import EncoderTask, decoupled_contrastive_loss, warm_cosine
+from fidprobe.training.encoder import EncoderTask, decoupled_contrastive_loss
 from fidprobe.training.loop import Batch, train
+from fidprobe.training.scales import warm_cosine
 
 
 def written_out(first: np.ndarray, second: np.ndarray, temperature: float) -> float:

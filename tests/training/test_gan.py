@@ -194,7 +194,7 @@ def test_settings_tell_all_that_a_run_hangs_on() -> None:
         {"leaky": False},
         {"seed": 1},
     ):
-        assert new_gan("gan", classes=3, width=0.02, **changed).settings != one.settings  # type: ignore[arg-type]
+        assert new_gan("gan", classes=3, width=0.02, **changed).settings != one.settings
     assert new_gan("gan", classes=4, width=0.02).settings != one.settings
     assert new_gan("am-gan", classes=3, width=0.02).settings != one.settings
     assert new_gan("gan", classes=3, width=0.02).settings == one.settings
