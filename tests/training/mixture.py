@@ -15,8 +15,9 @@ from fidprobe.training.gan import GanTask
 from fidprobe.training.loop import train
 
 MODES, RADIUS, SIGMA = 8, 2.0, 0.13
-STEPS, BATCH, RATE = 800, 512, 0.016
+STEPS, BATCH, RATE = 1200, 512, 0.015
 _HIDDEN, _LATENT = 64, 2
+_NOISE = 0.7  # at first, on what the discriminator sees
 
 
 def centres() -> Tensor:
@@ -60,7 +61,7 @@ class Judge(nn.Module):
     without it generators of all kinds lose modes early, and at this rate of learning never find them again.
     """
 
-    def __init__(self, outputs: int) -> None:
+    def __init__(self, outputs: int, steps: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(2, _HIDDEN),
@@ -69,20 +70,20 @@ class Judge(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Linear(_HIDDEN, outputs),
         )
-        self.calls = 0
+        self.calls, self.noisy = 0, 0.8 * 3 * steps  # three calls a step: real, generated, generated
 
     def forward(self, samples: Tensor) -> Tensor:
         """Logits of samples."""
-        left = max(0.0, 1 - self.calls / (0.8 * 3 * STEPS))  # three calls a step: real, generated, generated
+        left = max(0.0, 1 - self.calls / self.noisy)
         self.calls += 1
-        return self.layers(samples + 0.6 * left * torch.randn(samples.shape))  # type: ignore[no-any-return]
+        return self.layers(samples + _NOISE * left * torch.randn(samples.shape))  # type: ignore[no-any-return]
 
 
-def learn(kind: str, folder: Path, *, seed: int, predefined: bool = False) -> GanTask:
+def learn(kind: str, folder: Path, *, seed: int, predefined: bool = False, steps: int = STEPS) -> GanTask:
     """A GAN trained on the mixture."""
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        generator, discriminator = Maker(MODES if predefined else 0), Judge(GANS[kind].outputs(MODES))
+        generator, discriminator = Maker(MODES if predefined else 0), Judge(GANS[kind].outputs(MODES), steps)
         for network in (generator, discriminator):
             network.apply(_he_normal)
     task = GanTask(
@@ -98,7 +99,7 @@ def learn(kind: str, folder: Path, *, seed: int, predefined: bool = False) -> Ga
         average=0.99,
     )
     data, labels = mixture(8192, seed)
-    train(task, data, labels, steps=STEPS, batch_size=BATCH, seed=seed, checkpoint=folder / "run", save_every=2 * STEPS)
+    train(task, data, labels, steps=steps, batch_size=BATCH, seed=seed, checkpoint=folder / "run", save_every=2 * steps)
     return task
 
 
