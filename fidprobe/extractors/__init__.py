@@ -132,8 +132,7 @@ def _trained(request: Request) -> Extractor:
     from fidprobe.extractors.trained import load_trained
 
     _refuse_weights(request, "the file in its name holds them")
-    path = Path(request.option)
-    return load_trained(path, name=f"trained:{path.name}", resize=request.resize)
+    return load_trained(Path(request.option), resize=request.resize)
 
 
 def _refuse_weights(request: Request, why: str) -> None:

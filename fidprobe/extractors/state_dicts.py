@@ -99,7 +99,8 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Load tensors into a module as float32; every name and shape must fit.
 
-    Only `num_batches_tracked` may be missing: files from before torch 0.4.1 lack it, and evaluation never reads it.
+    The tensors become the module's own: one built on the meta device takes no memory before they are there. Only
+    `num_batches_tracked` may be missing: files from before torch 0.4.1 lack it, and evaluation never reads it.
 
     Raises:
         WeightsError: names the first tensors that are missing, left over, or of another shape.
@@ -119,7 +120,10 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
     if wrong:
         more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise WeightsError(f"{path} does not fit {type(module).__name__}: {', '.join(wrong[:3])}{more}")
-    module.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+    own = {
+        key: value.to(torch.float32, copy=True) if value.is_floating_point() else value for key, value in state.items()
+    }
+    module.load_state_dict(own, assign=True)
 
 
 def state_dict_sha256(state: Mapping[str, Tensor]) -> str:

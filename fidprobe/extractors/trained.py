@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from fidprobe.errors import WeightsError
+from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.small_resnet import MEAN, STD, SmallResNet
-from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
+from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
 from fidprobe.files import sha256_file
 from fidprobe.provenance import ExtractorProvenance
 from fidprobe.tensor_files import write_tensors
@@ -25,7 +26,8 @@ __all__ = ["Trained", "load_trained", "read_card", "save_trained"]
 
 _FORMAT = "fidprobe-network-1"
 _SIDE = 32  # pixels
-_MOST = 4096  # channels, blocks or classes: a header that asks for more is hostile
+_MOST = 4096  # channels, classes: a header that asks for more is hostile
+_MOST_BLOCKS = 64  # of a stage, and stages
 
 
 class Trained(NetworkExtractor):
@@ -62,11 +64,13 @@ def save_trained(
         half: Store weights as float16, half the size; they are used as float32.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: weights that are not finite, or the file cannot be written.
     """
     tensors = {}
     for name, tensor in network.state_dict().items():
         array = tensor.detach().cpu().numpy()
+        if not np.isfinite(array).all():
+            raise InputError(f"weights of the network ({name}) are not finite; go back to an earlier state of training")
         tensors[name] = array.astype(np.float16) if half and tensor.is_floating_point() else array
     metadata = {
         "format": _FORMAT,
@@ -87,12 +91,12 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def load_trained(path: Path, *, name: str, resize: str) -> Trained:
+def load_trained(path: Path, *, resize: str, name: str | None = None) -> Trained:
     """Build the network of a file.
 
     Args:
         path: What `save_trained` wrote.
-        name: For the provenance.
+        name: For the provenance; None for one made of its kind and its hash, whatever the file is called.
         resize: `native` (squashed to 32 pixels, bicubic with antialiasing) or one of `RESIZE_RULES`.
 
     Raises:
@@ -102,20 +106,27 @@ def load_trained(path: Path, *, name: str, resize: str) -> Trained:
     try:
         shape, class_names = json.loads(told["network"]), json.loads(told["class_names"])
         sizes = [shape["stem"], *shape["widths"], *shape["blocks"]]
-        if not all(isinstance(size, int) and 1 <= size <= _MOST for size in [*sizes, max(shape["classes"], 1)]):
-            raise ValueError(f"sizes {shape}")
+        most = max(len(shape["blocks"]), *shape["blocks"])
+        sound = all(type(size) is int and 1 <= size <= _MOST for size in sizes) and most <= _MOST_BLOCKS
+        if not sound or not 0 <= shape["classes"] <= _MOST:
+            raise ValueError(f"sizes {str(shape)[:80]}")
         if class_names is not None and len(class_names) != shape["classes"]:
             raise ValueError(f"{len(class_names)} class names for {shape['classes']} classes")
-        with own_randomness():
+        with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
             network = SmallResNet(**shape)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} does not say how its network is built ({error})") from error
-    load_strictly(network, read_state_dict(path), path)
+    weights = sha256_file(path)
+    kind = "encoder" if network.classifier is None else "classifier"
+    state = read_state_dict(path)
+    load_strictly(network, state, path)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
+        raise WeightsError(f"{path} holds weights that are not finite; train the network again")
     return Trained(
         network,
         Preprocessing(size=_SIDE, mean=(MEAN,) * 3, std=(STD,) * 3, shorter=None),
         provenance=ExtractorProvenance(
-            name=name, weights=sha256_file(path), resize=resize, versions=library_versions()
+            name=name or f"trained:{kind}-{weights[:6]}", weights=weights, resize=resize, versions=library_versions()
         ),
         dim=network.dim,
         class_names=None if class_names is None else tuple(map(str, class_names)),

@@ -115,7 +115,7 @@ def train_network(
     save_trained(path, task.network, class_names=data.class_names if classifies else None, card=card)
     accuracy = None
     if test is not None and trained.steps == steps:
-        network = load_trained(path, name=f"trained:{path.name}", resize="native").to(task.device)
+        network = load_trained(path, resize="native").to(task.device)
         accuracy = accuracy_of(network, data, test, progress=progress)
         card |= {"accuracy" if classifies else "linear_probe_accuracy": accuracy, "tested_on": test.description}
         save_trained(path, task.network, class_names=data.class_names if classifies else None, card=card)

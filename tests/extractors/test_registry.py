@@ -31,6 +31,7 @@ def test_the_names_are_those_of_the_documentation() -> None:
         "random",
         "timm:<model>",
         "torchscript:<file>",
+        "trained:<file>",
     )
     text = (DOCS / "extractors.md").read_text("utf-8")
     rows = set(re.findall(r"^\| `([a-z0-9-]+)", text, flags=re.MULTILINE))
