@@ -17,8 +17,8 @@ import torch
 from recording import environment, write
 from torch import Tensor, nn
 
-from fidprobe.images import open_images, read_images
-from fidprobe.images.reading import SkippedImage
+from fidprobe.training.data import read_pictures
+from fidprobe.training.probe import linear_probe
 
 PATCH = 6  # pixels
 STRIDE = 2
@@ -145,46 +145,6 @@ def project(encoder: PatchEncoder, features: Tensor) -> None:
     encoder.projection = whitened.flip(1).float().contiguous()
 
 
-def probe_accuracy(train: Tensor, labels: Tensor, test: Tensor, answers: Tensor) -> float:
-    """Accuracy of a ridge regression on standardised features; its strength is chosen on a tenth of `train`."""
-    mean, spread = train.mean(0), train.std(0).clamp_min(1e-8)
-    held = len(train) // 10
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(1))
-    targets = nn.functional.one_hot(labels, 10).float() - 0.1
-
-    def moments(index: Tensor) -> tuple[Tensor, Tensor]:
-        gram, right = torch.zeros(train.shape[1], train.shape[1]), torch.zeros(train.shape[1], 10)
-        for part in index.split(5_000):
-            rows = (train[part] - mean) / spread
-            gram += rows.T @ rows
-            right += rows.T @ targets[part]
-        return gram, right
-
-    def solved(gram: Tensor, right: Tensor, strength: float) -> Tensor:
-        ridge = gram.double() + strength * torch.eye(len(gram), dtype=torch.float64)
-        return torch.linalg.solve(ridge, right.double()).float()
-
-    def accuracy(rows: Tensor, weights: Tensor, truth: Tensor) -> float:
-        return float((((rows - mean) / spread @ weights).argmax(1) == truth).float().mean())
-
-    fitted, kept_out = moments(order[held:]), moments(order[:held])
-    rows, truth = train[order[:held]], labels[order[:held]]
-    best = max((10.0, 100.0, 1000.0, 10_000.0), key=lambda one: accuracy(rows, solved(*fitted, one), truth))
-    whole = (fitted[0] + kept_out[0], fitted[1] + kept_out[1])
-    return accuracy(test, solved(*whole, best), answers)
-
-
-def pictures_of(source: str) -> tuple[Tensor, Tensor]:
-    """Pictures uint8 [n, 3, 32, 32] and the numbers of their folders, int64 [n]."""
-    pixels, folders = [], []
-    for read in read_images(open_images(source)):
-        assert not isinstance(read, SkippedImage)
-        pixels.append(torch.from_numpy(read.image.pixels))
-        folders.append(read.name.split("/")[0])
-    numbers = {name: i for i, name in enumerate(sorted(set(folders)))}
-    return torch.stack(pixels).permute(0, 3, 1, 2).contiguous(), torch.tensor([numbers[name] for name in folders])
-
-
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,8 +153,8 @@ def main() -> None:
     results = Path(__file__).parent / "results"
     parser.add_argument("--output", type=Path, default=results / "patch_encoder.json")
     args = parser.parse_args()
-    train, labels = pictures_of(f"{args.cifar}/train")
-    test, answers = pictures_of(f"{args.cifar}/test")
+    learnt, tested_on = (read_pictures(f"{args.cifar}/{part}") for part in ("train", "test"))
+    train, labels, test, answers = learnt.images, learnt.labels, tested_on.images, tested_on.labels
     begun = time.perf_counter()
     encoder = trained(train).eval()
     print(f"{CENTROIDS} centroids after {time.perf_counter() - begun:.0f} s", flush=True)
@@ -207,12 +167,12 @@ def main() -> None:
     speed = len(test) / (time.perf_counter() - begun)
     print(f"trained in {seconds:.0f} s; {speed:.0f} images a second", flush=True)
     features = pooled_features(encoder, train)
-    accuracy = {"before_projection": probe_accuracy(features, labels, tested, answers)}
+    accuracy = {"before_projection": linear_probe(features, labels, tested, answers)}
 
     def projected(rows: Tensor) -> Tensor:
         return (rows - encoder.centre) @ encoder.projection
 
-    accuracy["after_projection"] = probe_accuracy(projected(features), labels, projected(tested), answers)
+    accuracy["after_projection"] = linear_probe(projected(features), labels, projected(tested), answers)
     basis = torch.linalg.qr(encoder.projection)[0]
     kept = float((features @ basis).var(0).sum() / features.var(0).sum())
     print(f"linear probe: {accuracy}; the projection keeps {kept:.1%} of the variance")

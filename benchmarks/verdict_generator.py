@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import torch
-from patch_encoder import pictures_of
 from torch import Tensor, nn
 from verdict_pools import write_zip
+
+from fidprobe.training.data import read_pictures
 
 __all__ = ["GENERATED"]
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("cifar", type=Path, help="zip of train/<class>/NNNN.jpg")
     parser.add_argument("work", type=Path)
     args = parser.parse_args()
-    pictures, _ = pictures_of(f"{args.cifar}/train")
+    pictures = read_pictures(f"{args.cifar}/train").images
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)

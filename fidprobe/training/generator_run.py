@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fidprobe.analysis.figures import montage
 from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
 from fidprobe.files import atomic_path
 from fidprobe.generators.networks import Generator
@@ -25,7 +26,7 @@ from fidprobe.training.curves import write_curves
 from fidprobe.training.data import Pictures
 from fidprobe.training.evaluation import Evaluation, Evaluator
 from fidprobe.training.gan import GanTask
-from fidprobe.training.loop import Trained, never, train
+from fidprobe.training.loop import Trained, train
 from fidprobe.training.vae import VaeTask
 
 __all__ = ["GeneratorRun", "train_generator"]

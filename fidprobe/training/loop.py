@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.progress import Progress, silent
 from fidprobe.training.checkpoint import load_checkpoint, save_checkpoint
 
-__all__ = ["Batch", "Task", "Trained", "never", "train"]
+__all__ = ["Batch", "Task", "Trained", "train"]
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,6 @@ class Trained:
     losses: Tensor
 
 
-def never() -> bool:
-    """Not interrupted."""
-    return False
-
-
 def train(
     task: Task,
     images: Tensor,
@@ -94,9 +90,9 @@ def train(
 ) -> Trained:
     """Train, from the beginning or from where the checkpoint stands.
 
-    Every image is seen once before any is seen again, in an order that hangs on the seed and the epoch; all random
-    numbers of a step hang on the seed and the step. A run that was killed and begun again therefore gives the same
-    weights, bit for bit on the CPU with the same number of threads.
+    No image is seen twice in an epoch, whose order hangs on the seed and its number; those left over from whole batches
+    wait for another one. All random numbers of a step hang on the seed and the step. A run that was killed and begun
+    again therefore gives the same weights, bit for bit on the CPU with the same number of threads.
 
     Args:
         task: What learns.

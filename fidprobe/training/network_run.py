@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.trained import load_trained, save_trained
@@ -18,7 +19,7 @@ from fidprobe.training.classifier import ClassifierTask
 from fidprobe.training.curves import write_curves
 from fidprobe.training.data import Pictures
 from fidprobe.training.encoder import EncoderTask
-from fidprobe.training.loop import Trained, never, train
+from fidprobe.training.loop import Trained, train
 from fidprobe.training.probe import linear_probe
 
 __all__ = ["NetworkRun", "accuracy_of", "train_network"]
