@@ -19,7 +19,7 @@ from fidprobe.files import atomic_path
 __all__ = ["tensor_header", "write_tensors"]
 
 _MAX_HEADER = 100_000_000  # the format's own limit, in bytes
-_TYPES = {"float32": "F32", "float16": "F16", "int64": "I64", "uint8": "U8"}
+_TYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "uint8": "U8"}
 
 
 def tensor_header(
@@ -29,7 +29,7 @@ def tensor_header(
 
     Args:
         path: The file, for messages.
-        layout: Name -> dtype (float32, float16, int64 or uint8) and shape, in the order of the data.
+        layout: Name -> dtype (float64, float32, float16, int64 or uint8) and shape, in the order of the data.
         metadata: Texts by name.
 
     Raises:
@@ -54,7 +54,7 @@ def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata:
 
     Args:
         path: The target.
-        tensors: By name: float32, float16, int64 or uint8.
+        tensors: By name: float64, float32, float16, int64 or uint8.
         metadata: Texts by name.
 
     Raises:

@@ -15,10 +15,14 @@ class Interrupts:
     """A context whose call is the library's `interrupted`: whether Ctrl-C was pressed.
 
     Until the library has asked for the first time, and after the context, Ctrl-C ends the program as ever.
+
+    Args:
+        told: What happens after the first Ctrl-C.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: str = "stopping with the best so far") -> None:
         self.pressed = False
+        self._told = told
         self._previous: Any = None
 
     def __enter__(self) -> Self:
@@ -41,7 +45,7 @@ class Interrupts:
         self.pressed = True
         self._restore()
         # Not print: the signal may have come in the middle of one.
-        os.write(_STDERR, b"\nfidprobe: stopping with the best so far; Ctrl-C again ends at once\n")
+        os.write(_STDERR, f"\nfidprobe: {self._told}; Ctrl-C again ends at once\n".encode())
 
     def _restore(self) -> None:
         if self._previous is not None:

@@ -73,7 +73,7 @@ def train(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(min=0, metavar="S", help="Of weights, order and noise.", rich_help_panel=_LEARNING),
+        typer.Option(min=0, max=2**63 - 1, metavar="S", help="Of weights, order and noise.", rich_help_panel=_LEARNING),
     ] = 0,
     predefined: Annotated[
         bool,
@@ -121,17 +121,21 @@ def train(
         ),
     ] = None,
     evaluate_images: Annotated[
-        int, typer.Option(min=2, metavar="N", help="Generated pictures a visit.", rich_help_panel=_SCORES)
-    ] = 2000,
+        int | None,
+        typer.Option(min=2, metavar="N", help="Generated pictures a visit (2000).", rich_help_panel=_SCORES),
+    ] = None,
     extractor: Annotated[
-        str, typer.Option("--extractor", "-e", metavar="NAME", help="Main feature space.", rich_help_panel=_SCORES)
-    ] = "inception",
-    second_opinion: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--second-opinion", "-s", metavar="NAME", help="Space that has to confirm.", rich_help_panel=_SCORES
+            "--extractor", "-e", metavar="NAME", help="Main feature space (inception).", rich_help_panel=_SCORES
         ),
-    ] = "clip",
+    ] = None,
+    second_opinion: Annotated[
+        str | None,
+        typer.Option(
+            "--second-opinion", "-s", metavar="NAME", help="Space that has to confirm (clip).", rich_help_panel=_SCORES
+        ),
+    ] = None,
     classifier: Annotated[
         str | None,
         typer.Option(
@@ -172,8 +176,18 @@ def train(
         raise InputError(f"--test is for a classifier or encoder; {one.title} is scored with --evaluate")
     if evaluate is not None and not one.generates:
         raise InputError(f"--evaluate is for generators; a {one.title} is tested with --test")
+    if visit_every is not None and not one.generates:
+        raise InputError(f"--visit-every is for generators; of a {one.title} only the last state is kept")
+    scoring = {
+        "--extractor": extractor,
+        "--second-opinion": second_opinion,
+        "--classifier": classifier,
+        "--evaluate-images": evaluate_images,
+    }
+    if evaluate is None and (idle := [name for name, value in scoring.items() if value is not None]):
+        raise InputError(f"{idle[0]} is for scores, which are taken against --evaluate REFERENCE; give that as well")
     out = expanded(out)
-    networks = o.choice(extractor, device)
+    networks = o.choice(extractor or "inception", device)
     chosen: dict[str, Any] = {
         "width": width,
         "learning_rate": learning_rate,
@@ -186,8 +200,9 @@ def train(
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     found: GeneratorRun | NetworkRun
-    with Bars(quiet=quiet, interrupted=f"; the same command goes on from the last {save_every} steps") as progress:
+    with Bars(quiet=quiet, interrupted="; the same command goes on from the last checkpoint") as progress:
         pictures = read_pictures(data, limit=limit, seed=seed, skip_bad=skip_bad, progress=progress)
+        sources = [pictures]
         size = batch_size or min(one.batch_size, len(pictures))
         total = steps or max(1, one.epochs * len(pictures) // size)
         task = new_task(
@@ -207,12 +222,12 @@ def train(
                 evaluator = Evaluator(
                     evaluate,
                     extractor=networks,
-                    second_opinion=o.choice(second_opinion, device),
+                    second_opinion=o.choice(second_opinion or "clip", device),
                     classifier=None if classifier is None else o.choice(classifier, device),
                     options=o.read_options(None, 0, skip_bad, 64, False),
                     progress=progress,
                 )
-            with Interrupts() as interrupted:
+            with Interrupts("stopping after this step") as interrupted:
                 found = train_generator(
                     task,
                     pictures,
@@ -220,20 +235,24 @@ def train(
                     visit_every=visit_every or max(1, total // 20),
                     save_every=save_every,
                     evaluator=evaluator,
-                    evaluated_images=evaluate_images,
+                    evaluated_images=evaluate_images or 2000,
                     interrupted=interrupted,
                     **shared,
                 )
         else:
-            tested = None if test is None else read_pictures(test, skip_bad=skip_bad, progress=progress)
-            with Interrupts() as interrupted:
+            tested = None
+            if test is not None:
+                sources.append(tested := read_pictures(test, skip_bad=skip_bad, progress=progress))
+            with Interrupts("stopping after this step") as interrupted:
                 found = train_network(
                     task, pictures, out, save_every=save_every, test=tested, interrupted=interrupted, **shared
                 )
-    for name, reason in pictures.skipped:
-        typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)
-    if pictures.resized:
-        typer.echo(f"warning: {pictures.resized:,} pictures were resized to 32 x 32 pixels", err=True)
+    for source in sources:
+        for name, reason in source.skipped:
+            typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)
+        if source.resized:
+            told = f"{source.resized:,} pictures of {printable(source.description)} were resized to 32 x 32 pixels"
+            typer.echo(f"warning: {told}", err=True)
     if as_json:
         typer.echo(_told(found), nl=False)
     else:

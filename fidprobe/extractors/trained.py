@@ -17,8 +17,7 @@ from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.small_resnet import MEAN, STD, SmallResNet
-from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
-from fidprobe.files import sha256_file
+from fidprobe.extractors.state_dicts import load_strictly, read_state_dict, state_dict_sha256
 from fidprobe.provenance import ExtractorProvenance
 from fidprobe.tensor_files import write_tensors
 
@@ -27,7 +26,7 @@ __all__ = ["Trained", "load_trained", "read_card", "save_trained"]
 _FORMAT = "fidprobe-network-1"
 _SIDE = 32  # pixels
 _MOST = 4096  # channels, classes: a header that asks for more is hostile
-_MOST_BLOCKS = 64  # of a stage, and stages
+_MOST_BLOCKS = 64  # of all stages
 
 
 class Trained(NetworkExtractor):
@@ -69,9 +68,12 @@ def save_trained(
     tensors = {}
     for name, tensor in network.state_dict().items():
         array = tensor.detach().cpu().numpy()
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            array = array.astype(np.float16) if half and tensor.is_floating_point() else array
         if not np.isfinite(array).all():
-            raise InputError(f"weights of the network ({name}) are not finite; go back to an earlier state of training")
-        tensors[name] = array.astype(np.float16) if half and tensor.is_floating_point() else array
+            wide = " in float16; save them in full" if half else "; go back to an earlier state of the training"
+            raise InputError(f"weights of the network ({name}) are not finite{wide}")
+        tensors[name] = array
     metadata = {
         "format": _FORMAT,
         "network": json.dumps(network.shape),
@@ -87,8 +89,11 @@ def read_card(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: no such file, or none that `save_trained` wrote.
     """
-    card: dict[str, Any] = json.loads(_told(path)["card"])
-    return card
+    try:
+        card = json.loads(_told(path)["card"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: its card is damaged ({error})") from error
+    return dict(card) if isinstance(card, dict) else {}
 
 
 def load_trained(path: Path, *, resize: str, name: str | None = None) -> Trained:
@@ -96,7 +101,7 @@ def load_trained(path: Path, *, resize: str, name: str | None = None) -> Trained
 
     Args:
         path: What `save_trained` wrote.
-        name: For the provenance; None for one made of its kind and its hash, whatever the file is called.
+        name: For the provenance; None for one made of its kind and its weights' hash, whatever the file is called.
         resize: `native` (squashed to 32 pixels, bicubic with antialiasing) or one of `RESIZE_RULES`.
 
     Raises:
@@ -106,27 +111,38 @@ def load_trained(path: Path, *, resize: str, name: str | None = None) -> Trained
     try:
         shape, class_names = json.loads(told["network"]), json.loads(told["class_names"])
         sizes = [shape["stem"], *shape["widths"], *shape["blocks"]]
-        most = max(len(shape["blocks"]), *shape["blocks"])
-        sound = all(type(size) is int and 1 <= size <= _MOST for size in sizes) and most <= _MOST_BLOCKS
+        sound = all(type(size) is int and 1 <= size <= _MOST for size in sizes) and sum(shape["blocks"]) <= _MOST_BLOCKS
         if not sound or not 0 <= shape["classes"] <= _MOST:
             raise ValueError(f"sizes {str(shape)[:80]}")
-        if class_names is not None and len(class_names) != shape["classes"]:
-            raise ValueError(f"{len(class_names)} class names for {shape['classes']} classes")
+        if class_names is not None:
+            if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names):
+                raise ValueError("its class names are no list of texts")
+            if len(class_names) != shape["classes"] or len(set(class_names)) < len(class_names):
+                raise ValueError(f"{len(set(class_names))} class names for {shape['classes']} classes")
         with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
             network = SmallResNet(**shape)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} does not say how its network is built ({error})") from error
-    weights = sha256_file(path)
     kind = "encoder" if network.classifier is None else "classifier"
     state = read_state_dict(path)
+    floats = {key: tensor.is_floating_point() for key, tensor in network.state_dict().items()}
+    for key, tensor in state.items():
+        if key in floats and tensor.is_floating_point() != floats[key]:
+            raise WeightsError(f"{path}: {key} is {tensor.dtype}; train the network again")
     load_strictly(network, state, path)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
-        raise WeightsError(f"{path} holds weights that are not finite; train the network again")
+    for key, tensor in state.items():
+        if not bool(torch.isfinite(tensor).all()) or (key.endswith("running_var") and bool((tensor < 0).any())):
+            raise WeightsError(f"{path}: {key} holds values that are not finite or no variances; train it again")
+    weights = state_dict_sha256(state)
     return Trained(
         network,
         Preprocessing(size=_SIDE, mean=(MEAN,) * 3, std=(STD,) * 3, shorter=None),
         provenance=ExtractorProvenance(
-            name=name or f"trained:{kind}-{weights[:6]}", weights=weights, resize=resize, versions=library_versions()
+            # Of the tensors: a card that is written anew does not make another space.
+            name=name or f"trained:{kind}-{weights[:6]}",
+            weights=weights,
+            resize=resize,
+            versions=library_versions(),
         ),
         dim=network.dim,
         class_names=None if class_names is None else tuple(map(str, class_names)),

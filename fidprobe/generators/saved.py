@@ -36,7 +36,7 @@ class SavedGenerator:
     Attributes:
         network: Plain (nothing of training left in it), float32, frozen, on the CPU.
         class_names: Of the data it learnt; None if that had no classes, or their names are unknown.
-        card: What it is: kind, title, data, steps, seed, settings, scores; plain JSON.
+        card: What it is: kind, title, data, steps, seed, settings; plain JSON.
         sha256: Of the file.
     """
 

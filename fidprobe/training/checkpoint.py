@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.files import atomic_path
+from fidprobe.tensor_files import write_tensors
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -48,9 +47,8 @@ def save_checkpoint(
         for place, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{name}/{place}/{key}": tensor for key, tensor in state.items()}
     # Layouts (channels last) are the modules' business too: they are put back when tensors are copied into place.
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as part:
-        save_file(plain, part, metadata={"kind": _KIND, "step": str(step), "settings": json.dumps(settings)})
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    write_tensors(path, arrays, {"kind": _KIND, "step": str(step), "settings": json.dumps(settings)})
 
 
 def load_checkpoint(
@@ -76,12 +74,14 @@ def load_checkpoint(
         if told.get("kind") != _KIND:
             raise SourceError(f"{path}: no checkpoint of a training run; give the folder of one")
         before, step = json.loads(told["settings"]), int(told["step"])
-        if not isinstance(before, dict):
-            raise ValueError(f"its settings are {told['settings'][:60]}")
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if not isinstance(before, dict) or step < 1:
+            raise ValueError(f"step {step}, settings {told['settings'][:60]}")
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: a damaged checkpoint ({error}); remove it to begin again") from error
-    for key in {**before, **settings}:
+    for key in ("task", *settings, *before):  # what it is comes first
         if before.get(key) != settings.get(key):
+            if key == "data":
+                raise InputError(f"{path} belongs to a run on other pictures; give the same ones, or another folder")
             raise InputError(
                 f"{path} belongs to a run with {key} {before.get(key)!r}, and {settings.get(key)!r} was asked for; "
                 "give the same settings to go on, or another folder"
@@ -91,7 +91,7 @@ def load_checkpoint(
             module.load_state_dict(_below(tensors, f"module/{name}/"))
         for name, optimizer in optimizers.items():
             _restore(optimizer, _below(tensors, f"optimizer/{name}/"))
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())  # torch tells of each weight in a line of its own
         raise SourceError(f"{path}: not the networks of this run ({reason}); remove it to begin again") from error
     return step, _below(tensors, "further/")
@@ -107,9 +107,12 @@ def _restore(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
         place, _, key = name.partition("/")
         state.setdefault(int(place), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]
+    places = {place for group in groups for place in group["params"]}
+    if state and state.keys() != places:  # none: it had not learnt yet
+        raise ValueError(f"the optimizer's state is of {len(state)} weights, and there are {len(places)}")
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     # A moment in another memory order than its weights' would be added up in another order.
     for parameter, held in optimizer.state.items():
         for key, tensor in held.items():
-            if torch.is_tensor(tensor) and tensor.shape == parameter.shape:
+            if key != "step" and tensor.shape == parameter.shape:
                 held[key] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

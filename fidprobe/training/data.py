@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from fidprobe.progress import Progress, silent
 __all__ = ["SIDE", "Pictures", "read_pictures"]
 
 SIDE = 32  # pixels: what the networks of the AM-GAN paper make, and ours see
+_MOST_CLASSES = 100_000
 _MOST = 2**34  # bytes of pictures that are kept in memory
 
 
@@ -71,7 +73,7 @@ def read_pictures(
             f"{opened.description} has {len(opened):,} pictures; at most {_MOST // per_picture:,} are kept in memory: "
             "choose some with --limit"
         )
-    rows: list[Tensor] = []
+    images = np.empty((len(opened), 3, SIDE, SIDE), np.uint8)
     labels: list[int | None] = []
     skipped: list[tuple[str, str]] = []
     resized = 0
@@ -83,13 +85,14 @@ def read_pictures(
         if picture.shape[1:] != (SIDE, SIDE):
             picture = resize(picture[None], (SIDE, SIDE), "clean")[0].round().to(torch.uint8)
             resized += 1
-        rows.append(picture.contiguous())
+        images[len(labels)] = picture
         labels.append(read.label)
-    if not rows:
+    if not labels:
         raise InputError(f"no picture of {opened.description} can be read")
-    images = torch.stack(rows)
     numbers, names = _classes(labels, opened.class_names, opened.description)
-    return Pictures(images, numbers, names, opened.description, resized, tuple(skipped))
+    return Pictures(
+        torch.from_numpy(images[: len(labels)]), numbers, names, opened.description, resized, tuple(skipped)
+    )
 
 
 def _classes(
@@ -101,7 +104,9 @@ def _classes(
     if len(known) < len(labels):
         raise InputError(f"{len(labels) - len(known)} pictures of {description} have no class, and others have one")
     count = max(known) + 1 if class_names is None else len(class_names)
-    if min(known) < 0 or max(known) >= count:
-        raise InputError(f"{description}: classes go from {min(known)} to {max(known)}, and there are {count}")
+    if max(known) >= count or count > _MOST_CLASSES:
+        raise InputError(
+            f"{description}: a picture has class {max(known)}; there are {min(count, _MOST_CLASSES):,} at most"
+        )
     names = class_names or tuple(f"class {index}" for index in range(count))
     return torch.tensor(known, dtype=torch.int64), names

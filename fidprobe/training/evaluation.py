@@ -1,7 +1,7 @@
 """Scores of a generator while it learns: both spaces' distances, Inception Score, AM Score (AM-GAN, Fig. 3, 6, 7)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fidprobe.analysis.sets import Network, load_network
@@ -63,12 +63,15 @@ class Evaluator:
     """Measures generators against one reference.
 
     Args:
-        reference: Real images that were not learnt from, or features of them in the main space.
+        reference: Real images that were not learnt from.
         extractor: The main space.
         second_opinion: The space that has to confirm.
         classifier: Of the data set itself, for the AM Score; None for none.
-        options: How to read, and where features are kept.
+        options: How to read, and where the reference's features are kept; those of samples are not.
         progress: Told of extraction.
+
+    Attributes:
+        identity: What scores hang on besides the generator: scores of different ones do not make a curve.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -85,6 +88,7 @@ class Evaluator:
         progress: Progress = silent,
     ) -> None:
         self._options, self._progress = options or ReadOptions(), progress
+        self._of_samples = replace(self._options, cache=None)
         main, second = load_network(extractor, progress), load_network(second_opinion, progress)
         if main.provenance.name == second.provenance.name:
             raise InputError(f"{main.provenance.name} cannot be a second opinion on itself; name another network")
@@ -100,6 +104,12 @@ class Evaluator:
         if self._classifier is not None and self._classifier.class_names is None:
             raise InputError(f"{self._classifier.provenance.name} has no classes; the AM Score needs a classifier")
         self._real = None if self._classifier is None else self._features(reference, self._classifier)
+        source = self._spaces[main.provenance.name][1].statistics.provenance.source
+        self.identity: dict[str, Any] = {
+            "reference": None if source is None else source.content,
+            "spaces": {name: network.provenance.weights for name, (network, _) in self._spaces.items()},
+            "classifier": None if self._classifier is None else self._classifier.provenance.weights,
+        }
 
     def __call__(self, source: ImageSource, step: int) -> Evaluation:
         """Scores of a source of generated images.
@@ -111,7 +121,7 @@ class Evaluator:
         distances: dict[str, float] = {}
         found: dict[str, float] = {}
         for name, (network, reference) in self._spaces.items():
-            features = self._features(source, network)
+            features = self._samples(source, network)
             distances[name] = reference.distance(GaussianStatistics.of(features))
             if network is self._main and features.logits is not None:
                 score = inception_score(features, splits=1)
@@ -121,9 +131,12 @@ class Evaluator:
                     "conditional_entropy": score.conditional_entropy,
                 }
         if self._classifier is not None and self._real is not None:
-            am = am_score(self._real, self._features(source, self._classifier))
+            am = am_score(self._real, self._samples(source, self._classifier))
             found |= {"am_score": am.value, "am_divergence": am.divergence, "am_entropy": am.conditional_entropy}
         return Evaluation(step, len(source), distances, **found)
 
     def _features(self, source: Any, network: Extractor) -> Features:
         return extract(source, network, self._options, progress=self._progress)
+
+    def _samples(self, source: ImageSource, network: Extractor) -> Features:
+        return extract(source, network, self._of_samples, progress=self._progress)

@@ -96,13 +96,13 @@ class GanTask:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             with torch.no_grad():
                 fake, wanted = self._generated(batch)
-            of_real, of_fake = self.discriminator(real), self.discriminator(fake)
+            of_real, of_fake = self.discriminator(real).float(), self.discriminator(fake).float()
             of_discriminator = self.gan.of_discriminator(self._judged(of_real, labels, of_fake, wanted))
         self._learn("discriminator", of_discriminator)
         self.discriminator.requires_grad_(False)  # its weights' gradients are not needed now
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             fake, wanted = self._generated(batch)
-            of_generator = self.gan.of_generator(self._judged(None, None, self.discriminator(fake), wanted))
+            of_generator = self.gan.of_generator(self._judged(None, None, self.discriminator(fake).float(), wanted))
         self._learn("generator", of_generator)
         self.discriminator.requires_grad_(True)
         self._follow()

@@ -71,8 +71,9 @@ def train_generator(
 ) -> GeneratorRun:
     """Train a generator into a folder, or go on with the run that the folder holds.
 
-    Writes `generator.safetensors` (the newest), `generators/step-NNNNNN.safetensors` and `samples/step-NNNNNN.png` at
-    every visit, `checkpoint.safetensors`, `losses.csv`, `training.json` and the curves as svg, pdf and png.
+    Writes `generators/step-NNNNNN.safetensors` and `samples/step-NNNNNN.png` at every visit, `checkpoint.safetensors`,
+    and at the end or when stopped `generator.safetensors` (the newest), `losses.csv`, `training.json` and the curves as
+    svg, pdf and png. Without a checkpoint in the folder, generators and grids of an earlier run are deleted.
 
     Args:
         task: What learns, from `new_gan` or a `VaeTask`.
@@ -83,19 +84,21 @@ def train_generator(
         seed: Of order and randomness.
         visit_every: Steps between visits: a generator is kept, a grid drawn, and scores are taken.
         save_every: Steps between checkpoints, at most: a kill loses no more.
-        evaluator: Takes scores at every visit; None for none.
+        evaluator: Takes scores at every visit, and of generators that an earlier part kept; None for none.
         evaluated_images: Generated images that scores are taken of.
         interrupted: Whether to write a checkpoint and stop.
         progress: Told of steps.
 
     Raises:
-        InputError: the folder cannot be written, or holds another run.
+        InputError: the folder cannot be written, or holds another run, or scores that were taken in another way.
         SourceError: a damaged checkpoint.
     """
     output_folder(folder, "the training run")
     if visit_every < 1 or save_every < 1:
         raise InputError("visits and checkpoints are at least 1 step apart")
-    known = _evaluations(folder)
+    checkpoint = folder / "checkpoint.safetensors"
+    measure = None if evaluator is None else {**evaluator.identity, "images": evaluated_images, "seed": seed}
+    known, measure = _begun(folder, checkpoint, measure)
     card = {
         "kind": task.settings["task"],
         "title": GANS[task.kind].title if isinstance(task, GanTask) else "VAE",
@@ -108,22 +111,22 @@ def train_generator(
     }
     begun = time.perf_counter()
 
-    def visit(step: int) -> None:
+    def keep(path: Path, step: int) -> Generator:
         result = task.result
         assert isinstance(result, Generator)
         plain = result.plain()
-        names = (folder / "generators" / f"step-{step:06d}.safetensors", folder / "generator.safetensors")
-        for path in names:
-            save_generator(path, plain, class_names=data.class_names, card={**card, "step": step})
-        write_grid(folder / "samples" / f"step-{step:06d}.png", plain)
-        if evaluator is not None:
-            source = open_images(str(names[0]), limit=evaluated_images, seed=seed)
-            known[step] = evaluator(source, step)
-        _write_told(folder, card, step, known)
+        save_generator(path, plain, class_names=data.class_names, card={**card, "step": step})
+        return plain
 
-    def saved(step: int) -> None:
-        if step % visit_every == 0 or step == steps:
-            visit(step)
+    def evaluate(step: int) -> None:
+        if evaluator is not None and step not in known:
+            known[step] = evaluator(open_images(str(_kept(folder, step)), limit=evaluated_images, seed=seed), step)
+
+    def visit(step: int) -> None:
+        write_grid(folder / "samples" / f"step-{step:06d}.png", keep(_kept(folder, step), step))
+        known.pop(step, None)
+        evaluate(step)
+        _write_told(folder, card, step, known, measure)
 
     trained = train(
         task,
@@ -132,17 +135,28 @@ def train_generator(
         steps=steps,
         batch_size=batch_size,
         seed=seed,
-        checkpoint=folder / "checkpoint.safetensors",
-        save_every=_divisor(visit_every, save_every),
-        saved=saved,
+        checkpoint=checkpoint,
+        save_every=save_every,
+        visit_every=visit_every,
+        visit=visit,
+        identity={"class_names": data.class_names and list(data.class_names)},
         interrupted=interrupted,
         progress=progress,
     )
-    evaluations = _write_told(folder, card, trained.steps, known)
+    seconds = time.perf_counter() - begun
+    keep(folder / "generator.safetensors", trained.steps)
+    for step in range(1, trained.steps + 1):  # kept by a part of the run that took no scores
+        if _kept(folder, step).is_file():
+            evaluate(step)
+    evaluations = _write_told(folder, card, trained.steps, known, measure)
     rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
     write_table(folder / "losses.csv", ["step", *trained.names], rows)
     write_curves(folder / "curves", trained, evaluations)
-    return GeneratorRun(folder, folder / "generator.safetensors", trained, evaluations, time.perf_counter() - begun)
+    return GeneratorRun(folder, folder / "generator.safetensors", trained, evaluations, seconds)
+
+
+def _kept(folder: Path, step: int) -> Path:
+    return folder / "generators" / f"step-{step:06d}.safetensors"
 
 
 def write_grid(path: Path, generator: Generator, count: int = _SHOWN) -> None:
@@ -167,28 +181,47 @@ def write_grid(path: Path, generator: Generator, count: int = _SHOWN) -> None:
         Image.fromarray(np.ascontiguousarray(grid[..., :3])).save(part, "PNG")
 
 
-def _divisor(of: int, most: int) -> int:
-    """The largest divisor that is not above `most`: checkpoints fall on visits."""
-    return max(one for one in range(1, min(of, most) + 1) if of % one == 0)
+def _begun(
+    folder: Path, checkpoint: Path, measure: dict[str, Any] | None
+) -> tuple[dict[int, Evaluation], dict[str, Any] | None]:
+    """Scores that an earlier part of the run took, and how; without a checkpoint what is left of another run goes.
 
-
-def _evaluations(folder: Path) -> dict[int, Evaluation]:
-    """What an earlier part of the run found."""
+    Raises:
+        InputError: they were taken in another way.
+        SourceError: they cannot be read.
+    """
+    if not checkpoint.is_file():
+        for pattern in ("generators/step-*.safetensors", "samples/step-*.png"):
+            for file in folder.glob(pattern):
+                file.unlink()
+        return {}, measure
     file = folder / "training.json"
     if not file.is_file():
-        return {}
+        return {}, measure
     try:
-        rows = [Evaluation.from_json(row) for row in json.loads(file.read_text(encoding="utf-8"))["evaluations"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        rows = [Evaluation.from_json(row) for row in told.get("evaluations", [])]
+        known = {int(row.step): row for row in rows}
+        before = told.get("measure")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(f"{file}: damaged ({error}); remove it to go on without earlier scores") from error
-    return {row.step: row for row in rows}
+    if known and measure is not None and before != measure:
+        raise InputError(
+            f"{file} has scores of another reference, other networks or as many images as were not asked for now; give "
+            "the same ones, or remove the file to take all scores anew"
+        )
+    return known, measure or before
 
 
 def _write_told(
-    folder: Path, card: Mapping[str, Any], step: int, known: Mapping[int, Evaluation]
+    folder: Path,
+    card: Mapping[str, Any],
+    step: int,
+    known: Mapping[int, Evaluation],
+    measure: Mapping[str, Any] | None,
 ) -> tuple[Evaluation, ...]:
     """Write what is known of the run so far; gives the scores up to this step."""
     evaluations = tuple(known[one] for one in sorted(known) if one <= step)
-    told = {**card, "step": step, "evaluations": [one.to_json() for one in evaluations]}
+    told = {**card, "step": step, "measure": measure, "evaluations": [one.to_json() for one in evaluations]}
     write_text(folder / "training.json", json.dumps(told, indent=2, allow_nan=False) + "\n")
     return evaluations

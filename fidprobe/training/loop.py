@@ -1,7 +1,7 @@
 """The one training loop: batches, randomness, checkpoints and progress, for whatever learns."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fidprobe.attacks.solver import never
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, SourceError
 from fidprobe.progress import Progress, silent
 from fidprobe.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -84,7 +84,9 @@ def train(
     seed: int,
     checkpoint: Path,
     save_every: int,
-    saved: Callable[[int], None] | None = None,
+    visit_every: int | None = None,
+    visit: Callable[[int], None] | None = None,
+    identity: Mapping[str, Any] | None = None,
     interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> Trained:
@@ -99,11 +101,13 @@ def train(
         images: uint8 [n, 3, h, w].
         labels: int64 [n].
         steps: Of the whole run.
-        batch_size: Images a step; at most n.
+        batch_size: Images a step, 2 to n.
         seed: Of order and randomness.
         checkpoint: The file to go on from, if it is there, and to write.
-        save_every: Steps between checkpoints; the last step always writes one.
-        saved: Called before each checkpoint is written, with the steps done.
+        save_every: Steps between checkpoints; visits and the last step always write one.
+        visit_every: Steps between visits; None for one after the last step alone.
+        visit: Called with the steps done, before the checkpoint is written: what a kill cuts short is done again.
+        identity: What else must not change within a run, plain JSON.
         interrupted: Asked after each step whether to write a checkpoint and stop.
         progress: Told of each step, with the losses.
 
@@ -111,10 +115,11 @@ def train(
         InputError: fewer images than a batch takes, a checkpoint of another run, or a loss that is not a number.
         SourceError: a damaged checkpoint.
     """
-    if not 1 <= batch_size <= len(images):
-        raise InputError(f"a batch of {batch_size} images cannot be drawn from {len(images)}")
+    if not 2 <= batch_size <= len(images):
+        raise InputError(f"a batch of {batch_size} images cannot be drawn from {len(images)}; take 2 or more")
     run: dict[str, Any] = {
         **task.settings,
+        **(identity or {}),
         "steps": steps,
         "batch_size": batch_size,
         "seed": seed,
@@ -124,9 +129,15 @@ def train(
     names: tuple[str, ...] = ()
     if checkpoint.is_file():
         done, further = load_checkpoint(checkpoint, modules=task.modules, optimizers=task.optimizers, settings=run)
-        losses = further.pop("losses")
+        losses = further.pop("losses", losses)
         names = tuple(sorted(further, key=lambda one: int(further[one])))
+        if losses.shape != (done, len(names)):
+            raise SourceError(
+                f"{checkpoint}: a damaged checkpoint (losses {list(losses.shape)} after {done} steps); remove it to "
+                "begin again"
+            )
     rows = losses.tolist()
+    devices = {weight.device for module in task.modules.values() for weight in module.parameters()}
     an_epoch = len(images) // batch_size
     order, epoch = torch.zeros(0, dtype=torch.int64), -1
     for step in range(done, steps):
@@ -135,7 +146,7 @@ def train(
             order = torch.randperm(len(images), generator=_generator(seed, 0, epoch))
         place = step % an_epoch * batch_size
         chosen = order[place : place + batch_size]
-        with _own_randomness(seed, step):
+        with _own_randomness(devices, seed, step):
             told = task.step(Batch(images[chosen], labels[chosen], _generator(seed, 1, step), step / steps))
         names = tuple(told)
         rows.append(list(told.values()))
@@ -144,10 +155,11 @@ def train(
                 f"step {step + 1}: the losses are {dict(told)}; take a lower learning rate, or full precision"
             )
         stop = interrupted()
-        if (step + 1) % save_every == 0 or step + 1 == steps or stop:
-            # Before the checkpoint: whoever is killed in between does it again.
-            if saved is not None:
-                saved(step + 1)
+        last = step + 1 == steps
+        visited = last or (visit_every is not None and (step + 1) % visit_every == 0)
+        if visited and visit is not None:
+            visit(step + 1)
+        if visited or stop or (step + 1) % save_every == 0:
             further = {name: torch.tensor(place) for place, name in enumerate(names)}
             further["losses"] = torch.tensor(rows, dtype=torch.float64)
             save_checkpoint(
@@ -167,7 +179,7 @@ def train(
 def _digest(*data: Tensor) -> str:
     total = hashlib.sha256()
     for tensor in data:
-        total.update(tensor.numpy().tobytes())
+        total.update(tensor.contiguous().numpy().data)
     return total.hexdigest()
 
 
@@ -180,9 +192,8 @@ def _generator(*of: int) -> torch.Generator:
 
 
 @contextmanager
-def _own_randomness(seed: int, step: int) -> Iterator[None]:
+def _own_randomness(devices: Iterable[torch.device], seed: int, step: int) -> Iterator[None]:
     """Layers that draw (dropout) know the global generators only; the caller's states are put back."""
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng([device for device in devices if device.type == "cuda"]):
         torch.manual_seed(_number(seed, 2, step))
         yield

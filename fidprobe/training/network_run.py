@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from fidprobe.analysis.output import output_folder, write_table, write_text
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
-from fidprobe.extractors.trained import load_trained, save_trained
+from fidprobe.extractors.trained import load_trained, read_card, save_trained
 from fidprobe.progress import Progress, silent
 from fidprobe.training.classifier import ClassifierTask
 from fidprobe.training.curves import write_curves
@@ -35,8 +36,8 @@ class NetworkRun:
         folder: What `train_network` wrote.
         network: The file that `trained:<file>` names.
         trained: Steps and losses.
-        accuracy: On the test pictures: of the classifier, or of a linear probe on the encoder's features; None
-            without test pictures, or where the run was stopped.
+        accuracy: On the test pictures of this call or an earlier one: of the classifier, or of a linear probe on the
+            encoder's features; None without any, or where the run was stopped.
         seconds: This time, from the first step or from where the run went on.
     """
 
@@ -97,6 +98,7 @@ def train_network(
         seed=seed,
         checkpoint=folder / "checkpoint.safetensors",
         save_every=save_every,
+        identity={"class_names": data.class_names and list(data.class_names)},
         interrupted=interrupted,
         progress=progress,
     )
@@ -113,18 +115,30 @@ def train_network(
         "seed": seed,
         "settings": dict(task.settings),
     }
-    save_trained(path, task.network, class_names=data.class_names if classifies else None, card=card)
-    accuracy = None
+    names = data.class_names if classifies else None
+    what = "accuracy" if classifies else "linear_probe_accuracy"
+    accuracy, tested_on = _measured(path, card, what) if test is None else (None, None)
+    save_trained(path, task.network, class_names=names, card=card)
     if test is not None and trained.steps == steps:
         network = load_trained(path, resize="native").to(task.device)
-        accuracy = accuracy_of(network, data, test, progress=progress)
-        card |= {"accuracy" if classifies else "linear_probe_accuracy": accuracy, "tested_on": test.description}
-        save_trained(path, task.network, class_names=data.class_names if classifies else None, card=card)
+        accuracy, tested_on = accuracy_of(network, data, test, progress=progress), test.description
+    if accuracy is not None:
+        card |= {what: accuracy, "tested_on": tested_on}
+        save_trained(path, task.network, class_names=names, card=card)
     write_text(folder / "training.json", json.dumps(card, indent=2, allow_nan=False) + "\n")
     rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
     write_table(folder / "losses.csv", ["step", *trained.names], rows)
     write_curves(folder / "curves", trained, ())
     return NetworkRun(folder, path, trained, accuracy, seconds)
+
+
+def _measured(path: Path, card: Mapping[str, Any], what: str) -> tuple[float | None, str | None]:
+    """What an earlier test of the same network found: a run that is started again, finished, keeps it."""
+    if not path.is_file():
+        return None, None
+    before = read_card(path)
+    accuracy, tested_on = before.pop(what, None), before.pop("tested_on", None)
+    return (accuracy, tested_on) if before == json.loads(json.dumps(card)) else (None, None)
 
 
 def accuracy_of(network: Extractor, data: Pictures, test: Pictures, *, progress: Progress = silent) -> float:

@@ -4,14 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fidprobe.errors import InputError
+
 __all__ = ["linear_probe"]
 
 _STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
 _ROWS = 5_000
+_LEAST = 20  # pictures: two of them choose the strength
 
 
 def linear_probe(train: Tensor, labels: Tensor, test: Tensor, answers: Tensor) -> float:
-    """Accuracy of a ridge regression on standardised features; its strength is chosen on a tenth of `train`.
+    """Accuracy of a ridge regression with an intercept, on standardised features.
+
+    How strong the ridge is, is chosen on a tenth of `train`.
 
     Args:
         train: Features float32 [n, d].
@@ -21,12 +26,18 @@ def linear_probe(train: Tensor, labels: Tensor, test: Tensor, answers: Tensor) -
 
     Returns:
         The part of `test` that is classified rightly, 0 to 1.
+
+    Raises:
+        InputError: fewer than 20 pictures to learn from.
     """
+    if len(train) < _LEAST:
+        raise InputError(f"a linear probe learns from at least {_LEAST} pictures, not {len(train)}")
     classes = int(max(labels.max(), answers.max())) + 1
-    mean, spread = train.mean(0), train.std(0).clamp_min(1e-8)
+    mean, spread = train.mean(0), train.std(0, correction=0).clamp_min(1e-8)
     held = len(train) // 10
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(1))
-    targets = F.one_hot(labels, classes).float() - 1 / classes
+    shares = F.one_hot(labels, classes).float().mean(0)
+    targets = F.one_hot(labels, classes).float() - shares
 
     def moments(index: Tensor) -> tuple[Tensor, Tensor]:
         gram, right = torch.zeros(train.shape[1], train.shape[1]), torch.zeros(train.shape[1], classes)
@@ -42,7 +53,7 @@ def linear_probe(train: Tensor, labels: Tensor, test: Tensor, answers: Tensor) -
         return weights.float()
 
     def accuracy(rows: Tensor, weights: Tensor, truth: Tensor) -> float:
-        return float((((rows - mean) / spread @ weights).argmax(1) == truth).float().mean())
+        return float((((rows - mean) / spread @ weights + shares).argmax(1) == truth).float().mean())
 
     fitted, kept_out = moments(order[held:]), moments(order[:held])
     rows, truth = train[order[:held]], labels[order[:held]]

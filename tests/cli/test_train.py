@@ -85,6 +85,9 @@ def test_a_classifier_and_an_encoder_are_networks_by_name(cli: Run, pictures: st
         (("gan", "--test", "."), "--test is for a classifier or encoder; GAN is scored with --evaluate"),
         (("classifier", "--evaluate", "."), "--evaluate is for generators; a classifier is tested with --test"),
         (("am-gan", "--width", "99"), "--width is 99"),
+        (("am-gan", "--classifier", "x"), "--classifier is for scores, which are taken against --evaluate"),
+        (("am-gan", "-e", "random"), "--extractor is for scores"),
+        (("encoder", "--visit-every", "5"), "--visit-every is for generators"),
         (("am-gan", "--batch-size", "50"), "a batch of 50 images cannot be drawn from 20"),
         (("am-gan", "--device", "nothing"), "device 'nothing' cannot be used"),
     ],
@@ -107,4 +110,4 @@ def test_pictures_without_classes_are_refused_where_classes_are_learnt(cli: Run,
     assert "put each class in a folder of its own" in refused.err
     taken = cli("train", "gan", str(flat), "-o", str(tmp_path / "run"), *SHORT)
     assert taken.code == 0
-    assert "4 pictures were resized to 32 x 32 pixels" in taken.err
+    assert f"4 pictures of {flat} were resized to 32 x 32 pixels" in taken.err

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.small_resnet import MEAN, STD, SmallResNet
+from fidprobe.extractors.state_dicts import state_dict_sha256
 from fidprobe.extractors.trained import Trained, load_trained, read_card, save_trained
-from fidprobe.files import sha256_file
 
 NAMES = ("cat", "dog", "frog")
 
@@ -70,7 +70,7 @@ def test_an_encoder_has_no_classes(tmp_path: Path) -> None:
 def test_the_file_is_the_identity(tmp_path: Path) -> None:
     path = saved(tmp_path)
     provenance = load_extractor(f"trained:{path}").provenance
-    assert provenance.weights == sha256_file(path)
+    assert provenance.weights == state_dict_sha256(network().state_dict())
     assert provenance.name == f"trained:classifier-{provenance.weights[:6]}"
     assert provenance.trained
     first = path.read_bytes()
@@ -128,6 +128,9 @@ def told(**changes: object) -> dict[str, str]:
         (told(further=1), "does not say how"),
         (told(widths=[4096], blocks=[64]), "does not fit SmallResNet"),  # 77 GB of weights, were they made
         (told(widths=[4], blocks=[65]), "does not say how"),
+        ({**told(), "class_names": json.dumps("abc")}, "no list of texts"),
+        ({**told(), "class_names": json.dumps(["a", "a", "b"])}, "2 class names for 3 classes"),
+        ({**told(), "network": "[" * 10**5}, "does not say how"),
         ({**told(), "network": "[1"}, "does not say how"),
         ({**told(), "network": "[]"}, "does not say how"),
         (told(stem=5), "does not fit SmallResNet"),
@@ -160,6 +163,31 @@ def test_nan_weights_are_refused(tmp_path: Path) -> None:
     save_file(made.state_dict(), path, metadata=told())
     with pytest.raises(WeightsError, match="not finite"):
         load_extractor(f"trained:{path}")
+
+
+def test_impossible_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    whole = network().state_dict()
+    variance = next(name for name in whole if name.endswith("running_var"))
+    for changed, message in (
+        ({variance: -whole[variance]}, "no variances"),
+        ({"stem.0.weight": whole["stem.0.weight"].long()}, "is torch.int64"),
+    ):
+        save_file({**whole, **changed}, path, metadata=told())
+        with pytest.raises(WeightsError, match=message):
+            load_extractor(f"trained:{path}")
+    made = network()
+    with torch.no_grad():
+        next(made.parameters())[0] = 1e6
+    with pytest.raises(InputError, match="not finite in float16; save them in full"):
+        save_trained(path, made, class_names=NAMES, card={}, half=True)
+
+
+def test_a_card_that_lies_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    save_file(network().state_dict(), path, metadata={**told(), "card": "{"})
+    with pytest.raises(WeightsError, match="its card is damaged"):
+        read_card(path)
 
 
 def test_it_is_an_extractor(tmp_path: Path) -> None:

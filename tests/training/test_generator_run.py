@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.small_resnet import SmallResNet
 from fidprobe.extractors.trained import save_trained
+from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator
 from fidprobe.images import open_images
 from fidprobe.metrics.am_score import am_score
@@ -39,6 +42,14 @@ def run(folder: Path, kind: str = "am-gan", **options: Any) -> GeneratorRun:
     assert isinstance(task, GanTask | VaeTask)
     asked = {"steps": 6, "batch_size": 8, "seed": 1, "visit_every": 3, "save_every": 2, **options}
     return train_generator(task, pictures(), folder, **asked)
+
+
+def load_checkpoint(path: Path, task: GanTask) -> None:
+    """Weights of a checkpoint into a task's networks, by their names in the file."""
+    with safe_open(path, "pt") as file:
+        for name, module in task.modules.items():
+            keys = [key for key in file.keys() if key.startswith(f"module/{name}/")]  # noqa: SIM118 - not a dict
+            module.load_state_dict({key.removeprefix(f"module/{name}/"): file.get_tensor(key) for key in keys})
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
@@ -107,16 +118,30 @@ def test_a_kill_in_the_middle_of_a_visit_does_the_visit_again(tmp_path: Path, mo
 def test_the_moving_average_is_the_result(tmp_path: Path) -> None:
     plain = run(tmp_path / "plain")
     averaged = run(tmp_path / "averaged", chosen={"width": 0.03, "average": 0.9})
-    assert plain.generator.read_bytes() != averaged.generator.read_bytes()
     # The networks learn alike: only what is kept differs.
     assert torch.equal(plain.trained.losses, averaged.trained.losses)
+    ours, theirs = (load_generator(one.generator).network.last.weight for one in (averaged, plain))
+    assert not torch.equal(ours, theirs)
+    task = new_task("am-gan", classes=3, seed=1, chosen={"width": 0.03, "average": 0.9})
+    assert isinstance(task, GanTask)
+    load_checkpoint(tmp_path / "averaged" / "checkpoint.safetensors", task)
+    assert isinstance(task.averaged, Generator)
+    assert torch.equal(ours, task.averaged.plain().last.weight)
 
 
 def test_predefined_labels_make_a_conditional_generator_whose_grid_shows_classes_in_turn(tmp_path: Path) -> None:
     done = run(tmp_path, "ac-gan", chosen={"width": 0.03, "predefined": True})
-    saved = load_generator(done.generator)
-    assert saved.network.classes == 3
-    assert len(open_images(f"{done.generator}?class=b", limit=4)) == 4
+    network = load_generator(done.generator).network
+    assert network.classes == 3
+    noise = torch.randn(64, network.latent, generator=torch.Generator().manual_seed(2020))
+    with torch.no_grad():
+        expected = ((network(noise, torch.arange(64) % 3) + 1) * 127.5).round()
+    with Image.open(tmp_path / "samples" / "step-000006.png") as picture:
+        grid = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)
+    for place in (0, 1, 2, 63):
+        top, left = 66 * (place // 8), 66 * (place % 8)
+        shown = grid[:, top : top + 64 : 2, left : left + 64 : 2].float()
+        assert (shown - expected[place]).abs().max() <= 1
 
 
 def test_scores_are_those_of_the_metrics_themselves(tmp_path: Path) -> None:
@@ -146,7 +171,7 @@ def test_scores_taken_before_a_stop_are_kept(tmp_path: Path) -> None:
 
     class Counted(Evaluator):
         def __init__(self) -> None:
-            pass
+            self.identity = {"reference": "r"}
 
         def __call__(self, source: Any, step: int) -> Evaluation:
             calls.append(step)
@@ -156,6 +181,53 @@ def test_scores_taken_before_a_stop_are_kept(tmp_path: Path) -> None:
     done = run(tmp_path, evaluator=Counted())
     assert calls == [3, 6]
     assert [one.step for one in done.evaluations] == [3, 6]
+
+
+def test_scores_of_another_kind_are_refused_and_missing_ones_taken(tmp_path: Path) -> None:
+    reference = pictures(40).images
+    random = Evaluator(reference, extractor="random:1", second_opinion="random")
+    run(tmp_path, interrupted=stop_after(4))
+    done = run(tmp_path, evaluator=random, evaluated_images=8)
+    assert [one.step for one in done.evaluations] == [3, 6]
+    assert run(tmp_path).evaluations == done.evaluations
+    other = Evaluator(reference, extractor="random:2", second_opinion="random")
+    for evaluator, images in (
+        (other, 8),
+        (random, 9),
+        (Evaluator(reference[1:], extractor="random:1", second_opinion="random"), 8),
+    ):
+        with pytest.raises(InputError, match="scores of another reference, other networks"):
+            run(tmp_path, evaluator=evaluator, evaluated_images=images)
+    (tmp_path / "training.json").unlink()
+    assert len(run(tmp_path, evaluator=other, evaluated_images=8).evaluations) == 2
+
+
+def test_without_its_checkpoint_nothing_of_a_run_is_left(tmp_path: Path) -> None:
+    random = Evaluator(pictures(40).images, extractor="random:1", second_opinion="random")
+    run(tmp_path, evaluator=random, evaluated_images=8)
+    (tmp_path / "checkpoint.safetensors").unlink()
+    done = run(tmp_path, steps=4, visit_every=2)
+    assert done.evaluations == ()
+    assert sorted(file.name for file in (tmp_path / "generators").iterdir()) == [
+        "step-000002.safetensors",
+        "step-000004.safetensors",
+    ]
+    assert sorted(file.name for file in (tmp_path / "samples").iterdir()) == ["step-000002.png", "step-000004.png"]
+
+
+def test_a_run_stopped_before_its_first_visit_leaves_a_generator(tmp_path: Path) -> None:
+    done = run(tmp_path, interrupted=stop_after(1))
+    assert load_generator(done.generator).card["step"] == 1
+    assert not (tmp_path / "generators").exists()
+
+
+def test_renamed_classes_are_another_run(tmp_path: Path) -> None:
+    run(tmp_path, interrupted=stop_after(2))
+    task = new_task("am-gan", classes=3, seed=1, chosen={"width": 0.03})
+    assert isinstance(task, GanTask)
+    renamed = replace(pictures(), class_names=("c", "b", "a"))
+    with pytest.raises(InputError, match="class_names"):
+        train_generator(task, renamed, tmp_path, steps=6, batch_size=8, seed=1, visit_every=3, save_every=2)
 
 
 def test_a_space_is_no_second_opinion_on_itself(tmp_path: Path) -> None:

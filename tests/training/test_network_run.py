@@ -68,6 +68,14 @@ def test_a_classifier_learns_and_says_how_well(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "training.json").read_text()) == card
 
 
+def test_a_finished_run_started_again_keeps_what_was_measured(tmp_path: Path) -> None:
+    first = run(classifier(), tmp_path, steps=3)
+    before = first.network.read_bytes()
+    again = run(classifier(), tmp_path, steps=3, test=None)
+    assert again.accuracy == first.accuracy
+    assert again.network.read_bytes() == before
+
+
 def test_an_encoder_learns_what_a_linear_probe_finds(tmp_path: Path) -> None:
     task = EncoderTask(stem=8, widths=(8, 16), blocks=(1, 1), view=24)
     unlabelled = run(task, tmp_path / "run", steps=40, batch_size=64)
