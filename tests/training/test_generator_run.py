@@ -1,7 +1,6 @@
 """A generator's training run: what it leaves, how it goes on, what it scores on the way."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from fidprobe.training.gan import GanTask
 from fidprobe.training.generator_run import GeneratorRun, train_generator
 from fidprobe.training.kinds import new_task
 from fidprobe.training.vae import VaeTask
+from tests.training.stopping import stop_after
 
 
 def pictures(n: int = 24) -> Pictures:
@@ -50,16 +50,6 @@ def load_checkpoint(path: Path, task: GanTask) -> None:
         for name, module in task.modules.items():
             keys = [key for key in file.keys() if key.startswith(f"module/{name}/")]  # noqa: SIM118 - not a dict
             module.load_state_dict({key.removeprefix(f"module/{name}/"): file.get_tensor(key) for key in keys})
-
-
-def stop_after(steps: int) -> Callable[[], bool]:
-    left = [steps]
-
-    def asked() -> bool:
-        left[0] -= 1
-        return left[0] == 0
-
-    return asked
 
 
 def network(folder: Path, name: str, classes: int) -> str:

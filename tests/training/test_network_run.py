@@ -18,6 +18,7 @@ from fidprobe.training.encoder import EncoderTask
 from fidprobe.training.loop import Batch
 from fidprobe.training.network_run import NetworkRun, train_network
 from fidprobe.training.vae import VaeTask
+from tests.training.stopping import stop_after
 
 NAMES = ("across", "down")
 
@@ -42,16 +43,6 @@ def classifier(**options: Any) -> ClassifierTask:
 def run(task: ClassifierTask | EncoderTask, folder: Path, **options: Any) -> NetworkRun:
     asked = {"steps": 30, "batch_size": 32, "seed": 0, "save_every": 8, "test": stripes(200, 9), **options}
     return train_network(task, asked.pop("data", stripes(400, 1)), folder, **asked)
-
-
-def stop_after(steps: int) -> Callable[[], bool]:
-    left = [steps]
-
-    def asked() -> bool:
-        left[0] -= 1
-        return left[0] == 0
-
-    return asked
 
 
 def test_a_classifier_learns_and_says_how_well(tmp_path: Path) -> None:
