@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
-
-from fidprobe.analysis.figures import montage
 from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.analysis.sample_output import write_samples
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
-from fidprobe.files import atomic_path
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
 from fidprobe.generators.variants import GANS
-from fidprobe.images import open_images
+from fidprobe.images import ImageSource, open_images
 from fidprobe.progress import Progress, silent
 from fidprobe.training.curves import write_curves
 from fidprobe.training.data import Pictures
@@ -32,7 +26,6 @@ from fidprobe.training.vae import VaeTask
 __all__ = ["GeneratorRun", "train_generator"]
 
 _SHOWN = 64  # samples in a grid
-_LOOK_SEED = 2020  # of the latents of grids: the same ones at every step
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +68,16 @@ def train_generator(
     and at the end or when stopped `generator.safetensors` (the newest), `losses.csv`, `training.json` and the curves as
     svg, pdf and png. Without a checkpoint in the folder, generators and grids of an earlier run are deleted.
 
+    A grid shows images 0 to 63 that `open_images` gives of the kept generator under the run's seed, eight a row: the
+    same latents at every visit, and of a conditional generator the classes that are drawn with them.
+
     Args:
         task: What learns, from `new_gan` or a `VaeTask`.
         data: What it learns from.
         folder: Where to.
         steps: Of the whole run.
         batch_size: Pictures a step.
-        seed: Of order and randomness.
+        seed: Of order and randomness, and of the samples that are shown and scored; from 0.
         visit_every: Steps between visits: a generator is kept, a grid drawn, and scores are taken.
         save_every: Steps between checkpoints, at most: a kill loses no more.
         evaluator: Takes scores at every visit, and of generators that an earlier part kept; None for none.
@@ -111,19 +107,20 @@ def train_generator(
     }
     begun = time.perf_counter()
 
-    def keep(path: Path, step: int) -> Generator:
-        result = task.result
-        assert isinstance(result, Generator)
-        plain = result.plain()
-        save_generator(path, plain, class_names=data.class_names, card={**card, "step": step})
-        return plain
+    def keep(path: Path, step: int) -> None:
+        assert isinstance(task.result, Generator)
+        save_generator(path, task.result, class_names=data.class_names, card={**card, "step": step})
+
+    def samples(step: int, count: int) -> ImageSource:
+        return open_images(str(_kept(folder, step)), limit=count, seed=seed)
 
     def evaluate(step: int) -> None:
         if evaluator is not None and step not in known:
-            known[step] = evaluator(open_images(str(_kept(folder, step)), limit=evaluated_images, seed=seed), step)
+            known[step] = evaluator(samples(step, evaluated_images), step)
 
     def visit(step: int) -> None:
-        write_grid(folder / "samples" / f"step-{step:06d}.png", keep(_kept(folder, step), step))
+        keep(_kept(folder, step), step)
+        write_samples(samples(step, _SHOWN), folder / "samples" / f"step-{step:06d}.png")
         known.pop(step, None)
         evaluate(step)
         _write_told(folder, card, step, known, measure)
@@ -157,28 +154,6 @@ def train_generator(
 
 def _kept(folder: Path, step: int) -> Path:
     return folder / "generators" / f"step-{step:06d}.safetensors"
-
-
-def write_grid(path: Path, generator: Generator, count: int = _SHOWN) -> None:
-    """A grid of samples as PNG, of the same latents every time.
-
-    Args:
-        path: Where to.
-        generator: From `Generator.plain`.
-        count: Samples; classes in turn, of a conditional generator.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    drawn = torch.Generator().manual_seed(_LOOK_SEED)
-    noise = torch.randn(count, generator.latent, generator=drawn)
-    classes = torch.arange(count) % generator.classes if generator.classes else None
-    with torch.no_grad():
-        pictures: Tensor = ((generator(noise, classes) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    rows = list(pictures.permute(0, 2, 3, 1).numpy().repeat(2, 1).repeat(2, 2))  # twice as large, pixel by pixel
-    grid = montage(rows, cell=rows[0].shape[0], columns=max(1, round(count**0.5)))
-    with atomic_path(path) as part:
-        Image.fromarray(np.ascontiguousarray(grid[..., :3])).save(part, "PNG")
 
 
 def _begun(

@@ -97,7 +97,7 @@ def test_a_kill_in_the_middle_of_a_visit_does_the_visit_again(tmp_path: Path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_grid", killed)
+        patch.setattr(module, "write_samples", killed)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path)
     assert not (tmp_path / "samples").exists()
@@ -119,19 +119,27 @@ def test_the_moving_average_is_the_result(tmp_path: Path) -> None:
     assert torch.equal(ours, task.averaged.plain().last.weight)
 
 
-def test_predefined_labels_make_a_conditional_generator_whose_grid_shows_classes_in_turn(tmp_path: Path) -> None:
-    done = run(tmp_path, "ac-gan", chosen={"width": 0.03, "predefined": True})
-    network = load_generator(done.generator).network
-    assert network.classes == 3
-    noise = torch.randn(64, network.latent, generator=torch.Generator().manual_seed(2020))
-    with torch.no_grad():
-        expected = ((network(noise, torch.arange(64) % 3) + 1) * 127.5).round()
-    with Image.open(tmp_path / "samples" / "step-000006.png") as picture:
-        grid = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)
-    for place in (0, 1, 2, 63):
-        top, left = 66 * (place // 8), 66 * (place % 8)
-        shown = grid[:, top : top + 64 : 2, left : left + 64 : 2].float()
-        assert (shown - expected[place]).abs().max() <= 1
+@pytest.mark.parametrize("predefined", [False, True])
+def test_every_grid_is_of_the_same_latents_and_classes(tmp_path: Path, predefined: bool) -> None:
+    """Image i, in row i // 8 and column i % 8, hangs on the run's seed and i: first its latent, then its class."""
+    run(tmp_path, "ac-gan", chosen={"width": 0.03, "predefined": predefined})
+    drawn = [np.random.default_rng((1, i)) for i in range(64)]
+    noise = torch.from_numpy(np.stack([rng.standard_normal(100, dtype=np.float32) for rng in drawn]))
+    classes = torch.tensor([int(rng.integers(3)) for rng in drawn]) if predefined else None
+    if classes is not None:
+        assert set(classes.tolist()) == {0, 1, 2}
+    for step in (3, 6):
+        network = load_generator(tmp_path / "generators" / f"step-{step:06d}.safetensors").network
+        assert network.classes == (3 if predefined else 0)
+        with torch.no_grad():
+            expected = ((network(noise, classes) + 1) * 127.5).round()
+        with Image.open(tmp_path / "samples" / f"step-{step:06d}.png") as picture:
+            grid = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)
+        for place in range(64):
+            top, left = 66 * (place // 8), 66 * (place % 8)
+            for pixel in (0, 1):  # twice as large
+                shown = grid[:, top + pixel : top + 64 : 2, left + pixel : left + 64 : 2].float()
+                assert (shown - expected[place]).abs().max() <= 1
 
 
 def test_scores_are_those_of_the_metrics_themselves(tmp_path: Path) -> None:
