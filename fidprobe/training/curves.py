@@ -10,34 +10,36 @@ from torch import Tensor
 
 from fidprobe.analysis.figures import COLOURS, INK, SPACE_COLOURS, WIDTH, styled
 from fidprobe.analysis.model_marks import style_scatter
-from fidprobe.analysis.output import write_figure
+from fidprobe.analysis.output import write_figure, write_table
 from fidprobe.analysis.scores import metric_label
-from fidprobe.training.evaluation import Evaluation
+from fidprobe.training.evaluation import SCORE_TITLES, Evaluation
 from fidprobe.training.loop import Trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["curves_figure", "write_curves"]
+__all__ = ["curves_figure", "write_history"]
 
 _POINTS = 400  # of a loss curve: each is the mean over as many steps as that takes
 _HEIGHT = 2.2  # inches a row of panels
 
 
-def write_curves(path: Path, trained: Trained, evaluations: Sequence[Evaluation]) -> None:
-    """Draw and write the curves of a run; nothing for a run without a step.
+def write_history(folder: Path, trained: Trained, evaluations: Sequence[Evaluation] = ()) -> None:
+    """Write `losses.csv`, a row a step, and the curves as svg, pdf and png; no curves of a run without a step.
 
     Args:
-        path: Without suffix.
+        folder: Of the run.
         trained: Losses.
-        evaluations: Scores, oldest first; may be empty.
+        evaluations: Scores, oldest first.
 
     Raises:
         InputError: they cannot be written.
     """
+    rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
+    write_table(folder / "losses.csv", ["step", *trained.names], rows)
     if trained.steps:
-        write_figure(curves_figure(trained, evaluations), path, "training: losses and scores")
+        write_figure(curves_figure(trained, evaluations), folder / "curves", "training: losses and scores")
 
 
 def curves_figure(trained: Trained, evaluations: Sequence[Evaluation]) -> "Figure":
@@ -102,18 +104,12 @@ def _panels(evaluations: Sequence[Evaluation]) -> list[tuple[str, list[tuple[str
         for space in evaluations[0].distances
     ]
 
-    def of(name: str) -> list[float]:
-        return [float(getattr(one, name)) for one in evaluations]
+    def lines(*names: str) -> list[tuple[str, list[float]]]:
+        return [(SCORE_TITLES[name], [float(getattr(one, name)) for one in evaluations]) for name in names]
 
     if evaluations[0].inception_score is not None:
-        panels.append(("Inception Score", [("Inception Score", of("inception_score"))]))
-        terms = [("H(mean C(x))", of("marginal_entropy")), ("mean H(C(x))", of("conditional_entropy"))]
-        panels.append(("its terms (nats)", terms))
+        panels.append(("Inception Score", lines("inception_score")))
+        panels.append(("its terms (nats)", lines("marginal_entropy", "conditional_entropy")))
     if evaluations[0].am_score is not None:
-        terms = [
-            ("AM Score", of("am_score")),
-            ("KL(train || generated)", of("am_divergence")),
-            ("mean H(C(x))", of("am_entropy")),
-        ]
-        panels.append(("AM Score (nats)", terms))
+        panels.append(("AM Score (nats)", lines("am_score", "am_divergence", "am_entropy")))
     return panels

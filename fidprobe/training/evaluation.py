@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from fidprobe.analysis.sets import Network, load_network
@@ -16,7 +17,19 @@ from fidprobe.metrics.inception_score import inception_score
 from fidprobe.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Evaluation", "Evaluator"]
+__all__ = ["SCORE_TITLES", "Evaluation", "Evaluator"]
+
+SCORE_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "inception_score": "Inception Score",
+        "marginal_entropy": "H(mean C(x))",
+        "conditional_entropy": "mean H(C(x))",
+        "am_score": "AM Score",
+        "am_divergence": "KL(train || generated)",
+        "am_entropy": "mean H(C(x))",
+    }
+)
+"""Attribute of `Evaluation` -> what figures call it; all but the Inception Score are in nats."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ class Evaluator:
 
     Attributes:
         identity: What scores hang on besides the generator: scores of different ones do not make a curve.
+        count: Images of the reference.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -104,7 +118,8 @@ class Evaluator:
         if self._classifier is not None and self._classifier.class_names is None:
             raise InputError(f"{self._classifier.provenance.name} has no classes; the AM Score needs a classifier")
         self._real = None if self._classifier is None else self._features(reference, self._classifier)
-        source = self._spaces[main.provenance.name][1].statistics.provenance.source
+        known = self._spaces[main.provenance.name][1].statistics
+        self.count, source = known.count, known.provenance.source
         self.identity: dict[str, Any] = {
             "reference": None if source is None else source.content,
             "spaces": {name: network.provenance.weights for name, (network, _) in self._spaces.items()},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_text
 from fidprobe.analysis.sample_output import write_samples
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
@@ -16,7 +16,7 @@ from fidprobe.generators.saved import save_generator
 from fidprobe.generators.variants import GANS
 from fidprobe.images import ImageSource, open_images
 from fidprobe.progress import Progress, silent
-from fidprobe.training.curves import write_curves
+from fidprobe.training.curves import write_history
 from fidprobe.training.data import Pictures
 from fidprobe.training.evaluation import Evaluation, Evaluator
 from fidprobe.training.gan import GanTask
@@ -146,9 +146,7 @@ def train_generator(
         if _kept(folder, step).is_file():
             evaluate(step)
     evaluations = _write_told(folder, card, trained.steps, known, measure)
-    rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
-    write_table(folder / "losses.csv", ["step", *trained.names], rows)
-    write_curves(folder / "curves", trained, evaluations)
+    write_history(folder, trained, evaluations)
     return GeneratorRun(folder, folder / "generator.safetensors", trained, evaluations, seconds)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fidprobe.analysis.output import output_folder, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_text
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.trained import load_trained, read_card, save_trained
 from fidprobe.progress import Progress, silent
 from fidprobe.training.classifier import ClassifierTask
-from fidprobe.training.curves import write_curves
+from fidprobe.training.curves import write_history
 from fidprobe.training.data import Pictures
 from fidprobe.training.encoder import EncoderTask
 from fidprobe.training.loop import Trained, train
@@ -126,9 +126,7 @@ def train_network(
         card |= {what: accuracy, "tested_on": tested_on}
         save_trained(path, task.network, class_names=names, card=card)
     write_text(folder / "training.json", json.dumps(card, indent=2, allow_nan=False) + "\n")
-    rows = ([step, *values] for step, values in enumerate(trained.losses.tolist(), 1))
-    write_table(folder / "losses.csv", ["step", *trained.names], rows)
-    write_curves(folder / "curves", trained, ())
+    write_history(folder, trained)
     return NetworkRun(folder, path, trained, accuracy, seconds)
 
 
