@@ -65,6 +65,7 @@ def test_names_stand_in_the_legend_as_they_are() -> None:
 
 
 def test_no_runs_or_too_many_are_told() -> None:
-    for runs in ({}, {str(i): run(0.0) for i in range(13)}, {"empty": []}):
+    cases: tuple[dict[str, list[Evaluation]], ...] = ({}, {str(i): run(0.0) for i in range(13)}, {"empty": []})
+    for runs in cases:
         with pytest.raises(InputError, match="1 to 12 runs that have scores"):
             runs_figure(runs, classifier="densenet")
