@@ -19,17 +19,26 @@ from fidprobe.provenance import ExtractorProvenance
 __all__ = ["EfficientNetLite0", "load_efficientnet_lite0"]
 
 
+_AT_ONCE = 6  # images in a pass on a CPU: larger activations are given back to the system and fetched anew every time
+
+
 class EfficientNetLite0(NetworkExtractor):
     """timm's `tf_efficientnet_lite0` with its batch normalisations folded into the convolutions."""
 
     def activations(self, prepared: Tensor) -> Tensor:
         """The last feature map after its ReLU6: float32 [n, 1280, 7, 7]; its spatial mean is the features."""
-        return self.network.forward_features(prepared)  # type: ignore[no-any-return, operator]
+        at_once = _AT_ONCE if prepared.device.type == "cpu" and not prepared.requires_grad else len(prepared)
+        parts = prepared.split(max(1, at_once))
+        return torch.cat([self.network.forward_features(part) for part in parts])  # type: ignore[operator]
 
     def embed(self, prepared: Tensor) -> Embedding:
         """Pre-logits (the spatial mean) [n, 1280] and logits [n, 1000]."""
         features = self.activations(prepared).mean((2, 3))
-        return Embedding(features, self.network.classifier(features))  # type: ignore[operator]
+        return Embedding(features, self.classify(features))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits [n, 1000], bias included, of pre-logits [n, 1280]."""
+        return self.network.classifier(features)  # type: ignore[no-any-return, operator]
 
 
 def load_efficientnet_lite0(weights: ResolvedWeights, *, resize: str) -> EfficientNetLite0:
