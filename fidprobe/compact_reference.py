@@ -1,0 +1,160 @@
+"""A reference in little room: one set of images in several spaces, as bytes and as half-precision roots.
+
+For each space the file holds features of a sample, every dimension in 256 even steps between its least and its largest
+value, and of the whole set the mean and the square root R of the covariance, rounded to float16. How far that may
+lead a Fréchet distance astray is bounded: for covariances R R and S S the Gaussians' own distance is at most
+||R - S||_F^2 (couple both as R z and S z), and square roots of Fréchet distances obey the triangle inequality.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.extractors import load_extractor
+from fidprobe.extractors.efficientnet_lite0 import EfficientNetLite0
+from fidprobe.features import Features
+from fidprobe.images.names import printable
+from fidprobe.provenance import Provenance
+from fidprobe.statistics import GaussianStatistics
+from fidprobe.tensor_files import write_tensors
+
+__all__ = ["load_reference_features", "load_reference_statistics", "save_reference"]
+
+_FORMAT = "fidprobe-reference-1"
+_LEVELS = 255
+
+
+def save_reference(
+    path: Path, sides: Mapping[str, tuple[Features, GaussianStatistics]], card: Mapping[str, Any]
+) -> None:
+    """Write a reference.
+
+    Args:
+        path: `.safetensors`.
+        sides: Space -> features of a sample, the same images with the same names in every space, and statistics of
+            the whole set. Logits are kept where the network makes them of the features (`efficientnet-lite0`).
+        card: What it is; plain JSON.
+
+    Raises:
+        InputError: features that are not finite, other images in one space than in another, or the file cannot be
+            written.
+    """
+    tensors: dict[str, Any] = {}
+    told: dict[str, Any] = {}
+    names = next(iter(sides.values()))[0].names
+    for space, (features, statistics) in sides.items():
+        if features.names != names:
+            raise InputError(f"the features in {space} are of other images than those in {next(iter(sides))}")
+        if not bool(torch.isfinite(features.features).all()):
+            raise InputError(f"the features in {space} contain NaN or infinite values")
+        root = _root(statistics.cov)[_upper(statistics.dim)].to(torch.float16)
+        if not bool(torch.isfinite(root).all()):
+            raise InputError(f"the covariance in {space} is too large for half precision; scale the features down")
+        values = features.features.double()
+        low = values.min(0).values
+        step = ((values.max(0).values - low) / _LEVELS).float()
+        scale = torch.where(step > 0, step, torch.ones_like(step)).double()
+        low = low.float()
+        tensors |= {
+            f"{space}/codes": ((values - low.double()) / scale).round().clamp(0, _LEVELS).to(torch.uint8).numpy(),
+            f"{space}/low": low.numpy(),
+            f"{space}/step": step.numpy(),
+            f"{space}/mean": statistics.mean.numpy(),
+            f"{space}/root": root.numpy(),
+        }
+        told[space] = {
+            "features": features.provenance.to_json(),
+            "statistics": statistics.provenance.to_json(),
+            "count": statistics.count,
+        }
+    metadata = {
+        "format": _FORMAT,
+        "spaces": json.dumps(told),
+        "names": json.dumps(names),
+        "card": json.dumps(dict(card), allow_nan=False),
+    }
+    write_tensors(path, tensors, metadata)
+
+
+def load_reference_features(path: Path, space: str) -> Features:
+    """The sample's features, with the network's logits of them where it has any.
+
+    Args:
+        path: What `save_reference` wrote.
+        space: The network's name.
+
+    Raises:
+        InputError: a damaged file, or a space that it does not hold.
+    """
+    metadata, told, tensors = _read(path, space, ("codes", "low", "step"))
+    features = tensors["codes"].float() * tensors["step"] + tensors["low"]
+    logits = bias = names = None
+    if space == "efficientnet-lite0":
+        network = load_extractor(space)
+        assert isinstance(network, EfficientNetLite0)
+        with torch.no_grad():
+            logits = network.classify(features)
+        bias, names = network.logit_bias, network.class_names
+    return Features(
+        features,
+        logits=logits,
+        logit_bias=bias,
+        names=tuple(json.loads(metadata["names"])),
+        class_names=names,
+        provenance=Provenance.from_json(told["features"]),
+    )
+
+
+def load_reference_statistics(path: Path, space: str) -> GaussianStatistics:
+    """Mean and covariance of the whole set.
+
+    Args:
+        path: What `save_reference` wrote.
+        space: The network's name.
+
+    Raises:
+        InputError: a damaged file, or a space that it does not hold.
+    """
+    _, told, tensors = _read(path, space, ("mean", "root"))
+    d = len(tensors["mean"])
+    upper = torch.zeros(d, d, dtype=torch.float64)
+    upper[_upper(d)] = tensors["root"].double()
+    root = upper + upper.triu(1).T
+    return GaussianStatistics(
+        tensors["mean"], root @ root, count=told["count"], provenance=Provenance.from_json(told["statistics"])
+    )
+
+
+def _read(path: Path, space: str, names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise InputError(f"{path}: no reference of fidprobe")
+            told = json.loads(metadata["spaces"])
+            if space not in told:
+                raise InputError(f"no reference in {printable(space) or 'no'} space; there is one in {', '.join(told)}")
+            return metadata, told[space], {name: file.get_tensor(f"{space}/{name}") for name in names}
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: damaged ({error})") from error
+
+
+def _root(cov: Tensor) -> Tensor:
+    """The symmetric square root, float64; negative eigenvalues are rounding."""
+    eig, V = torch.linalg.eigh(cov)
+    root: Tensor = (V * eig.clamp_min(0).sqrt()) @ V.T
+    return root
+
+
+def _upper(d: int) -> tuple[Tensor, Tensor]:
+    """Rows and columns of a symmetric matrix's upper triangle."""
+    rows, cols = torch.triu_indices(d, d)
+    return rows, cols
