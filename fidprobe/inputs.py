@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from fidprobe.compact_reference import load_reference_features, load_reference_statistics
+from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError
 from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features, is_features_file
 from fidprobe.files import expanded
 from fidprobe.images import ImageSource, open_images
+from fidprobe.images.names import printable
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
 __all__ = ["Input", "open_input"]
@@ -23,8 +26,9 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
     """Open whatever a user names: a features file, a statistics npz, or any image source.
 
     Args:
-        source: Features and statistics pass through; a path to one is loaded; all else goes to
-            `fidprobe.images.open_images` with the options' subset.
+        source: Features and statistics pass through; a path to one is loaded, and so are the references that come with
+            fidprobe, `embedded:cifar10/NETWORK` (features of a sample) and `embedded:cifar10/NETWORK/statistics` (of
+            the whole set); all else goes to `fidprobe.images.open_images` with the options' subset.
         options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
         spatial: Of a statistics npz, read ADM's members of spatial features (`inception-spatial`). Statistics that
             say of which space they are, are read as they are.
@@ -37,7 +41,9 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
     if isinstance(source, str | Path):
         where = f"{source}: "
         file = expanded(source)
-        if is_features_file(file):
+        if (embedded := _embedded(str(source))) is not None:
+            source = embedded
+        elif is_features_file(file):
             source = Features.load(file)
         elif is_statistics_file(file):
             source = GaussianStatistics.load(file)
@@ -45,10 +51,33 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
                 source = GaussianStatistics.load(file, spatial=True)
     if isinstance(source, Features) and options.limit is not None:
         if options.limit > len(source):
-            raise InputError(f"{where}a subset of {options.limit} was asked for, but there are {len(source)} features")
+            raise InputError(
+                f"{where}a subset of {options.limit} was asked for, but there are {len(source)} features; statistics "
+                "stay whole, whatever the limit"
+            )
         rng = np.random.default_rng(options.seed)
         chosen = np.sort(rng.choice(len(source), options.limit, replace=False))
         return source.select(torch.from_numpy(chosen), limit=options.limit, seed=options.seed)
     if isinstance(source, Features | GaussianStatistics):
         return source
     return open_images(source, limit=options.limit, seed=options.seed)
+
+
+def _embedded(text: str) -> Features | GaussianStatistics | None:
+    """A reference that comes with fidprobe; None for anything else.
+
+    Raises:
+        InputError: a name without a space, or of a space that is not there.
+        WeightsError: a damaged file.
+    """
+    name, _, rest = text.removeprefix(PREFIX).partition("/")
+    if not text.startswith(PREFIX) or EMBEDDED.get(name) != "reference":
+        return None
+    space, _, form = rest.partition("/")
+    if form not in ("", "statistics"):
+        raise InputError(f"{printable(text)}: write {PREFIX}{name}/NETWORK, or {PREFIX}{name}/NETWORK/statistics")
+    load = load_reference_statistics if form else load_reference_features
+    try:
+        return load(embedded_file(name, "reference"), space)
+    except InputError as error:
+        raise InputError(f"{printable(text)}: {error}; write {PREFIX}{name}/NETWORK") from error

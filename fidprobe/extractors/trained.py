@@ -96,12 +96,13 @@ def read_card(path: Path) -> dict[str, Any]:
     return dict(card) if isinstance(card, dict) else {}
 
 
-def load_trained(path: Path, *, resize: str, name: str | None = None) -> Trained:
+def load_trained(path: Path, *, resize: str, embedded: str | None = None) -> Trained:
     """Build the network of a file.
 
     Args:
         path: What `save_trained` wrote.
-        name: For the provenance; None for one made of its kind and its weights' hash, whatever the file is called.
+        embedded: The name under which the network comes with fidprobe, where its file's hash was compared; None for
+            a name made of the network's kind and its weights' hash, whatever the file is called.
         resize: `native` (squashed to 32 pixels, bicubic with antialiasing) or one of `RESIZE_RULES`.
 
     Raises:
@@ -139,9 +140,10 @@ def load_trained(path: Path, *, resize: str, name: str | None = None) -> Trained
         Preprocessing(size=_SIDE, mean=(MEAN,) * 3, std=(STD,) * 3, shorter=None),
         provenance=ExtractorProvenance(
             # Of the tensors: a card that is written anew does not make another space.
-            name=name or f"trained:{kind}-{weights[:6]}",
+            name=embedded or f"trained:{kind}-{weights[:6]}",
             weights=weights,
             resize=resize,
+            verified=embedded is not None,
             versions=library_versions(),
         ),
         dim=network.dim,

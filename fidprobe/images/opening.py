@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.arrays import ArraySource, open_npy, open_npz
 from fidprobe.images.base import ImageSource, Subset
@@ -40,7 +41,8 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
         source: A path: a folder, `.zip`, `.tar`, `.tar.gz`, `.tgz`, a folder inside one of these
             (`cifar10.zip/train`), WebDataset shards (`shards-{000..004}.tar`, `shards-*.tar`), `.npy`, `.npz`,
             a TorchScript generator (`generator.pt?z=512`, see `TorchScriptSource`), a trained generator
-            (`generator.safetensors`, see `TrainedGeneratorSource`). A name: `cifar10:train`
+            (`generator.safetensors`, see `TrainedGeneratorSource`). A name: `embedded:am-gan` (a generator that comes
+            with fidprobe), `cifar10:train`
             (torchvision), `hf:NAME:SPLIT` or `hf:FOLDER:SPLIT` (Hugging Face), `module:function` (a function
             that yields batches). A value: a tensor, an array, a list of them or of PIL images, a map-style
             torch dataset, a Hugging Face dataset, a function that yields batches, an ImageSource.
@@ -76,6 +78,13 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
         return open_folder(path, text)
     if path.is_file():
         return _open_file(path, text, limit, seed)
+    if text.startswith(PREFIX):
+        name, _, query = text.removeprefix(PREFIX).partition("?")
+        if EMBEDDED.get(name.partition("/")[0]) == "reference":
+            raise InputError(
+                f"{printable(text)}: holds features, not images; commands that measure take it in their place"
+            )
+        return TrainedGeneratorSource(embedded_file(name, "generator"), query, description=text, limit=limit, seed=seed)
     if text.startswith("hf:"):
         return open_huggingface(text)
     file, _, query = text.rpartition("?")

@@ -32,6 +32,8 @@ def test_the_names_are_those_of_the_documentation() -> None:
         "timm:<model>",
         "torchscript:<file>",
         "trained:<file>",
+        "cifar10-encoder",
+        "cifar10-classifier",
     )
     text = (DOCS / "extractors.md").read_text("utf-8")
     rows = set(re.findall(r"^\| `([a-z0-9-]+)", text, flags=re.MULTILINE))

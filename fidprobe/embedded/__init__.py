@@ -1,0 +1,62 @@
+"""What comes with fidprobe to be used offline: generators, networks and a reference, all of CIFAR-10.
+
+docs/models.md describes them, from the cards in the files; `python -m reproduce.embedded` makes them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from fidprobe.errors import InputError, WeightsError
+from fidprobe.files import sha256_file
+
+__all__ = ["EMBEDDED", "PREFIX", "SUMS", "embedded_file"]
+
+PREFIX = "embedded:"
+"""Before a name where a generator or a reference is asked for."""
+
+EMBEDDED: Mapping[str, str] = MappingProxyType(
+    {
+        "am-gan": "generator",
+        "am-gan-early": "generator",
+        "cifar10-encoder": "network",
+        "cifar10-classifier": "network",
+        "cifar10": "reference",
+        "am-gan-chosen": "choice",
+    }
+)
+"""Name -> what the file holds."""
+
+SUMS = "SHA256SUMS"
+"""The file of their hashes, as `sha256sum` writes it."""
+
+_FOLDER = Path(__file__).parent
+
+
+def embedded_file(name: str, kind: str) -> Path:
+    """The file of a name, whose hash was compared.
+
+    Args:
+        name: A key of `EMBEDDED`.
+        kind: What is wanted: `generator`, `network`, `reference` or `choice` (of a generator's images).
+
+    Raises:
+        InputError: no such name of that kind.
+        WeightsError: the file is damaged or missing.
+    """
+    if EMBEDDED.get(name) != kind:
+        known = ", ".join(PREFIX + one for one, what in EMBEDDED.items() if what == kind)
+        others = "; a reference is embedded:cifar10/NETWORK" if kind == "generator" else ""
+        raise InputError(f"no {kind} {name!r} comes with fidprobe; there are {known}{others}")
+    path = _FOLDER / f"{name}.{'json' if kind == 'choice' else 'safetensors'}"
+    try:
+        lines = (_FOLDER / SUMS).read_text(encoding="ascii").splitlines()
+        expected = [line.split()[0] for line in lines if line.split()[1:] == [path.name]]
+        found = sha256_file(path)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be checked ({error}); install fidprobe again") from error
+    if [found] != expected:
+        raise WeightsError(
+            f"{path}: damaged, SHA-256 {found}, expected {', '.join(expected) or 'none'}; install fidprobe again"
+        )
+    return path
