@@ -21,5 +21,5 @@ venv: .venv/built
 .venv/built: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[demo]'
+	$(BIN)/python -m pip install --quiet --group dev --editable .
 	touch $@

@@ -32,7 +32,7 @@ from fidprobe.images import ImageSource
 from fidprobe.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["AUDIT_METRICS", "SCHEMA", "Audit", "Change", "audit"]
+__all__ = ["AUDIT_METRICS", "SCHEMA", "Audit", "Change", "audit", "picture_grid"]
 
 SCHEMA = 3
 """Of the audit's JSON: raised whenever a key changes its meaning or goes. docs/report.md documents it."""
@@ -188,7 +188,7 @@ def audit(
             "one second opinion"
         )
     # Pictures first: they are quick, and an unreadable source shows at once.
-    grids = {name: _grid(side, options) for name, side in opened.items() if isinstance(side, ImageSource)}
+    grids = {name: picture_grid(side, options) for name, side in opened.items() if isinstance(side, ImageSource)}
     scored, extracted = measure_sets(
         opened,
         seconds,
@@ -299,8 +299,16 @@ def _budgets(
     return out
 
 
-def _grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Pictures for the eye: a fixed random draw."""
+def picture_grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:
+    """Pictures for the eye: the same random places of every set of a size.
+
+    Args:
+        images: At least one.
+        options: Whether bad files are left out.
+
+    Raises:
+        SourceError: a picture cannot be read.
+    """
     drawn = np.random.default_rng(0).choice(len(images), min(_GRID, len(images)), replace=False)
     pictures = []
     for item in images.items(sorted(int(i) for i in drawn)):

@@ -1,97 +1,172 @@
-"""Real pictures for a first audit without any download: patches of the photographs inside scikit-image's wheel."""
+"""Two audits without any download, of the generators that come with fidprobe: of a real gain and of a bought one.
 
-from importlib.resources import files
-from io import BytesIO
+The real one is AM-GAN against an earlier checkpoint of the same training. The bought one are images of AM-GAN, chosen
+beforehand among more of them so that the distance in the ImageNet space falls, against its images as they come.
+"""
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from fidprobe.errors import InputError
+from fidprobe.analysis.audit import Audit, audit, picture_grid
+from fidprobe.analysis.figures import montage
+from fidprobe.analysis.output import output_folder, write_text
+from fidprobe.analysis.page import png_uri, render_page
+from fidprobe.analysis.report import write_report
+from fidprobe.analysis.report_verdict import verdict_view
+from fidprobe.analysis.sets import ExtractorChoice
+from fidprobe.embedded import PREFIX, embedded_file
+from fidprobe.extraction import ReadOptions, extract
+from fidprobe.features import Features
 from fidprobe.images import ImageSource, open_images
+from fidprobe.images.base import Chosen
+from fidprobe.inputs import open_input
+from fidprobe.progress import Progress, silent
 
-__all__ = ["demo_sets", "demo_sources"]
+__all__ = ["DemoCase", "demo_cases", "write_demo"]
 
-# Photographs of things; scans, text and synthetic pictures in the same wheel are left out.
-_PHOTOGRAPHS = (
-    "astronaut.png",
-    "brick.png",
-    "camera.png",
-    "chelsea.png",
-    "coffee.png",
-    "coins.png",
-    "grass.png",
-    "gravel.png",
-    "hubble_deep_field.jpg",
-    "ihc.png",
-    "moon.png",
-    "motorcycle_left.png",
-    "retina.jpg",
-    "rocket.jpg",
-)
-_SIDE = 64  # pixels of a patch
-_QUALITY = 10  # of the JPEG that plays the weak model
+_MAIN, _SECOND = "efficientnet-lite0", "cifar10-encoder"
+_REFERENCE = f"{PREFIX}cifar10"
+_LATE, _EARLY = f"{PREFIX}am-gan", f"{PREFIX}am-gan-early"
 
 
-def demo_sets(per_photograph: int = 64, seed: int = 0) -> dict[str, npt.NDArray[np.uint8]]:
-    """Three sets of patches [n, 64, 64, 3]: `reference`, `baseline` and `generated`.
+@dataclass(frozen=True, eq=False)
+class DemoCase:
+    """One audit of the demo.
 
-    Every photograph is cut into disjoint patches, half of which become the reference. The other half, as two
-    image-processing "models" would hand them back: `baseline` after strong JPEG compression, `generated` after
-    the same compression followed by a median filter, which removes its blocks but no information comes back.
+    Attributes:
+        name: A word, also of its folder.
+        title: What the gain is claimed for.
+        told: How it came about.
+        audit: The outcome.
+    """
+
+    name: str
+    title: str
+    told: str
+    audit: Audit
+
+
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """Images with their features in both spaces."""
+
+    images: ImageSource
+    features: Mapping[str, Features]
+
+    def chosen(self, places: Sequence[int], description: str) -> "_Set":
+        """Some of them, in the source's order."""
+        found = {}
+        for space, side in self.features.items():
+            part = side.select(places)
+            assert part.provenance.source is not None
+            source = replace(part.provenance.source, description=description, seed=0)
+            found[space] = replace(part, provenance=replace(part.provenance, source=source))
+        return _Set(Chosen(self.images, places), found)
+
+
+def demo_cases(
+    *, images: int | None = None, options: ReadOptions | None = None, progress: Progress = silent
+) -> tuple[DemoCase, DemoCase]:
+    """Audit the real gain and the bought one.
 
     Args:
-        per_photograph: At most this many patches are taken of each photograph.
-        seed: Shuffles patches before they are divided.
+        images: Of each set, fewer than were chosen, for a trial; a verdict needs all of them.
+        options: Batch size and cache.
+        progress: Told of each stage.
 
     Raises:
-        InputError: scikit-image is not installed.
+        WeightsError: a file that comes with fidprobe is damaged.
     """
-    try:
-        folder = files("skimage.data")
-    except ModuleNotFoundError as error:
-        raise InputError("the demo's photographs come with scikit-image: pip install 'fidprobe[demo]'") from error
-    rng = np.random.default_rng(seed)
-    reference: list[npt.NDArray[np.uint8]] = []
-    rest: list[npt.NDArray[np.uint8]] = []
-    for name in _PHOTOGRAPHS:
-        photo = np.asarray(Image.open(BytesIO((folder / name).read_bytes())).convert("RGB"))
-        rows, cols = photo.shape[0] // _SIDE, photo.shape[1] // _SIDE
-        cut = photo[: rows * _SIDE, : cols * _SIDE].reshape(rows, _SIDE, cols, _SIDE, 3).swapaxes(1, 2)
-        patches = cut.reshape(-1, _SIDE, _SIDE, 3)
-        patches = patches[rng.permutation(len(patches))][: per_photograph // 2 * 2]
-        reference.extend(patches[: len(patches) // 2])
-        rest.extend(patches[len(patches) // 2 : len(patches) // 2 * 2])
-    baseline = [_compressed(patch) for patch in rest]
-    generated = [_smoothed(patch) for patch in baseline]
-    sets = {"reference": reference, "baseline": baseline, "generated": generated}
-    return {name: np.stack(patches) for name, patches in sets.items()}
+    choice = json.loads(embedded_file("am-gan-chosen", "choice").read_text(encoding="ascii"))
+    places, pool = choice["places"][:images], choice["pool"]
+    count = len(places)
+    reference = {space: open_input(f"{_REFERENCE}/{space}", ReadOptions()) for space in (_MAIN, _SECOND)}
+    networks = {space: ExtractorChoice(space).load(progress) for space in reference}
+
+    def read(name: str, count: int) -> _Set:
+        source = open_images(name, limit=count)
+        found = {}
+        for space, network in networks.items():
+
+            def stage(what: str, done: int, total: int | None, space: str = space) -> None:
+                progress(f"{what} {name.removeprefix(PREFIX)} [{space}]", done, total)
+
+            found[space] = extract(source, network, options, progress=stage)
+        return _Set(source, found)
+
+    early = read(_EARLY, count)
+    many = read(_LATE, pool if images is None else places[-1] + 1)
+    late = many.chosen(range(count), f"{_LATE}, the first {count:,}")
+    shared = sum(place < count for place in places)
+    best = many.chosen(places, f"{_LATE}, {count:,} chosen of the first {pool:,}")
+
+    def audited(model: _Set, baseline: _Set) -> Audit:
+        found = audit(
+            reference[_MAIN],
+            model.features[_MAIN],
+            baseline=baseline.features[_MAIN],
+            metrics="fid",
+            extractor=networks[_MAIN],
+            second_opinion=networks[_SECOND],
+            second_reference=reference[_SECOND],
+            second_generated=model.features[_SECOND],
+            second_baseline=baseline.features[_SECOND],
+            budget=False,
+            options=options,
+            progress=progress,
+        )
+        # Features come without pictures; here these are at hand.
+        sides = {"generated": model, "baseline": baseline}
+        return replace(found, grids={name: picture_grid(side.images, options) for name, side in sides.items()})
+
+    return (
+        DemoCase(
+            "trained",
+            "AM-GAN, trained longer",
+            "AM-GAN at the end of its training, against an earlier checkpoint.",
+            audited(late, early),
+        ),
+        DemoCase(
+            "chosen",
+            "AM-GAN, its images chosen",
+            f"{count:,} of AM-GAN's first {pool:,} images, chosen to lower the distance, against its first {count:,}: "
+            f"the same generator. {shared:,} images are in both sets, so that the intervals are wider than need be.",
+            audited(best, late),
+        ),
+    )
 
 
-def demo_sources() -> dict[str, ImageSource]:
-    """The sets of `demo_sets` as image sources, described for the report.
+def write_demo(cases: Sequence[DemoCase], folder: Path, *, command: str | None = None) -> Path:
+    """Write the audits' reports into folders of their own, and a page that shows both verdicts.
+
+    Args:
+        cases: From `demo_cases`.
+        folder: Where; made if missing.
+        command: The command line, to be shown.
+
+    Returns:
+        The page, `index.html`.
 
     Raises:
-        InputError: scikit-image is not installed.
+        InputError: the folder cannot be written.
     """
-    told = {
-        "reference": "patches of photographs",
-        "baseline": f"other patches as JPEG, quality {_QUALITY}",
-        "generated": "JPEG patches, median-filtered",
-    }
-    sources = {name: open_images(patches) for name, patches in demo_sets().items()}
-    for name, source in sources.items():
-        source.description = told[name]
-    return sources
-
-
-def _compressed(patch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    stream = BytesIO()
-    Image.fromarray(patch).save(stream, "JPEG", quality=_QUALITY)
-    return np.asarray(Image.open(stream).convert("RGB"))
-
-
-def _smoothed(patch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    from PIL import ImageFilter
-
-    return np.asarray(Image.fromarray(patch).filter(ImageFilter.MedianFilter(3)))
+    for case in cases:
+        write_report(case.audit, folder / case.name, command=command)
+    page = output_folder(folder, "the demo") / "index.html"
+    views = [
+        {
+            "name": case.name,
+            "title": case.title,
+            "told": case.told,
+            "verdict": verdict_view(case.audit),
+            "grids": [
+                {"name": name, "uri": png_uri(montage(case.audit.grids[name], cell=32))}
+                for name in ("baseline", "generated")
+            ],
+        }
+        for case in cases
+    ]
+    write_text(page, render_page("demo.html.j2", cases=views))
+    return page

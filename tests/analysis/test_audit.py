@@ -2,12 +2,10 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
 from fidprobe.analysis.audit import audit
-from fidprobe.analysis.demo import demo_sets
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
@@ -92,15 +90,3 @@ def test_bad_pictures_stop_an_audit_by_name_or_are_listed(tmp_path: object) -> N
     result = audit(folder, smooth(1), extractor="random", second_opinion="random:1", options=ReadOptions(skip_bad=True))
     assert "skipped-files" in {one.code for one in result.scored.advice}
     assert len(result.grids["reference"]) == 10
-
-
-def test_the_demo_has_three_sets_of_real_patches() -> None:
-    """Disjoint, equally many, deterministic; compression loses and filtering does not bring back."""
-    sets, again = demo_sets(), demo_sets()
-    assert all(np.array_equal(sets[name], again[name]) for name in sets)
-    shapes = {patches.shape for patches in sets.values()}
-    assert len(shapes) == 1
-    number, *shape = shapes.pop()
-    assert number > 200
-    assert shape == [64, 64, 3]
-    assert not {p.tobytes() for p in sets["reference"]} & {p.tobytes() for p in sets["generated"]}
