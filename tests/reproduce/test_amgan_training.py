@@ -288,3 +288,21 @@ def test_a_reference_is_named_without_the_folders_it_lies_in(
     assert script.plain_name(given) == name
     if given.startswith("data"):
         assert script.plain_name(str(tmp_path / given)) == name
+
+
+def test_the_document_tells_the_results() -> None:
+    """docs/training.md's table has no number of its own, and what it says of the runs is so."""
+    text = (ROOT / "docs" / "training.md").read_text("utf-8")
+    told = json.loads((ROOT / "reproduce" / "results" / "amgan_fig6.json").read_text("utf-8"))
+    found: dict[tuple[str, int], Evaluation] = {}
+    for name, run in told["runs"].items():
+        for one in scores(run):
+            distances = f"{one.distances['efficientnet-lite0']:.1f} | {one.distances['cifar10-encoder']:.2f}"
+            terms = f"{one.am_score:.2f} | {one.am_divergence:.2f} | {one.am_entropy:.2f}"
+            assert f"| {name} | {one.step:,} | {distances} | {one.inception_score:.3f} | {terms} |" in text
+            found[name, one.step] = one
+    assert f"{told['measure']['images']:,} samples of each" in text
+    ours, plain = found["AM-GAN", 3000], found["GAN", 3000]
+    assert all(ours.distances[space] < plain.distances[space] for space in ours.distances)
+    assert (ours.inception_score or 0) > (plain.inception_score or 9)
+    assert (ours.am_score or 9) < (plain.am_score or 0)
