@@ -13,9 +13,10 @@ from fidprobe.analysis.heatmap_noise import REGIONS, NoisyPicture
 from fidprobe.analysis.heatmaps import picture_batches
 from fidprobe.analysis.sensitivity import Sensitivity
 from fidprobe.errors import SourceError
-from fidprobe.extraction import ReadOptions, embed_images, prepare_images
+from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
+from fidprobe.forward_pass import embed_images, prepare_images
 from fidprobe.images import ImageSource, ReadImage
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.progress import Progress, silent

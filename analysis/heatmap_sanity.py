@@ -21,10 +21,11 @@ from fidprobe.analysis.pictures import Picture, read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity
 from fidprobe.analysis.sets import extract_sets, statistics_of
 from fidprobe.errors import InputError
-from fidprobe.extraction import ReadOptions, prepare_images
+from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.base import Box
 from fidprobe.extractors.network import NetworkExtractor
 from fidprobe.extractors.state_dicts import state_dict_sha256
+from fidprobe.forward_pass import prepare_images
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.metrics.single_image import SingleImage

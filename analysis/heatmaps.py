@@ -27,9 +27,10 @@ from fidprobe.analysis.sets import (
     statistics_of,
 )
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extraction import PENDING_BYTES, ReadOptions, extract, prepare_images
+from fidprobe.extraction import PENDING_BYTES, ReadOptions, extract
 from fidprobe.extractors.base import Box
 from fidprobe.features import Features
+from fidprobe.forward_pass import prepare_images
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.metrics.single_image import SingleImage, enough_images
 from fidprobe.progress import Progress, silent

@@ -12,8 +12,8 @@ from fidprobe.analysis.sampling import Sampling
 from fidprobe.analysis.sensitivity import Sensitivity
 from fidprobe.analysis.sets import Measurable, Network, load_network, statistics_of
 from fidprobe.errors import FidprobeError
-from fidprobe.extraction import prepare_images
 from fidprobe.features import Features
+from fidprobe.forward_pass import prepare_images
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet_sampling import FrechetSampling

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import PENDING_BYTES, Part, described, embed_images
+from fidprobe.extraction import PENDING_BYTES, Part, described
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features import Features
+from fidprobe.forward_pass import embed_images
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.progress import Progress, silent
 

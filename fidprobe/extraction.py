@@ -12,26 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import PIL
 import torch
-from torch import Tensor
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extractors.base import Embedding, Extractor, full_precision
+from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.feature_cache import CacheEntry
 from fidprobe.features import Features
 from fidprobe.files import cache_folder
+from fidprobe.forward_pass import embed_images
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance, SourceProvenance
 
-__all__ = ["PENDING_BYTES", "Part", "ReadOptions", "described", "embed_images", "extract", "prepare_images"]
+__all__ = ["PENDING_BYTES", "Part", "ReadOptions", "described", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
 PENDING_BYTES = 2**28  # decoded images that wait for a full batch
-PREPARED_PIXELS = 2**22  # source pixels resized at a time: the resize works on float64 copies
 
 
 @dataclass(frozen=True)
@@ -226,59 +223,6 @@ def _parts(
     progress("extracting", total, total)
     if made.names:
         yield (first, total), made.features()
-
-
-def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
-    """What a network says of images of any sizes: prepared a size at a time, embedded together.
-
-    Args:
-        extractor: The network, on its device.
-        batch: At least one image.
-
-    Returns:
-        Features and logits on CPU, a row an image.
-
-    Raises:
-        InputError: the network gives NaN or infinite numbers; names the image.
-    """
-    with torch.inference_mode(), full_precision():
-        features, logits = extractor.embed(prepare_images(extractor, [read.image.pixels for read in batch]))
-        embedding = Embedding(features.cpu(), None if logits is None else logits.cpu())
-    for what in embedding:
-        if what is not None and not bool((finite := torch.isfinite(what).all(dim=1)).all()):
-            name = batch[int((~finite).nonzero()[0])].name
-            raise InputError(
-                f"{extractor.provenance.name} gives NaN or infinite numbers for {name}; its weights are "
-                "damaged, or it is not made for such images"
-            )
-    return embedding
-
-
-def prepare_images(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
-    """Pictures of any sizes made ready for a network, a size at a time.
-
-    Args:
-        extractor: The network, on its device.
-        pictures: At least one, uint8 [h, w, 3].
-
-    Returns:
-        float32 [n, 3, H, W], on the network's device.
-    """
-    by_size: dict[tuple[int, ...], list[int]] = {}
-    for i, picture in enumerate(pictures):
-        by_size.setdefault(picture.shape[:2], []).append(i)
-    prepared: list[Tensor] = [torch.empty(0)] * len(pictures)
-    # No inference mode: its tensors could not enter a computation that has gradients.
-    with torch.no_grad():
-        for (height, width), members in by_size.items():
-            step = max(1, PREPARED_PIXELS // (height * width))
-            for at in range(0, len(members), step):
-                few = members[at : at + step]
-                stacked = torch.from_numpy(np.stack([pictures[i] for i in few]))
-                ready = extractor.prepare(stacked.permute(0, 3, 1, 2).to(extractor.device))
-                for i, one in zip(few, ready, strict=True):
-                    prepared[i] = one
-        return torch.stack(prepared)
 
 
 class Part:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe import extraction
+from fidprobe import extraction, forward_pass
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
@@ -306,7 +306,7 @@ def test_large_pictures_are_prepared_a_few_at_a_time(network: Extractor, monkeyp
         return prepare(self, images)
 
     monkeypatch.setattr(type(network), "prepare", watched)
-    monkeypatch.setattr(extraction, "PREPARED_PIXELS", 3 * 40 * 50)
+    monkeypatch.setattr(forward_pass, "PREPARED_PIXELS", 3 * 40 * 50)
     torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
     assert seen == [3, 3, 3]
     seen.clear()

@@ -62,6 +62,7 @@ class Extractor(ABC):
         class_names: One name a logit, in the logits' order; None without a classifier.
         logit_bias: float32 [c], the bias that the logits contain; None where there is none. Bias-less logits
             (the Inception Score's convention) are `logits - logit_bias`.
+        in_threads: Whether `prepare` and `embed` may run in several threads at a time: they keep nothing in the object.
     """
 
     provenance: ExtractorProvenance
@@ -69,6 +70,7 @@ class Extractor(ABC):
     class_names: tuple[str, ...] | None = None
     logit_bias: Tensor | None = None
     device: torch.device = torch.device("cpu")
+    in_threads: bool = False
 
     @abstractmethod
     def to(self, device: torch.device | str) -> "Extractor":

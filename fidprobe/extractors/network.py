@@ -74,6 +74,9 @@ class Preprocessing:
 class NetworkExtractor(Extractor):
     """A frozen float32 network behind its preprocessing; subclasses say what features are.
 
+    On a CPU the methods of one object run in several threads at a time: a subclass keeps nothing in it between them,
+    or sets `in_threads` to False.
+
     Args:
         network: The module; put in evaluation mode, its parameters frozen.
         preprocessing: Size, normalisation and native resize.
@@ -89,6 +92,7 @@ class NetworkExtractor(Extractor):
     """
 
     layer: str | None = None
+    in_threads = True
 
     def __init__(
         self,

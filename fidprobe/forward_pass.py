@@ -1,0 +1,112 @@
+"""Decoded images through a network: the one pass that every command makes."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Embedding, Extractor, full_precision
+from fidprobe.images import ReadImage
+
+__all__ = ["embed_images", "prepare_images"]
+
+PREPARED_PIXELS = 2**22  # source pixels resized at a time: the resize works on float64 copies
+
+_SHARE = 8  # images that are worth a thread of their own
+
+
+def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
+    """What a network says of images of any sizes: prepared a size at a time, embedded together.
+
+    On a CPU each of torch's threads takes a share of the images through the whole network: where they share every
+    layer, all wait for the slowest at the end of each, and images that are decoded or generated meanwhile keep one
+    slow. Networks that do not say `in_threads` are left to torch.
+
+    Args:
+        extractor: The network, on its device.
+        batch: At least one image.
+
+    Returns:
+        Features and logits on CPU, a row an image.
+
+    Raises:
+        InputError: the network gives NaN or infinite numbers; names the image.
+    """
+    pictures = [read.image.pixels for read in batch]
+    with full_precision():  # of the process, not of a thread
+        embedding = _in_threads(extractor, pictures) or _embedded(extractor, pictures)
+    for what in embedding:
+        if what is not None and not bool((finite := torch.isfinite(what).all(dim=1)).all()):
+            name = batch[int((~finite).nonzero()[0])].name
+            raise InputError(
+                f"{extractor.provenance.name} gives NaN or infinite numbers for {name}; its weights are "
+                "damaged, or it is not made for such images"
+            )
+    return embedding
+
+
+def _embedded(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Embedding:
+    with torch.inference_mode():
+        features, logits = extractor.embed(prepare_images(extractor, pictures))
+        return Embedding(features.cpu(), None if logits is None else logits.cpu())
+
+
+def _in_threads(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Embedding | None:
+    """The same, a share of the images in each thread; None if there is nothing to share."""
+    threads = torch.get_num_threads()
+    shares = min(threads, len(pictures) // _SHARE)
+    if shares < 2 or not extractor.in_threads or extractor.device.type != "cpu":
+        return None
+
+    def share(part: npt.NDArray[np.int64]) -> Embedding:
+        torch.set_num_threads(threads // shares)
+        return _embedded(extractor, pictures[int(part[0]) : int(part[-1]) + 1])
+
+    try:
+        parts = list(_pool(shares).map(share, np.array_split(np.arange(len(pictures)), shares)))
+    finally:
+        torch.set_num_threads(threads)  # the threads' settings reach some libraries of the whole process
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Embedding(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="fidprobe-embedding")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads
+
+
+def prepare_images(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+    """Pictures of any sizes made ready for a network, a size at a time.
+
+    Args:
+        extractor: The network, on its device.
+        pictures: At least one, uint8 [h, w, 3].
+
+    Returns:
+        float32 [n, 3, H, W], on the network's device.
+    """
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for i, picture in enumerate(pictures):
+        by_size.setdefault(picture.shape[:2], []).append(i)
+    prepared: list[Tensor] = [torch.empty(0)] * len(pictures)
+    # No inference mode: its tensors could not enter a computation that has gradients.
+    with torch.no_grad():
+        for (height, width), members in by_size.items():
+            step = max(1, PREPARED_PIXELS // (height * width))
+            for at in range(0, len(members), step):
+                few = members[at : at + step]
+                stacked = torch.from_numpy(np.stack([pictures[i] for i in few]))
+                ready = extractor.prepare(stacked.permute(0, 3, 1, 2).to(extractor.device))
+                for i, one in zip(few, ready, strict=True):
+                    prepared[i] = one
+        return torch.stack(prepared)
