@@ -1,0 +1,100 @@
+"""Every table and figure of the papers that shows data, in the papers' order, and what has been run of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from reproduce.experiment import SCALES, Experiment
+
+__all__ = ["ITEMS", "RESULTS", "Item", "experiment", "record"]
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A table or figure.
+
+    Attributes:
+        paper: Key of `PAPERS`.
+        item: `Table 1`.
+        module: The script's name; None where there is no script.
+        why: Why there is none.
+    """
+
+    paper: str
+    item: str
+    module: str | None
+    why: str = ""
+
+
+ITEMS = (
+    Item("fid", "Table 1", "fid_table1"),
+    Item("fid", "Table 2", "fid_table2"),
+    Item("fid", "Table 3", "fid_table3"),
+)
+
+
+def experiment(module: str) -> Experiment[Any]:
+    """The experiment of a script."""
+    found = import_module(f"reproduce.{module}").EXPERIMENT
+    assert isinstance(found, Experiment)
+    return found
+
+
+def record(module: str, scale: str, results: Path = RESULTS) -> Mapping[str, Any] | None:
+    """What was kept of a run; None if it was not run."""
+    path = results / f"{module}-{scale}.json"
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def listing(results: Path = RESULTS) -> str:
+    """What there is, what each needs and costs, and whether it has been run."""
+    lines = []
+    paper = ""
+    for item in ITEMS:
+        if item.paper != paper:
+            paper = item.paper
+            lines += ["", _title(paper)]
+        if item.module is None:
+            lines.append(f"  {item.item}: no script; {item.why}")
+            continue
+        one = experiment(item.module)
+        lines.append(f"  {item.item}: {one.title}")
+        lines.append(f"    python -m reproduce.{item.module}")
+        for scale in SCALES:
+            if scale in one.presets:
+                needs = f"; needs {one.needs[scale]}" if scale in one.needs else ""
+                lines.append(f"    {scale:5}  {cost(one, scale, results)}{needs}")
+    return "\n".join(lines[1:])
+
+
+def cost(one: Experiment[Any], scale: str, results: Path = RESULTS) -> str:
+    """How long a run took, and where; or that there was none."""
+    found = record(one.name, scale, results)
+    if found is not None:
+        return f"run in {duration(found['seconds'])} on {found['hardware']['cores']} CPU cores"
+    if scale == "smoke":
+        return "seconds, in the tests"
+    thought = f" (about {one.costs[scale]})" if scale in one.costs else ""
+    return f"not run{thought}"
+
+
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min`, `2.1 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _title(paper: str) -> str:
+    from reproduce.experiment import PAPERS
+
+    return PAPERS[paper]

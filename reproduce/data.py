@@ -1,0 +1,87 @@
+"""Where data sets are: under `FIDPROBE_DATA`, by names of ours, or as torchvision has them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fidprobe.embedded import PREFIX
+from fidprobe.errors import InputError, SourceError
+
+__all__ = ["DATA_SETS", "DataFolder", "DataSet"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that scripts name.
+
+    Attributes:
+        what: In words, with how many images of which size.
+        torchvision: Part (`train`) -> torchvision's name; empty where torchvision does not have it.
+    """
+
+    what: str
+    torchvision: Mapping[str, str] | None = None
+
+
+def _torchvision(name: str, what: str) -> DataSet:
+    return DataSet(what, {part: f"{name}:{part}" for part in ("train", "test")})
+
+
+DATA_SETS = {
+    "cifar10": _torchvision("cifar10", "CIFAR-10 as train/CLASS/ and test/CLASS/"),
+    "mnist": _torchvision("mnist", "MNIST as train/CLASS/ and test/CLASS/"),
+    "fashionmnist": _torchvision("fashionmnist", "Fashion-MNIST as train/CLASS/ and test/CLASS/"),
+    "ffhq-256": DataSet("70,000 images of FFHQ at 256 x 256"),
+    "lsun-cat-256": DataSet("200,000 images of LSUN Cat at 256 x 256"),
+    "lsun-car-256": DataSet("LSUN Car at 256 x 256"),
+    "lsun-places-256": DataSet("LSUN Places at 256 x 256"),
+    "afhqv2-dog-512": DataSet("4,678 training images of AFHQ-v2 Dog at 512 x 512"),
+    "stylegan2-ffhq-256": DataSet("samples of StyleGAN2 config-F trained on FFHQ at 256 x 256, or its TorchScript"),
+    "stylegan2-lsun-cat-256": DataSet("samples of StyleGAN2 trained on LSUN Cat, or its TorchScript"),
+    "stylegan2-lsun-car-256": DataSet("samples of StyleGAN2 trained on LSUN Car, or its TorchScript"),
+    "stylegan2-lsun-places-256": DataSet("samples of StyleGAN2 trained on LSUN Places, or its TorchScript"),
+    "stylegan2-afhqv2-dog-512": DataSet("samples of StyleGAN2 with ADA trained on AFHQ-v2 Dog, or its TorchScript"),
+    "projected-fastgan-ffhq-256": DataSet("samples of Projected FastGAN trained on FFHQ, or its TorchScript"),
+    "am-gan-run": DataSet("a finished folder of `fidprobe train am-gan` on CIFAR-10, with its generators/"),
+    "gan-run": DataSet("a finished folder of `fidprobe train gan` on CIFAR-10, with its generators/"),
+}
+"""Name -> data set; docs/reproduce.md says how each is made."""
+
+_FORMS = ("", ".zip", "-jpeg.zip", "-png.zip", ".tar", ".pt", ".ts", ".safetensors")
+
+
+class DataFolder:
+    """Finds data sets by name.
+
+    Args:
+        folder: Where they lie; by default `FIDPROBE_DATA`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        named = os.environ.get("FIDPROBE_DATA")
+        self.folder = folder or (Path(named) if named else None)
+
+    def find(self, name: str) -> str:
+        """An image source by `NAME` or `NAME/PART`.
+
+        What comes with fidprobe (`embedded:...`) is passed on as it is.
+
+        Raises:
+            SourceError: it is not there; says what to put where.
+        """
+        if name.startswith(PREFIX):
+            return name
+        key, _, part = name.partition("/")
+        if key not in DATA_SETS:
+            raise InputError(f"no data set is called {key!r}; there are {', '.join(DATA_SETS)}")
+        known = DATA_SETS[key]
+        if self.folder is not None:
+            for form in _FORMS:
+                place = self.folder / f"{key}{form}"
+                if place.exists():
+                    return f"{place}/{part}" if part else str(place)
+        if known.torchvision is not None and part in known.torchvision:
+            return known.torchvision[part]
+        where = f"{self.folder}/{key}" if self.folder is not None else f"{key} in a folder that FIDPROBE_DATA names"
+        raise SourceError(f"{key} is missing: put {known.what}, as a folder or .zip, at {where} (docs/reproduce.md)")
