@@ -35,6 +35,8 @@ ITEMS = (
     Item("fid", "Table 1", "fid_table1"),
     Item("fid", "Table 2", "fid_table2"),
     Item("fid", "Table 3", "fid_table3"),
+    Item("fid", "Figures 6 and 15", "fid_fig6"),
+    Item("fid", "Figure 8a", "fid_fig8a"),
 )
 
 
