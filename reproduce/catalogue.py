@@ -37,6 +37,8 @@ ITEMS = (
     Item("fid", "Table 3", "fid_table3"),
     Item("fid", "Figures 6 and 15", "fid_fig6"),
     Item("fid", "Figure 8a", "fid_fig8a"),
+    Item("fid", "Figure 9", "fid_fig9"),
+    Item("fid", "Figure 10", "fid_fig10"),
 )
 
 

@@ -42,9 +42,18 @@ DATA_SETS = {
     "stylegan2-lsun-car-256": DataSet("samples of StyleGAN2 trained on LSUN Car, or its TorchScript"),
     "stylegan2-lsun-places-256": DataSet("samples of StyleGAN2 trained on LSUN Places, or its TorchScript"),
     "stylegan2-afhqv2-dog-512": DataSet("samples of StyleGAN2 with ADA trained on AFHQ-v2 Dog, or its TorchScript"),
+    "stylegan2-ffhq-256-snapshots": DataSet(
+        "folders or zips of samples of one training of StyleGAN2 on FFHQ, each with its step in its name"
+    ),
     "projected-fastgan-ffhq-256": DataSet("samples of Projected FastGAN trained on FFHQ, or its TorchScript"),
-    "am-gan-run": DataSet("a finished folder of `fidprobe train am-gan` on CIFAR-10, with its generators/"),
-    "gan-run": DataSet("a finished folder of `fidprobe train gan` on CIFAR-10, with its generators/"),
+    **{
+        f"{kind}{labels}-run": DataSet(
+            f"a finished folder of `fidprobe train {kind}{option}` on CIFAR-10, with generators/"
+        )
+        for kind in ("am-gan", "gan", "gan-star", "ac-gan-star", "ac-gan-star-plus", "labelgan")
+        for labels, option in (("", ""), ("-predefined", " --predefined"))
+        if not (labels and kind in ("gan", "gan-star", "labelgan"))
+    },
 }
 """Name -> data set; docs/reproduce.md says how each is made."""
 
