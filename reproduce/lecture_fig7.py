@@ -3,8 +3,10 @@
 python -m reproduce.lecture_fig7
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from torch.nn import functional as F
 
 from fidprobe.generators.losses import discriminator_loss, generator_loss, saturating_generator_loss
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
-from reproduce.lecture_losses import CLOSED_FORM, Array, panels, pointwise, two_logits
+from reproduce.lecture_losses import CLOSED_FORM, Array, panels, pointwise, thinned, two_logits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,23 +57,23 @@ def run(preset: Logits, setting: Setting) -> Outcome:
     # Softmax is of differences alone: any logit may stand beside.
     beside = torch.linspace(-3, 3, preset.points, dtype=torch.float64)
     softmax = torch.stack([at + beside, beside], 1).softmax(1)[:, 0].numpy()
-    cells = [Cell("D(x), greatest difference", _gap(sigmoid, softmax), 0.0, _ROUNDING, digits=15)]
-    details: dict[str, list[float]] = {"logit": margins.tolist(), "sigmoid": sigmoid.tolist()}
+    cells = [Cell("D(x), greatest difference", _gap(sigmoid, softmax), 0.0, _ROUNDING, digits=13)]
+    details: dict[str, list[float]] = {"logit": thinned(margins), "sigmoid": thinned(sigmoid)}
     pairs = {
-        "loss of D, real (Eq. 3)": (_of_real, lambda l: F.softplus(-l)),
+        "loss of D, real (Eq. 3)": (_of_real, lambda m: F.softplus(-m)),
         "loss of D, generated (Eq. 3)": (_of_generated, F.softplus),
-        "loss of G, saturating (Eq. 5.a)": (_saturating, lambda l: -F.softplus(l)),
-        "loss of G, non-saturating (Eq. 5.b)": (_non_saturating, lambda l: F.softplus(-l)),
+        "loss of G, saturating (Eq. 5.a)": (_saturating, lambda m: -F.softplus(m)),
+        "loss of G, non-saturating (Eq. 5.b)": (_non_saturating, lambda m: F.softplus(-m)),
     }
     curves = {}
     for name, (of_two, of_one) in pairs.items():
         (values, slopes), (values_one, slopes_one) = pointwise(of_two, margins), pointwise(of_one, margins)
         cells += [
-            Cell(f"{name}, greatest difference", _gap(values, values_one), 0.0, _ROUNDING, digits=15),
-            Cell(f"{name}, of slopes", _gap(slopes, slopes_one), 0.0, _ROUNDING, digits=15),
+            Cell(f"{name}, greatest difference", _gap(values, values_one), 0.0, _ROUNDING, digits=13),
+            Cell(f"{name}, of slopes", _gap(slopes, slopes_one), 0.0, _ROUNDING, digits=13),
         ]
         curves[name] = (values, values_one)
-        details[name] = values.tolist()
+        details[name] = thinned(values)
     cells.append(Cell("step of the logit under gradient descent, softmax over sigmoid", _steps(preset), digits=4))
     setting.progress("losses", 1, 1)
     notes = [
@@ -90,12 +92,12 @@ def _gap(one: Array, other: Array) -> float:
 def _of_real(margin: Tensor) -> Tensor:
     """The discriminator's loss less what a generated sample adds to it, for which D(x) = 1/2."""
     half = two_logits(torch.zeros_like(margin))
-    return discriminator_loss(two_logits(margin), half, classes=1) - np.log(2)
+    return discriminator_loss(two_logits(margin), half, classes=1) - math.log(2)
 
 
 def _of_generated(margin: Tensor) -> Tensor:
     half = two_logits(torch.zeros_like(margin))
-    return discriminator_loss(half, two_logits(margin), classes=1) - np.log(2)
+    return discriminator_loss(half, two_logits(margin), classes=1) - math.log(2)
 
 
 def _saturating(margin: Tensor) -> Tensor:
@@ -112,29 +114,27 @@ def _steps(preset: Logits) -> float:
     features = torch.randn(preset.features, generator=generator, dtype=torch.float64)
     rows = torch.randn(2, preset.features, generator=generator, dtype=torch.float64)
 
-    def moved(weights: Tensor, loss_and_logit: "type[_Softmax] | type[_Sigmoid]") -> float:
+    def moved(weights: Tensor, of: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> float:
         weights = weights.clone().requires_grad_()
-        loss, before = loss_and_logit.of(weights, features)
+        loss, before = of(weights, features)
         (slope,) = torch.autograd.grad(loss, weights)
-        _, after = loss_and_logit.of(weights - preset.rate * slope, features)
+        _, after = of(weights - preset.rate * slope, features)
         return float(after.detach() - before.detach())
 
     # A sigmoid whose logit is the difference of softmax's two, at the same place.
-    return moved(rows, _Softmax) / moved((rows[0] - rows[1])[None], _Sigmoid)
+    return moved(rows, _of_softmax) / moved((rows[0] - rows[1])[None], _of_sigmoid)
 
 
-class _Softmax:
-    @staticmethod
-    def of(weights: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        logits = (weights @ features)[None]
-        return generator_loss(logits, classes=1), logits[0, 0] - logits[0, 1]
+def _of_softmax(weights: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of G and l of a last layer of two rows."""
+    logits = (weights @ features)[None]
+    return generator_loss(logits, classes=1), logits[0, 0] - logits[0, 1]
 
 
-class _Sigmoid:
-    @staticmethod
-    def of(weights: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        logit = (weights @ features)[0]
-        return F.softplus(-logit), logit
+def _of_sigmoid(weights: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    """And of one row."""
+    (margin,) = weights @ features
+    return F.softplus(-margin), margin
 
 
 def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tuple[Array, Array]]) -> "Figure":
@@ -142,10 +142,14 @@ def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tu
 
     with styled():
         figure, (left, right) = panels(2)
-        mark = {"linestyle": "none", "marker": "o", "markersize": 4, "markerfacecolor": "none"}
+        mark: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4, "markerfacecolor": "none"}
         left.plot(margins, sigmoid, color=COLOURS["generated"], label="sigmoid(l)")
         left.plot(
-            margins[::_MARK_EVERY], softmax[::_MARK_EVERY], **mark, color=COLOURS["baseline"], label="softmax([l + c, c])"
+            margins[::_MARK_EVERY],
+            softmax[::_MARK_EVERY],
+            **mark,
+            color=COLOURS["baseline"],
+            label="softmax([l + c, c])",
         )
         left.set_ylabel("D(x) = p(real)")
         for (of_two, of_one), colour, name in zip(
@@ -159,7 +163,9 @@ def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tu
         right.set_ylabel("loss of D (nats)")
         for axes in (left, right):
             axes.set_xlabel("logit l, or difference of two")
-            axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper center" if axes is right else "upper left")
+            axes.legend(
+                frameon=False, fontsize=8, labelcolor=INK, loc="upper center" if axes is right else "upper left"
+            )
     return figure
 
 

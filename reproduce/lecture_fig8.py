@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fidprobe.generators.losses import generator_loss
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
-from reproduce.lecture_losses import CLOSED_FORM, Array, logit, panels, pointwise, two_logits
+from reproduce.lecture_losses import CLOSED_FORM, Array, logit, panels, pointwise, thinned, two_logits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +38,9 @@ class Errors:
 PRESETS = dict.fromkeys(("smoke", "paper"), Errors(599, 1 - 1e-6))
 
 LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "MAE": lambda l: 1 - l.sigmoid(),
-    "MSE": lambda l: (1 - l.sigmoid()) ** 2,
-    "CE": lambda l: generator_loss(two_logits(l), classes=1),
+    "MAE": lambda m: 1 - m.sigmoid(),
+    "MSE": lambda m: (1 - m.sigmoid()) ** 2,
+    "CE": lambda m: generator_loss(two_logits(m), classes=1),
 }
 """Of one real sample, by its logit: Eq. 2.b, its square, and Eq. 3."""
 
@@ -76,8 +76,8 @@ def run(preset: Errors, setting: Setting) -> Outcome:
             Cell(f"{name}, ‖∇‖ at error 0.5", float(np.interp(0.5, errors, found)), norm(name, 0.5), 1e-4, digits=4),
         ]
     details = {
-        "error": errors.tolist(),
-        **{name: {"loss": v.tolist(), "gradient": s.tolist()} for name, (v, s) in curves.items()},
+        "error": thinned(errors),
+        **{name: {"loss": thinned(v), "gradient": thinned(s)} for name, (v, s) in curves.items()},
     }
     setting.progress("losses", 1, 1)
     drawing = Drawing(_figure(errors, curves), "Loss and norm of its gradient over the error of a sigmoid output")

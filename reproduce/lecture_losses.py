@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["CLOSED_FORM", "Array", "logit", "panels", "pointwise", "two_logits"]
+__all__ = ["CLOSED_FORM", "Array", "logit", "panels", "pointwise", "thinned", "two_logits"]
 
 Array = npt.NDArray[np.float64]
 
@@ -48,6 +48,13 @@ def pointwise(loss: Callable[[Tensor], Tensor], margins: Array) -> tuple[Array, 
     values = torch.stack([loss(one) for one in at])
     (slopes,) = torch.autograd.grad(values.sum(), at)
     return values.detach().numpy(), slopes.numpy()
+
+
+def thinned(curve: npt.ArrayLike, most: int = 81) -> list[float]:
+    """Evenly chosen points of a curve, first and last among them, rounded to six digits: enough to draw it again."""
+    values = np.asarray(curve, dtype=np.float64)
+    places = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
+    return [float(f"{value:.6g}") for value in values[places]]
 
 
 def panels(number: int, *, width: float = 6.4, height: float = 2.9, rows: int = 1) -> "tuple[Figure, list[Axes]]":
