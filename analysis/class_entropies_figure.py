@@ -58,7 +58,7 @@ def class_entropies_figure(found: Sequence[ClassEntropies]) -> "Figure":
             shown = {row.name: row for row in (*one.classes, one.whole)}
             _doubt(axes, [shown[name] for name in names])
             space = shortened(one.space, 30 if len(found) == 1 else 20)
-            clear = f"{number(100 * one.whole.clear, 3)} % of images below {CLEAR:g} nats"
+            clear = f"{number(100 * one.whole.clear, 3)} % below {CLEAR:g} nats"
             title = f"{'bcdefgh'[place % 7]}) {space}\n{clear}"
             axes.set_title(title, fontsize=9 if len(found) < 3 else 7, color=INK, loc="left", parse_math=False)
             axes.set_xlabel("doubt H(C(x)) (nats)")

@@ -45,7 +45,7 @@ def test_a_second_classifier_has_a_panel_of_its_own_with_the_share_of_clear_imag
     figure = class_entropies_figure([first, own])
     assert len(figure.axes) == 3
     text = svg(figure, title="t")
-    assert "99.6 % of images below 0.05 nats" in text
+    assert "99.6 % below 0.05 nats" in text
     assert "c) own $x$ classifier" in text
     assert labels_of(figure.axes[2]) == ["", "", ""]
 
