@@ -69,7 +69,9 @@ ITEMS = (
     Item("lecture", "Figure 8", "lecture_fig8"),
     Item("lecture", "Figure 10", "lecture_fig10"),
     Item("lecture", "Figure 17", "lecture_fig17"),
+    Item("lecture", "Figure 18", "lecture_fig18"),
     Item("lecture", "Figure 20", "lecture_fig20"),
+    Item("lecture", "Figure 21", "lecture_fig21"),
 )
 
 

@@ -181,7 +181,7 @@ def _bounds(preset: Limits, rng: np.random.Generator) -> list[Cell]:
     least, most = math.inf, -math.inf
     top = math.log(preset.classes)
     for _ in range(preset.sets):
-        images = int(rng.integers(1, preset.most + 1))
+        images = int(rng.integers(2, preset.most + 1))  # one image has ln IS = 0
         sharpness = 10.0 ** rng.uniform(-3, 2)
         predictions = np.maximum(rng.dirichlet(np.full(preset.classes, sharpness), images), _LEAST)
         predictions /= predictions.sum(1, keepdims=True)

@@ -43,7 +43,7 @@ class Game:
     seed: int
 
 
-PRESETS = dict.fromkeys(("smoke", "paper"), Game(399, 0.001, 8, 0))
+PRESETS = {"smoke": Game(99, 0.001, 8, 0), "paper": Game(399, 0.001, 8, 0)}
 
 LOSSES = {"saturating": saturating_generator_loss, "non-saturating": generator_loss}
 """Eq. 5.a and 5.b."""

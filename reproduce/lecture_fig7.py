@@ -20,10 +20,10 @@ from reproduce.lecture_losses import CLOSED_FORM, Array, panels, pointwise, thin
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Logits", "main", "run"]
+__all__ = ["EXPERIMENT", "Logits", "main", "run", "step_ratio"]
 
 _ROUNDING = 1e-12
-_MARK_EVERY = 20  # points of the curve between two marks
+_MARKS = 16  # along a curve
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Logits:
     seed: int
 
 
-PRESETS = dict.fromkeys(("smoke", "paper"), Logits(8.0, 321, 1e-6, 16, 0))
+PRESETS = {"smoke": Logits(8.0, 65, 1e-6, 16, 0), "paper": Logits(8.0, 321, 1e-6, 16, 0)}
 
 
 def run(preset: Logits, setting: Setting) -> Outcome:
@@ -74,7 +74,7 @@ def run(preset: Logits, setting: Setting) -> Outcome:
         ]
         curves[name] = (values, values_one)
         details[name] = thinned(values)
-    cells.append(Cell("step of the logit under gradient descent, softmax over sigmoid", _steps(preset), digits=4))
+    cells.append(Cell("step of the logit under gradient descent, softmax over sigmoid", step_ratio(preset), digits=4))
     setting.progress("losses", 1, 1)
     notes = [
         CLOSED_FORM,
@@ -108,7 +108,7 @@ def _non_saturating(margin: Tensor) -> Tensor:
     return generator_loss(two_logits(margin), classes=1)
 
 
-def _steps(preset: Logits) -> float:
+def step_ratio(preset: Logits) -> float:
     """How far one step of gradient descent on the last layer moves l, of softmax's two rows over sigmoid's one."""
     generator = torch.Generator().manual_seed(preset.seed)
     features = torch.randn(preset.features, generator=generator, dtype=torch.float64)
@@ -142,11 +142,12 @@ def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tu
 
     with styled():
         figure, (left, right) = panels(2)
+        every = max(1, len(margins) // _MARKS)
         mark: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4, "markerfacecolor": "none"}
         left.plot(margins, sigmoid, color=COLOURS["generated"], label="sigmoid(l)")
         left.plot(
-            margins[::_MARK_EVERY],
-            softmax[::_MARK_EVERY],
+            margins[::every],
+            softmax[::every],
             **mark,
             color=COLOURS["baseline"],
             label="softmax([l + c, c])",
@@ -159,7 +160,7 @@ def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tu
             strict=True,
         ):
             right.plot(margins, of_one, color=colour, label=name)
-            right.plot(margins[::_MARK_EVERY], of_two[::_MARK_EVERY], **mark, color=COLOURS["baseline"])
+            right.plot(margins[::every], of_two[::every], **mark, color=COLOURS["baseline"])
         right.set_ylabel("loss of D (nats)")
         for axes in (left, right):
             axes.set_xlabel("logit l, or difference of two")

@@ -35,7 +35,7 @@ class Errors:
     large: float
 
 
-PRESETS = dict.fromkeys(("smoke", "paper"), Errors(599, 1 - 1e-6))
+PRESETS = {"smoke": Errors(149, 1 - 1e-6), "paper": Errors(599, 1 - 1e-6)}
 
 LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "MAE": lambda m: 1 - m.sigmoid(),
