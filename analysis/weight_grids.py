@@ -25,7 +25,7 @@ from fidprobe.images import ImageSource, open_images
 from fidprobe.images.spool import Spooled
 from fidprobe.progress import Progress, silent
 
-__all__ = ["CELL", "AttackGrids", "WeightGrids", "weight_grids", "weight_tails"]
+__all__ = ["CELL", "AttackGrids", "WeightGrids", "celled", "weight_grids", "weight_tails"]
 
 CELL = 84
 """Pixels of the longer side of a picture in a grid; smaller ones are enlarged (Lanczos), so that all look alike."""
@@ -123,7 +123,7 @@ def weight_grids(
     for start in range(0, len(order), 64):  # pictures of any size are in memory a few at a time
         few = order[start : start + 64]
         read = read_pictures(images, [names[place] for place in few])
-        pictures |= {place: _celled(picture) for place, picture in zip(few, read, strict=True)}
+        pictures |= {place: celled(picture) for place, picture in zip(few, read, strict=True)}
         progress("reading pictures", len(pictures), len(order))
     return WeightGrids(
         attacks=grids,
@@ -231,7 +231,8 @@ def _names(attack: FinishedAttack, images: ImageSource) -> list[str]:
     return [known[name] for name in attack.names]
 
 
-def _celled(picture: Picture) -> Picture:
+def celled(picture: Picture) -> Picture:
+    """A picture as grids show it: its longer side `CELL` pixels."""
     from PIL import Image
 
     height, width = picture.shape[:2]

@@ -116,12 +116,14 @@ class Setting:
         options: How images are read; features are kept in fidprobe's cache.
         progress: Told of each stage.
         scale: One of `SCALES`.
+        out: Folder of the results; another script's record lies there, where one goes on from it.
     """
 
     data: DataFolder
     options: ReadOptions
     progress: Progress
     scale: str
+    out: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +174,7 @@ class Experiment(Generic[Preset]):
         output_folder(args.out, "results")
         preset, begun = self.presets[args.scale], time.perf_counter()
         with Bars(quiet=args.quiet) as bars:
-            setting = Setting(DataFolder(args.data), ReadOptions.with_cache(), bars, args.scale)
+            setting = Setting(DataFolder(args.data), ReadOptions.with_cache(), bars, args.scale, args.out)
             outcome = self.run(preset, setting)
         names = [cell.name for cell in outcome.cells]
         if len(set(names)) < len(names):

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from fidprobe.analysis.attack_sets import AttackSets, extract_attack_sets
 from fidprobe.analysis.attacking import Attacked, attack_sets
+from fidprobe.analysis.sets import extract_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.rescoring import Score
+from fidprobe.features import Features
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Setting
 
@@ -75,22 +77,47 @@ SMALL_NOTES = (
 
 
 def attacked(
-    row: Row, preset: Attacks, attacks: Mapping[str, Attack], setting: Setting
+    row: Row, preset: Attacks, attacks: Mapping[str, Attack], setting: Setting, *, until_full: bool = False
 ) -> tuple[AttackSets, dict[str, Attacked]]:
     """Extract a row's images once in both spaces, and attack them.
 
+    Args:
+        row: Which images.
+        preset: Networks.
+        attacks: Name -> attack.
+        setting: Data and progress.
+        until_full: For a single `Top1Matching` and a generator: go on drawing until all classes are full, and keep
+            only what matters; else the pool's features are kept in the cache for other attacks.
+
     Raises:
-        SourceError: they are missing.
+        SourceError: images are missing.
     """
-    sets = extract_attack_sets(
-        open_images(setting.data.find(row.reference), limit=row.references),
-        open_images(setting.data.find(row.candidates), limit=row.pool),
-        list(attacks.values()),
-        extractor=preset.extractor,
-        second_opinion=preset.second_opinion,
-        options=setting.options,
-        progress=setting.progress,
-    )
+    reference = open_images(setting.data.find(row.reference), limit=row.references)
+    candidates = open_images(setting.data.find(row.candidates), limit=row.pool)
+    if until_full:
+        sets = extract_attack_sets(
+            reference,
+            candidates,
+            list(attacks.values()),
+            extractor=preset.extractor,
+            second_opinion=preset.second_opinion,
+            options=setting.options,
+            progress=setting.progress,
+        )
+    else:
+        found = extract_sets(
+            {"reference": reference, "candidates": candidates},
+            {},
+            extractor=preset.extractor,
+            second_opinion=preset.second_opinion,
+            options=setting.options,
+            progress=setting.progress,
+        )
+        assert found.second is not None
+        pool, second_pool = found.main["candidates"], found.second["candidates"]
+        assert isinstance(pool, Features)
+        assert isinstance(second_pool, Features)
+        sets = AttackSets(found.main["reference"], pool, found.second["reference"], second_pool, candidates)
 
     def one(name: str, attack: Attack) -> Attacked:
         def stage(what: str, done: int, total: int | None) -> None:

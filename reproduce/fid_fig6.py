@@ -32,9 +32,7 @@ class Sweep(Attacks):
 
 PRESETS = {
     "smoke": Sweep((SMOKE,), "cifar10-classifier", "cifar10-encoder", 2, 0.5, (1, 3), (3,)),
-    "small": Sweep(
-        (CIFAR10,), "efficientnet-lite0", "cifar10-encoder", 3, 0.5, (1, 2, 5, 10, 20, 50, 100), (1, 10, 100)
-    ),
+    "small": Sweep((CIFAR10,), "efficientnet-lite0", "cifar10-encoder", 3, 0.5, (1, 5, 20, 100), (20, 100)),
     "paper": Sweep(
         PAPER_ROWS, "inception", "clip", 3, 0.0, (1, 2, 5, 10, 20, 50, 100, 200, 500), (1, 2, 5, 10, 20, 50, 100, 200)
     ),

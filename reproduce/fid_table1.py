@@ -4,6 +4,7 @@ python -m reproduce.fid_table1 --scale small
 FIDPROBE_DATA=/data python -m reproduce.fid_table1 --scale paper
 """
 
+import statistics
 from dataclasses import replace
 
 from fidprobe.analysis.scores import metric_label
@@ -48,6 +49,7 @@ def run(preset: Attacks, setting: Setting) -> Outcome:
             preset,
             {"Top-1": Top1Matching(keep=row.keep, draws=preset.draws, held_out=preset.held_out)},
             setting,
+            until_full=setting.scale == "paper",
         )
         main, second = (of_role(found["Top-1"], role, "held_out") for role in ("main", "second_opinion"))
         published = PUBLISHED.get(row.label)
@@ -60,8 +62,7 @@ def run(preset: Attacks, setting: Setting) -> Outcome:
             row.label, second, space=metric_label(second.space, "FD"), after="Top-1", published=theirs[3:]
         )
         told = found["Top-1"].outcome.details
-        seen = sum(told["top1_total_variation"]["random"]) / preset.draws
-        left = sum(told["top1_total_variation"]["drawn"]) / preset.draws
+        seen, left = (statistics.fmean(told["top1_total_variation"][which]) for which in ("random", "drawn"))
         cells += [
             Cell(f"{row.label}, images that lack for an exact histogram", told["missing"], digits=0),
             Cell(f"{row.label}, total variation of Top-1 classes, before", seen, digits=3),

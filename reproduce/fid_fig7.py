@@ -1,0 +1,119 @@
+"""Kynkäänniemi et al. 2022, Figures 7 and 16: two models of about the same FID, which CLIP's distance tells apart.
+
+FIDPROBE_DATA=/data python -m reproduce.fid_fig7 --scale paper
+"""
+
+from dataclasses import dataclass
+
+from fidprobe.analysis.pictures import read_pictures
+from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.sets import extract_sets
+from fidprobe.analysis.weight_grid_figures import Panel, side_by_side_figure
+from fidprobe.analysis.weight_grids import celled
+from fidprobe.features import Features
+from fidprobe.images import open_images
+from fidprobe.inputs import Input
+from fidprobe.metrics.frechet import frechet
+from fidprobe.metrics.neighbours import precision_recall
+from fidprobe.statistics import GaussianStatistics
+from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+
+# FID, recall, FID of CLIP.
+PUBLISHED = {"Projected FastGAN": (4.71, 0.42, 4.87), "StyleGAN2": (5.63, 0.46, 2.90)}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Exact inputs.
+
+    Attributes:
+        reference: Real images, a name for `DataFolder.find`.
+        models: Label, generated images; two.
+        images: Of each set.
+        extractor: The main space, in which recall is measured as well.
+        second_opinion: The second space.
+        shown: Images in a grid.
+    """
+
+    reference: str
+    models: tuple[tuple[str, str], tuple[str, str]]
+    images: int
+    extractor: str
+    second_opinion: str
+    shown: int
+
+
+PRESETS = {
+    "smoke": Pair(
+        "embedded:am-gan?seed=1",
+        (("AM-GAN, early", "embedded:am-gan-early"), ("AM-GAN", "embedded:am-gan")),
+        60,
+        "cifar10-classifier",
+        "cifar10-encoder",
+        9,
+    ),
+    "paper": Pair(
+        "ffhq-256",
+        (("Projected FastGAN", "projected-fastgan-ffhq-256"), ("StyleGAN2", "stylegan2-ffhq-256")),
+        50_000,
+        "inception",
+        "clip",
+        48,
+    ),
+}
+
+
+def run(preset: Pair, setting: Setting) -> Outcome:
+    """Measure both."""
+    images = {label: open_images(setting.data.find(place), limit=preset.images) for label, place in preset.models}
+    opened: dict[str, Input] = {
+        "reference": open_images(setting.data.find(preset.reference), limit=preset.images),
+        **images,
+    }
+    found = extract_sets(
+        opened,
+        {},
+        extractor=preset.extractor,
+        second_opinion=preset.second_opinion,
+        options=setting.options,
+        progress=setting.progress,
+    )
+    assert found.second is not None
+    cells, panels = [], []
+    for label, pictures in images.items():
+        fid, recall, clip = PUBLISHED.get(label, (None, None, None))
+        values = []
+        for sides, published in ((found.main, fid), (found.second, clip)):
+            reference, generated = sides["reference"], sides[label]
+            assert isinstance(reference, Features)
+            assert isinstance(generated, Features)
+            space = metric_label(reference.space, "FD")
+            value = frechet(GaussianStatistics.of(reference), GaussianStatistics.of(generated)).value
+            tolerated = None if published is None else round(0.1 * published, 2)
+            cells.append(Cell(f"{label}, {space}", value, published, tolerated))
+            values.append(f"{space} {value:.2f}")
+        reference, generated = found.main["reference"], found.main[label]
+        assert isinstance(reference, Features)
+        assert isinstance(generated, Features)
+        both = precision_recall(reference, generated)
+        cells.append(Cell(f"{label}, recall", both.recall, recall, None if recall is None else 0.05))
+        names = [item.name for item in pictures.items(range(preset.shown))]
+        panels.append(Panel([celled(picture) for picture in read_pictures(pictures, names)], [label, *values]))
+    figure = side_by_side_figure(panels[0], panels[1], "Images as they come")
+    return Outcome(cells, {}, [Drawing(figure, "Images of both models")])
+
+
+EXPERIMENT = Experiment(
+    "fid_fig7",
+    "fid",
+    "Figures 7 and 16",
+    "two models of about the same FID",
+    PRESETS,
+    run,
+    needs={"paper": "FFHQ, images of Projected FastGAN and StyleGAN2, official weights and a GPU"},
+    costs={"paper": "an hour"},
+)
+main = EXPERIMENT.main
+
+if __name__ == "__main__":
+    main()
