@@ -229,13 +229,20 @@ def _figure(losses: Mapping[str, Array]) -> "Figure":
                 one.plot(steps, values[:, i], color=colour, linewidth=0.4, alpha=0.3)
                 mean = np.convolve(values[:, i], np.ones(width) / width, mode="valid")
                 at = steps[width - 1 :] - (width - 1) / 2
-                one.plot(at, mean, color=colour, linestyle=dashes, linewidth=1.4, label=player)
-                one.axhline(EQUILIBRIUM[player], color=colour, linewidth=0.8, linestyle=(0, (1, 2)))
+                one.plot(at, mean, color=colour, linestyle=dashes, linewidth=1.4, label=f"loss of {player}")
+                one.axhline(
+                    EQUILIBRIUM[player],
+                    color=colour,
+                    linewidth=1,
+                    linestyle=(0, (1, 2)),
+                    label=f"{player} at equilibrium",
+                )
             one.set_title(name, fontsize=9, color=INK, loc="left")
             one.set_xlabel("steps")
             one.set_ylabel("loss (nats)")
             one.set_ylim(0, 1.1 * top)
-        axes[0].legend(frameon=False, labelcolor=INK, loc="upper left", ncols=2)
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, labelcolor=INK, fontsize=8)
     return figure
 
 
