@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from fidprobe.analysis.scores import metric_label
+from fidprobe.errors import InputError
 from fidprobe.files import cache_folder
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
@@ -122,6 +124,8 @@ PRESETS = {
 
 def run(preset: Training, setting: Setting) -> Outcome:
     """Train both, score both."""
+    if preset.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("this scale trains on a GPU, and torch finds no CUDA here; take --scale small")
     pictures = read_pictures(
         setting.data.find(preset.data), limit=preset.pictures, seed=preset.seed, progress=setting.progress
     )

@@ -1,12 +1,14 @@
 """The lecture notes' figures: each script at its smallest scale, and its mathematics in another way."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from reproduce.catalogue import ITEMS, experiment
 from reproduce.lecture_fig7 import PRESETS as FIG7
 from reproduce.lecture_fig7 import step_ratio
 from reproduce.lecture_fig8 import norm
@@ -21,8 +23,6 @@ MEASURED = ("lecture_fig18", "lecture_fig21")
 
 
 def test_every_script_of_the_notes_is_tested_here() -> None:
-    from reproduce.catalogue import ITEMS
-
     assert {item.module for item in ITEMS if item.paper == "lecture" and item.module} == {*EXACT, *MEASURED}
 
 
@@ -81,6 +81,13 @@ def test_figure_18_trains_both_and_scores_them_in_both_spaces(smoke: Smoke) -> N
         assert found[f"{space}, ReLU over LeakyReLU"] == pytest.approx(plain / leaky, rel=1e-12)
     last = record["details"]["ReLU"]["losses"]["G"][-2:]
     assert found["ReLU, mean loss of G, last quarter"] == pytest.approx(np.mean(last), rel=1e-5)
+
+
+def test_figure_18_at_full_scale_asks_for_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before anything is read."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="finds no CUDA here; take --scale small"):
+        experiment("lecture_fig18").main(["--scale", "paper", "--out", str(tmp_path), "--quiet"])
 
 
 def test_figure_21_score_likes_what_both_distances_do_not(smoke: Smoke) -> None:
