@@ -86,7 +86,7 @@ class Models:
 
 KEPT_SMALL = (
     *kept("GAN", "gan-run", (1_000, 2_000, 3_000)),
-    *kept("AM-GAN", "am-gan-run", (1_000, 2_000, 3_000, 6_000, 9_000, 12_000)),
+    *kept("AM-GAN", "am-gan-run", (1_000, 2_000, 3_000, 6_000, 12_000)),
 )
 # A hundred passes in batches of a hundred: about the length of the paper's curves.
 KEPT_PAPER = tuple(

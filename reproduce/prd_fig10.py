@@ -39,12 +39,12 @@ def run(preset: Models, setting: Setting) -> Outcome:
         precision, recall = _values(found, role)
         cells += [
             Cell(
-                f"rank correlation of precision F_1/8 and mean H(p(y|x)) [{space}]",
+                f"rank correlation, F_1/8 and H(p(y|x)) [{space}]",
                 rank_correlation(precision, doubt),
                 PUBLISHED["precision"],
             ),
             Cell(
-                f"rank correlation of recall F_8 and H(p(y)) [{space}]",
+                f"rank correlation, F_8 and H(p(y)) [{space}]",
                 rank_correlation(recall, spread),
                 PUBLISHED["recall"],
             ),
@@ -57,9 +57,10 @@ def run(preset: Models, setting: Setting) -> Outcome:
     notes = []
     if setting.scale == "small":
         notes = [
+            "F_1/8 stands for precision, F_8 for recall.",
             *MODELS_NOTES,
             f"p(y|x) is {preset.classifier}'s. Models of one run follow one another in training, so that their ranks "
-            "are not independent: correlations over nine of them are coarse.",
+            "are not independent: correlations over eight of them are coarse.",
             SMALL_RUNS,
         ]
     drawing = Drawing(_figure(found, doubt, spread), "Entropies of a classifier against precision and recall")

@@ -42,6 +42,7 @@ class Modes:
         extractor: The main space.
         second_opinion: The space beside it.
         real: Classes of the reference, the first ones in the folders' order.
+        runs: Clusterings whose curves are averaged.
         seed: Draws images and begins clusterings.
     """
 
@@ -50,6 +51,7 @@ class Modes:
     extractor: str
     second_opinion: str
     real: int = 5
+    runs: int = 10
     seed: int = 0
 
 
@@ -59,7 +61,7 @@ def _parts_of(*names: str) -> dict[str, tuple[str, str]]:
 
 
 PRESETS = {
-    "smoke": Modes({"CIFAR-10": (REAL, REAL)}, 100, "efficientnet-lite0", "cifar10-encoder"),
+    "smoke": Modes({"CIFAR-10": (REAL, REAL)}, 100, "efficientnet-lite0", "cifar10-encoder", runs=2),
     "small": Modes(_parts_of("cifar10"), None, "efficientnet-lite0", "cifar10-encoder"),
     "paper": Modes(_parts_of("cifar10", "mnist", "fashionmnist"), None, "inception", "clip"),
 }
@@ -185,7 +187,7 @@ def measured(
         # A draw of its own, for where both sides are one set of images.
         made = joined(list(train.values())[:i], parts(count, i), preset.seed + 1)
         score = None if made.logits is None else inception_score(made, splits=1).mean
-        curve = prd(reference=reference, generated=made, seed=preset.seed)
+        curve = prd(reference=reference, generated=made, runs=preset.runs, seed=preset.seed)
         rows.append(Row(goal.distance(GaussianStatistics.of(made)), score, curve))
     setting.progress(f"classes [{reference.space}]", len(train), len(train))
     return rows

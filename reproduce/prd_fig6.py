@@ -116,36 +116,37 @@ def _figure(found: MeasuredModels, pair: tuple[str, str], classes: tuple[str, ..
     """The curves of both in each space, and the classes that the classifier sees in their samples."""
     from matplotlib.figure import Figure
 
-    colours = (COLOURS["generated"], COLOURS["baseline"])
+    looks = tuple(zip(pair, (COLOURS["generated"], COLOURS["baseline"]), ("-", (0, (5, 1.5))), strict=True))
     with styled():
-        figure = Figure(figsize=(6.4, 5.4), layout="constrained")
-        grid = figure.add_gridspec(2, 2, height_ratios=[3, 2])
+        figure = Figure(figsize=(6.4, 5.8), layout="constrained")
+        grid = figure.add_gridspec(2, 2, height_ratios=[3, 1.8])
         for place, (role, space) in enumerate(found.curves.spaces.items()):
             axes = figure.add_subplot(grid[0, place])
             square_axes(axes)
-            for name, colour, dashes in zip(pair, colours, ("-", (0, (5, 1.5))), strict=True):
+            for name, colour, dashes in looks:
                 curve = found.curve(name, role)
-                told = f"{shortened(name, 22)}, FD {found.distances[name][role]:#.4g}"
-                axes.plot(curve.recall, curve.precision, color=colour, linestyle=dashes, linewidth=1.6, label=told)
+                axes.plot(curve.recall, curve.precision, color=colour, linestyle=dashes, linewidth=1.6, clip_on=False)
             axes.set_xlabel("recall")
             axes.set_ylabel("precision")
-            title = f"{shortened(space, 24)}{' (second opinion)' if role == 'second' else ''}"
+            far = " and ".join(f"{found.distances[name][role]:#.4g}" for name in pair)
+            title = f"{shortened(space, 24)}{' (second opinion)' if role == 'second' else ''}\ndistances {far}"
             axes.set_title(title, fontsize=8, color=INK, loc="left", parse_math=False)
-            axes.legend(loc="lower left", fontsize=7, frameon=False)
         axes = figure.add_subplot(grid[1, :])
-        for k, (name, colour) in enumerate(zip(pair, colours, strict=True)):
+        told = []
+        for k, (name, colour, _) in enumerate(looks):
             confidence, shares = predictions(found.own[name])
+            told.append(f"{100 * confidence:.1f} %")
             places = [c + 0.38 * (k - 0.5) for c in range(len(shares))]
-            told = f"{shortened(name, 24)}, mean confidence {100 * confidence:.1f} %"
-            axes.bar(
-                places, [100 * share for share in shares], 0.36, color=colour, edgecolor=INK, linewidth=0.5, label=told
-            )
+            heights = [100 * share for share in shares]
+            axes.bar(places, heights, 0.36, color=colour, edgecolor=INK, linewidth=0.5, label=shortened(name, 30))
         axes.axhline(100 / len(shares), color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
         axes.set_xticks(range(len(shares)), [shortened(name, 10) for name in classes], fontsize=7)
         axes.set_ylabel("samples (%)")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_ylim(top=1.3 * axes.get_ylim()[1])
-        axes.legend(loc="upper left", ncols=2, fontsize=7, frameon=False)
+        title = f"classes that a classifier sees, mean confidence {' and '.join(told)}"
+        axes.set_title(title, fontsize=8, color=INK, loc="left", parse_math=False)
+        handles, _ = axes.get_legend_handles_labels()
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
