@@ -152,3 +152,21 @@ def test_class_scores_document_tells_figure_4() -> None:
     assert "one image of 50,000 below 0.05" in text
     assert round(imagenet["whole"]["clear"] * imagenet["whole"]["count"]) == 1
     assert imagenet["whole"]["count"] == 50_000
+
+
+def test_training_document_tells_the_curves() -> None:
+    """docs/training.md's table has no number of its own, and what it says of the runs is so."""
+    text = (ROOT / "docs" / "training.md").read_text("utf-8")
+    record = json.loads((RESULTS / "amgan_fig6-small.json").read_text("utf-8"))
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for name, scores in record["details"].items():
+        for one in scores:
+            distances = f"{one['distances']['efficientnet-lite0']:.1f} | {one['distances']['cifar10-encoder']:.2f}"
+            terms = f"{one['am_score']:.2f} | {one['am_divergence']:.2f} | {one['am_entropy']:.2f}"
+            assert f"| {name} | {one['step']:,} | {distances} | {one['inception_score']:.3f} | {terms} |" in text
+            found[name, one["step"]] = one
+    assert f"{record['preset']['images']:,} samples of each" in text
+    ours, plain = found["AM-GAN", 3000], found["GAN", 3000]
+    assert all(ours["distances"][space] < plain["distances"][space] for space in ours["distances"])
+    assert ours["inception_score"] > plain["inception_score"]
+    assert ours["am_score"] < plain["am_score"]
