@@ -1,11 +1,13 @@
 """The scripts of Sajjadi et al. 2018 that measure images run at `smoke`, and their records say what the paper says."""
 
 import importlib
+import json
 import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from fidprobe.features import Features
 from tests.reproduce.conftest import Smoke
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "reproduce" / "results"
 
 
 def cells(record: dict[str, Any]) -> dict[str, Any]:
@@ -132,3 +135,35 @@ def test_figure_10_ranks_models(smoke: Smoke, script: Any) -> None:
     assert all(abs(value) == pytest.approx(1) for value in correlations)
     assert all(0 <= value <= 2.302586 for name, value in ours.items() if "steps, " in name)
     assert script("prd_fig10").rank_correlation([1, 2, 3, 4], [1, 3, 2, 9]) == pytest.approx(0.8)
+
+
+def test_the_kept_figure_5_bears_out_the_paper() -> None:
+    """In both spaces, the second of which knows no classes."""
+    found = json.loads((RESULTS / "prd_fig5-small.json").read_text())["details"]["CIFAR-10"]
+    assert found["count"] == 5000
+    for space in found["spaces"].values():
+        claims = space["claims"]
+        assert claims["least rise of F_8 up to Q5"] > 0
+        assert claims["F_1/8 of Q5 less the greatest beyond"] > 0
+        assert claims["classes of the nearest set"] == 5
+        assert abs(claims["distance of Q6 over Q4's"] - 1) < 0.06
+        assert claims["F_8 of Q6 less Q4's"] > 0
+        assert claims["F_1/8 of Q6 less Q4's"] < 0
+
+
+def test_the_documents_table_is_what_was_measured() -> None:
+    """Every number of docs/prd.md's table, rounded, and how near Q4 and Q6 are."""
+    spaces = json.loads((RESULTS / "prd_fig5-small.json").read_text())["details"]["CIFAR-10"]["spaces"]
+    text = " ".join((ROOT / "docs" / "prd.md").read_text(encoding="utf-8").split())
+    for main, second in zip(*(space["sets"] for space in spaces.values()), strict=True):
+        row = [f"{main['frechet_distance']:.2f}", f"{second['frechet_distance']:.3f}", f"{main['inception_score']:.2f}"]
+        row += [f"{side[key]:.3f}" for side in (main, second) for key in ("f_8", "f_1_8")]
+        assert f"| Q_{main['classes']} | {' | '.join(row)} |" in text
+    apart = [100 * abs(space["claims"]["distance of Q6 over Q4's"] - 1) for space in spaces.values()]
+    at = []
+    for i in (5, 6, 10):
+        one = next(iter(spaces.values()))["sets"][i - 1]
+        recall, precision = (np.array(one[key])[::-1] for key in ("recall", "precision"))
+        at.append(np.interp(0.9, recall, precision))
+    assert f"precision is {at[0]:.2f} for Q_5, {at[1]:.2f} for Q_6 and {at[2]:.2f} for Q_10" in text
+    assert f"within {apart[0]:.1f} % of each other ({apart[1]:.1f} % in the second opinion's space)" in text
