@@ -5,6 +5,7 @@ python -m reproduce results
 """
 
 import argparse
+import signal
 from pathlib import Path
 
 from fidprobe.analysis.output import write_text
@@ -17,6 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m reproduce", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", nargs="?", choices=("list", "results"), default="list")
     args = parser.parse_args()
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends quietly
     if args.what == "list":
         print(listing())
         return

@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from reproduce.experiment import SCALES, Experiment
+from reproduce.experiment import PAPERS, SCALES, Experiment
 
-__all__ = ["ITEMS", "RESULTS", "Item", "experiment", "record"]
+__all__ = ["ITEMS", "RESULTS", "Item", "cost", "duration", "experiment", "listing", "record"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -99,7 +99,7 @@ def listing(results: Path = RESULTS) -> str:
     for item in ITEMS:
         if item.paper != paper:
             paper = item.paper
-            lines += ["", _title(paper)]
+            lines += ["", PAPERS[paper]]
         if item.module is None:
             lines.append(f"  {item.item}: no script; {item.why}")
             continue
@@ -108,8 +108,9 @@ def listing(results: Path = RESULTS) -> str:
         lines.append(f"    python -m reproduce.{item.module}")
         for scale in SCALES:
             if scale in one.presets:
-                needs = f"; needs {one.needs[scale]}" if scale in one.needs else ""
-                lines.append(f"    {scale:5}  {cost(one, scale, results)}{needs}")
+                lines.append(f"    {scale:5}  {cost(one, scale, results)}")
+                if scale in one.needs:
+                    lines.append(f"           needs {one.needs[scale]}")
     return "\n".join(lines[1:])
 
 
@@ -120,7 +121,7 @@ def cost(one: Experiment[Any], scale: str, results: Path = RESULTS) -> str:
         return f"run in {duration(found['seconds'])} on {found['hardware']['cores']} CPU cores"
     if scale == "smoke":
         return "seconds, in the tests"
-    thought = f" (about {one.costs[scale]})" if scale in one.costs else ""
+    thought = f" (thought to take {one.costs[scale]})" if scale in one.costs else ""
     return f"not run{thought}"
 
 
@@ -129,9 +130,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _title(paper: str) -> str:
-    from reproduce.experiment import PAPERS
-
-    return PAPERS[paper]

@@ -231,7 +231,7 @@ def shown(value: float | None, cell: Cell) -> str:
         return "not run"
     if not math.isfinite(value):
         return "no number"
-    return f"{value:.{cell.digits}f}{' ' if cell.unit else ''}{cell.unit}"
+    return f"{value:,.{cell.digits}f}{' ' if cell.unit else ''}{cell.unit}"
 
 
 def theirs(cell: Cell) -> str:
@@ -240,5 +240,5 @@ def theirs(cell: Cell) -> str:
         return "–"
     if isinstance(cell.published, tuple | list):
         low, high = cell.published
-        return f"{low:.{cell.digits}f} to {shown(high, cell)}"
+        return f"{low:,.{cell.digits}f} to {shown(high, cell)}"
     return shown(cell.published, cell)

@@ -26,9 +26,14 @@ def results_page(results: Path = RESULTS) -> str:
 
     def cell(module: str, name: str, scale: str = "small", digits: int | None = None) -> str:
         found = _cell(module, name, scale, results)
-        return f"{found.ours:.{found.digits if digits is None else digits}f}"
+        return f"{found.ours:,.{found.digits if digits is None else digits}f}"
 
-    made.globals.update(cell=cell, detail=lambda module, scale="small": _record(module, scale, results)["details"])
+    def published(module: str, name: str, scale: str = "small") -> str:
+        return theirs(_cell(module, name, scale, results))
+
+    made.globals.update(
+        cell=cell, published=published, detail=lambda module, scale="small": _record(module, scale, results)["details"]
+    )
     papers = []
     for key, title in PAPERS.items():
         items = [_item(item, results) for item in ITEMS if item.paper == key]
