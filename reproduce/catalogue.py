@@ -1,6 +1,7 @@
 """Every table and figure of the papers that shows data, in the papers' order, and what has been run of it."""
 
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -111,7 +112,13 @@ def listing(results: Path = RESULTS) -> str:
                 lines.append(f"    {scale:5}  {cost(one, scale, results)}")
                 if scale in one.needs:
                     lines.append(f"           needs {one.needs[scale]}")
-    return "\n".join(lines[1:])
+    return "\n".join(wrapped for line in lines[1:] for wrapped in _wrapped(line))
+
+
+def _wrapped(line: str) -> list[str]:
+    """At most 80 columns; what goes on is indented further."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, 80, subsequent_indent=indent, break_long_words=False) or [""]
 
 
 def cost(one: Experiment[Any], scale: str, results: Path = RESULTS) -> str:

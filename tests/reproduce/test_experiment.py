@@ -141,7 +141,7 @@ def test_the_list_says_what_each_needs_and_whether_it_was_run(tmp_path: Path) ->
     for item in ITEMS:
         assert item.item in told
     assert "    small  not run\n           needs cifar10\n" in told
-    assert all(len(line) <= 110 for line in told.splitlines())
+    assert all(len(line) <= 80 for line in told.splitlines())
 
 
 def test_costs_come_from_records(tmp_path: Path) -> None:
