@@ -154,6 +154,14 @@ def test_class_scores_document_tells_figure_4() -> None:
     assert imagenet["whole"]["count"] == 50_000
 
 
+def test_class_scores_document_tells_table_2() -> None:
+    """Every set's row."""
+    text = (ROOT / "docs" / "class-scores.md").read_text(encoding="utf-8")
+    for name, one in json.loads((RESULTS / "amgan_table2-small.json").read_text())["details"].items():
+        row = f"{one['maximum']:.3f} ({one['maximum_class']}) | {one['mean']:.3f} | {len(one['more_alike_than_real'])}"
+        assert f"| {name} | {row} | {100 * one['alike']:.1f} % |" in text
+
+
 def test_training_document_tells_the_curves() -> None:
     """docs/training.md's table has no number of its own, and what it says of the runs is so."""
     text = (ROOT / "docs" / "training.md").read_text("utf-8")
