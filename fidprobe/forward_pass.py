@@ -1,8 +1,9 @@
 """Decoded images through a network: the one pass that every command makes."""
 
 import os
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = ["embed_images", "prepare_images"]
 PREPARED_PIXELS = 2**22  # source pixels resized at a time: the resize works on float64 copies
 
 _SHARE = 8  # images that are worth a thread of their own
+_alone = threading.Lock()
 
 
 def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
@@ -59,19 +61,22 @@ def _embedded(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -
 
 def _in_threads(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Embedding | None:
     """The same, a share of the images in each thread; None if there is nothing to share."""
-    threads = torch.get_num_threads()
-    shares = min(threads, len(pictures) // _SHARE)
-    if shares < 2 or not extractor.in_threads or extractor.device.type != "cpu":
-        return None
+    # While shares are under way, a thread that is new to torch would take their setting for its own.
+    with _alone:
+        threads = torch.get_num_threads()
+        shares = min(threads, len(pictures) // _SHARE)
+        if shares < 2 or not extractor.in_threads or extractor.device.type != "cpu":
+            return None
 
-    def share(part: npt.NDArray[np.int64]) -> Embedding:
-        torch.set_num_threads(threads // shares)
-        return _embedded(extractor, pictures[int(part[0]) : int(part[-1]) + 1])
+        def share(part: npt.NDArray[np.int64]) -> Embedding:
+            torch.set_num_threads(threads // shares)
+            return _embedded(extractor, pictures[int(part[0]) : int(part[-1]) + 1])
 
-    try:
-        parts = list(_pool(shares).map(share, np.array_split(np.arange(len(pictures)), shares)))
-    finally:
-        torch.set_num_threads(threads)  # the threads' settings reach some libraries of the whole process
+        places = np.array_split(np.arange(len(pictures)), shares)
+        futures = [_pool(shares).submit(share, part) for part in places]
+        wait(futures)
+        torch.set_num_threads(threads)  # the shares' settings reach some libraries of the whole process
+    parts = [future.result() for future in futures]
     logits = [part.logits for part in parts if part.logits is not None]
     return Embedding(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
 

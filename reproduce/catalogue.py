@@ -125,7 +125,7 @@ def cost(one: Experiment[Any], scale: str, results: Path = RESULTS) -> str:
     """How long a run took, and where; or that there was none."""
     found = record(one.name, scale, results)
     if found is not None:
-        return f"run in {duration(found['seconds'])} on {found['hardware']['cores']} CPU cores"
+        return f"run in {duration(found['seconds'])} on {found['hardware']['device']}"
     if scale == "smoke":
         return "seconds, in the tests"
     thought = f" (thought to take {one.costs[scale]})" if scale in one.costs else ""

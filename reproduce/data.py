@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fidprobe.embedded import PREFIX
 from fidprobe.errors import InputError, SourceError
+from fidprobe.images import ImageSource, open_images
 
 __all__ = ["DATA_SETS", "DataFolder", "DataSet"]
 
@@ -17,15 +18,23 @@ class DataSet:
 
     Attributes:
         what: In words, with how many images of which size.
-        torchvision: Part (`train`) -> torchvision's name; empty where torchvision does not have it.
+        torchvision: Part (`train`) -> torchvision's name; None where torchvision does not have it.
+        latent: Of a generator as TorchScript, the size of its latent.
+        form: What it may be.
     """
 
     what: str
     torchvision: Mapping[str, str] | None = None
+    latent: int | None = None
+    form: str = "as a folder or .zip"
 
 
 def _torchvision(name: str, what: str) -> DataSet:
     return DataSet(what, {part: f"{name}:{part}" for part in ("train", "test")})
+
+
+def _generator(what: str, latent: int = 512) -> DataSet:
+    return DataSet(f"samples of {what}", latent=latent, form="as a folder or .zip, or its TorchScript as .pt")
 
 
 DATA_SETS = {
@@ -33,22 +42,24 @@ DATA_SETS = {
     "mnist": _torchvision("mnist", "MNIST as train/CLASS/ and test/CLASS/"),
     "fashionmnist": _torchvision("fashionmnist", "Fashion-MNIST as train/CLASS/ and test/CLASS/"),
     "ffhq-256": DataSet("70,000 images of FFHQ at 256 x 256"),
-    "lsun-cat-256": DataSet("200,000 images of LSUN Cat at 256 x 256"),
-    "lsun-car-256": DataSet("LSUN Car at 256 x 256"),
-    "lsun-places-256": DataSet("LSUN Places at 256 x 256"),
+    "lsun-cat-256": DataSet("images of LSUN Cat at 256 x 256"),
+    "lsun-car-256": DataSet("images of LSUN Car at 256 x 256"),
+    "lsun-places-256": DataSet("images of LSUN Places at 256 x 256"),
     "afhqv2-dog-512": DataSet("4,678 training images of AFHQ-v2 Dog at 512 x 512"),
-    "stylegan2-ffhq-256": DataSet("samples of StyleGAN2 config-F trained on FFHQ at 256 x 256, or its TorchScript"),
-    "stylegan2-lsun-cat-256": DataSet("samples of StyleGAN2 trained on LSUN Cat, or its TorchScript"),
-    "stylegan2-lsun-car-256": DataSet("samples of StyleGAN2 trained on LSUN Car, or its TorchScript"),
-    "stylegan2-lsun-places-256": DataSet("samples of StyleGAN2 trained on LSUN Places, or its TorchScript"),
-    "stylegan2-afhqv2-dog-512": DataSet("samples of StyleGAN2 with ADA trained on AFHQ-v2 Dog, or its TorchScript"),
+    "stylegan2-ffhq-256": _generator("StyleGAN2 config F trained on FFHQ at 256 x 256"),
+    "stylegan2-lsun-cat-256": _generator("StyleGAN2 trained on LSUN Cat"),
+    "stylegan2-lsun-car-256": _generator("StyleGAN2 trained on LSUN Car"),
+    "stylegan2-lsun-places-256": _generator("StyleGAN2 trained on LSUN Places"),
+    "stylegan2-afhqv2-dog-512": _generator("StyleGAN2 with ADA trained on AFHQ-v2 Dog"),
     "stylegan2-ffhq-256-snapshots": DataSet(
-        "folders or zips of samples of one training of StyleGAN2 on FFHQ, each with its step in its name"
+        "folders or zips of samples of one training of StyleGAN2 on FFHQ, each with its step in its name",
+        form="in a folder",
     ),
-    "projected-fastgan-ffhq-256": DataSet("samples of Projected FastGAN trained on FFHQ, or its TorchScript"),
+    "projected-fastgan-ffhq-256": _generator("Projected FastGAN trained on FFHQ", 256),
     **{
         f"{kind}{labels}-run": DataSet(
-            f"a finished folder of `fidprobe train {kind}{option}` on CIFAR-10, with generators/"
+            f"a finished folder of `fidprobe train {kind}{option}` on CIFAR-10, with generators/",
+            form="as it is",
         )
         for kind in ("am-gan", "gan", "gan-star", "ac-gan-star", "ac-gan-star-plus", "labelgan")
         for labels, option in (("", ""), ("-predefined", " --predefined"))
@@ -57,7 +68,8 @@ DATA_SETS = {
 }
 """Name -> data set; docs/reproduce.md says how each is made."""
 
-_FORMS = ("", ".zip", "-jpeg.zip", "-png.zip", ".tar", ".pt", ".ts", ".safetensors")
+_FORMS = ("", ".zip", "-png.zip", "-jpeg.zip", ".tar", ".safetensors")
+_SCRIPTS = (".pt", ".ts")  # TorchScript of a generator
 
 
 class DataFolder:
@@ -90,7 +102,26 @@ class DataFolder:
                 place = self.folder / f"{key}{form}"
                 if place.exists():
                     return f"{place}/{part}" if part else str(place)
+            for form in _SCRIPTS if known.latent is not None else ():
+                if (place := self.folder / f"{key}{form}").exists():
+                    return f"{place}?z={known.latent}"
         if known.torchvision is not None and part in known.torchvision:
             return known.torchvision[part]
         where = f"{self.folder}/{key}" if self.folder is not None else f"{key} in a folder that FIDPROBE_DATA names"
-        raise SourceError(f"{key} is missing: put {known.what}, as a folder or .zip, at {where} (docs/reproduce.md)")
+        raise SourceError(f"{key} is missing: put {known.what}, {known.form}, at {where} (docs/reproduce.md)")
+
+    def pool(self, name: str, most: int | None) -> ImageSource:
+        """At most so many images to choose from: all of a folder or archive that has fewer.
+
+        Raises:
+            SourceError: it is not there, or cannot be read.
+        """
+        place = self.find(name)
+        if most is None or _is_generator(place):
+            return open_images(place, limit=most)
+        images = open_images(place)
+        return images if len(images) <= most else open_images(place, limit=most)
+
+
+def _is_generator(place: str) -> bool:
+    return place.startswith(PREFIX) or place.partition("?")[0].endswith((*_SCRIPTS, ".safetensors"))

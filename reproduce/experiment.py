@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import torch
+
 from benchmarks.recording import environment
 from fidprobe.analysis.output import output_folder, write_figure, write_text
 from fidprobe.analysis.wording import json_text
 from fidprobe.cli.bars import Bars
-from fidprobe.errors import FidprobeError, InputError
+from fidprobe.errors import FidprobeError
 from fidprobe.extraction import ReadOptions
 from fidprobe.progress import Progress
 from reproduce.data import DataFolder
@@ -157,7 +159,9 @@ class Experiment(Generic[Preset]):
             prog=f"python -m reproduce.{self.name}", description=f"{PAPERS[self.paper]}: {self.item}, {self.title}."
         )
         told = "; ".join(f"{scale}: {self.needs[scale]}" for scale in scales if scale in self.needs)
-        parser.add_argument("--scale", choices=scales, default=scales[min(1, len(scales) - 1)], help=told or None)
+        default = "small" if "small" in scales else scales[0]
+        told = f"by default {default}; needs {told}" if told else f"by default {default}"
+        parser.add_argument("--scale", choices=scales, default=default, help=told)
         parser.add_argument("--data", type=Path, help="folder of data sets, in place of FIDPROBE_DATA")
         parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the JSON and the figures")
         parser.add_argument("--json", action="store_true", help="print the record as JSON")
@@ -176,9 +180,6 @@ class Experiment(Generic[Preset]):
         with Bars(quiet=args.quiet) as bars:
             setting = Setting(DataFolder(args.data), ReadOptions.with_cache(), bars, args.scale, args.out)
             outcome = self.run(preset, setting)
-        names = [cell.name for cell in outcome.cells]
-        if len(set(names)) < len(names):
-            raise InputError("two cells have one name")
         record = self.record(args.scale, preset, outcome, time.perf_counter() - begun)
         stem = args.out / f"{self.name}-{args.scale}"
         text = json_text(record, f"{self.name}")
@@ -192,7 +193,8 @@ class Experiment(Generic[Preset]):
         return [cell.name for cell in outcome.cells if cell.failed] if args.scale == "paper" else []
 
     def record(self, scale: str, preset: Preset, outcome: Outcome, seconds: float) -> dict[str, Any]:
-        """What is kept of a run, as plain data."""
+        """What is kept of a run, as plain data; a cell that is no number is told in a note and kept as null."""
+        lost = [cell.name for cell in outcome.cells if cell.ours is not None and known(cell.ours) is None]
         return {
             "experiment": self.name,
             "paper": self.paper,
@@ -200,10 +202,10 @@ class Experiment(Generic[Preset]):
             "scale": scale,
             "command": f"python -m reproduce.{self.name} --scale {scale}",
             "seconds": round(seconds, 1),
-            "hardware": environment(),
+            "hardware": environment("cuda" if torch.cuda.is_available() else "cpu"),
             "preset": asdict(preset),  # type: ignore[call-overload]
-            "cells": [asdict(cell) for cell in outcome.cells],
-            "notes": list(outcome.notes),
+            "cells": [{**asdict(cell), "ours": known(cell.ours)} for cell in outcome.cells],
+            "notes": [*outcome.notes, *(f"{name} came out as no number." for name in lost)],
             "figures": [
                 {"suffix": f"-{drawing.suffix}" if drawing.suffix else "", "title": drawing.title}
                 for drawing in outcome.drawings
@@ -223,6 +225,11 @@ class Experiment(Generic[Preset]):
                 )
             lines.append(f"  {cell.name:{width}}  {shown(cell.ours, cell):>12}  paper {theirs(cell)}{verdict}")
         return [*lines, *(f"  note: {note}" for note in outcome.notes)]
+
+
+def known(value: float | None) -> float | None:
+    """The value; None where it is no finite number, which JSON does not have."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def shown(value: float | None, cell: Cell) -> str:

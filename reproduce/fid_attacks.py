@@ -12,7 +12,19 @@ from fidprobe.features import Features
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Setting
 
-__all__ = ["CIFAR10", "PAPER_ROWS", "SMALL_NOTES", "SMOKE", "Attacks", "Row", "attacked", "before_and_after", "of_role"]
+__all__ = [
+    "CIFAR10",
+    "PAPER_ROWS",
+    "SMOKE",
+    "Attacks",
+    "Row",
+    "attacked",
+    "before_and_after",
+    "notes_of",
+    "of_role",
+    "spread",
+    "tolerance",
+]
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Row:
         reference: Real images, a name for `DataFolder.find`.
         candidates: Generated images, likewise.
         references: Real images that are used, at random; None for all.
-        pool: Generated images there are to choose from; None for all.
+        pool: Generated images there are to choose from, at most; None for all.
         keep: Images an attack chooses.
     """
 
@@ -67,13 +79,28 @@ PAPER_ROWS = (
     Row("AFHQ-v2 Dog", "afhqv2-dog-512", "stylegan2-afhqv2-dog-512", 4_678, 25_000, 4_678),
 )
 
-SMALL_NOTES = (
-    "CIFAR-10's 50,000 training images (JPEG copies), 50,000 images of the AM-GAN that comes with fidprobe, 10,000 of "
-    "them chosen; EfficientNet-Lite0 in the place of Inception-V3, and in CLIP's a self-supervised encoder of "
-    "CIFAR-10. The paper's column is the range over its five data sets.",
+_SMALL = (
+    "CIFAR-10's 50,000 training images, 50,000 images of the AM-GAN that comes with fidprobe, 10,000 of them to be "
+    "chosen; EfficientNet-Lite0 in the place of Inception-V3, and in CLIP's a self-supervised encoder of CIFAR-10. The "
+    "paper's column is the range over its five data sets.",
     "Every choice is made against one half of the real images and measured against the other, which it has not seen; "
     "the paper measures against the images that were optimised against, and so do the cells that say so.",
 )
+_PAPER = (
+    "Weights come from a solver with a certificate; the paper takes 100,000 steps of gradient descent, and of them the "
+    "weights whose draws have the least FID.",
+)
+
+
+def notes_of(scale: str, sets: Sequence[AttackSets]) -> list[str]:
+    """What was done otherwise than in the paper, and how the real images are stored."""
+    told = [*{"small": _SMALL, "paper": _PAPER}.get(scale, ())]
+    for one in sets:
+        source = one.reference.provenance.source
+        if source is not None:
+            formats = ", ".join(f"{count:,} {form}" for form, count in source.formats.items())
+            told.append(f"Real images as stored: {formats}; generated ones: {len(one.candidates):,} to choose from.")
+    return told
 
 
 def attacked(
@@ -93,7 +120,7 @@ def attacked(
         SourceError: images are missing.
     """
     reference = open_images(setting.data.find(row.reference), limit=row.references)
-    candidates = open_images(setting.data.find(row.candidates), limit=row.pool)
+    candidates = setting.data.pool(row.candidates, row.pool)
     if until_full:
         sets = extract_attack_sets(
             reference,
@@ -135,7 +162,13 @@ def of_role(found: Attacked, role: str, reference: str, metric: str = "frechet_d
 
 
 def before_and_after(
-    label: str, score: Score, *, space: str, after: str, published: Sequence[float | tuple[float, float] | None]
+    label: str,
+    score: Score,
+    *,
+    space: str,
+    after: str,
+    published: Sequence[float | tuple[float, float] | None],
+    points: float = 5,
 ) -> list[Cell]:
     """Three cells: a distance of random images, of those chosen, and the change in percent.
 
@@ -145,20 +178,27 @@ def before_and_after(
         space: Distance's label.
         after: What is chosen, `Top-1`.
         published: The paper's three; None where it has none that compares.
+        points: Tolerance of the change.
     """
     first, second, change = published
+    judged = points if isinstance(change, float) else None
     return [
-        Cell(f"{label}, {space}", score.random.mean, first, tolerance(first, 0.1)),
-        Cell(f"{label}, {space} {after}", score.drawn.mean, second, tolerance(second, 0.1)),
-        Cell(f"{label}, {space} {after}, change", score.percent, change, tolerance(change, None), "%", 1),
+        Cell(f"{label}, {space}", score.random.mean, first, tolerance(first)),
+        Cell(f"{label}, {space} {after}", score.drawn.mean, second, tolerance(second)),
+        Cell(
+            f"{label}, {space} {after}, change",
+            score.percent,
+            change,
+            judged,
+            "%",
+            1,
+        ),
     ]
 
 
-def tolerance(published: float | tuple[float, float] | None, share: float | None) -> float | None:
-    """A tenth of a distance (generators are trained anew) or five points of a percentage; None for ranges."""
-    if published is None or isinstance(published, tuple):
-        return None
-    return 5.0 if share is None else round(share * published, 3)
+def tolerance(published: float | tuple[float, float] | None) -> float | None:
+    """A tenth of a distance, since generators are trained anew; None for ranges."""
+    return round(0.1 * published, 3) if isinstance(published, float) else None
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:

@@ -61,7 +61,7 @@ def run(preset: Maps, setting: Setting) -> Outcome:
             options=setting.options,
             progress=setting.progress,
         )
-        # How localised: the share of a map's mass in the brighter half of its cells; 50 % is a flat map.
+        # How localised: the share of a map's mass in the brighter half of its cells, about 50 % for a flat map.
         shares = [
             100 * float(np.sort(one.map, axis=None)[one.map.size // 2 :].sum() / one.map.sum()) for one in found.images
         ]

@@ -14,7 +14,7 @@ from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
-from reproduce.fid_attacks import CIFAR10, PAPER_ROWS, SMALL_NOTES, SMOKE, Attacks, attacked, of_role
+from reproduce.fid_attacks import CIFAR10, PAPER_ROWS, SMOKE, Attacks, attacked, notes_of, of_role
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ PRESETS = {
 def run(preset: Sweep, setting: Setting) -> Outcome:
     """Attack every N."""
     cells: list[Cell] = []
+    every = []
     details, drawings = {}, []
     for row in preset.rows:
         spaces = [AttackSpace("top-n", n) for n in preset.top] + [AttackSpace("middle-n", n) for n in preset.middle]
@@ -49,7 +50,7 @@ def run(preset: Sweep, setting: Setting) -> Outcome:
             str(space): Resampling(space, keep=row.keep, draws=preset.draws, held_out=preset.held_out)
             for space in spaces
         }
-        _, found = attacked(row, preset, attacks, setting)
+        sets, found = attacked(row, preset, attacks, setting)
         scores: dict[str, dict[str, Score]] = {
             role: {name: of_role(one, role, "held_out") for name, one in found.items()}
             for role in ("main", "second_opinion")
@@ -77,12 +78,12 @@ def run(preset: Sweep, setting: Setting) -> Outcome:
             second=labels["second_opinion"],
             unattacked=(before["main"], before["second_opinion"]),
         )
+        every.append(sets)
         title = f"{row.label}: distances of the drawn images against N, in both spaces"
         suffix = row.label.lower().replace(" ", "-").replace(",", "") if len(preset.rows) > 1 else ""
         drawings.append(Drawing(figure, title, suffix))
         details[row.label] = {name: one.to_json() for name, one in found.items()}
-    notes = [*SMALL_NOTES] if setting.scale == "small" else []
-    return Outcome(cells, details, drawings, notes)
+    return Outcome(cells, details, drawings, notes_of(setting.scale, every))
 
 
 EXPERIMENT = Experiment(

@@ -15,11 +15,11 @@ from fidprobe.analysis.figures import INK, SPACE_COLOURS, plot_axes, styled
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.sets import extract_sets
 from fidprobe.features import Features
-from fidprobe.images import open_images
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+from reproduce.fid_attacks import tolerance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ class Counts:
         rows: Label, real images, generated images.
         extractor: The main space.
         second_opinion: The second space.
-        pool: Generated images there are to draw from.
+        pool: Images of each side there are to draw from, at most.
         counts: Real and generated images of an evaluation; None real ones are all.
         evaluations: With images drawn anew.
     """
@@ -99,10 +99,9 @@ def run(preset: Counts, setting: Setting) -> Outcome:
     cells: list[Cell] = []
     drawings = []
     for label, real, made in preset.rows:
-        real_limit = preset.pool if setting.scale == "smoke" else None
         opened: dict[str, Input] = {
-            "reference": open_images(setting.data.find(real), limit=real_limit),
-            "generated": open_images(setting.data.find(made), limit=preset.pool),
+            "reference": setting.data.pool(real, preset.pool),
+            "generated": setting.data.pool(made, preset.pool),
         }
         found = extract_sets(
             opened,
@@ -125,9 +124,7 @@ def run(preset: Counts, setting: Setting) -> Outcome:
                 name = named(*counts)
                 values = curves[space][name]
                 mean, std = theirs.get(name, (None, None))
-                cells.append(
-                    Cell(f"{label}, {space}, {name}", statistics.fmean(values), mean, None if mean is None else 0.5)
-                )
+                cells.append(Cell(f"{label}, {space}, {name}", statistics.fmean(values), mean, tolerance(mean)))
                 # Where an evaluation takes all there are, nothing is drawn.
                 spread = None if drawn_whole(counts, reference, generated) else statistics.stdev(values)
                 if spread is not None or std is not None:
@@ -146,7 +143,7 @@ def run(preset: Counts, setting: Setting) -> Outcome:
     notes = []
     if setting.scale == "small":
         notes = [
-            "CIFAR-10's training images (JPEG copies) and 50,000 images of the AM-GAN that comes with fidprobe, drawn "
+            "CIFAR-10's training images and 50,000 images of the AM-GAN that comes with fidprobe, drawn "
             "without replacement; the largest count is all of them, so that it has no spread, and the spread of "
             "25,000, half of what there is, is smaller than that of fresh images would be."
         ]

@@ -10,7 +10,6 @@ import numpy as np
 
 from fidprobe.analysis.sets import extract_sets
 from fidprobe.features import Features
-from fidprobe.images import open_images
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
@@ -33,7 +32,7 @@ class Instances:
         rows: Label, real images, generated images.
         instances: Label, network.
         second_opinion: The second space.
-        pool: Images of each side there are to draw from.
+        pool: Images of each side there are to draw from, at most.
         images: Of each side in an evaluation.
         evaluations: With images drawn anew.
     """
@@ -71,8 +70,8 @@ def run(preset: Instances, setting: Setting) -> Outcome:
     cells: list[Cell] = []
     for row, real, made in preset.rows:
         opened: dict[str, Input] = {
-            "reference": open_images(setting.data.find(real), limit=preset.pool),
-            "generated": open_images(setting.data.find(made), limit=preset.pool),
+            "reference": setting.data.pool(real, preset.pool),
+            "generated": setting.data.pool(made, preset.pool),
         }
         for label, network in (*preset.instances, ("second opinion", preset.second_opinion)):
             sides = extract_sets(

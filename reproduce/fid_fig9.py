@@ -6,6 +6,7 @@ Beside the paper: how the second opinion's distance does.
     FIDPROBE_DATA=/data python -m reproduce.fid_fig9 --scale paper
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,9 +104,11 @@ def snapshots(preset: Snapshots, setting: Setting) -> dict[str, str]:
     if isinstance(preset.run, tuple):
         return {place: setting.data.find(place) for place in preset.run}
     folder = Path(setting.data.find(preset.run))
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is no folder of snapshots; unpack it (docs/reproduce.md)")
     kept = folder / "generators"
     places = sorted((kept if kept.is_dir() else folder).iterdir())
-    found = {int(digits): place for place in places if (digits := "".join(filter(str.isdigit, place.stem)))}
+    found = {int(numbers[-1]): place for place in places if (numbers := re.findall(r"\d+", place.stem))}
     missing = [step for step in preset.steps if step not in found]
     if missing or not found:
         raise SourceError(

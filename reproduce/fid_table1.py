@@ -13,11 +13,11 @@ from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.fid_attacks import (
     CIFAR10,
     PAPER_ROWS,
-    SMALL_NOTES,
     SMOKE,
     Attacks,
     attacked,
     before_and_after,
+    notes_of,
     of_role,
     spread,
 )
@@ -42,25 +42,24 @@ PRESETS = {
 def run(preset: Attacks, setting: Setting) -> Outcome:
     """Match and measure."""
     cells: list[Cell] = []
+    every = []
     details = {}
     for row in preset.rows:
-        _, found = attacked(
+        sets, found = attacked(
             row,
             preset,
             {"Top-1": Top1Matching(keep=row.keep, draws=preset.draws, held_out=preset.held_out)},
             setting,
             until_full=setting.scale == "paper",
         )
+        every.append(sets)
         main, second = (of_role(found["Top-1"], role, "held_out") for role in ("main", "second_opinion"))
         published = PUBLISHED.get(row.label)
         ranges = [spread(column) for column in zip(*PUBLISHED.values(), strict=True)]
         theirs = list(published) if published else [None, None, ranges[2], None, None, ranges[5]]
-        cells += before_and_after(
-            row.label, main, space=metric_label(main.space, "FD"), after="Top-1", published=theirs[:3]
-        )
-        cells += before_and_after(
-            row.label, second, space=metric_label(second.space, "FD"), after="Top-1", published=theirs[3:]
-        )
+        for score, numbers, points in ((main, theirs[:3], 5), (second, theirs[3:], 2)):
+            space = metric_label(score.space, "FD")
+            cells += before_and_after(row.label, score, space=space, after="Top-1", published=numbers, points=points)
         told = found["Top-1"].outcome.details
         seen, left = (statistics.fmean(told["top1_total_variation"][which]) for which in ("random", "drawn"))
         cells += [
@@ -69,7 +68,9 @@ def run(preset: Attacks, setting: Setting) -> Outcome:
             Cell(f"{row.label}, total variation of Top-1 classes, after", left, digits=3),
         ]
         details[row.label] = found["Top-1"].to_json()
-    notes = [*SMALL_NOTES] if setting.scale == "small" else []
+    notes = notes_of(setting.scale, every)
+    if setting.scale == "paper":
+        notes.append("Images are drawn until the classes are full, once; the paper averages over five evaluations.")
     return Outcome(cells, details, notes=notes)
 
 

@@ -10,11 +10,11 @@ from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.fid_attacks import (
     CIFAR10,
     PAPER_ROWS,
-    SMALL_NOTES,
     SMOKE,
     Attacks,
     attacked,
     before_and_after,
+    notes_of,
     of_role,
     spread,
 )
@@ -40,6 +40,7 @@ _SPACES = {"PL": "pre-logits", "L": "logits"}
 def run(preset: Attacks, setting: Setting) -> Outcome:
     """Optimise, draw and measure, in the pre-logits and in the logits."""
     cells: list[Cell] = []
+    every = []
     details = {}
     for row in preset.rows:
         sets, found = attacked(
@@ -51,6 +52,7 @@ def run(preset: Attacks, setting: Setting) -> Outcome:
             },
             setting,
         )
+        every.append(sets)
         published = PUBLISHED.get(row.label)
         ranges = [spread(column) for column in zip(*PUBLISHED.values(), strict=True)]
         theirs = list(published) if published else [None, None, ranges[2], None, ranges[4], None, None, ranges[7]]
@@ -83,8 +85,7 @@ def run(preset: Attacks, setting: Setting) -> Outcome:
                 Cell(f"{row.label}, effective sample size {name}, of the candidates", share, unit="%", digits=1)
             )
         details[row.label] = {name: one.to_json() for name, one in found.items()}
-    notes = [*SMALL_NOTES] if setting.scale == "small" else []
-    return Outcome(cells, details, notes=notes)
+    return Outcome(cells, details, notes=notes_of(setting.scale, every))
 
 
 def of_range(numbers: float | tuple[float, float] | None) -> tuple[float, float] | None:

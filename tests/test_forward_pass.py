@@ -1,6 +1,7 @@
 """Shares of a batch in threads: the same numbers in the same order, and torch's own threads left as they were."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -115,4 +116,31 @@ def test_a_share_that_fails_fails_all_and_torch_keeps_its_threads(monkeypatch: p
     monkeypatch.setattr(Watched, "embed", fail)
     with pytest.raises(InputError, match="out of sorts"):
         embed_images(Watched(), batch(25))
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_two_callers_at_once_keep_their_threads() -> None:
+    """One that comes while shares are under way does not take their setting for its own."""
+    begun, after = threading.Event(), list[int]()
+
+    class Slow(Watched):
+        def embed(self, prepared: Tensor) -> Embedding:
+            begun.set()
+            time.sleep(0.2)
+            return super().embed(prepared)
+
+    second = Watched()
+
+    def late() -> None:
+        begun.wait()
+        embed_images(second, batch(25))
+        after.append(torch.get_num_threads())
+
+    other = threading.Thread(target=late)
+    other.start()
+    embed_images(Slow(), batch(25))
+    other.join()
+    assert after == [3]
+    assert sorted(count for _, count, _ in second.shares) == [8, 8, 9]
     assert torch.get_num_threads() == 3

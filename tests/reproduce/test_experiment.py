@@ -2,11 +2,14 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from torch import Tensor, nn
 
 from fidprobe.analysis.figures import plot_axes, styled
 from fidprobe.errors import InputError, SourceError
@@ -14,8 +17,16 @@ from reproduce.catalogue import ITEMS, cost, duration, experiment, listing, reco
 from reproduce.data import DataFolder
 from reproduce.experiment import PAPERS, SCALES, Cell, Drawing, Experiment, Outcome, Setting, shown, theirs
 from reproduce.results_page import results_page
+from tests.extractors.test_torchscript import scripted
 
 ROOT = Path(__file__).parents[2]
+
+
+class Grey(nn.Module):
+    """A generator: latents [n, 512] -> images in -1..1."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.mean(1)[:, None, None, None].expand(len(z), 3, 8, 8).clamp(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,32 @@ def test_data_sets_are_found_as_folders_archives_and_by_torchvisions_names(
         found.find("imagenet")
 
 
+def test_a_pool_is_at_most_what_is_there(tmp_path: Path) -> None:
+    """A generator gives as many as asked for, TorchScript by the latent that its data set has."""
+    folder = tmp_path / "stylegan2-lsun-cat-256"
+    folder.mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((8, 8, 3), 80 * i, np.uint8)).save(folder / f"{i}.png")
+    scripted(Grey(), tmp_path / "stylegan2-ffhq-256.pt")
+    found = DataFolder(tmp_path)
+    assert [len(found.pool("stylegan2-lsun-cat-256", most)) for most in (2, 3, 9, None)] == [2, 3, 3, 3]
+    assert len(found.pool("embedded:am-gan", 9)) == 9
+    assert found.find("stylegan2-ffhq-256") == f"{tmp_path}/stylegan2-ffhq-256.pt?z=512"
+    first = next(iter(found.pool("stylegan2-ffhq-256", 5).items()))
+    assert first.decode().pixels.shape == (8, 8, 3)
+
+
+def test_a_cell_that_is_no_number_is_told_and_kept_as_null(tmp_path: Path) -> None:
+    """Hours of work are not lost for it, but nothing passes."""
+    with pytest.raises(SystemExit, match="outside tolerance: first"):
+        replace(made(), run=lambda preset, setting: Outcome([Cell("first", math.nan, preset.value, 1.0)])).main(
+            ["--scale", "paper", "--out", str(tmp_path)]
+        )
+    found = json.loads((tmp_path / "table-paper.json").read_text())
+    assert found["cells"][0]["ours"] is None
+    assert found["notes"][-1] == "first came out as no number."
+
+
 @pytest.mark.parametrize("item", [item for item in ITEMS if item.module], ids=lambda item: item.module)
 def test_every_script_is_complete(item: Any) -> None:
     """Named after its module, of its paper; at smoke without needs; every scale with needs says them."""
@@ -148,8 +185,8 @@ def test_costs_come_from_records(tmp_path: Path) -> None:
     one = made()
     assert cost(one, "paper", tmp_path) == "not run"
     one.main(["--scale", "paper", "--out", str(tmp_path)])
-    cores = json.loads((tmp_path / "table-paper.json").read_text())["hardware"]["cores"]
-    assert cost(one, "paper", tmp_path).endswith(f"s on {cores} CPU cores")
+    device = json.loads((tmp_path / "table-paper.json").read_text())["hardware"]["device"]
+    assert cost(one, "paper", tmp_path).endswith(f"s on {device}")
     assert [duration(seconds) for seconds in (3.2, 300, 7200)] == ["3 s", "5 min", "2.0 h"]
 
 
