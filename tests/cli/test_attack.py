@@ -296,7 +296,12 @@ def test_the_second_interrupt_ends_the_run(run: Run, tmp_path: Path, monkeypatch
         time.sleep(10)
 
     monkeypatch.setattr(CertifiedSolver, "solve", twice)
-    code, out, err = run("real.safetensors", "made.safetensors")
+    # A shell ignores the signal for what it runs in the background, and Python then leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, out, err = run("real.safetensors", "made.safetensors")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, out) == (130, "")
     assert err.startswith("fidprobe: interrupted; what was kept so far")
     assert not list((tmp_path / "out").iterdir())
