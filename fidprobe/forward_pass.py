@@ -74,8 +74,10 @@ def _in_threads(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]])
 
         places = np.array_split(np.arange(len(pictures)), shares)
         futures = [_pool(shares).submit(share, part) for part in places]
-        wait(futures)
-        torch.set_num_threads(threads)  # the shares' settings reach some libraries of the whole process
+        try:
+            wait(futures)
+        finally:  # also after Ctrl-C: the shares' settings reach some libraries of the whole process
+            torch.set_num_threads(threads)
     parts = [future.result() for future in futures]
     logits = [part.logits for part in parts if part.logits is not None]
     return Embedding(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from reproduce.data import DataFolder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PAPERS", "SCALES", "Cell", "Drawing", "Experiment", "Outcome", "Setting"]
+__all__ = ["PAPERS", "SCALES", "Cell", "Drawing", "Experiment", "Outcome", "Setting", "shown", "suffix_of", "theirs"]
 
 SCALES = ("smoke", "small", "paper")
 """Seconds, in the tests; minutes to an hour on two CPU cores, with the networks that come with fidprobe; published."""
@@ -84,7 +85,7 @@ class Drawing:
     Attributes:
         figure: Of matplotlib.
         title: For those who cannot see it.
-        suffix: After the experiment's name, where there are several.
+        suffix: After the experiment's name, where there are several: each its own (see `suffix_of`).
     """
 
     figure: "Figure"
@@ -184,6 +185,7 @@ class Experiment(Generic[Preset]):
         stem = args.out / f"{self.name}-{args.scale}"
         text = json_text(record, f"{self.name}")
         write_text(stem.with_suffix(".json"), text)
+        assert len({drawing.suffix for drawing in outcome.drawings}) == len(outcome.drawings), "a figure would be lost"
         written = [f"{stem}.json"]
         for drawing in outcome.drawings:
             path = stem.with_name(stem.name + (f"-{drawing.suffix}" if drawing.suffix else ""))
@@ -225,6 +227,11 @@ class Experiment(Generic[Preset]):
                 )
             lines.append(f"  {cell.name:{width}}  {shown(cell.ours, cell):>12}  paper {theirs(cell)}{verdict}")
         return [*lines, *(f"  note: {note}" for note in outcome.notes)]
+
+
+def suffix_of(label: str, rows: Sequence[object]) -> str:
+    """The suffix of a row's figure: its label as part of a file name; empty where there is only one row."""
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()) if len(rows) > 1 else ""
 
 
 def known(value: float | None) -> float | None:

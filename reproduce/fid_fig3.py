@@ -12,7 +12,7 @@ from fidprobe.analysis.heatmap_figures import heatmaps_figure
 from fidprobe.analysis.heatmaps import heatmaps
 from fidprobe.analysis.scores import metric_label
 from fidprobe.images import open_images
-from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting, suffix_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def run(preset: Maps, setting: Setting) -> Outcome:
         cells.append(Cell(f"{label}, mass of maps in their brighter half", float(np.mean(shares)), unit="%", digits=1))
         space = metric_label(found.extractor.name, "FD")
         figure = heatmaps_figure(found.images, label=space)
-        drawings.append(Drawing(figure, f"{label}: images under their heatmaps", _suffix(label, preset)))
+        drawings.append(Drawing(figure, f"{label}: images under their heatmaps", suffix_of(label, preset.rows)))
         details[label] = [{"name": one.name, "predictions": [vars(p) for p in one.predictions]} for one in found.images]
     notes = []
     if setting.scale == "small":
@@ -77,10 +77,6 @@ def run(preset: Maps, setting: Setting) -> Outcome:
             "opinion: a map belongs to one space (Figure 10 measures the same maps in both)."
         ]
     return Outcome(cells, details, drawings, notes)
-
-
-def _suffix(label: str, preset: Maps) -> str:
-    return label.lower().replace(" ", "-") if len(preset.rows) > 1 else ""
 
 
 EXPERIMENT = Experiment(

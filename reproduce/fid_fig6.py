@@ -13,7 +13,7 @@ from fidprobe.analysis.scores import metric_label
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace
-from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting, suffix_of
 from reproduce.fid_attacks import CIFAR10, PAPER_ROWS, SMOKE, Attacks, attacked, notes_of, of_role
 
 
@@ -80,8 +80,7 @@ def run(preset: Sweep, setting: Setting) -> Outcome:
         )
         every.append(sets)
         title = f"{row.label}: distances of the drawn images against N, in both spaces"
-        suffix = row.label.lower().replace(" ", "-").replace(",", "") if len(preset.rows) > 1 else ""
-        drawings.append(Drawing(figure, title, suffix))
+        drawings.append(Drawing(figure, title, suffix_of(row.label, preset.rows)))
         details[row.label] = {name: one.to_json() for name, one in found.items()}
     return Outcome(cells, details, drawings, notes_of(setting.scale, every))
 

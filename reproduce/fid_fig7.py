@@ -17,6 +17,7 @@ from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+from reproduce.fid_attacks import tolerance
 
 # FID, recall, FID of CLIP.
 PUBLISHED = {"Projected FastGAN": (4.71, 0.42, 4.87), "StyleGAN2": (5.63, 0.46, 2.90)}
@@ -101,8 +102,7 @@ def run(preset: Pair, setting: Setting) -> Outcome:
             assert isinstance(generated, Features)
             space = metric_label(reference.space, "FD")
             value = frechet(GaussianStatistics.of(reference), GaussianStatistics.of(generated)).value
-            tolerated = None if published is None else round(0.1 * published, 2)
-            cells.append(Cell(f"{label}, {space}", value, published, tolerated))
+            cells.append(Cell(f"{label}, {space}", value, published, tolerance(published)))
             values.append(f"{space} {value:.2f}")
         reference, generated = recalled["reference"], recalled[label]
         assert isinstance(reference, Features)

@@ -18,7 +18,7 @@ from fidprobe.features import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
-from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting, suffix_of
 from reproduce.fid_attacks import tolerance
 
 if TYPE_CHECKING:
@@ -139,7 +139,11 @@ def run(preset: Counts, setting: Setting) -> Outcome:
                 else []
             )
             cells.append(Cell(f"{label}, {space}, {few} less {many}", excess, (min(told), max(told)) if told else None))
-        drawings.append(Drawing(figure(curves, preset), f"{label}: distance against the number of images"))
+        drawings.append(
+            Drawing(
+                figure(curves, preset), f"{label}: distance against the number of images", suffix_of(label, preset.rows)
+            )
+        )
     notes = []
     if setting.scale == "small":
         notes = [

@@ -14,6 +14,7 @@ from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Experiment, Outcome, Setting
+from reproduce.fid_attacks import tolerance
 
 # Mean and standard deviation over ten evaluations.
 PUBLISHED = {
@@ -85,8 +86,7 @@ def run(preset: Instances, setting: Setting) -> Outcome:
             values = evaluated(sides["reference"], sides["generated"], preset)
             mean, std = PUBLISHED.get((label, row), (None, None))
             name = f"{row}, {label} [{network}]"
-            tolerated = None if mean is None else round(0.1 * mean, 2)
-            cells.append(Cell(name, statistics.fmean(values), mean, tolerated))
+            cells.append(Cell(name, statistics.fmean(values), mean, tolerance(mean)))
             cells.append(Cell(f"{name}, std", statistics.stdev(values), std, digits=3))
     return Outcome(cells)
 

@@ -1,8 +1,12 @@
 """The scripts of Kynkäänniemi et al. 2022 at their smallest scale: what they print belongs together."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.reproduce.conftest import Smoke
+
+Cells = Callable[[str], dict[str, float]]
 
 ALL = (
     "fid_table1",
@@ -21,7 +25,7 @@ ALL = (
 
 
 @pytest.fixture
-def cells(smoke: Smoke):  # type: ignore[no-untyped-def]
+def cells(smoke: Smoke) -> Cells:
     """Runs a script; gives its cells by name."""
 
     def run(module: str) -> dict[str, float]:
@@ -36,7 +40,7 @@ def test_every_script_of_the_paper_is_tested_here() -> None:
     assert {item.module for item in ITEMS if item.paper == "fid"} == set(ALL)
 
 
-def test_table_1_matches_the_histogram(cells) -> None:  # type: ignore[no-untyped-def]
+def test_table_1_matches_the_histogram(cells: Cells) -> None:
     """Total variation falls; the change is that of the two distances."""
     found = cells("fid_table1")
     row = "AM-GAN, early"
@@ -47,7 +51,7 @@ def test_table_1_matches_the_histogram(cells) -> None:  # type: ignore[no-untype
         assert found[f"{row}, {space} Top-1, change"] == pytest.approx(100 * (after / before - 1))
 
 
-def test_table_2_attacks_both_spaces_and_has_the_second_opinion(cells) -> None:  # type: ignore[no-untyped-def]
+def test_table_2_attacks_both_spaces_and_has_the_second_opinion(cells: Cells) -> None:
     """What was optimised against falls more than what was held out."""
     found = cells("fid_table2")
     row = "AM-GAN, early"
@@ -59,7 +63,7 @@ def test_table_2_attacks_both_spaces_and_has_the_second_opinion(cells) -> None: 
         assert 0 < found[f"{row}, effective sample size {name}, of the candidates"] < 100
 
 
-def test_table_3_measures_the_kernel_distance_of_table_2s_draws(cells) -> None:  # type: ignore[no-untyped-def]
+def test_table_3_measures_the_kernel_distance_of_table_2s_draws(cells: Cells) -> None:
     second, third = cells("fid_table2"), cells("fid_table3")
     for name in ("AM-GAN, early, FD[cifar10-classifier]", "AM-GAN, early, FD[cifar10-classifier] PL"):
         assert third[name] == pytest.approx(second[name], rel=1e-9)
@@ -68,7 +72,7 @@ def test_table_3_measures_the_kernel_distance_of_table_2s_draws(cells) -> None: 
     )
 
 
-def test_figure_6_sweeps_in_both_spaces(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figure_6_sweeps_in_both_spaces(cells: Cells) -> None:
     found = cells("fid_fig6")
     for space in ("FD[cifar10-classifier]", "FD[cifar10-encoder]"):
         assert found[f"AM-GAN, early, {space}"] > 0
@@ -76,7 +80,7 @@ def test_figure_6_sweeps_in_both_spaces(cells) -> None:  # type: ignore[no-untyp
             assert f"AM-GAN, early, {space}, change {attack}" in found
 
 
-def test_figure_8a_falls_with_the_number_of_images(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figure_8a_falls_with_the_number_of_images(cells: Cells) -> None:
     found = cells("fid_fig8a")
     for space in ("FD[cifar10-classifier]", "FD[cifar10-encoder]"):
         row = f"AM-GAN, early, {space}"
@@ -85,14 +89,14 @@ def test_figure_8a_falls_with_the_number_of_images(cells) -> None:  # type: igno
         assert found[f"{row}, 20 + 20 less 100 + 100"] == pytest.approx(excess)
 
 
-def test_figure_9_correlates_both_spaces(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figure_9_correlates_both_spaces(cells: Cells) -> None:
     """Three sets, two of one snapshot."""
     found = cells("fid_fig9")
     assert found["FD[cifar10-classifier] and FD[cifar10-classifier logits], Pearson's r"] > 0.99
     assert found["FD[cifar10-classifier] and FD[cifar10-encoder], Pearson's r"] > 0.99
 
 
-def test_figure_10_measures_noise_in_both_spaces(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figure_10_measures_noise_in_both_spaces(cells: Cells) -> None:
     found = cells("fid_fig10")
     for space in ("FD[cifar10-classifier]", "FD[cifar10-encoder]"):
         important, other = (found[f"{space}, noise 0.1, {half}"] for half in ("important", "unimportant"))
@@ -100,21 +104,21 @@ def test_figure_10_measures_noise_in_both_spaces(cells) -> None:  # type: ignore
         assert found[f"{space}, noise 0.1, all"] > found[f"{space}, without noise"]
 
 
-def test_figures_3_and_4_draw_maps_and_classes(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figures_3_and_4_draw_maps_and_classes(cells: Cells) -> None:
     assert 50 <= cells("fid_fig3")["AM-GAN, early, mass of maps in their brighter half"] <= 100
     found = cells("fid_fig4")
     assert 0 < found["Total variation of Top-1 classes"] <= 1
     assert found["Classes that occur, reference"] <= 10
 
 
-def test_figure_5_compares_tails_and_outcomes(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figure_5_compares_tails_and_outcomes(cells: Cells) -> None:
     found = cells("fid_fig5")
     row = "AM-GAN, early, FD[cifar10-classifier]"
     assert found[f"{row}, the tenth of largest weights"] < found[f"{row}, the tenth of smallest weights"]
     assert set(found) >= {f"{row}, {name}" for name in ("random", "Top-1", "PL")}
 
 
-def test_figures_7_and_8b_tell_models_and_networks_apart(cells) -> None:  # type: ignore[no-untyped-def]
+def test_figures_7_and_8b_tell_models_and_networks_apart(cells: Cells) -> None:
     found = cells("fid_fig7")
     assert found["AM-GAN, recall"] > found["AM-GAN, early, recall"]
     assert found["AM-GAN, FD[cifar10-encoder]"] < found["AM-GAN, early, FD[cifar10-encoder]"]
