@@ -4,17 +4,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from fidprobe.analysis.attack_figures import curve_figure, weights_figure
 from fidprobe.analysis.attack_images import write_images
 from fidprobe.analysis.attacking import Attacked
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_array, write_figure, write_table, write_text
 from fidprobe.analysis.own_folder import check_own_folder
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text, visible
 from fidprobe.errors import InputError
-from fidprobe.files import atomic_path
 from fidprobe.progress import Progress, silent
 
 __all__ = ["attack_folder", "attack_json", "state_path", "write_attack"]
@@ -23,7 +22,7 @@ _FIGURES = ("curve", "weights")
 
 
 def attack_folder(folder: str | os.PathLike[str], *, images: bool = False) -> Path:
-    """Make the folder for an attack's outcome and find out now whether it can be written.
+    """Find out before the work whether an attack's outcome can be written.
 
     Args:
         folder: Where.
@@ -89,19 +88,20 @@ def write_attack(
     path = attack_folder(folder, images=images)
     outcome = attacked.outcome
     first = outcome.choices[0].tolist()
-    remove_earlier(path, "attack.json", "the attack", files=("log_weights.npy",), figures=_FIGURES, folders=("images",))
-    write_text(path / "chosen.txt", "".join(f"{_name(attacked, index)}\n" for index in first))
-    _write_table(attacked, path / "weights.csv")
-    if outcome.solution is not None:
-        with atomic_path(path / "log_weights.npy") as temporary, temporary.open("wb") as stream:
-            np.save(stream, outcome.solution.log_weights.numpy())
-        write_figure(curve_figure(outcome.solution), path / "curve", "Objective and lower bound over the optimisation")
-        write_figure(weights_figure(outcome.solution), path / "weights", "Histogram of the candidates' log-weights")
-    if images:
-        if attacked.images is None or attacked.names is None:
-            raise InputError("the candidates came as features, without pictures to write; give the images themselves")
-        write_images(attacked.images, attacked.names, first, path / "images", progress=progress)
-    write_text(path / "attack.json", text)
+    files, folders = ("log_weights.npy",), ("images",)
+    with replaced_result(path, "attack.json", "the attack", files=files, figures=_FIGURES, folders=folders) as fresh:
+        write_text(fresh / "chosen.txt", "".join(f"{_name(attacked, index)}\n" for index in first))
+        _write_table(attacked, fresh / "weights.csv")
+        if outcome.solution is not None:
+            write_array(fresh / "log_weights.npy", outcome.solution.log_weights.numpy())
+            curve, histogram = curve_figure(outcome.solution), weights_figure(outcome.solution)
+            write_figure(curve, fresh / "curve", "Objective and lower bound over the optimisation")
+            write_figure(histogram, fresh / "weights", "Histogram of the candidates' log-weights")
+        if images:
+            if attacked.images is None or attacked.names is None:
+                raise InputError("the candidates are features, without pictures to write; give the images themselves")
+            write_images(attacked.images, attacked.names, first, fresh / "images", progress=progress)
+        write_text(fresh / "attack.json", text)
     return path / "attack.json"
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from fidprobe.analysis.attack_figures import SweepPoint, sweep_figure
 from fidprobe.analysis.attacking import Attacked, score_label
-from fidprobe.analysis.output import remove_earlier, write_figure, write_text
+from fidprobe.analysis.output import write_figure, write_text
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace
@@ -83,25 +84,24 @@ def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = N
         InputError: a file cannot be written, or a number is not finite.
     """
     text = sweep_json(sweep, command=command)
-    main, second = (sweep[0].score(role) for role in ("main", "second_opinion"))
-    if main is not None and main.random.mean > 0 and (second is None or second.random.mean > 0):
-        points = []
-        for one in sweep:
-            after, confirmed = (one.score(role) for role in ("main", "second_opinion"))
-            assert after is not None
-            assert one.space.n is not None
-            n, name = one.space.n, one.space.name
-            points.append(SweepPoint(name, n, after.drawn.mean, None if confirmed is None else confirmed.drawn.mean))
-        figure = sweep_figure(
-            points,
-            main=score_label(main),
-            second=None if second is None else score_label(second),
-            unattacked=(main.random.mean, None if second is None else second.random.mean),
-        )
-        write_figure(figure, folder / "sweep", "Distances of the drawn images against N, in both spaces")
-    else:  # nothing to fall from; an earlier sweep's figure would be taken for this one's
-        remove_earlier(folder, "sweep.json", "the sweep", figures=("sweep",))
-    write_text(folder / "sweep.json", text)
+    with replaced_result(folder, "sweep.json", "the sweep", figures=("sweep",)) as fresh:
+        main, second = (sweep[0].score(role) for role in ("main", "second_opinion"))
+        if main is not None and main.random.mean > 0 and (second is None or second.random.mean > 0):
+            points = []
+            for one in sweep:
+                after, confirmed = (one.score(role) for role in ("main", "second_opinion"))
+                assert after is not None
+                assert one.space.n is not None
+                second_mean = None if confirmed is None else confirmed.drawn.mean
+                points.append(SweepPoint(one.space.name, one.space.n, after.drawn.mean, second_mean))
+            figure = sweep_figure(
+                points,
+                main=score_label(main),
+                second=None if second is None else score_label(second),
+                unattacked=(main.random.mean, None if second is None else second.random.mean),
+            )
+            write_figure(figure, fresh / "sweep", "Distances of the drawn images against N, in both spaces")
+        write_text(fresh / "sweep.json", text)
     return folder / "sweep.json"
 
 

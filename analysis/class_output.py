@@ -6,7 +6,8 @@ from pathlib import Path
 from fidprobe.analysis.class_comparing import ComparedClasses
 from fidprobe.analysis.class_figures import class_shifts_figure
 from fidprobe.analysis.figures import class_histogram_figure
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_figure, write_table, write_text
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text
 
 __all__ = ["classes_folder", "classes_json", "write_classes"]
@@ -16,7 +17,7 @@ _MOST = 20  # rows of either kind in a figure: a page
 
 
 def classes_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make the folder for the outcome and find out now whether it can be written.
+    """Find out before the work whether a folder for the outcome can be written.
 
     Raises:
         InputError: the folder cannot be made or written.
@@ -61,13 +62,13 @@ def write_classes(
     text = classes_json(compared, command=command)
     path = classes_folder(folder)
     comparison = compared.comparison
-    remove_earlier(path, "classes.json", "the class histograms", figures=(_SHIFTS,))
-    rows = [one.to_json() for one in comparison.classes]
-    write_table(path / "classes.csv", list(rows[0]), (list(row.values()) for row in rows))
-    share = "Top-1 classes" if comparison.top == 1 else f"Top-{comparison.top} classes"
-    write_figure(class_histogram_figure(comparison.histogram()), path / "classes", f"{share} of both sets")
-    if comparison.shifted("over") or comparison.shifted("under"):
-        figure = class_shifts_figure(comparison, number=min(number, _MOST))
-        write_figure(figure, path / _SHIFTS, f"Over- and under-represented {share}")
-    write_text(path / "classes.json", text)
+    with replaced_result(path, "classes.json", "the class histograms", figures=(_SHIFTS,)) as fresh:
+        rows = [one.to_json() for one in comparison.classes]
+        write_table(fresh / "classes.csv", list(rows[0]), (list(row.values()) for row in rows))
+        share = "Top-1 classes" if comparison.top == 1 else f"Top-{comparison.top} classes"
+        write_figure(class_histogram_figure(comparison.histogram()), fresh / "classes", f"{share} of both sets")
+        if comparison.shifted("over") or comparison.shifted("under"):
+            figure = class_shifts_figure(comparison, number=min(number, _MOST))
+            write_figure(figure, fresh / _SHIFTS, f"Over- and under-represented {share}")
+        write_text(fresh / "classes.json", text)
     return path / "classes.json"

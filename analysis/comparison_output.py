@@ -7,8 +7,9 @@ from typing import Any
 from fidprobe.analysis.comparison import Comparison
 from fidprobe.analysis.comparison_figure import comparison_figure, drawn_spaces
 from fidprobe.analysis.comparison_text import distance_text, group_sentences, how_text, space_title, step_sentence
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_figure, write_table, write_text
 from fidprobe.analysis.report_markdown import escaped
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import amount, json_text
 
 __all__ = ["comparison_json", "comparison_markdown", "write_comparison"]
@@ -86,14 +87,14 @@ def write_comparison(found: Comparison, folder: str | os.PathLike[str], *, comma
     """
     text = comparison_json(found, command=command)
     path = output_folder(folder, "a comparison")
-    remove_earlier(path, "compare.json", "the comparison", files=("compare.csv", "compare.md"), figures=(_FIGURE,))
-    write_table(path / "compare.csv", *_table(found))
-    drawn = bool(drawn_spaces(found))
-    if drawn:
-        title = "Fréchet distances of models in the main space against second opinions, with 95 % intervals"
-        write_figure(comparison_figure(found), path / _FIGURE, title)
-    write_text(path / "compare.md", comparison_markdown(found, figure=f"{_FIGURE}.svg" if drawn else ""))
-    write_text(path / "compare.json", text)
+    with replaced_result(path, "compare.json", "the comparison", figures=(_FIGURE,)) as fresh:
+        write_table(fresh / "compare.csv", *_table(found))
+        drawn = bool(drawn_spaces(found))
+        if drawn:
+            title = "Fréchet distances of models in the main space against second opinions, with 95 % intervals"
+            write_figure(comparison_figure(found), fresh / _FIGURE, title)
+        write_text(fresh / "compare.md", comparison_markdown(found, figure=f"{_FIGURE}.svg" if drawn else ""))
+        write_text(fresh / "compare.json", text)
     return path / "compare.json"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fidprobe.analysis.correlation import Correlation
 from fidprobe.analysis.correlation_figure import correlation_figure
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_figure, write_table, write_text
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text
 
 __all__ = ["correlation_json", "write_correlation"]
@@ -45,12 +46,12 @@ def write_correlation(found: Correlation, folder: str | os.PathLike[str], *, com
     """
     text = correlation_json(found, command=command)
     path = output_folder(folder, "a correlation")
-    remove_earlier(path, "correlate.json", "the correlation", figures=("correlate",))
-    rows = [(name, one.count, one.main, one.logits, one.second) for name, one in found.models.items()]
-    write_table(path / "correlate.csv", _COLUMNS, rows)
-    if found.agreements:
-        against = " and ".join(_AGAINST[which] for which in _AGAINST if which in found.agreements)
-        title = f"Fréchet distances of models in the main space against {against}"
-        write_figure(correlation_figure(found), path / "correlate", title)
-    write_text(path / "correlate.json", text)
+    with replaced_result(path, "correlate.json", "the correlation", figures=("correlate",)) as fresh:
+        rows = [(name, one.count, one.main, one.logits, one.second) for name, one in found.models.items()]
+        write_table(fresh / "correlate.csv", _COLUMNS, rows)
+        if found.agreements:
+            against = " and ".join(_AGAINST[which] for which in _AGAINST if which in found.agreements)
+            title = f"Fréchet distances of models in the main space against {against}"
+            write_figure(correlation_figure(found), fresh / "correlate", title)
+        write_text(fresh / "correlate.json", text)
     return path / "correlate.json"

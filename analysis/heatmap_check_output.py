@@ -18,12 +18,12 @@ from fidprobe.analysis.heatmap_distances import Measured
 from fidprobe.analysis.heatmap_noise import REGIONS
 from fidprobe.analysis.output import (
     output_folder,
-    remove_earlier,
     write_arrays,
     write_figure,
     write_table,
     write_text,
 )
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text
 
 __all__ = ["heatmap_check_folder", "heatmap_check_json", "write_heatmap_check"]
@@ -34,7 +34,7 @@ _HEADER = ("scale", "region", *_NUMBERS, *(f"second_{name}" for name in _NUMBERS
 
 
 def heatmap_check_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make the folder for the outcome and find out now whether it can be written.
+    """Find out before the work whether a folder for the outcome can be written.
 
     Raises:
         InputError: the folder cannot be made or written.
@@ -76,25 +76,26 @@ def write_heatmap_check(check: HeatmapCheck, folder: str | os.PathLike[str], *, 
     """
     text = heatmap_check_json(check, command=command)
     path = heatmap_check_folder(folder)
-    remove_earlier(path, _JSON, "the check of heatmaps", files=(_MAPS,), figures=("heatmap-check-sanity",))
-    write_table(path / _CSV, _HEADER, _rows(check))
-    write_figure(
-        check_noise_figure(check),
-        path / "heatmap-check-noise",
-        f"{check.main.label} under noise in regions of the images",
-    )
-    examples = check_examples_figure(check.examples, shown_scale(check.scales))
-    write_figure(
-        examples, path / "heatmap-check-examples", "Images, their heatmaps, and noise in the halves these divide"
-    )
-    if check.sanity is not None:
-        sanity = check.sanity
-        title = "Heatmaps under trained and under randomised weights"
-        write_figure(check_sanity_figure(sanity), path / "heatmap-check-sanity", title)
-        names = np.array([name.encode(errors="backslashreplace").decode() for name in sanity.names])
-        maps = {"names": names, "trained": sanity.trained, "randomised": sanity.randomised}
-        write_arrays(path / _MAPS, maps)
-    write_text(path / _JSON, text)
+    figures = ("heatmap-check-sanity",)
+    with replaced_result(path, _JSON, "the check of heatmaps", files=(_MAPS,), figures=figures) as fresh:
+        write_table(fresh / _CSV, _HEADER, _rows(check))
+        write_figure(
+            check_noise_figure(check),
+            fresh / "heatmap-check-noise",
+            f"{check.main.label} under noise in regions of the images",
+        )
+        examples = check_examples_figure(check.examples, shown_scale(check.scales))
+        write_figure(
+            examples, fresh / "heatmap-check-examples", "Images, their heatmaps, and noise in the halves these divide"
+        )
+        if check.sanity is not None:
+            sanity = check.sanity
+            title = "Heatmaps under trained and under randomised weights"
+            write_figure(check_sanity_figure(sanity), fresh / "heatmap-check-sanity", title)
+            names = np.array([name.encode(errors="backslashreplace").decode() for name in sanity.names])
+            maps = {"names": names, "trained": sanity.trained, "randomised": sanity.randomised}
+            write_arrays(fresh / _MAPS, maps)
+        write_text(fresh / _JSON, text)
     return path / _JSON
 
 

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from fidprobe.analysis.heatmap_figures import heatmaps_figure, means_figure, overlay
 from fidprobe.analysis.heatmaps import Heatmap, Heatmaps, MeanHeatmap
-from fidprobe.analysis.output import output_folder, remove_earlier, write_arrays, write_figure, write_text
+from fidprobe.analysis.output import output_folder, write_arrays, write_figure, write_text
 from fidprobe.analysis.own_folder import check_own_folder, replaced_folder
 from fidprobe.analysis.page import png_uri, render_page
 from fidprobe.analysis.pictures import Picture
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.scores import metric_label
 from fidprobe.analysis.wording import images_text, json_text, number, shortened
 from fidprobe.extractors.base import Box
@@ -25,7 +26,7 @@ _SHOWN = 320  # pixels: pictures of the page are shown no larger than this
 
 
 def heatmap_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make the folder for heatmaps and find out now whether it can be written.
+    """Find out before the work whether a folder for heatmaps can be written.
 
     Raises:
         InputError: the folder cannot be made or written, or its `overlays` is not fidprobe's.
@@ -84,25 +85,25 @@ def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, comman
     """
     text = heatmap_json(heatmaps, command=command)
     path = heatmap_folder(folder)
-    files, figures = ("maps.npz", "means.npz", "heatmaps.html"), ("heatmaps", "means")
-    remove_earlier(path, "heatmap.json", "the heatmaps", files=files, figures=figures, folders=("overlays",))
     label = metric_label(heatmaps.extractor.name, "FD")
-    write_arrays(path / "maps.npz", _image_arrays(heatmaps.images))
     overlays = [overlay(one.picture, one.map, one.box) for one in heatmaps.images]
-    with replaced_folder(path / "overlays") as fresh:
-        for i, pixels in enumerate(overlays):
-            _save_png(pixels, fresh / _overlay_name(i))
-    write_figure(
-        heatmaps_figure(heatmaps.images, label=label),
-        path / "heatmaps",
-        f"Images and where {label} is most sensitive in each of them",
-    )
-    if heatmaps.means:
-        write_arrays(path / "means.npz", _mean_arrays(heatmaps.means))
-        figure = means_figure(heatmaps.means, label=label)
-        write_figure(figure, path / "means", f"Mean pictures and mean heatmaps of {label}")
-    write_text(path / "heatmaps.html", _page(heatmaps, overlays, command))
-    write_text(path / "heatmap.json", text)
+    files, figures = ("means.npz",), ("means",)
+    with replaced_result(path, "heatmap.json", "the heatmaps", files=files, figures=figures) as fresh:
+        write_arrays(fresh / "maps.npz", _image_arrays(heatmaps.images))
+        with replaced_folder(fresh / "overlays") as pictures:
+            for i, pixels in enumerate(overlays):
+                _save_png(pixels, pictures / _overlay_name(i))
+        write_figure(
+            heatmaps_figure(heatmaps.images, label=label),
+            fresh / "heatmaps",
+            f"Images and where {label} is most sensitive in each of them",
+        )
+        if heatmaps.means:
+            write_arrays(fresh / "means.npz", _mean_arrays(heatmaps.means))
+            figure = means_figure(heatmaps.means, label=label)
+            write_figure(figure, fresh / "means", f"Mean pictures and mean heatmaps of {label}")
+        write_text(fresh / "heatmaps.html", _page(heatmaps, overlays, command))
+        write_text(fresh / "heatmap.json", text)
     return path / "heatmaps.html"
 
 

@@ -12,8 +12,9 @@ from fidprobe.analysis.influence_figures import (
     influence_images_figure,
     influence_spaces_figure,
 )
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_figure, write_table, write_text
 from fidprobe.analysis.pictures import read_pictures
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text, shortened, signed_percent
 from fidprobe.errors import InputError
 from fidprobe.progress import Progress, silent
@@ -26,7 +27,7 @@ _MOST = 20  # classes of either kind in a figure: a page
 
 
 def influence_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make the folder for the outcome and find out now whether it can be written.
+    """Find out before the work whether a folder for the outcome can be written.
 
     Raises:
         InputError: the folder cannot be made or written.
@@ -80,26 +81,26 @@ def write_influence(
         raise InputError(f"at least 1 image of either kind is told, not {count}")
     text = influence_json(influence, count=count, command=command)
     path = influence_folder(folder)
-    remove_earlier(path, _JSON, "the influence", files=(_CLASSES,), figures=_FIGURES)
-    write_table(path / "influence.csv", list(influence.image(0)), _rows(influence))
-    label = influence.main.label
-    if influence.classes:
-        rows = [one.to_json() for one in influence.classes]
-        write_table(path / _CLASSES, list(rows[0]), (list(row.values()) for row in rows))
-        if not influence.main.vanishes and influence.raising_classes(1):
-            figure = influence_classes_figure(influence, number=min(count, _MOST))
-            write_figure(figure, path / "influence_classes", f"Classes that raise and lower {label} most")
-    if influence.second is not None and not influence.main.vanishes and not influence.second.vanishes:
-        title = f"Influence of every image on {label} and on {influence.second.label}"
-        write_figure(influence_spaces_figure(influence), path / "influence_spaces", title)
-    if influence.images is not None and influence.names is not None:
-        harmful, favourable = influence.order[:count].tolist(), influence.order[::-1][:count].tolist()
-        captioned = _captioned(influence, [*harmful, *favourable], progress)
-        figure = influence_images_figure(
-            captioned[: len(harmful)], captioned[len(harmful) :], label=label, note=_note(influence)
-        )
-        write_figure(figure, path / "influence_images", f"Images that raise and lower {label} most")
-    write_text(path / _JSON, text)
+    with replaced_result(path, _JSON, "the influence", files=(_CLASSES,), figures=_FIGURES) as fresh:
+        write_table(fresh / "influence.csv", list(influence.image(0)), _rows(influence))
+        label = influence.main.label
+        if influence.classes:
+            rows = [one.to_json() for one in influence.classes]
+            write_table(fresh / _CLASSES, list(rows[0]), (list(row.values()) for row in rows))
+            if not influence.main.vanishes and influence.raising_classes(1):
+                figure = influence_classes_figure(influence, number=min(count, _MOST))
+                write_figure(figure, fresh / "influence_classes", f"Classes that raise and lower {label} most")
+        if influence.second is not None and not influence.main.vanishes and not influence.second.vanishes:
+            title = f"Influence of every image on {label} and on {influence.second.label}"
+            write_figure(influence_spaces_figure(influence), fresh / "influence_spaces", title)
+        if influence.images is not None and influence.names is not None:
+            harmful, favourable = influence.order[:count].tolist(), influence.order[::-1][:count].tolist()
+            captioned = _captioned(influence, [*harmful, *favourable], progress)
+            figure = influence_images_figure(
+                captioned[: len(harmful)], captioned[len(harmful) :], label=label, note=_note(influence)
+            )
+            write_figure(figure, fresh / "influence_images", f"Images that raise and lower {label} most")
+        write_text(fresh / _JSON, text)
     return path / _JSON
 
 

@@ -1,8 +1,8 @@
 """Results as files: each whole or not at all, and an unwritable folder found out before the work."""
 
 import csv
+import io
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.figures import svg, write_pdf, write_png
-from fidprobe.analysis.own_folder import remove_own_folder
 from fidprobe.errors import InputError
-from fidprobe.files import atomic_path
+from fidprobe.files import atomic_path, check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FIGURE_SUFFIXES",
     "output_folder",
-    "remove_earlier",
-    "remove_figure",
+    "write_array",
     "write_arrays",
     "write_figure",
     "write_table",
@@ -36,7 +34,7 @@ FIGURE_SUFFIXES = (".svg", ".pdf", ".png")
 
 
 def output_folder(folder: str | os.PathLike[str], what: str) -> Path:
-    """Make a folder for results and find out now whether it can be written.
+    """Find out before the work whether a folder for results can be written; the first of them makes it.
 
     Args:
         folder: Where.
@@ -47,9 +45,7 @@ def output_folder(folder: str | os.PathLike[str], what: str) -> Path:
     """
     path = Path(folder)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        check_writable(path)
     except OSError as error:
         raise InputError(f"cannot write {what} into {path}: {error.strerror or error}; choose another") from error
     return path
@@ -97,6 +93,18 @@ class _LineFeeds:
         self._stream.write(record.removesuffix(_RECORD) + "\n")
 
 
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an `.npy` of a plain array.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    buffer = io.BytesIO()  # numpy tells a full disk that it meets itself in numbers of items alone
+    np.save(buffer, array, allow_pickle=False)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write an `.npz` of plain arrays (no pickled objects).
 
@@ -124,50 +132,3 @@ def write_figure(figure: "Figure", path: Path, title: str) -> None:
         write_pdf(figure, temporary, title=title)
     with atomic_path(png_path) as temporary:
         write_png(figure, temporary)
-
-
-def remove_figure(path: Path) -> None:
-    """Delete what `write_figure` wrote, if it is there.
-
-    Raises:
-        OSError: it cannot be deleted.
-    """
-    for suffix in FIGURE_SUFFIXES:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def remove_earlier(
-    folder: Path,
-    marker: str,
-    what: str,
-    *,
-    files: Sequence[str] = (),
-    figures: Sequence[str] = (),
-    folders: Sequence[str] = (),
-) -> None:
-    """Delete an earlier result; where its JSON file is not there, files of these names are not ours and stay.
-
-    Args:
-        folder: Where.
-        marker: The JSON file that says whose files these are (`classes.json`); goes last, so that a run killed before
-            leaves the rest to the next one.
-        what: `the class histograms`, for the message.
-        files: Names of files.
-        figures: Names of figures, without suffix.
-        folders: Names of folders, deleted where `fidprobe.analysis.own_folder` knows them.
-
-    Raises:
-        InputError: something cannot be deleted.
-    """
-    if not (folder / marker).is_file():
-        return
-    try:
-        for name in files:
-            (folder / name).unlink(missing_ok=True)
-        for name in figures:
-            remove_figure(folder / name)
-        for name in folders:
-            remove_own_folder(folder / name)
-        (folder / marker).unlink()
-    except OSError as error:
-        raise InputError(f"cannot replace {what} in {folder}: {error.strerror or error}") from error

@@ -1,14 +1,16 @@
 """Folders of results that are replaced as a whole: told by a mark from folders that somebody else made."""
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fidprobe.errors import InputError
+from fidprobe.files import made_folder
 
-__all__ = ["check_own_folder", "remove_own_folder", "replaced_folder"]
+__all__ = ["check_own_folder", "hidden_folder", "is_own_folder", "left_hidden", "move_in", "replaced_folder"]
 
 _MARK = ".fidprobe"
 
@@ -21,14 +23,72 @@ def check_own_folder(folder: Path) -> None:
     """
     if not folder.exists() and not folder.is_symlink():
         return
-    if folder.is_symlink() or not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).is_file()):
+    if folder.is_symlink() or not folder.is_dir() or (any(folder.iterdir()) and not is_own_folder(folder)):
         raise InputError(f"{folder} exists and was not made by fidprobe; move it away, or choose another --out")
 
 
-def remove_own_folder(folder: Path) -> None:
-    """Delete a folder that fidprobe wrote; any other one stays."""
-    if not folder.is_symlink() and (folder / _MARK).is_file():
-        shutil.rmtree(folder)
+def is_own_folder(folder: Path) -> bool:
+    """Whether fidprobe made a folder."""
+    return not folder.is_symlink() and (folder / _MARK).is_file()
+
+
+@contextmanager
+def hidden_folder(beside: Path) -> Iterator[Path]:
+    """A folder `.NAME.????????.part` beside a file or folder NAME, for what is not finished; gone at the end.
+
+    What killed runs left by such a name goes first.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for left in left_hidden(beside):
+        _delete(left)
+    hidden = Path(tempfile.mkdtemp(prefix=_prefix(beside), suffix=".part", dir=beside.parent))
+    try:
+        (hidden / _MARK).touch()
+        yield hidden
+    finally:
+        _delete(hidden)
+
+
+def left_hidden(beside: Path) -> list[Path]:
+    """What killed runs left of their hidden folders."""
+    found = beside.parent.glob(f"{glob.escape(_prefix(beside))}????????.part")
+    return [one for one in found if is_own_folder(one) or (one.is_dir() and not any(one.iterdir()))]
+
+
+def _prefix(beside: Path) -> str:
+    return f".{beside.name[:80]}."
+
+
+def _delete(folder: Path) -> None:
+    """Everything in a folder, the mark last, so that what a kill leaves is still known as fidprobe's."""
+    with suppress(OSError):
+        for one in folder.iterdir():
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one)
+            elif one.name != _MARK:
+                one.unlink()
+        (folder / _MARK).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def move_in(fresh: Path, folder: Path, hidden: Path) -> None:
+    """Put a folder in another one's place, which goes into `hidden`: each is whole wherever it is.
+
+    Raises:
+        OSError: they cannot be moved; the old one is where it was.
+    """
+    old = hidden / f"old-{folder.name}"
+    was_there = folder.exists()
+    if was_there:
+        folder.rename(old)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if was_there:
+            old.rename(folder)
+        raise
 
 
 @contextmanager
@@ -39,20 +99,12 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         InputError: the folder cannot be written, or is not fidprobe's.
     """
     check_own_folder(folder)
-    temporary: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob(f".{folder.name}.*.part"):  # by killed runs
-            remove_own_folder(left)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-        temporary.chmod(0o755)
-        (temporary / _MARK).touch()
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
+        with made_folder(folder.parent), hidden_folder(folder) as hidden:
+            fresh = hidden / "new"
+            fresh.mkdir()
+            (fresh / _MARK).touch()
+            yield fresh
+            move_in(fresh, folder, hidden)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_table, write_text
+from fidprobe.analysis.output import output_folder, write_figure, write_table, write_text
 from fidprobe.analysis.prd_curves import PRDCurves
 from fidprobe.analysis.prd_figures import curves_figure, f_figure
 from fidprobe.analysis.prd_text import beta_text
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.wording import json_text
 
 __all__ = ["prd_json", "write_prd"]
@@ -46,14 +47,14 @@ def write_prd(found: PRDCurves, folder: str | os.PathLike[str], *, command: str 
     """
     text = prd_json(found, command=command)
     path = output_folder(folder, "PRD curves")
-    remove_earlier(path, "prd.json", "the PRD curves", files=("prd.csv",), figures=(_CURVES, _NUMBERS))
-    write_table(path / "prd.csv", ("model", "space", "angle", "precision", "recall"), _points(found))
-    spaces = " and ".join(found.spaces.values())
-    write_figure(curves_figure(found), path / _CURVES, f"Precision against recall of models in {spaces}")
-    if len(found.models) > 1:
-        first, second = beta_text(found.beta)
-        write_figure(f_figure(found), path / _NUMBERS, f"{second} against {first} of models in {spaces}")
-    write_text(path / "prd.json", text)
+    with replaced_result(path, "prd.json", "the PRD curves", figures=(_NUMBERS,)) as fresh:
+        write_table(fresh / "prd.csv", ("model", "space", "angle", "precision", "recall"), _points(found))
+        spaces = " and ".join(found.spaces.values())
+        write_figure(curves_figure(found), fresh / _CURVES, f"Precision against recall of models in {spaces}")
+        if len(found.models) > 1:
+            first, second = beta_text(found.beta)
+            write_figure(f_figure(found), fresh / _NUMBERS, f"{second} against {first} of models in {spaces}")
+        write_text(fresh / "prd.json", text)
     return path / "prd.json"
 
 

@@ -20,6 +20,7 @@ from fidprobe.analysis.report_markdown import report_markdown
 from fidprobe.analysis.report_scores import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report_verdict import verdict_view
 from fidprobe.analysis.report_view import classes_view, network_view, no_logits, set_view, source_facts
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE
 from fidprobe.analysis.wording import amount, json_text, number, shortened
 
@@ -29,7 +30,7 @@ _CELL = 96  # pixels: pictures are shown no larger than this
 
 
 def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
-    """Where a report in `folder` goes: HTML, JSON, Markdown; makes the folder and finds out whether it can be written.
+    """Where a report in `folder` goes: HTML, JSON, Markdown; finds out whether the folder can be written.
 
     Raises:
         InputError: the folder cannot be made or written.
@@ -41,7 +42,7 @@ def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
 def write_report(
     audit: Audit, folder: str | os.PathLike[str], *, command: str | None = None
 ) -> tuple[Path, Path, Path]:
-    """Write `report.html`, `report.json` and `report.md`, each whole or not at all.
+    """Write `report.html`, `report.json` and `report.md`; an earlier report gives way once all three are whole.
 
     Args:
         audit: What to report.
@@ -56,8 +57,9 @@ def write_report(
     """
     texts = [make(audit, command=command) for make in (report_html, report_json, report_markdown)]
     paths = report_paths(folder)
-    for path, text in zip(paths, texts, strict=True):
-        write_text(path, text)
+    with replaced_result(paths[0].parent, "report.json", "the report") as fresh:
+        for path, text in zip(paths, texts, strict=True):
+            write_text(fresh / path.name, text)
     return paths
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from fidprobe.analysis.attacking import score_label
 from fidprobe.analysis.finished_attack import FinishedAttack
-from fidprobe.analysis.output import output_folder, remove_earlier, write_figure, write_text
+from fidprobe.analysis.output import output_folder, write_figure, write_text
+from fidprobe.analysis.result_files import replaced_result
 from fidprobe.analysis.weight_grid_figures import Panel, side_by_side_figure, strips_figure
 from fidprobe.analysis.weight_grids import AttackGrids, Places, WeightGrids
 from fidprobe.analysis.wording import amount, json_text, number, plus_minus, shortened, signed_percent
@@ -120,21 +121,21 @@ def write_grids(grids: WeightGrids, folder: str | os.PathLike[str], *, command: 
     """
     text = grids_json(grids, command=command)
     path = output_folder(folder, "grids")
-    remove_earlier(path, "grids.json", "the grids", figures=_earlier_figures(path))
-    write_figure(
-        strips_figure(_strips(grids), _notes(grids)),
-        path / "samples",
-        "Random candidates and images that attacks chose",
-    )
-    for name, figure, one in zip(grid_names(grids), _figure_names(grids), grids.attacks, strict=True):
-        if figure is not None:
-            smallest, largest = (_tail(one, grids, which) for which in ("smallest", "largest"))
-            write_figure(
-                side_by_side_figure(smallest, largest, _heading(one, name)),
-                path / figure,
-                f"Images of the smallest and of the largest weights: {one.attack.title}",
-            )
-    write_text(path / "grids.json", text)
+    with replaced_result(path, "grids.json", "the grids", figures=_earlier_figures(path)) as fresh:
+        write_figure(
+            strips_figure(_strips(grids), _notes(grids)),
+            fresh / "samples",
+            "Random candidates and images that attacks chose",
+        )
+        for name, figure, one in zip(grid_names(grids), _figure_names(grids), grids.attacks, strict=True):
+            if figure is not None:
+                smallest, largest = (_tail(one, grids, which) for which in ("smallest", "largest"))
+                write_figure(
+                    side_by_side_figure(smallest, largest, _heading(one, name)),
+                    fresh / figure,
+                    f"Images of the smallest and of the largest weights: {one.attack.title}",
+                )
+        write_text(fresh / "grids.json", text)
     return path / "grids.json"
 
 

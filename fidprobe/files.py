@@ -13,7 +13,7 @@ import platformdirs
 
 from fidprobe.errors import InputError
 
-__all__ = ["atomic_path", "cache_folder", "expanded", "is_file", "sha256_file"]
+__all__ = ["atomic_path", "cache_folder", "check_writable", "expanded", "is_file", "made_folder", "sha256_file"]
 
 _STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
 
@@ -36,33 +36,77 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     A process killed inside the block leaves the old file (or none), never half a new one.
 
     Args:
-        target: The file to write. Missing parent folders are made.
+        target: The file to write. Missing parent folders are made, and go again if the block fails.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
     """
     path = Path(target)
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{path.name[:80]}."
-        _remove_stale(path.parent, prefix)
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        # mkstemp makes private files; results are ordinary ones.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        with made_folder(path.parent), _part_of(path) as temporary:
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            # mkstemp makes private files; results are ordinary ones.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """A file beside `path`, gone at the end unless it was moved."""
+    prefix = f".{path.name[:80]}."
+    _remove_stale(path.parent, prefix)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and its parents; if the block fails, those that were made and are empty go again.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for one in made:
+            with suppress(OSError):
+                one.rmdir()
+        raise
+
+
+def check_writable(folder: Path) -> None:
+    """Find out whether files can be written into a folder; one that is not there yet is not made for it.
+
+    Raises:
+        OSError: they cannot.
+    """
+    there = folder.absolute()
+    while not _is_there(there):
+        there = there.parent
+    with tempfile.TemporaryFile(dir=there):
+        pass
+
+
+def _is_there(path: Path) -> bool:
+    """Unlike `Path.exists`, True for a link to nothing, where no folder can be made, and an error for a bad name."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove_stale(folder: Path, prefix: str) -> None:

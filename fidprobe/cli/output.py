@@ -26,10 +26,8 @@ def checked_output(out: Path, suffix: str, what: str) -> Path:
     Raises:
         InputError: another ending, a folder by that name, or a place that cannot be written.
     """
-    import tempfile
-
     from fidprobe.errors import InputError
-    from fidprobe.files import expanded
+    from fidprobe.files import check_writable, expanded
 
     out = expanded(out)
     if out.suffix.lower() != suffix:
@@ -37,9 +35,7 @@ def checked_output(out: Path, suffix: str, what: str) -> Path:
     if out.is_dir():
         raise InputError(f"cannot write {out}: it is a folder; choose another name")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
+        check_writable(out.parent)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
     return out
