@@ -23,6 +23,7 @@ __all__ = ["Attack", "Choice", "Outcome", "Plan", "split_reference"]
 
 Reference = Features | GaussianStatistics
 
+_ROWS = 8192  # looked at a time
 _REPEATED = 100  # times each candidate may be drawn on average: more is a slip of the pen that fills memory
 
 
@@ -155,6 +156,11 @@ class Attack(ABC):
             progress: Told of each stage.
         """
 
+    @property
+    def reads_logits(self) -> bool:
+        """Whether logits decide, and therefore have to be numbers."""
+        return True
+
     def attacked_side(self, reference: dict[str, Reference], candidates: Features) -> Side | None:
         """The attacked space, where that is not the features' own."""
         del reference, candidates
@@ -198,6 +204,8 @@ class Attack(ABC):
         check_comparable(reference.provenance, candidates.provenance, (reference.dim, candidates.dim))
         if len(candidates) < 2:
             raise InputError(f"an attack chooses among candidates; there is {len(candidates)}")
+        _check_finite("reference", reference, logits=self.reads_logits)
+        _check_finite("candidates", candidates, logits=self.reads_logits)
         halves = self._halves(reference)
         second_halves = self._second(reference, candidates, second_reference, second_candidates)
         keep = self.keep or self.default_keep(halves["optimised"], candidates)
@@ -266,6 +274,7 @@ class Attack(ABC):
         ):
             counts = (_count(one), _count(other))
             check_same_images(what, one.provenance, other.provenance, counts)
+            _check_finite(f"{what} in the second space", other)
         if isinstance(reference, GaussianStatistics) or self.held_out == 0:
             return {"optimised": second_reference}
         if isinstance(second_reference, GaussianStatistics):
@@ -301,6 +310,23 @@ def split_reference(reference: Reference, held_out: float, seed: int) -> dict[st
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     parts = {"optimised": order[held:], "held_out": order[:held]}
     return {name: reference.select(index.sort().values) for name, index in parts.items()}
+
+
+def _check_finite(what: str, side: Reference, *, logits: bool = False) -> None:
+    """Find every row that some later sum would stumble over, before the optimisation.
+
+    Raises:
+        InputError: NaN or infinite values; names set and row.
+    """
+    if isinstance(side, GaussianStatistics):
+        return
+    for name, values in (("features", side.features), ("logits", side.logits if logits else None)):
+        for start in range(0, 0 if values is None else len(values), _ROWS):
+            assert values is not None
+            finite = torch.isfinite(values[start : start + _ROWS]).all(dim=1)
+            if not bool(finite.all()):
+                row = start + int((~finite).nonzero()[0])
+                raise InputError(f"{what}: {name} row {row} holds NaN or infinite values; extract that image again")
 
 
 def _count(side: Reference) -> int | None:

@@ -76,6 +76,11 @@ class Resampling(Attack):
         self.draw = draw
         self.solver = solver or CertifiedSolver()
 
+    @property
+    def reads_logits(self) -> bool:
+        """Not where pre-logits are matched."""
+        return self.space.name != "pre-logits"
+
     def settings(self) -> dict[str, Any]:
         """Name, space and draw."""
         return {"name": "resampling", "space": str(self.space), "draw": self.draw}

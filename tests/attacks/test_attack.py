@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from fidprobe.attacks.attack import split_reference
+from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching
@@ -107,3 +109,36 @@ def test_a_count_that_would_only_repeat_the_candidates_is_refused_before_the_wor
     sets = [Features(torch.randn(20, 2, generator=torch.Generator().manual_seed(seed))) for seed in (0, 1)]
     with pytest.raises(InputError, match=r"1000000000000 images cannot sensibly be chosen from 20 candidates"):
         Resampling(keep=10**12)(*sets)
+
+
+@pytest.mark.parametrize("row", [3, 4])  # one of each half
+@pytest.mark.parametrize("where", ["reference", "candidates", "second reference", "second candidates", "logits"])
+def test_a_row_that_is_no_number_is_told_before_the_optimisation(
+    where: str, row: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the half that is held out and in the second opinion, which only the last step looks at."""
+    sides = {
+        "reference": REAL,
+        "candidates": MADE,
+        "second reference": SECOND_REAL,
+        "second candidates": SECOND_MADE,
+    }
+    sides |= {name: replace(sides[name], logits=sides[name].features.clone()) for name in ("reference", "candidates")}
+    name = "reference" if where == "logits" else where
+    spoilt = sides[name].logits if where == "logits" else sides[name].features.clone()
+    assert spoilt is not None
+    spoilt[row, 1] = torch.nan
+    sides[name] = replace(sides[name], **{"logits" if where == "logits" else "features": spoilt})
+    held = split_reference(REAL, 0.5, 0)["held_out"]
+    assert isinstance(held, Features)
+    assert bool((held.features == REAL.features[row]).all(1).any()) == (row == 4)
+    monkeypatch.setattr(CertifiedSolver, "solve", lambda *_, **__: pytest.fail("it was optimised"))
+    what = f"{name.removeprefix('second ')}{' in the second space' if 'second' in name else ''}"
+    kind = "logits" if where == "logits" else "features"
+    with pytest.raises(InputError, match=f"^{what}: {kind} row {row} holds NaN or infinite values"):
+        Resampling("logits", keep=60, draws=1)(
+            sides["reference"],
+            sides["candidates"],
+            second_reference=sides["second reference"],
+            second_candidates=sides["second candidates"],
+        )
