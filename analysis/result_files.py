@@ -56,6 +56,8 @@ def replaced_result(
                 except InputError as error:  # tells of the place where the user would look for it
                     told = str(error).replace(f"{fresh}{os.sep}", f"{folder}{os.sep}")
                     raise InputError(told) from error
+                if not is_own_folder(fresh):  # only what was written after that would be there
+                    raise FileNotFoundError(errno.ENOENT, "it vanished while it was written to; run again", str(folder))
                 new = {one.name for one in fresh.iterdir()} - names
                 plots = [f"{figure}{suffix}" for figure in figures for suffix in FIGURE_SUFFIXES]
                 earlier = {*files, *plots, *(one for one in folders if is_own_folder(folder / one))} if ours else set()

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fidprobe.errors import InputError
+from fidprobe.extractors.state_dicts import state_dict_sha256
 from fidprobe.files import atomic_path, is_file
 from fidprobe.statistics import GaussianStatistics
 
@@ -51,6 +52,8 @@ class Checkpoint:
                 if metadata.get("problem") != self._problem or metadata.get("settings") != _text(settings):
                     return None
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
+            if metadata["sha256"] != _digest(metadata["scalars"], tensors):
+                raise ValueError("its content is not what was saved")
             return tensors, dict(json.loads(metadata["scalars"]))
         except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
             raise InputError(f"{self.path}: damaged ({error}); delete it to start anew") from error
@@ -66,6 +69,7 @@ class Checkpoint:
             InputError: it cannot be written.
         """
         metadata = {"problem": self._problem, "settings": _text(settings), "scalars": json.dumps(scalars)}
+        metadata["sha256"] = _digest(metadata["scalars"], tensors)
         with atomic_path(self.path) as temporary:
             try:
                 save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, temporary, metadata)
@@ -83,6 +87,11 @@ def fingerprint(reference: GaussianStatistics, candidates: Tensor, device: torch
     for start in range(0, len(candidates), 8192):
         total.update(np.ascontiguousarray(candidates[start : start + 8192].cpu().numpy()).data)
     return total.hexdigest()
+
+
+def _digest(scalars: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of what a run goes on with: the format itself does not notice a bit that changed on the disk."""
+    return hashlib.sha256(f"{scalars} {state_dict_sha256(tensors)}".encode()).hexdigest()
 
 
 def _text(settings: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Everything a training run needs to go on as if it had never stopped, in one safetensors file."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fidprobe.errors import InputError, SourceError
+from fidprobe.extractors.state_dicts import state_dict_sha256
 from fidprobe.tensor_files import write_tensors
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
@@ -48,7 +50,8 @@ def save_checkpoint(
             tensors |= {f"optimizer/{name}/{place}/{key}": tensor for key, tensor in state.items()}
     # Layouts (channels last) are the modules' business too: they are put back when tensors are copied into place.
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    write_tensors(path, arrays, {"kind": _KIND, "step": str(step), "settings": json.dumps(settings)})
+    told = {"kind": _KIND, "step": str(step), "settings": json.dumps(settings), "sha256": _digest(step, tensors)}
+    write_tensors(path, arrays, told)
 
 
 def load_checkpoint(
@@ -76,6 +79,8 @@ def load_checkpoint(
         before, step = json.loads(told["settings"]), int(told["step"])
         if not isinstance(before, dict) or step < 1:
             raise ValueError(f"step {step}, settings {told['settings'][:60]}")
+        if told.get("sha256", digest := _digest(step, tensors)) != digest:  # older files have none
+            raise ValueError("its content is not what was saved")
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: a damaged checkpoint ({error}); remove it to begin again") from error
     for key in ("task", *settings, *before):  # what it is comes first
@@ -95,6 +100,11 @@ def load_checkpoint(
         reason = " ".join(str(error).split())  # torch tells of each weight in a line of its own
         raise SourceError(f"{path}: not the networks of this run ({reason}); remove it to begin again") from error
     return step, _below(tensors, "further/")
+
+
+def _digest(step: int, tensors: Mapping[str, Tensor]) -> str:
+    """Of what a run goes on with: the format itself does not notice a bit that changed on the disk."""
+    return hashlib.sha256(f"{step} {state_dict_sha256(tensors)}".encode()).hexdigest()
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -158,6 +158,23 @@ def test_file_cut_short_gives_one_line_too(tmp_path: Path) -> None:
         run(problem_of(torch.float64), SOLVERS["certified"], path)
 
 
+def test_flipped_bits_are_told_wherever_they_are(tmp_path: Path) -> None:
+    """In the data, where the format takes any; in the header, unless it is then another problem's state."""
+    path = tmp_path / "state.safetensors"
+    checkpoint = Checkpoint(path, "problem")
+    checkpoint.save({"a": 1}, {"x": torch.arange(6, dtype=torch.float64)}, {"value": 0.1, "steps": [1, 2]})
+    content = path.read_bytes()
+    told: list[str] = []
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            assert checkpoint.load({"a": 1}) is None, place
+        except InputError as error:
+            told.append(str(error))
+    assert len(told) >= 48  # all bytes of the data, at least
+    assert all("damaged" in one and "delete it" in one for one in told)
+
+
 def test_state_comes_back_as_it_was(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "new" / "state.safetensors", "problem")
     assert checkpoint.load({"a": 1}) is None

@@ -132,6 +132,17 @@ def test_flipped_bits_in_the_header_are_told(tmp_path: Path) -> None:
         assert str(path) in str(error.value)
 
 
+def test_a_flipped_bit_anywhere_in_the_data_is_told(tmp_path: Path) -> None:
+    """The format would take it for another weight, and the run would go on to other ones."""
+    path = tmp_path / "run"
+    save(path, *learnt(0))
+    content = path.read_bytes()
+    for place in range(len(content) - 400, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(SourceError, match="a damaged checkpoint .*remove it to begin again"):
+            load(path, *learnt(1, steps=0))
+
+
 def test_a_failed_write_leaves_the_older_checkpoint(tmp_path: Path) -> None:
     """A setting that is no JSON stops the writing half way."""
     network, optimizer = learnt(0)
