@@ -221,13 +221,13 @@ def _table(
                 names.append(row[1])
                 if weighted:
                     weights.append(_weight(file, number, row[2]))
-                drawn.append([_count(file, number, cell) for cell in row[first:]])
+                drawn.append([_count(file, number, cell, keep) for cell in row[first:]])
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} is damaged: {error}; run the attack again") from error
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from error
     counts = np.array(drawn, dtype=np.int64).reshape(len(names), draws)
-    if len(names) < 2 or not draws or counts.sum(axis=0).min() != keep:
+    if len(names) < 2 or not draws or bool((counts.sum(axis=0) != keep).any()):
         _damaged(file, f"its {len(names)} rows do not add up to draws of {keep} images")
     if weighted and not np.isfinite(weights).any():
         _damaged(file, "no candidate has a weight")
@@ -244,7 +244,7 @@ def _weight(file: Path, number: int, cell: str) -> float:
     return value
 
 
-def _count(file: Path, number: int, cell: str) -> int:
-    if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
+def _count(file: Path, number: int, cell: str, keep: int) -> int:
+    if not (cell.isascii() and cell.isdigit() and len(cell) < 19 and int(cell) <= keep):
         _damaged(file, f"a count of row {number} is {cell[:40]!r}")
     return int(cell)

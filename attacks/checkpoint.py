@@ -16,6 +16,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.extractors.state_dicts import state_dict_sha256
 from fidprobe.files import atomic_path, is_file
+from fidprobe.reasons import reason
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Checkpoint", "fingerprint"]
@@ -55,8 +56,8 @@ class Checkpoint:
             if metadata["sha256"] != _digest(metadata["scalars"], tensors):
                 raise ValueError("its content is not what was saved")
             return tensors, dict(json.loads(metadata["scalars"]))
-        except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
-            raise InputError(f"{self.path}: damaged ({error}); delete it to start anew") from error
+        except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"{self.path}: damaged ({reason(error)}); delete it to start anew") from error
 
     def due(self) -> bool:
         """Whether the time has come to save again."""

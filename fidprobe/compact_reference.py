@@ -7,7 +7,9 @@ lead a Fréchet distance astray is bounded: for covariances R R and S S the Gaus
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from fidprobe.extractors.efficientnet_lite0 import EfficientNetLite0
 from fidprobe.features import Features
 from fidprobe.images.names import printable
 from fidprobe.provenance import Provenance
+from fidprobe.reasons import reason
 from fidprobe.statistics import GaussianStatistics
 from fidprobe.tensor_files import write_tensors
 
@@ -92,23 +95,26 @@ def load_reference_features(path: Path, space: str) -> Features:
     Raises:
         InputError: a damaged file, or a space that it does not hold.
     """
-    metadata, told, tensors = _read(path, space, ("codes", "low", "step"))
-    features = tensors["codes"].float() * tensors["step"] + tensors["low"]
-    logits = bias = names = None
-    if space == "efficientnet-lite0":
-        network = load_extractor(space)
-        assert isinstance(network, EfficientNetLite0)
-        with torch.no_grad():
-            logits = network.classify(features)
-        bias, names = network.logit_bias, network.class_names
-    return Features(
-        features,
-        logits=logits,
-        logit_bias=bias,
-        names=tuple(json.loads(metadata["names"])),
-        class_names=names,
-        provenance=Provenance.from_json(told["features"]),
-    )
+    metadata, told, tensors = _read(path, space, {"codes": torch.uint8, "low": torch.float32, "step": torch.float32})
+    with _damage(path):
+        features = tensors["codes"].float() * tensors["step"] + tensors["low"]
+        images = json.loads(metadata["names"])
+        if images is not None and not (isinstance(images, list) and all(isinstance(name, str) for name in images)):
+            raise ValueError("its names are no list of texts")
+        found = Features(
+            features,
+            names=None if images is None else tuple(images),
+            provenance=Provenance.from_json(told["features"]),
+        )
+    if space != "efficientnet-lite0":
+        return found
+    network = load_extractor(space)
+    assert isinstance(network, EfficientNetLite0)
+    if found.dim != network.dim:
+        raise InputError(f"{path}: damaged (features of {found.dim} dimensions in {space} space)")
+    with torch.no_grad():
+        logits = network.classify(features)
+    return replace(found, logits=logits, logit_bias=network.logit_bias, class_names=network.class_names)
 
 
 def load_reference_statistics(path: Path, space: str) -> GaussianStatistics:
@@ -121,30 +127,49 @@ def load_reference_statistics(path: Path, space: str) -> GaussianStatistics:
     Raises:
         InputError: a damaged file, or a space that it does not hold.
     """
-    _, told, tensors = _read(path, space, ("mean", "root"))
-    d = len(tensors["mean"])
-    upper = torch.zeros(d, d, dtype=torch.float64)
-    upper[_upper(d)] = tensors["root"].double()
-    root = upper + upper.triu(1).T
-    return GaussianStatistics(
-        tensors["mean"], root @ root, count=told["count"], provenance=Provenance.from_json(told["statistics"])
-    )
+    _, told, tensors = _read(path, space, {"mean": torch.float64, "root": torch.float16})
+    with _damage(path):
+        d, count = tensors["mean"].numel(), told["count"]
+        if tensors["root"].shape != (d * (d + 1) // 2,):  # before memory is taken for the matrix
+            raise ValueError(f"its root is of shape {list(tensors['root'].shape)}, its mean of {d} numbers")
+        if count is not None and (type(count) is not int or count < 2):
+            raise ValueError("its count is no whole number from 2 up")
+        upper = torch.zeros(d, d, dtype=torch.float64)
+        upper[_upper(d)] = tensors["root"].double()
+        root = upper + upper.triu(1).T
+        return GaussianStatistics(
+            tensors["mean"], root @ root, count=count, provenance=Provenance.from_json(told["statistics"])
+        )
 
 
-def _read(path: Path, space: str, names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any], dict[str, Tensor]]:
+def _read(
+    path: Path, space: str, wanted: Mapping[str, torch.dtype]
+) -> tuple[dict[str, str], dict[str, Any], dict[str, Tensor]]:
+    """The metadata, what they tell of a space, and its tensors of these names and types."""
+    with _damage(path), safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != _FORMAT:
+            raise InputError(f"{path}: no reference of fidprobe")
+        told = dict(json.loads(metadata["spaces"]))
+        if space in told:
+            tensors = {name: file.get_tensor(f"{space}/{name}") for name in wanted}
+            for name, dtype in wanted.items():
+                if tensors[name].dtype != dtype:
+                    raise ValueError(f"{name} is {tensors[name].dtype}")
+            return metadata, dict(told[space]), tensors
+    known = ", ".join(printable(name) for name in told)
+    raise InputError(f"no reference in {printable(space) or 'no'} space; there is one in {known}")
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a file is read is the file's damage, told in one line."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise InputError(f"{path}: no reference of fidprobe")
-            told = json.loads(metadata["spaces"])
-            if space not in told:
-                raise InputError(f"no reference in {printable(space) or 'no'} space; there is one in {', '.join(told)}")
-            return metadata, told[space], {name: file.get_tensor(f"{space}/{name}") for name in names}
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
+        yield
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+        if isinstance(error, InputError) and str(error).startswith(f"{path}: "):
             raise
-        raise InputError(f"{path}: damaged ({error})") from error
+        raise InputError(f"{path}: damaged ({reason(error)})") from error
 
 
 def _root(cov: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from fidprobe.images.array_files import (
     npy_header,
 )
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
+from fidprobe.reasons import reason
 from fidprobe.tensor_files import tensor_header
 
 __all__ = ["Features", "is_features_file", "write_features"]
@@ -213,7 +214,7 @@ def _load_safetensors(path: Path) -> Features:
                 raise InputError(f"{path}: not a features file of fidprobe; make one with `fidprobe features`")
             tensors = {name: file.get_tensor(name) for name in names}
     except (safetensors.SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged or not a safetensors file ({error}); extract it again") from error
+        raise InputError(f"{path}: damaged or not a safetensors file ({reason(error)}); extract it again") from error
 
     def listed(key: str) -> tuple[str, ...] | None:
         if key not in metadata:
@@ -233,7 +234,7 @@ def _load_safetensors(path: Path) -> Features:
             provenance=Provenance.from_json(json.loads(metadata["provenance"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: its metadata is damaged ({error}); extract it again") from error
+        raise InputError(f"{path}: its metadata is damaged ({reason(error)}); extract it again") from error
 
 
 def _numpy_header(path: Path) -> ArrayHeader | None:
@@ -270,5 +271,4 @@ def _load_numpy(path: Path) -> Features:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    reason = str(error).partition("\n")[0] or type(error).__name__
-    return InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({reason})")
+    return InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({reason(error)})")

@@ -19,6 +19,7 @@ from fidprobe.features import Features
 from fidprobe.files import atomic_path, is_file
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
+from fidprobe.reasons import reason
 
 __all__ = ["GaussianStatistics", "Moments", "is_statistics_file"]
 
@@ -151,8 +152,8 @@ class GaussianStatistics:
         except InputError:
             raise
         except LOAD_ERRORS as error:
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({reason})") from error
+            told = reason(error)
+            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({told})") from error
         try:
             count = _count(arrays["count"]) if "count" in arrays else None
             text = str(arrays["provenance"]) if "provenance" in arrays else "{}"

@@ -141,12 +141,13 @@ def _from_file(model: ClipModel, weights: ResolvedWeights) -> tuple[nn.Module, M
 
     config = open_clip.get_model_config(model.name)
     vision = {**config["vision_cfg"], "timm_model_pretrained": False}
-    with own_randomness():
-        network = _build_vision_tower(config["embed_dim"], vision, config.get("quick_gelu", False))
     prefix = "visual."
+    # The file is read before seconds of building.
     state = {k.removeprefix(prefix): v for k, v in read_state_dict(weights.path).items() if k.startswith(prefix)}
     if not state:
         raise WeightsError(f"{weights.path} has no tensors named {prefix}*: not a CLIP model")
+    with own_randomness():
+        network = _build_vision_tower(config["embed_dim"], vision, config.get("quick_gelu", False))
     load_strictly(network, state, weights.path)
     settings = {} if model.tag is None else open_clip.get_pretrained_cfg(model.name, model.tag)
     return network, settings

@@ -57,15 +57,21 @@ def load_dinov2(weights: ResolvedWeights, *, resize: str, model: str = "vit_larg
     Raises:
         WeightsError: the file does not hold this network.
     """
+    state = read_state_dict(weights.path)  # before seconds of importing and building
+    state.pop("mask_token", None)  # used in training only
+    if "pos_embed" not in state:
+        raise WeightsError(f"{weights.path} has no pos_embed: not a DINOv2 backbone; use dinov2_vitl14_pretrain.pth")
+    positions = state["pos_embed"]
+    if positions.ndim != 3 or len(positions) != 1 or positions.shape[1] - 1 != math.isqrt(positions.shape[1]) ** 2:
+        raise WeightsError(
+            f"{weights.path}: pos_embed has shape {list(positions.shape)}, not [1, 1 + s * s, d]; use "
+            "dinov2_vitl14_pretrain.pth"
+        )
+    state["pos_embed"] = _positions_for(positions.float())
     import timm
 
     with own_randomness():
         network = timm.create_model(model, pretrained=False, num_classes=0, img_size=_SIZE)
-    state = read_state_dict(weights.path)
-    state.pop("mask_token", None)  # used in training only
-    if "pos_embed" not in state:
-        raise WeightsError(f"{weights.path} has no pos_embed: not a DINOv2 backbone; use dinov2_vitl14_pretrain.pth")
-    state["pos_embed"] = _positions_for(state["pos_embed"].float())
     load_strictly(network, state, weights.path)
     extractor = DINOv2(
         network,

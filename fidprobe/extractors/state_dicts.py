@@ -12,8 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from fidprobe.errors import WeightsError
+from fidprobe.reasons import reason
 
 __all__ = ["jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
+
+_LONGEST = 80  # characters of a tensor's name
+_SPARE = 2**26  # bytes that a tensor may take beyond those in its file
 
 
 @contextmanager
@@ -43,13 +47,21 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "them can run any code: convert it to a state dict or safetensors"
         ) from error
     except Exception as error:  # damage can surface anywhere in three parsers, as nearly any class of error
-        raise WeightsError(f"{path} cannot be read as weights: {_reason(error)}") from error
+        raise WeightsError(f"{path} cannot be read as weights: {reason(error)}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} holds no state dict (a mapping from names to tensors)")
     tensors = {str(key): value for key, value in state.items()}
+    for key, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.device.type != "cpu":
+            raise WeightsError(f"{path}: {_shown(key)} is no plain tensor; convert the file to a plain state dict")
+        held = tensor.untyped_storage().nbytes()
+        if tensor.numel() * tensor.element_size() > held + _SPARE:  # a few bytes seen as a huge tensor, by strides of 0
+            raise WeightsError(
+                f"{path}: {_shown(key)} claims shape {list(tensor.shape)} and is {held} bytes; get the file again"
+            )
     if all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
     return tensors
@@ -67,8 +79,8 @@ def _read(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _shown(text: str) -> str:
+    return "".join(char for char in text if char.isprintable())[:_LONGEST]
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -93,28 +105,33 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
             module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
             return module
     except Exception as error:  # as above
-        raise WeightsError(f"{path} is not a readable TorchScript archive: {_reason(error)}") from error
+        raise WeightsError(f"{path} is not a readable TorchScript archive: {reason(error)}") from error
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load tensors into a module as float32; every name and shape must fit.
+    """Load tensors into a module as float32; every name, shape and kind of numbers must fit.
 
     The tensors become the module's own: one built on the meta device takes no memory before they are there. Only
     `num_batches_tracked` may be missing: files from before torch 0.4.1 lack it, and evaluation never reads it.
 
     Raises:
-        WeightsError: names the first tensors that are missing, left over, or of another shape.
+        WeightsError: names the first tensors that are missing, left over, or of another shape or kind.
     """
     wanted = module.state_dict()
     counters = {key: torch.tensor(0) for key in wanted if key.rpartition(".")[2] == "num_batches_tracked"}
     state = counters | dict(state)
     wrong = [
         *(f"{key} is missing" for key in wanted if key not in state),
-        *(f"{key} is unknown" for key in state if key not in wanted),
+        *(f"{_shown(key)} is unknown" for key in state if key not in wanted),
         *(
             f"{key} has shape {list(state[key].shape)}, not {list(wanted[key].shape)}"
             for key in wanted
             if key in state and state[key].shape != wanted[key].shape
+        ),
+        *(
+            f"{key} is {state[key].dtype}, not {wanted[key].dtype}"
+            for key in wanted
+            if key in state and _kind(state[key]) != _kind(wanted[key])
         ),
     ]
     if wrong:
@@ -124,6 +141,10 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
         key: value.to(torch.float32, copy=True) if value.is_floating_point() else value for key, value in state.items()
     }
     module.load_state_dict(own, assign=True)
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
 
 
 def state_dict_sha256(state: Mapping[str, Tensor]) -> str:

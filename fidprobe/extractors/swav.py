@@ -41,10 +41,10 @@ def load_swav(weights: ResolvedWeights, *, resize: str) -> SwAV:
     """
     from torchvision.models import resnet50
 
+    state = {key: value for key, value in read_state_dict(weights.path).items() if not key.startswith(_HEADS)}
     with own_randomness():
         network = resnet50(weights=None)
     network.fc = nn.Identity()
-    state = {key: value for key, value in read_state_dict(weights.path).items() if not key.startswith(_HEADS)}
     load_strictly(network, state, weights.path)
     trunk = nn.Sequential(*list(network.children())[:-2])  # without average pooling and classifier
     return SwAV(

@@ -20,6 +20,7 @@ from torch import Tensor
 from fidprobe.errors import InputError, SourceError
 from fidprobe.files import is_file, sha256_file
 from fidprobe.generators.networks import Generator
+from fidprobe.reasons import reason
 from fidprobe.tensor_files import write_tensors
 
 __all__ = ["SavedGenerator", "load_generator", "safetensors_format", "save_generator"]
@@ -121,8 +122,9 @@ def load_generator(path: str | PathLike[str]) -> SavedGenerator:
             network, names, card = _parsed(path, metadata)
             weights = _weights(path, file, network)
     except (SafetensorError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise SourceError(f"{path}: damaged or not a safetensors file ({reason}); make or copy it again") from error
+        raise SourceError(
+            f"{path}: damaged or not a safetensors file ({reason(error)}); make or copy it again"
+        ) from error
     network.load_state_dict(weights, assign=True)
     return SavedGenerator(network.requires_grad_(False).eval(), names, card, sha256_file(path))
 
@@ -145,9 +147,10 @@ def safetensors_format(path: str | PathLike[str]) -> str | None:
 
 def _other_format(path: Path, told: str) -> str:
     if told.startswith("fidprobe-generator-"):
-        return f"{path}: written by a newer fidprobe ({told}); update fidprobe to read it"
+        return f"{path}: written by a newer fidprobe ({repr(told)[1:-1][:60]}); update fidprobe to read it"
+    shown = repr(told)[1:-1][:60]  # on one line, whatever the file says
     return (
-        f"{path}: not a generator of fidprobe ({told or 'it does not say what it holds'}); `fidprobe train` makes one"
+        f"{path}: not a generator of fidprobe ({shown or 'it does not say what it holds'}); `fidprobe train` makes one"
     )
 
 
@@ -170,8 +173,8 @@ def _parsed(path: Path, metadata: Mapping[str, str]) -> tuple[Generator, tuple[s
         if problem := _names_problem(names, classes):
             raise ValueError(problem)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = f"no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-        raise SourceError(f"{path}: does not say well how its network is built ({reason}); make it again") from error
+        why = f"no {error.args[0]!r}" if isinstance(error, KeyError) else reason(error)
+        raise SourceError(f"{path}: does not say well how its network is built ({why}); make it again") from error
     with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
         network = Generator(width=width, classes=classes, latent=latent, normalised=False, leaky=leaky)
     return network, None if names is None else tuple(names), card

@@ -1,5 +1,6 @@
-"""numpy's files without surprises: headers before data, maps where possible, never a pickle."""
+"""numpy's files without surprises: headers before data, maps where possible, never a pickle, never a bomb."""
 
+import io
 import lzma
 import struct
 import tokenize
@@ -11,7 +12,16 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LOAD_ERRORS", "ArrayHeader", "load_member", "map_npy", "member_header", "member_names", "npy_header"]
+__all__ = [
+    "BOUNDED",
+    "LOAD_ERRORS",
+    "ArrayHeader",
+    "load_member",
+    "map_npy",
+    "member_header",
+    "member_names",
+    "npy_header",
+]
 
 LOAD_ERRORS = (
     ValueError,  # most damage, and object arrays
@@ -33,7 +43,14 @@ LOAD_ERRORS = (
 )
 """All that numpy and zipfile raise on damaged, foreign or hostile `.npy` and `.npz` files."""
 
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Methods of packing by which zipfile unpacks no more than it is asked for; by others a few bytes become gigabytes."""
+
 _READ_MODE = Literal["r", "c"]
+
+_MAX_HEADER = 2**16  # bytes; numpy itself parses no header above 10,000
+_MAX_RATIO = 50  # pictures and features hardly shrink; deflate can pack zeros 1000 to 1
+_MIN_UNPACKED = 2**26  # small arrays may be packed tighter: 64 MiB do no harm
 
 
 class ArrayHeader(NamedTuple):
@@ -58,7 +75,7 @@ def member_names(path: Path) -> list[str]:
 
 def member_header(path: Path, name: str) -> ArrayHeader:
     """The header of one array of an `.npz`; its data stay unread. Raises one of LOAD_ERRORS."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+    with zipfile.ZipFile(path) as archive, archive.open(_bounded(archive.getinfo(f"{name}.npy"))) as stream:
         return _header(stream)
 
 
@@ -85,20 +102,41 @@ def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[An
                     if stream.tell() + _size(header) > start + member.file_size:
                         raise ValueError(f"{name} is shorter than its header says")
                     return _mapped(path, header, stream.tell(), mode)
-        with archive.open(member) as packed:
+        if member.file_size > _MIN_UNPACKED + _MAX_RATIO * member.compress_size:
+            raise ValueError(
+                f"{name} unpacks from {member.compress_size} bytes to {member.file_size}, which pictures and features "
+                "never do; save it with np.savez if you trust it"
+            )
+        with archive.open(_bounded(member)) as packed:
             if _size(_header(packed)) > member.file_size:
                 raise ValueError(f"{name} is shorter than its header says")
         with archive.open(member) as packed:
             return np.lib.format.read_array(packed, allow_pickle=False)
 
 
+def _bounded(member: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    if member.compress_type not in BOUNDED:
+        raise ValueError(
+            f"{member.filename.removesuffix('.npy')} is packed by another method than deflate, which may unpack to any "
+            "size; save it with np.savez or np.savez_compressed"
+        )
+    return member
+
+
 def _header(stream: IO[bytes]) -> ArrayHeader:
     version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
-    if version == (2, 0):
-        return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
-    raise ValueError(f"format {version[0]}.{version[1]}, which only structured arrays need")
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"format {version[0]}.{version[1]}, which only structured arrays need")
+    # numpy reads a header whole before it looks at its length, and format 2.0 allows 4 GB of it.
+    told = stream.read(2 if version == (1, 0) else 4)
+    if int.from_bytes(told, "little") > _MAX_HEADER:
+        raise ValueError(f"a header of {int.from_bytes(told, 'little')} bytes")
+    header = io.BytesIO(told + stream.read(int.from_bytes(told, "little")))
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    found = ArrayHeader(*read(header))
+    if any(length < 0 for length in found.shape) or found.dtype.itemsize == 0:
+        raise ValueError(f"an array of {found.dtype} and shape {list(found.shape)}")
+    return found
 
 
 def _data_offset(stream: IO[bytes], header_offset: int) -> int:

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, member_names
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.names import MOST_CLASSES, printable
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
+from fidprobe.reasons import reason
 
 __all__ = ["ArraySource", "as_numpy", "open_npy", "open_npz"]
 
@@ -85,8 +87,8 @@ def as_numpy(row: Any) -> npt.NDArray[Any]:
         try:
             return np.array(row)
         except Exception as error:  # other libraries raise what they like
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise InputError(f"a {type(row).__name__} cannot be read as an array ({reason})") from error
+            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise InputError(f"a {type(row).__name__} cannot be read as an array ({told})") from error
     row = row.detach().cpu()
     if str(row.dtype) == "torch.bfloat16":
         row = row.float()
@@ -126,6 +128,8 @@ def open_npz(path: Path, description: str) -> ArraySource:
         raise SourceError(_refusal(path, error)) from error
     if found is not None and (found.dtype.kind not in "iu" or found.shape != images.shape[:1]):
         found = None
+    if found is not None and found.size and int(found.max()) >= MOST_CLASSES:
+        raise SourceError(f"{path}: a class index of {int(found.max())}; {MOST_CLASSES:,} is the most; mend the labels")
     return _source(images, path, description, found)
 
 
@@ -136,8 +140,13 @@ def _images_name(path: Path, names: list[str]) -> str:
     if {"mu", "sigma"} <= set(names):
         raise SourceError(f"{path}: holds statistics (mu, sigma), not images")
     if len(names) != 1:
-        raise SourceError(f"{path}: holds {', '.join(names) or 'no arrays'}; name the images arr_0, images or samples")
+        raise SourceError(f"{path}: holds {_listed(names) or 'no arrays'}; name the images arr_0, images or samples")
     return names[0]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(printable(name[:80]) for name in names[:10])
+    return f"{shown} and {len(names) - 10} more" if names[10:] else shown
 
 
 def _check_kind(path: Path, starts: tuple[bytes, ...], ending: str) -> None:
@@ -163,7 +172,7 @@ def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySour
 
 
 def _refusal(path: Path, error: Exception) -> str:
-    text = str(error).partition("\n")[0]
+    text = reason(error)
     if "pickle" in text or "Python objects" in text or "allow_pickle" in text:
         return f"{path}: holds pickled Python objects, which are never loaded; save plain uint8 arrays"
-    return f"{path}: not an array file that can be read ({text or type(error).__name__})"
+    return f"{path}: not an array file that can be read ({text})"

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from fidprobe.errors import SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import MAX_FILE_BYTES, decode_image, digest_bytes
-from fidprobe.images.names import class_labels, natural_key, no_images, printable, valid_names
+from fidprobe.images.names import class_index, class_labels, natural_key, no_images, printable, valid_names
+from fidprobe.reasons import reason
 
 __all__ = ["EncodedSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]
 
@@ -150,9 +151,11 @@ def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | N
         pairs = content["labels"] or ()
         return {str(key): _class_index(value) for key, value in pairs}
     except (ValueError, TypeError, RecursionError) as error:
-        raise SourceError(f"{printable(name)}: not a StyleGAN dataset.json ({error}); remove or mend it") from error
+        raise SourceError(
+            f"{printable(name)}: not a StyleGAN dataset.json ({reason(error)}); remove or mend it"
+        ) from error
 
 
 def _class_index(value: Any) -> int | None:
     """None for vectors (conditions that are not classes) and for numbers below zero (unlabelled)."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return class_index(value) if isinstance(value, int) and not isinstance(value, bool) else None

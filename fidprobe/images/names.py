@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 __all__ = [
     "IMAGE_EXTENSIONS",
+    "MOST_CLASSES",
+    "class_index",
     "class_labels",
     "escape_problem",
     "is_image",
@@ -18,6 +20,9 @@ _SPELLED = ".apng .avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm
 
 IMAGE_EXTENSIONS = tuple(_SPELLED.split())
 """What a file must end in (in any case) to be taken for an image. Its content decides what it is."""
+
+MOST_CLASSES = 1_000_000
+"""More classes than any set has; what counts images by class may take memory for each index."""
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -87,6 +92,17 @@ def class_labels(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...
         return [None] * len(names), None
     index = {name: label for label, name in enumerate(classes)}
     return [index[folder] for folder in folders], classes
+
+
+def class_index(value: int) -> int | None:
+    """A label as a class index; None below zero, which is how sets mark pictures without a class.
+
+    Raises:
+        ValueError: it is no index that classes have.
+    """
+    if value >= MOST_CLASSES:
+        raise ValueError(f"a class index of {value if value < 2**63 else 'many digits'}; {MOST_CLASSES:,} is the most")
+    return value if value >= 0 else None
 
 
 def printable(name: str) -> str:

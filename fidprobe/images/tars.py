@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 
 from fidprobe.errors import SourceError
 from fidprobe.images.encoded import EncodedSource, build_source, check_size
-from fidprobe.images.names import escape_problem, is_image, natural_key, printable
+from fidprobe.images.names import class_index, escape_problem, is_image, natural_key, printable
 from fidprobe.images.scratch import filled_file
 
 __all__ = ["expand_shards", "open_tars"]
@@ -101,7 +101,7 @@ def _key(name: str) -> str:
 def _label(place: _Place) -> int | None:
     data = _read(place)
     try:
-        return int(data) if int(data) >= 0 else None
+        return class_index(int(data))
     except ValueError:
         shown = f"{place.archive.path}/{printable(place.name)}"
         raise SourceError(f"{shown}: not a class number: {data[:20].decode('utf-8', 'replace')!a}") from None

@@ -9,6 +9,7 @@ from typing import Any
 from fidprobe.errors import InputError, SourceError
 from fidprobe.files import cache_folder
 from fidprobe.images.datasets import DatasetSource
+from fidprobe.reasons import reason
 
 __all__ = ["TORCHVISION_NAMES", "open_torchvision"]
 
@@ -37,7 +38,7 @@ def open_torchvision(text: str) -> DatasetSource:
 
     Raises:
         InputError: an unknown name or split.
-        SourceError: the files are absent and cannot be downloaded.
+        SourceError: the files are damaged, or absent and cannot be downloaded.
     """
     name, _, split = text.partition(":")
     if name not in _DATASETS or split not in _DATASETS[name][1]:
@@ -51,6 +52,11 @@ def open_torchvision(text: str) -> DatasetSource:
         dataset = make(root, download=False, **splits[split])
     except (RuntimeError, OSError):  # "Dataset not found or corrupted"
         dataset = _download(make, root, splits[split], text)
+    except Exception as error:  # damage that no checksum found, as MNIST's unpacked files have none
+        raise SourceError(
+            f"{text}: torchvision's files for {class_name} in {root} are damaged ({reason(error)}); remove them, or "
+            "put sound ones there"
+        ) from error
     return DatasetSource(dataset, description=text)
 
 
@@ -60,8 +66,7 @@ def _download(make: Any, root: Path, arguments: dict[str, Any], text: str) -> An
         with contextlib.redirect_stdout(io.StringIO()):  # torchvision prints
             return make(root, download=True, **arguments)
     except Exception as error:  # urllib, sockets, archives and checksums
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
-            f"{text}: not in {root} and cannot be downloaded ({reason}); offline, put torchvision's files for "
+            f"{text}: not in {root} and cannot be downloaded ({reason(error)}); offline, put torchvision's files for "
             f"{make.__name__} there, or set FIDPROBE_DATA to the folder that has them"
         ) from error

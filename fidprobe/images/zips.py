@@ -7,8 +7,10 @@ import zlib
 from pathlib import Path
 
 from fidprobe.errors import SourceError
+from fidprobe.images.array_files import BOUNDED
 from fidprobe.images.encoded import EncodedSource, build_source, check_size, read_stylegan_labels
 from fidprobe.images.names import escape_problem, is_image, printable
+from fidprobe.reasons import reason
 
 __all__ = ["open_zip"]
 
@@ -25,8 +27,8 @@ def open_zip(path: Path, description: str, inside: str = "") -> EncodedSource:
         inside: A folder inside the archive, `/` as separator, `""` for all.
 
     Raises:
-        SourceError: not a zip, no images, or a member that is a link, is encrypted or has a name that leads
-            out of the archive.
+        SourceError: not a zip, no images, or a member that is a link, is encrypted, is packed by another method than
+            deflate, or has a name that leads out of the archive.
     """
     reader = _Reader(path)
     files: dict[str, zipfile.ZipInfo] = {}
@@ -34,7 +36,7 @@ def open_zip(path: Path, description: str, inside: str = "") -> EncodedSource:
     prefix = f"{inside}/" if inside else ""
     for member in reader.members():
         name = member.filename.replace("\\", "/").removeprefix("./")
-        if member.is_dir() or not name.startswith(prefix):
+        if name.endswith("/") or not name.startswith(prefix):
             continue
         name = name.removeprefix(prefix)
         if name == "dataset.json":
@@ -42,6 +44,11 @@ def open_zip(path: Path, description: str, inside: str = "") -> EncodedSource:
         elif is_image(name):
             if member.flag_bits & 1:
                 raise SourceError(f"{path}: member {printable(name)!r} is encrypted; repack without a password")
+            if member.compress_type not in BOUNDED:
+                raise SourceError(
+                    f"{path}: member {printable(name)!r} is packed by another method than deflate, which may unpack to "
+                    "any size; repack the archive"
+                )
             files[name] = member
     if inside and not files:
         raise SourceError(f"no images in the folder {inside!r} of {path}; it has {reader.top_folders()}")
@@ -57,7 +64,7 @@ class _Reader:
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise SourceError(f"{path}: not a zip archive that can be read ({error})") from error
+            raise SourceError(f"{path}: not a zip archive that can be read ({reason(error)})") from error
 
     def members(self) -> list[zipfile.ZipInfo]:
         """All members, each with a name and type that can be trusted."""
@@ -80,8 +87,9 @@ class _Reader:
         name = f"{self._path}/{member.filename}"
         check_size(member.file_size, name)
         try:
-            with self._lock:
-                return self._archive.read(member)
+            # Asked for its declared size, zipfile unpacks no more, whatever the member holds.
+            with self._lock, self._archive.open(member) as stream:
+                return stream.read(member.file_size)
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -91,4 +99,4 @@ class _Reader:
             RuntimeError,  # encrypted
             NotImplementedError,  # an unknown compression method
         ) as error:
-            raise SourceError(f"{printable(name)}: damaged member of the archive ({error})") from error
+            raise SourceError(f"{printable(name)}: damaged member of the archive ({reason(error)})") from error

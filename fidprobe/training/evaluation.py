@@ -1,7 +1,7 @@
 """Scores of a generator while it learns: both spaces' distances, Inception Score, AM Score (AM-GAN, Fig. 3, 6, 7)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -69,7 +69,16 @@ class Evaluation:
         Raises:
             TypeError: something else.
         """
-        return cls(**data)
+        found = cls(**data)
+        counts, distances, *scores = (getattr(found, field.name) for field in fields(cls)[1:])
+        if not all(type(one) is int and one >= 0 for one in (found.step, counts)):
+            raise TypeError(f"step {found.step!r:.40} or images {counts!r:.40} is no count")
+        if not isinstance(distances, Mapping):
+            raise TypeError(f"distances are {distances!r:.40}")
+        for one in (*distances.values(), *(score for score in scores if score is not None)):
+            if type(one) not in (int, float):
+                raise TypeError(f"a score is {one!r:.40}")
+        return found
 
 
 class Evaluator:

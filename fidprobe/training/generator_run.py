@@ -23,7 +23,7 @@ from fidprobe.training.gan import GanTask
 from fidprobe.training.loop import Trained, train
 from fidprobe.training.vae import VaeTask
 
-__all__ = ["GeneratorRun", "train_generator"]
+__all__ = ["GeneratorRun", "earlier_scores", "train_generator"]
 
 _SHOWN = 64  # samples in a grid
 
@@ -94,7 +94,7 @@ def train_generator(
         raise InputError("visits and checkpoints are at least 1 step apart")
     checkpoint = folder / "checkpoint.safetensors"
     measure = None if evaluator is None else {**evaluator.identity, "images": evaluated_images, "seed": seed}
-    known, measure = _begun(folder, checkpoint, measure)
+    known, measure = earlier_scores(folder, checkpoint, measure)
     card = {
         "kind": task.settings["task"],
         "title": GANS[task.kind].title if isinstance(task, GanTask) else "VAE",
@@ -154,7 +154,7 @@ def _kept(folder: Path, step: int) -> Path:
     return folder / "generators" / f"step-{step:06d}.safetensors"
 
 
-def _begun(
+def earlier_scores(
     folder: Path, checkpoint: Path, measure: dict[str, Any] | None
 ) -> tuple[dict[int, Evaluation], dict[str, Any] | None]:
     """Scores that an earlier part of the run took, and how; without a checkpoint what is left of another run goes.
@@ -173,6 +173,7 @@ def _begun(
         return {}, measure
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
+        json.dumps(told, allow_nan=False)  # Python reads NaN and 1e999, and JSON has no such numbers
         rows = [Evaluation.from_json(row) for row in told.get("evaluations", [])]
         known = {int(row.step): row for row in rows}
         before = told.get("measure")

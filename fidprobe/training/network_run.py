@@ -136,7 +136,8 @@ def _measured(path: Path, card: Mapping[str, Any], what: str) -> tuple[float | N
         return None, None
     before = read_card(path)
     accuracy, tested_on = before.pop(what, None), before.pop("tested_on", None)
-    return (accuracy, tested_on) if before == json.loads(json.dumps(card)) else (None, None)
+    sound = isinstance(accuracy, float) and 0 <= accuracy <= 1 and isinstance(tested_on, str)
+    return (accuracy, tested_on) if sound and before == json.loads(json.dumps(card)) else (None, None)
 
 
 def accuracy_of(network: Extractor, data: Pictures, test: Pictures, *, progress: Progress = silent) -> float:

@@ -1,0 +1,16 @@
+"""What other libraries say of a damaged file, as one short line: some quote the file's own bytes."""
+
+__all__ = ["reason"]
+
+_LONGEST = 300  # characters
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error's text, escaped where it could not be printed and cut where it is long; never empty.
+
+    Args:
+        error: As it was raised.
+    """
+    first = next(iter(str(error).split("\n")), "")
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in first[: 2 * _LONGEST]).strip()
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text or type(error).__name__
