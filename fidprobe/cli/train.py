@@ -158,6 +158,7 @@ def train(
     """
     from difflib import get_close_matches
 
+    from fidprobe.analysis.output import output_folder
     from fidprobe.errors import InputError
     from fidprobe.files import expanded
     from fidprobe.training.data import read_pictures
@@ -186,7 +187,7 @@ def train(
     }
     if evaluate is None and (idle := [name for name, value in scoring.items() if value is not None]):
         raise InputError(f"{idle[0]} is for scores, which are taken against --evaluate REFERENCE; give that as well")
-    out = expanded(out)
+    out = output_folder(expanded(out), "the training run")  # an unwritable folder must not surface after the work
     networks = o.choice(extractor or "inception", device)
     chosen: dict[str, Any] = {
         "width": width,

@@ -47,8 +47,9 @@ def save_checkpoint(
     for name, module in modules.items():
         tensors |= {f"module/{name}/{key}": tensor for key, tensor in module.state_dict().items()}
     for name, optimizer in optimizers.items():
-        for place, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{name}/{place}/{key}": tensor for key, tensor in state.items()}
+        # Sorted: a state that was loaded is in another order, and the same run should give the same file.
+        for place, state in sorted(optimizer.state_dict()["state"].items()):
+            tensors |= {f"optimizer/{name}/{place}/{key}": tensor for key, tensor in sorted(state.items())}
     # Layouts (channels last) are the modules' business too: they are put back when tensors are copied into place.
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     told = {"kind": _KIND, "step": str(step), "settings": json.dumps(settings), "sha256": _digest(step, tensors)}

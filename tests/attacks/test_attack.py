@@ -125,10 +125,9 @@ def test_a_row_that_is_no_number_is_told_before_the_optimisation(
     }
     sides |= {name: replace(sides[name], logits=sides[name].features.clone()) for name in ("reference", "candidates")}
     name = "reference" if where == "logits" else where
-    spoilt = sides[name].logits if where == "logits" else sides[name].features.clone()
-    assert spoilt is not None
+    spoilt = sides[name].features.clone()
     spoilt[row, 1] = torch.nan
-    sides[name] = replace(sides[name], **{"logits" if where == "logits" else "features": spoilt})
+    sides[name] = replace(sides[name], logits=spoilt) if where == "logits" else replace(sides[name], features=spoilt)
     held = split_reference(REAL, 0.5, 0)["held_out"]
     assert isinstance(held, Features)
     assert bool((held.features == REAL.features[row]).all(1).any()) == (row == 4)

@@ -64,6 +64,21 @@ def test_everything_comes_back_where_it_was(tmp_path: Path) -> None:
     assert any(not held["exp_avg"].is_contiguous() for held in others.state.values())  # the layout was at stake
 
 
+def test_what_was_loaded_is_saved_to_the_same_bytes(tmp_path: Path) -> None:
+    """A run that was killed leaves the file of an undisturbed one; a dozen weights are more than ten in order."""
+    network = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(6)))
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    save(tmp_path / "run", network, optimizer)
+    content = (tmp_path / "run").read_bytes()
+    again = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(6)))
+    others = torch.optim.Adam(again.parameters())
+    load(tmp_path / "run", again, others)
+    save(tmp_path / "run", again, others)
+    assert (tmp_path / "run").read_bytes() == content
+
+
 def test_an_optimizers_own_settings_are_not_kept(tmp_path: Path) -> None:
     """They are the run's business: the learning rate is the one asked for."""
     network, optimizer = learnt(0)
