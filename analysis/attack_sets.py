@@ -16,7 +16,7 @@ from fidprobe.attacks.solver import never
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
 from fidprobe.errors import InputError
-from fidprobe.extraction import ReadOptions
+from fidprobe.extraction import ReadOptions, check_divisible
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
 from fidprobe.images import ImageSource, ReadImage
@@ -112,7 +112,11 @@ def extract_attack_sets(
         for one in attacks:
             _check(one, {**opened, "candidates": pool}, network)
 
-    if isinstance(pool, FunctionSource | GeneratorSource) and len(attacks) == 1:
+    if isinstance(pool, ImageSource):
+        check_divisible(pool, candidate_options)
+    # Several processes divide a given number of images; one draws until it has enough.
+    alone = candidate_options.ranks.size == 1
+    if isinstance(pool, FunctionSource | GeneratorSource) and len(attacks) == 1 and alone:
         [only] = attacks
         if isinstance(only, Top1Matching):
             if second_candidates is not None:

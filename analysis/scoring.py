@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -15,28 +15,19 @@ from fidprobe.analysis.advice import (
     advise_on_spaces,
     advise_on_splits,
 )
-from fidprobe.analysis.metric_checks import check_network, check_sides, check_unknown
 from fidprobe.analysis.metric_choices import MetricChoices
 from fidprobe.analysis.metric_registry import METRICS
-from fidprobe.analysis.own_spaces import own_network, own_sets, spatial_statistics
-from fidprobe.analysis.scores import PICTURES, Scores, measure, metric_label, parse_metrics, scores_json
-from fidprobe.analysis.sets import (
-    Extracted,
-    Measurable,
-    Network,
-    count_of,
-    extract_sets,
-    open_sets,
-)
+from fidprobe.analysis.score_sets import ScoreSets, extract_score_sets, open_score_sets, space_of
+from fidprobe.analysis.scores import PICTURES, Scores, measure, metric_label, scores_json
+from fidprobe.analysis.sets import Extracted, Measurable, Network, count_of
 from fidprobe.extraction import ReadOptions
-from fidprobe.extractors.base import Extractor
 from fidprobe.images import ImageSource, ReadImage, read_images
 from fidprobe.images.base import Chosen
 from fidprobe.inputs import Input
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance, known_space
+from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 
-__all__ = ["Scored", "SpaceScores", "measure_sets", "measure_space", "score"]
+__all__ = ["Scored", "SpaceScores", "measure_score_sets", "measure_sets", "measure_space", "score"]
 
 
 @dataclass(frozen=True)
@@ -150,20 +141,18 @@ def score(
         >>> scored.main.label, scored.main.scores["generated"].frechet.value > 0
         ('FD[random]', True)
     """
-    names = parse_metrics(metrics)
-    opened = open_sets({"reference": reference, "generated": generated}, options, progress)
-    seconds = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
-    return measure_sets(
-        opened,
-        seconds,
-        names,
-        spatial=spatial_statistics({"reference": reference, "generated": generated}, opened, names, options),
+    found = open_score_sets(
+        reference,
+        generated,
+        metrics,
         extractor=extractor,
         second_opinion=second_opinion,
+        second_reference=second_reference,
+        second_generated=second_generated,
         options=options,
-        choices=choices,
         progress=progress,
-    )[0]
+    )
+    return measure_score_sets(found, choices=choices, options=options, progress=progress)
 
 
 def measure_sets(
@@ -197,48 +186,45 @@ def measure_sets(
         The scores, and every set's features in both spaces.
     """
     begun = time.perf_counter()
-    choices = choices or MetricChoices()
-    pictures = [name for name in metrics if METRICS[name].needs == "pictures"]
-    own = [name for name in metrics if METRICS[name].space]
-    rest = [name for name in metrics if name not in (*pictures, *own)]
-    if strict:
-        check_sides(opened, metrics)
-    if not rest and not own:
-        readable = _readable(opened, options, progress)
-        return _only_pictures(readable, pictures, choices, begun, progress), Extracted({}, None)
-    # Every network first: missing weights must not surface after an hour of extraction.
-    apart_sets = own_sets(opened, own, spatial or {})
-    check_unknown(opened, rest, [name for name in own if METRICS[name].space not in apart_sets])
-    networks = {space: own_network(space, sides, extractor, progress) for space, sides in apart_sets.items()}
-    if not rest and apart_sets:
-        extractor, opened = next(iter(networks.values())), next(iter(apart_sets.values()))
-
-    def check(network: Extractor | None) -> None:
-        if strict:
-            check_network(network, metrics)
-
-    sets = extract_sets(
+    found = extract_score_sets(
         opened,
         seconds,
+        metrics,
         extractor=extractor,
         second_opinion=second_opinion,
         options=options,
-        check=check,
+        spatial=spatial,
+        strict=strict,
         progress=progress,
     )
-    main, second = sets.main, sets.second
-    apart = [space for space, sides in apart_sets.items() if sides is not opened and space != _space(main)]
-    here = [name for name in metrics if name in rest or (name in own and METRICS[name].space not in apart)]
-    main_scores = measure_space(main, here, choices, strict, progress)
+    scored = measure_score_sets(found, strict=strict, choices=choices, options=options, progress=progress)
+    return replace(scored, seconds=time.perf_counter() - begun), found.sets
+
+
+def measure_score_sets(
+    found: ScoreSets,
+    *,
+    strict: bool = True,
+    choices: MetricChoices | None = None,
+    options: ReadOptions | None = None,
+    progress: Progress = silent,
+) -> Scored:
+    """Measure what has been extracted; see `measure_sets`. `seconds` are those of the extraction and of this."""
+    begun = time.perf_counter()
+    choices = choices or MetricChoices()
+    metrics = found.metrics
+    pictures = [name for name in metrics if METRICS[name].needs == "pictures"]
+    if not found.sets.main:
+        scored = _only_pictures(_readable(found.opened, options, progress), pictures, choices, progress)
+        return replace(scored, seconds=found.seconds + time.perf_counter() - begun)
+    main, second = found.sets.main, found.sets.second
+    main_scores = measure_space(main, found.here, choices, strict, progress)
     further = []
-    for space in apart:
-        names = [name for name in own if METRICS[name].space == space]
-        there = extract_sets(
-            apart_sets[space], {}, extractor=networks[space], second_opinion=None, options=options, progress=progress
-        )
-        further.append(measure_space(there.main, names, choices, strict, progress))
+    for space, there in found.further.items():
+        names = [name for name in metrics if METRICS[name].space == space]
+        further.append(measure_space(there, names, choices, strict, progress))
     if pictures:
-        further.append(_pictures(_readable(opened, options, progress), pictures, choices, strict, progress))
+        further.append(_pictures(_readable(found.opened, options, progress), pictures, choices, strict, progress))
     # Scores of classes live in one space; distances get a second opinion.
     confirming = [name for name in METRICS if name in metrics and METRICS[name].everywhere]
     # A distance in any space has a distance beside it.
@@ -256,22 +242,21 @@ def measure_sets(
         advice += advise_on_neighbours(main if "pr" in metrics or "dc" in metrics else models)
     if "is" in metrics:
         advice += advise_on_splits(main, choices.is_splits, choices.is_split_size)
-    for found in further:
-        advice += _advise_on_sizes(found)
+    for one in further:
+        advice += _advise_on_sizes(one)
     if scores := [one.results["am"] for one in main_scores.scores.values() if "am" in one.results]:
         advice += advise_on_classifier(scores[0].reference_entropy)
-    scored = Scored(
+    return Scored(
         sets={name: side.provenance.source for name, side in main.items()},
         counts={name: count_of(side) for name, side in main.items()},
         main=main_scores,
         second=second_scores,
         advice=tuple(advice),
-        seconds=time.perf_counter() - begun,
+        seconds=found.seconds + time.perf_counter() - begun,
         version=version("fidprobe"),
         choices=choices,
         further=tuple(further),
     )
-    return scored, sets
 
 
 def _readable(sides: Mapping[str, Input], options: ReadOptions | None, progress: Progress) -> Mapping[str, Input]:
@@ -318,7 +303,7 @@ def _advise_on_sizes(space: SpaceScores) -> list[Advice]:
 
 
 def _only_pictures(
-    opened: Mapping[str, Input], metrics: Sequence[str], choices: MetricChoices, begun: float, progress: Progress
+    opened: Mapping[str, Input], metrics: Sequence[str], choices: MetricChoices, progress: Progress
 ) -> Scored:
     """Without any network."""
     images = {name: side for name, side in opened.items() if isinstance(side, ImageSource)}
@@ -331,14 +316,10 @@ def _only_pictures(
         main=main,
         second=None,
         advice=tuple(_advise_on_sizes(main)),
-        seconds=time.perf_counter() - begun,
+        seconds=0.0,
         version=version("fidprobe"),
         choices=choices,
     )
-
-
-def _space(sides: Mapping[str, Measurable]) -> str:
-    return known_space(*(side.space for side in sides.values()))
 
 
 def measure_space(
@@ -353,7 +334,7 @@ def measure_space(
     alone = [name for name in metrics if METRICS[name].alone]
     known = [side for side in sides.values() if side.provenance.extractor is not None]
     return SpaceScores(
-        label=metric_label(_space(sides)),
+        label=metric_label(space_of(sides)),
         extractor=known[0].provenance.extractor if known else None,
         dim=reference.dim,
         scores={

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import ReadOptions, extract
+from fidprobe.extraction import ReadOptions, check_divisible, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features import Features
@@ -88,6 +88,9 @@ def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress:
     """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
     options = options or ReadOptions()
     opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
+    for side in opened.values():
+        if isinstance(side, ImageSource):
+            check_divisible(side, options)
     return {
         name: Spooled(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
         for name, side in opened.items()

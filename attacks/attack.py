@@ -17,6 +17,7 @@ from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, check_same_images
+from fidprobe.ranks import ALONE, Ranks
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Attack", "Choice", "Outcome", "Plan", "split_reference"]
@@ -101,6 +102,7 @@ class Attack(ABC):
         seed: Of the split and, counted up, of the draws.
         held_out: Share of the reference to hold out, from 0 (the papers' way) to below 1.
         device: Where to compute.
+        ranks: Processes that share what is long of it: the first one attacks, the others `assist`.
 
     Raises:
         InputError: a value out of range.
@@ -116,6 +118,7 @@ class Attack(ABC):
         seed: int = 0,
         held_out: float = 0.5,
         device: torch.device | str = "cpu",
+        ranks: Ranks = ALONE,
     ) -> None:
         if keep is not None and keep < 2:
             raise InputError(f"keep {keep} images: statistics need at least 2")
@@ -123,7 +126,7 @@ class Attack(ABC):
             raise InputError(f"{draws} draws: at least 1 is needed")
         if not 0 <= held_out < 1:
             raise InputError(f"held_out is a share of the reference from 0 to below 1, not {held_out}")
-        self.keep, self.seed, self.held_out, self.device = keep, seed, held_out, device
+        self.keep, self.seed, self.held_out, self.device, self.ranks = keep, seed, held_out, device, ranks
         self.draws = self.default_draws if draws is None else draws
 
     @abstractmethod
@@ -155,6 +158,17 @@ class Attack(ABC):
             interrupted: Asked from time to time; the best so far is the answer once it says yes.
             progress: Told of each stage.
         """
+
+    def assist(self, candidates: Features) -> None:
+        """Do this process's share while the first one attacks.
+
+        Args:
+            candidates: All of them, as the first process has them.
+
+        Raises:
+            ProcessError: the first process has ended.
+        """
+        del candidates  # nothing is long unless an attack says so
 
     @property
     def reads_logits(self) -> bool:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import PENDING_BYTES, Part, described
+from fidprobe.extraction import PENDING_BYTES
 from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.feature_parts import Part, described
 from fidprobe.features import Features
 from fidprobe.forward_pass import embed_images
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images

@@ -28,18 +28,18 @@ little beside the gradient.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.attacks.candidate_rows import CandidateRows
+from fidprobe.errors import MismatchError
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.frechet import covariance_factor
 from fidprobe.statistics import GaussianStatistics
+from fidprobe.threads import symmetric_eigen
 
 __all__ = ["Point", "Slopes", "WeightedFrechet"]
 
-_ROWS = 8192  # candidates in a block: 128 MB of float64 at d = 2048
 _FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
 _EPSILON = torch.finfo(torch.float64).eps
 _DOUBLE, _SINGLE = 1e-11, 3e-9  # of tr Σ_r: how far off F is by rounding at least, in each precision
@@ -91,8 +91,9 @@ class WeightedFrechet:
 
     Args:
         reference: What the weighted candidates are to resemble.
-        candidates: Floating-point or bool [N >= 2, d]; may be memory-mapped and larger than memory.
-        device: Where to compute. Candidates move there whole if they take less than half of a GPU's free memory.
+        candidates: Floating-point or bool [N >= 2, d], memory-mapped or not; or the rows themselves, which several
+            processes may share.
+        device: Where to compute, unless the rows say; see `CandidateRows`.
 
     Attributes:
         passes: Passes over the candidates so far; one is a product of 2 N d² flops.
@@ -107,52 +108,32 @@ class WeightedFrechet:
     """
 
     def __init__(
-        self, reference: GaussianStatistics, candidates: Tensor, *, device: torch.device | str = "cpu"
+        self,
+        reference: GaussianStatistics,
+        candidates: Tensor | CandidateRows,
+        *,
+        device: torch.device | str = "cpu",
     ) -> None:
-        if (
-            candidates.ndim != 2
-            or len(candidates) < 2
-            or not (candidates.is_floating_point() or candidates.dtype == torch.bool)
-        ):
-            raise InputError(
-                f"candidates must be floats or bool [N >= 2, d], got {candidates.dtype} {list(candidates.shape)}"
-            )
-        if candidates.shape[1] != reference.dim:
+        rows = candidates if isinstance(candidates, CandidateRows) else CandidateRows(candidates, device=device)
+        if rows.dim != reference.dim:
             raise MismatchError(
-                f"the reference has {reference.dim} dimensions and the candidates {candidates.shape[1]}; "
-                "use the same network"
+                f"the reference has {reference.dim} dimensions and the candidates {rows.dim}; use the same network"
             )
-        # Apple's GPUs have no float64.
-        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
-        self.count, self.dim = candidates.shape
+        self.device = rows.device
+        self.count, self.dim = rows.count, rows.dim
         self.reference = reference
-        self._rows = _resident(candidates, self.device)
-        # Half precision rounds even a shift of its values, and bool has none.
-        self._own = torch.promote_types(candidates.dtype, torch.float32)
+        self._rows = rows
         self._factor = covariance_factor(reference.cov.to(self.device), reference.count)
         self._reference_trace = float(reference.cov.trace())
         self.passes = 0.0
         self.dtype = torch.float64
-        # Rows are shifted by the candidates' own mean: moments of what is centred lose no digits.
-        self._shift = torch.zeros(self.dim, dtype=self._own, device=self.device)
-        total = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
-        for start, block in self._blocks():
-            finite = torch.isfinite(block).all(dim=1)
-            if not bool(finite.all()):
-                row = start + int((~finite).nonzero()[0])
-                raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
-            total += block.sum(dim=0)
-        self._shift = (total / self.count).to(self._own)
-        if candidates.dtype == torch.bool:  # all ones would be rounded alike: a shift of few bits is exact
-            self._shift = self._shift.to(torch.bfloat16).to(self._own)
-        self.goal = reference.mean.to(self.device) - self._shift.to(torch.float64)
-        self.distances = torch.empty(self.count, dtype=torch.float64, device=self.device)
-        for start, block in self._blocks():
-            self.distances[start : start + len(block)] = (block - self.goal).square().sum(dim=1)
+        rows.centre()
+        self.goal = reference.mean.to(self.device) - rows.shift.to(torch.float64)
+        self.distances = rows.distances(self.goal).view(-1)
         self._single = _SINGLE * self._reference_trace
         equal = torch.full((self.count,), 1 / self.count, dtype=torch.float64, device=self.device)
         self.uniform = self.at(equal)
-        if self._own != torch.float64 and float(self.distances.max()) < _TOO_LARGE:
+        if rows.own != torch.float64 and float(self.distances.max()) < _TOO_LARGE:
             # Where Σ is nearly singular, float32 moments would not do; whether it is so is best seen by trying.
             self.dtype = torch.float32
             self._single = max(self._single, 2 * abs(self.at(equal).value - self.uniform.value))
@@ -178,21 +159,11 @@ class WeightedFrechet:
     def at(self, probabilities: Tensor) -> Point:
         """F at probabilities (non-negative float64 [N], any positive sum): one pass, one eigenvalue problem."""
         p = probabilities / probabilities.sum()
-        mean = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
-        moment = torch.zeros(self.dim, self.dim, dtype=torch.float64, device=self.device)
-        multiplied = 0
-        for start, block in self._blocks():
-            part = p[start : start + len(block)]
-            used = part > 0
-            sparse = 2 * int(used.sum()) < len(part)  # a copy costs less than a product of mostly zeros
-            rows, part = (block[used], part[used]) if sparse else (block, part)
-            mean += (part.to(self.dtype) @ rows).to(torch.float64)
-            moment += _gram(rows * part.sqrt().to(self.dtype)[:, None]).to(torch.float64)
-            multiplied += len(rows)
+        mean, moment, multiplied = self._rows.moments(p, self.dtype)
         self.passes += multiplied / self.count
         cov = moment - torch.outer(mean, mean)
         X = self._factor.T @ cov @ self._factor
-        square, V = torch.linalg.eigh((X + X.T) / 2)
+        square, V = symmetric_eigen((X + X.T) / 2)
         roots = square.clamp_min(0).sqrt()
         # Rounding has no small roots, and F would shiver with them: m images span m - 1 directions, and what is left
         # beyond, or in columns where all candidates agree, is rounding.
@@ -208,56 +179,25 @@ class WeightedFrechet:
 
     def slopes(self, point: Point, *, curvature: bool = False) -> Slopes:
         """Derivatives of F at a point: one pass, and some percent of one for the curvature."""
-        gradient = torch.empty(self.count, dtype=torch.float64, device=self.device)
-        leverage = torch.empty_like(gradient)
-        beta = torch.empty_like(gradient) if curvature else None
-        cauchy = cauchy_factor(point.roots).to(self.dtype) if curvature else None
-        half_trace = float(point.roots.sum()) / 2
-        inverse = point.roots.reciprocal().to(self.dtype)
-        for start, u in self.transported(point):
-            part = slice(start, start + len(u))
-            square = u.square()
-            h = square.sum(dim=1, dtype=torch.float64)
-            gradient[part] = self.distances[part] - h
-            leverage[part] = (square @ inverse).to(torch.float64)
-            if beta is not None and cauchy is not None:
-                quartic = (square @ cauchy).square().sum(dim=1, dtype=torch.float64)
-                beta[part] = (h + quartic + half_trace) / 2
+        cauchy = cauchy_factor(point.roots) if curvature else None
+        sums = self._rows.derivatives(point.map, point.mean, point.roots.reciprocal(), cauchy, self.dtype)
+        self.passes += point.map.shape[1] / self.dim
+        h = sums[0]
+        gradient = self.distances - h
+        beta = (h + sums[2] + float(point.roots.sum()) / 2) / 2 if curvature else None
         bound = self._reference_trace - float(point.roots.sum()) + float(gradient.min())
-        return Slopes(gradient, bound, leverage * point.probabilities, beta)
+        return Slopes(gradient, bound, sums[1] * point.probabilities, beta)
 
     def transported(self, point: Point) -> Iterator[tuple[int, Tensor]]:
-        """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with its first row; one pass."""
-        B = point.map.to(self.dtype)
-        offset = (point.mean @ point.map).to(self.dtype)
-        for start, block in self._blocks():
-            yield start, block @ B - offset
-        self.passes += B.shape[1] / self.dim
+        """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with its first row; one pass.
+
+        Of this process's candidates only.
+        """
+        yield from self._rows.transported(point.map, point.mean, self.dtype)
+        self.passes += point.map.shape[1] / self.dim
 
     def transported_rows(self, point: Point, rows: Tensor) -> Tensor:
         """u_i of the candidates at given positions (int64 [m]): [m, r] in the objective's dtype."""
-        block = self._rows[rows.to(self._rows.device)].to(self.device).to(self._own) - self._shift
         self.passes += len(rows) * point.map.shape[1] / (self.count * self.dim)
+        block = self._rows.at(rows)
         return block.to(self.dtype) @ point.map.to(self.dtype) - (point.mean @ point.map).to(self.dtype)
-
-    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
-        for start in range(0, self.count, _ROWS):
-            # The shift is taken in the candidates' own precision, so that every dtype sees the same numbers.
-            block = self._rows[start : start + _ROWS].to(self.device).to(self._own) - self._shift
-            yield start, block.to(self.dtype)
-
-
-def _gram(block: Tensor) -> Tensor:
-    """Blockᵀ block; on CPU through NumPy, which computes only one half of what is symmetric."""
-    if block.device.type != "cpu":
-        return block.T @ block
-    array = block.numpy()
-    return torch.from_numpy(np.matmul(array.T, array))
-
-
-def _resident(rows: Tensor, device: torch.device) -> Tensor:
-    """Rows on a GPU that has room for them, else where they are."""
-    if device.type != "cuda" or rows.device == device:
-        return rows
-    free, _ = torch.cuda.mem_get_info(device)
-    return rows.to(device) if rows.nbytes < free / 2 else rows

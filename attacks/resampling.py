@@ -4,6 +4,7 @@ Role-of-imagenet-classes-in-fid, §3.2 (pre-logits, logits), §3.3 (Top-N, Middl
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.attack import Attack, Choice, Plan, Reference
+from fidprobe.attacks.candidate_rows import CandidateRows
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.checkpoint import Checkpoint, fingerprint
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
@@ -43,7 +45,7 @@ class Resampling(Attack):
         draw: Out of `DRAWS`.
         solver: The certified one by default.
         **options: `keep` (a fifth of the candidates by default), `draws` (3; 1 for swap searches), `seed`,
-            `held_out`, `device` of `Attack`.
+            `held_out`, `device`, `ranks` of `Attack`.
 
     Raises:
         InputError: an unknown space or draw, or a value out of range.
@@ -122,8 +124,12 @@ class Resampling(Attack):
         rows = self.space.rows(candidates)
         goal = self._goal(reference)
         checkpoint = None if state is None else Checkpoint(state, fingerprint(goal, rows, self.device))
-        objective = WeightedFrechet(goal, rows, device=self.device)
+        shared = self._shared(candidates) if self.ranks.size > 1 else CandidateRows(rows, device=self.device)
+        objective = WeightedFrechet(goal, shared)
         solution = self.solver.solve(objective, checkpoint=checkpoint, interrupted=interrupted, progress=progress)
+        shared.end()
+        if self.ranks.size > 1 and self.draw.startswith("swap"):  # a search goes from candidate to candidate
+            objective = WeightedFrechet(goal, rows, device=self.device)
         p = solution.probabilities.to(objective.device)
         expected = None
         if not self.draw.startswith("swap"):
@@ -146,6 +152,25 @@ class Resampling(Attack):
             return Choice(found.indices.cpu(), found.predicted)
 
         return Plan(choose, solution, expected)
+
+    def assist(self, candidates: Features) -> None:
+        """Compute sums over this process's share of the candidates, as often as the first one asks for them."""
+        self._shared(candidates).serve()
+
+    def _shared(self, candidates: Features) -> CandidateRows:
+        """The candidates, of which this process holds its share."""
+        n = len(candidates)
+        if n < self.ranks.size:
+            raise InputError(f"{n} candidates cannot be divided among {self.ranks.size} processes; start fewer")
+        share = self.ranks.share(n)
+        part = slice(share.start, share.stop)
+        mine = replace(
+            candidates,
+            features=candidates.features[part],
+            logits=None if candidates.logits is None else candidates.logits[part],
+            names=None,
+        )
+        return CandidateRows(self.space.rows(mine), n, device=self.device, ranks=self.ranks)
 
     def _goal(self, reference: Reference) -> GaussianStatistics:
         if isinstance(reference, GaussianStatistics) and self.space.name == "pre-logits":

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from fidprobe.analysis.pictures import read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity
-from fidprobe.extraction import prepare_images
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor, full_precision
 from fidprobe.extractors.network import NetworkExtractor
 from fidprobe.features import Features
+from fidprobe.forward_pass import prepare_images
 from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage

@@ -26,6 +26,7 @@ from fidprobe.provenance import Provenance
 from fidprobe.reasons import reason
 from fidprobe.statistics import GaussianStatistics
 from fidprobe.tensor_files import write_tensors
+from fidprobe.threads import symmetric_eigen
 
 __all__ = ["load_reference_features", "load_reference_statistics", "save_reference"]
 
@@ -174,7 +175,7 @@ def _damage(path: Path) -> Iterator[None]:
 
 def _root(cov: Tensor) -> Tensor:
     """The symmetric square root, float64; negative eigenvalues are rounding."""
-    eig, V = torch.linalg.eigh(cov)
+    eig, V = symmetric_eigen(cov)
     root: Tensor = (V * eig.clamp_min(0).sqrt()) @ V.T
     return root
 

@@ -4,7 +4,7 @@ Every message is one line that names the thing, the offending value and what to 
 it as it is and exits with 2; a traceback therefore always means a defect of fidprobe itself.
 """
 
-__all__ = ["FidprobeError", "InputError", "MismatchError", "SourceError", "WeightsError"]
+__all__ = ["FidprobeError", "InputError", "MismatchError", "ProcessError", "SourceError", "WeightsError"]
 
 
 class FidprobeError(Exception):
@@ -25,3 +25,7 @@ class MismatchError(FidprobeError):
 
 class InputError(FidprobeError, ValueError):
     """A value outside what a function accepts: wrong shape, NaN, too few rows, an unknown name."""
+
+
+class ProcessError(FidprobeError):
+    """Another process of the same run has ended; what it said of itself is the reason."""

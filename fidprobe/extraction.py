@@ -6,29 +6,34 @@ and by which weights; never of a path.
 
 import hashlib
 import json
-from collections import Counter
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import PIL
 import torch
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.extractors.base import Extractor
 from fidprobe.feature_cache import CacheEntry
+from fidprobe.feature_parts import Part, decoder_version, described, joined, with_positions
 from fidprobe.features import Features
 from fidprobe.files import cache_folder
-from fidprobe.forward_pass import embed_images
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
 from fidprobe.progress import Progress, silent
-from fidprobe.provenance import Provenance, SourceProvenance
+from fidprobe.provenance import Provenance
+from fidprobe.ranks import ALONE, Ranks
 
-__all__ = ["PENDING_BYTES", "Part", "ReadOptions", "described", "extract"]
+__all__ = ["PENDING_BYTES", "ReadOptions", "check_divisible", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
 PENDING_BYTES = 2**28  # decoded images that wait for a full batch
+
+_VISIBLE = 180  # seconds until a file that another machine has written shows: network file systems remember absence
+
+_Range = tuple[int, int]  # of positions in the source: first, stop
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class ReadOptions:
         skip_bad: Leave out images that cannot be read (and list them) instead of stopping.
         batch_size: Images that go through the network at a time, fewer if they are large. Does not change the numbers.
         cache: Folder for features; None keeps nothing on disk and cannot resume.
+        ranks: The processes among which images are divided. All call `extract` with the same source and get the same
+            features; they need a cache in a folder that all of them see.
     """
 
     limit: int | None = None
@@ -48,6 +55,7 @@ class ReadOptions:
     skip_bad: bool = False
     batch_size: int = 64
     cache: Path | None = None
+    ranks: Ranks = ALONE
 
     @classmethod
     def with_cache(cls, **options: Any) -> Self:
@@ -57,6 +65,8 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise InputError(f"batch size must be at least 1, got {self.batch_size}")
+        if self.ranks.size > 1 and self.cache is None:
+            raise InputError("several processes meet in the features cache; leave out --no-cache")
 
 
 def extract(
@@ -68,58 +78,138 @@ def extract(
         source: Anything `fidprobe.images.open_images` takes.
         extractor: The network, on its device.
         options: How to read and where to keep; the default keeps nothing.
-        progress: Told of images hashed and extracted.
+        progress: Told of images hashed and extracted, of this process's share where there are several.
 
     Returns:
         Features in the source's order, with names and provenance; memory-mapped if cached.
 
     Raises:
         SourceError: an image cannot be read (and is not to be skipped), none is left, or one changed meanwhile.
-        InputError: the cache cannot be written, or the network gives NaN.
+        InputError: the cache cannot be written, the network gives NaN, or several processes do not see the same.
+        ProcessError: another process has ended.
     """
     options = options or ReadOptions()
+    ranks = options.ranks
     # An opened source is used as it is: its subset has been drawn.
     images = source if isinstance(source, ImageSource) else open_images(source, limit=options.limit, seed=options.seed)
-    content = _content(images, "reading", progress)
+    check_divisible(images, options)
+    content = _content(images, ranks, "reading", progress)
     if options.cache is None or content is None:
-        parts = [part for _, part in _parts(images, extractor, options, 0, progress)]
-        if content != _content(images, "checking", progress):
+        parts = [
+            part.features()
+            for _, part in _parts(images, extractor, options, [(0, len(images))], 0, progress)
+            if part.names
+        ]
+        if content != _content(images, ranks, "checking", progress):
             raise _changed(images)
-        return _joined(images, content, parts)
+        return joined(images, content, parts)
     entry = CacheEntry(options.cache, _key(content, extractor))
-    with entry.locked(progress):
-        features = entry.load()
-        found = None if features is None else _renamed(features, images, options)
-        if found is None:
+    _check_agreement(entry, extractor, ranks)
+    with ExitStack() as stack:
+        with ranks.together():
+            if ranks.first:
+                stack.enter_context(entry.locked(progress))
+        _check_shared(entry, ranks)
+        found = None
+        with ranks.together():
+            if ranks.first:
+                found = _cached(entry, images, options)
+        if ranks.from_first(found is None):
             _make(entry, images, extractor, options, content, progress)
-            features = entry.load()
-            found = None if features is None else _renamed(features, images, options)
-    if found is None:
-        raise InputError(f"{entry.path}: vanished from the cache; run again, or use --no-cache")
-    return found
+        with ranks.together():
+            return _awaited(entry, images, options) if found is None else found
 
 
-def _content(images: ImageSource, stage: str, progress: Progress) -> str | None:
-    total = len(images)
-    return images.content(lambda done: progress(stage, done, total))
+def check_divisible(images: ImageSource, options: ReadOptions) -> None:
+    """Refuse a source whose images several processes cannot divide among themselves.
+
+    Raises:
+        InputError: it draws its images anew for whoever asks.
+    """
+    if options.ranks.size > 1 and not images.replayable:
+        raise InputError(
+            f"{images.description}: its images cannot be divided among {options.ranks.size} processes; run one, or "
+            "write the images to files first"
+        )
+
+
+def _content(images: ImageSource, ranks: Ranks, stage: str, progress: Progress) -> str | None:
+    """The source's content hash, to which every process reads its share."""
+    if ranks.size == 1 or not images.replayable:
+        total = len(images)
+        return images.content(lambda done: progress(stage, done, total))
+    counts = ranks.exchanged(len(images))
+    if len(set(counts)) > 1:
+        other = next(rank for rank, count in enumerate(counts) if count != counts[0])
+        raise InputError(
+            f"{images.description}: has {counts[0]} images for process 0 and {counts[other]} for process {other}; all "
+            "processes need the same files"
+        )
+    share, mine = ranks.share(len(images)), bytearray()
+    with ranks.together():
+        for done, digest in enumerate(images.digests(share), start=1):
+            mine += digest
+            progress(stage, done, len(share))
+    return hashlib.sha256(b"".join(ranks.gathered(bytes(mine)))).hexdigest()
+
+
+def _check_agreement(entry: CacheEntry, extractor: Extractor, ranks: Ranks) -> None:
+    """Refuse processes that would extract in different ways."""
+    ways = ranks.exchanged([entry.path.name, extractor.provenance.name, torch.device(extractor.device).type])
+    for rank, way in enumerate(ways):
+        if way[0] != ways[0][0]:
+            raise InputError(
+                f"process 0 extracts with {ways[0][1]} on {ways[0][2]} and process {rank} with {way[1]} on {way[2]}, "
+                "or with other weights or library versions; give all the same"
+            )
+
+
+def _check_shared(entry: CacheEntry, ranks: Ranks) -> None:
+    """Refuse a cache that is another folder on another machine."""
+    if ranks.size == 1:
+        return
+    with ranks.together():
+        token = entry.leave_token() if ranks.first else None
+    token = ranks.from_first(token)
+    seen = ranks.exchanged(entry.sees_token(token))
+    if ranks.first:
+        entry.remove_token(token)
+    folders = ranks.exchanged(str(entry.path.parent.parent))
+    if not all(seen):
+        other = seen.index(False)
+        raise InputError(
+            f"the features cache {folders[other]} of process {other} is not the {folders[0]} of process 0; point "
+            "FIDPROBE_CACHE to a folder that all machines share"
+        )
 
 
 def _changed(images: ImageSource) -> SourceError:
     return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 
-def _decoder() -> str:
-    return f"pillow {PIL.__version__}"
-
-
 def _key(content: str, extractor: Extractor) -> str:
     identity = {
         "content": content,
         "extractor": Provenance(extractor=extractor.provenance).to_json()["extractor"],
-        "decoder": _decoder(),
+        "decoder": decoder_version(),
         "device": torch.device(extractor.device).type,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _cached(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features | None:
+    features = entry.load()
+    return None if features is None else _renamed(features, images, options)
+
+
+def _awaited(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features:
+    """The entry that has just been made, here or on another machine."""
+    patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
+    while (found := _cached(entry, images, options)) is None:
+        if time.monotonic() >= patience:
+            raise InputError(f"{entry.path}: vanished from the cache; run again, or use --no-cache")
+        time.sleep(1)
+    return found
 
 
 def _make(
@@ -130,32 +220,58 @@ def _make(
     content: str,
     progress: Progress,
 ) -> None:
-    """Extract into the cache, going on from the pieces of a stopped run."""
-    parts: list[Features] = []
-    start = 0
-    for _, stop, part in entry.parts():
-        if _still_unreadable(part, images) is None:
-            break  # it left out a file that can be read now
-        parts.append(part)
-        start = stop
-    for (first, stop), part in _parts(images, extractor, options, start, progress):
-        positions = _names_to_positions(part, images, first, stop)
-        parts.append(entry.keep(first, stop, positions))
-    if content != _content(images, "checking", progress):
-        entry.drop_parts()
+    """Extract into the cache what the pieces of a stopped run leave open, each process its share of that."""
+    ranks, total = options.ranks, len(images)
+    sound: list[_Range] = []
+    with ranks.together():
+        if ranks.first:  # a piece that left out a file which can be read now is of no use
+            sound = [
+                (first, stop) for first, stop, part in entry.pieces() if _still_unreadable(part, images) is not None
+            ]
+    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(sound)]
+    mine = _portion(_gaps(kept, total), ranks)
+    own = sum(stop - first for first, stop in mine)
+    made: list[_Range] = []
+    skipped: list[tuple[str, str]] = []
+    with ranks.together():
+        done = total - own if ranks.size == 1 else 0
+        for (first, stop), part in _parts(images, extractor, options, mine, done, progress):
+            if part.names:
+                entry.keep(first, stop, with_positions(part.features(), images, first, stop))
+                made.append((first, stop))
+            else:
+                places = {item.name: str(at) for at, item in enumerate(images.items(range(first, stop)), first)}
+                skipped += [(places[name], reason) for name, reason in part.skipped]
+    told = ranks.exchanged([made, skipped])
+    if content != _content(images, ranks, "checking", progress):
+        if ranks.first:
+            entry.drop_parts()
         raise _changed(images)
-    names, provenance = described(images, content, parts)
-    entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
+    with ranks.together():
+        if ranks.first:
+            ranges = sorted([*kept, *((first, stop) for one, _ in told for first, stop in one)])
+            parts = [entry.piece(first, stop) for first, stop in ranges]
+            left_out = [(place, reason) for _, one in told for place, reason in one]
+            names, provenance = described(images, content, parts, skipped=left_out)
+            entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
 
 
-def _names_to_positions(part: Features, images: ImageSource, first: int, stop: int) -> Features:
-    """The piece with positions for names, also of the files it skipped."""
-    place = {item.name: str(first + i) for i, item in enumerate(images.items(range(first, stop)))}
-    source = part.provenance.source
-    assert source is not None
-    skipped = tuple((place[name], reason) for name, reason in source.skipped)
-    provenance = replace(part.provenance, source=replace(source, skipped=skipped))
-    return replace(part, names=tuple(place[name] for name in part.names or ()), provenance=provenance)
+def _gaps(kept: Sequence[_Range], total: int) -> list[_Range]:
+    """What ordered ranges leave open of `range(total)`."""
+    edges = [0, *(edge for one in kept for edge in one), total]
+    return [(first, stop) for first, stop in zip(edges[::2], edges[1::2], strict=True) if first < stop]
+
+
+def _portion(missing: Sequence[_Range], ranks: Ranks) -> list[_Range]:
+    """A process's part of what is missing, as many images as any other's, in the source's order."""
+    share = ranks.share(sum(stop - first for first, stop in missing))
+    found, before = [], 0
+    for first, stop in missing:
+        part = max(first, first + share.start - before), min(stop, first + share.stop - before)
+        if part[0] < part[1]:
+            found.append(part)
+        before += stop - first
+    return found
 
 
 def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> Features | None:
@@ -196,121 +312,39 @@ def _still_unreadable(features: Features, images: ImageSource) -> list[tuple[str
 
 
 def _parts(
-    images: ImageSource, extractor: Extractor, options: ReadOptions, start: int, progress: Progress
-) -> Iterator[tuple[tuple[int, int], Features]]:
-    """Pieces of at least one image, each with the range of source positions it covers."""
-    pending: list[ReadImage] = []
-    waiting = 0
-    made = Part(extractor)
-    first, total = start, len(images)
-    progress("extracting", start, total)
-    for read in read_images(images, start=start, skip_bad=options.skip_bad):
-        if isinstance(read, SkippedImage):
-            made.skipped.append((read.name, read.reason))
-            continue
-        # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
-        if len(made.names) + len(pending) >= PART_IMAGES:
-            made.add(pending)
-            yield (first, read.index), made.features()
-            first, made, pending, waiting = read.index, Part(extractor), [], 0
-        pending.append(read)
-        waiting += read.image.pixels.nbytes
-        if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
-            made.add(pending)
-            pending, waiting = [], 0
-            progress("extracting", read.index + 1, total)
-    made.add(pending)
-    progress("extracting", total, total)
-    if made.names:
-        yield (first, total), made.features()
+    images: ImageSource,
+    extractor: Extractor,
+    options: ReadOptions,
+    ranges: Sequence[_Range],
+    done: int,
+    progress: Progress,
+) -> Iterator[tuple[_Range, Part]]:
+    """Pieces that cover ranges of the source's positions, each with its own range.
 
-
-class Part:
-    """Features under construction."""
-
-    def __init__(self, extractor: Extractor) -> None:
-        self.extractor = extractor
-        self.names: list[str] = []
-        self.skipped: list[tuple[str, str]] = []
-        self.embedded: list[Embedding] = []
-        self.sizes, self.formats, self.treatments = Counter[str](), Counter[str](), Counter[str]()
-
-    def add(self, batch: Sequence[ReadImage], embedding: Embedding | None = None) -> None:
-        """Add images, embedded here if they are not yet.
-
-        Raises:
-            InputError: the network gives NaN or infinite numbers; names the image.
-        """
-        if not batch:
-            return
-        self.embedded.append(embed_images(self.extractor, batch) if embedding is None else embedding)
-        for read in batch:
-            height, width = read.image.pixels.shape[:2]
-            self.names.append(read.name)
-            self.sizes[f"{width}x{height}"] += 1
-            self.formats[read.image.format] += 1
-            self.treatments.update(read.image.treatments)
-
-    def features(self) -> Features:
-        """All that were added; at least one image."""
-        bias = self.extractor.logit_bias
-        logits = [part.logits for part in self.embedded if part.logits is not None]
-        source = SourceProvenance(
-            description="",
-            count=len(self.names),
-            skipped=tuple(self.skipped),
-            sizes=dict(self.sizes),
-            formats=dict(self.formats),
-            treatments=dict(self.treatments),
-        )
-        return Features(
-            features=torch.cat([part.features for part in self.embedded]),
-            logits=torch.cat(logits) if logits else None,
-            logit_bias=None if bias is None else bias.cpu(),
-            names=tuple(self.names),
-            class_names=self.extractor.class_names,
-            provenance=Provenance(self.extractor.provenance, source),
-        )
-
-
-def described(
-    images: ImageSource, content: str | None, parts: Sequence[Features]
-) -> tuple[tuple[str, ...], Provenance]:
-    """Names and provenance of the whole that the parts of a source make up.
-
-    Raises:
-        SourceError: there are no parts.
+    One without images stands for a whole range in which none could be read.
     """
-    if not parts:
-        raise SourceError(f"{images.description}: none of its {len(images)} images could be read")
-    pieces = [piece for part in parts if (piece := part.provenance.source) is not None]
-
-    def total(fact: str) -> dict[str, int]:
-        return dict(sum((Counter(getattr(piece, fact)) for piece in pieces), Counter[str]()))
-
-    source = SourceProvenance(
-        description=images.description,
-        count=sum(map(len, parts)),
-        content=content,
-        skipped=tuple(pair for piece in pieces for pair in piece.skipped),
-        limit=images.limit,
-        seed=images.seed,
-        sizes=total("sizes"),
-        formats=total("formats"),
-        treatments=total("treatments"),
-        decoder=_decoder(),
-    )
-    names = tuple(name for part in parts for name in part.names or ())
-    return names, Provenance(parts[0].provenance.extractor, source)
-
-
-def _joined(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
-    names, provenance = described(images, content, parts)
-    logits = [part.logits for part in parts if part.logits is not None]
-    return replace(
-        parts[0],
-        features=torch.cat([part.features for part in parts]),
-        logits=torch.cat(logits) if logits else None,
-        names=names,
-        provenance=provenance,
-    )
+    total = done + sum(stop - first for first, stop in ranges)
+    progress("extracting", done, total)
+    for begin, end in ranges:
+        pending: list[ReadImage] = []
+        waiting = 0
+        first, made = begin, Part(extractor)
+        for read in read_images(images, start=begin, stop=end, skip_bad=options.skip_bad):
+            if isinstance(read, SkippedImage):
+                made.skipped.append((read.name, read.reason))
+                continue
+            # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
+            if len(made.names) + len(pending) >= PART_IMAGES:
+                made.add(pending)
+                yield (first, read.index), made
+                first, made, pending, waiting = read.index, Part(extractor), [], 0
+            pending.append(read)
+            waiting += read.image.pixels.nbytes
+            if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
+                made.add(pending)
+                pending, waiting = [], 0
+                progress("extracting", done + read.index + 1 - begin, total)
+        made.add(pending)
+        done += end - begin
+        progress("extracting", done, total)
+        yield (first, end), made

@@ -5,6 +5,7 @@ that a killed run loses little. In both, the `names` are the images' positions i
 content may be read under other names tomorrow.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -61,33 +62,39 @@ class CacheEntry:
         """The entry; None if there is none, or if it was damaged (it is then removed)."""
         return _load(self.path)
 
-    def parts(self) -> list[tuple[int, int, Features]]:
-        """The gapless run of sound pieces that a stopped run left behind: first position, stop, features."""
-        found: dict[int, tuple[int, Path]] = {}
+    def pieces(self) -> list[tuple[int, int, Features]]:
+        """The sound pieces that stopped runs left, in order, none overlapping another: first, stop, features."""
+        found: list[tuple[int, int]] = []
         for file in self._parts.glob("part-*.safetensors"):
             if match := re.fullmatch(r"part-(\d{10})-(\d{10})\.safetensors", file.name):
-                found[int(match[1])] = (int(match[2]), file)
-        run: list[tuple[int, int, Features]] = []
-        at = 0
-        while at in found:
-            stop, file = found[at]
-            part = _load(file)
-            if part is None:
-                break
-            run.append((at, stop, part))
-            at = stop
-        return run
+                found.append((int(match[1]), int(match[2])))
+        sound: list[tuple[int, int, Features]] = []
+        for first, stop in sorted(found):
+            if not sound or first >= sound[-1][1]:
+                part = _load(self._part(first, stop))
+                if part is not None:
+                    sound.append((first, stop, part))
+        return sound
 
-    def keep(self, first: int, stop: int, part: Features) -> Features:
-        """Save a piece; returns it memory-mapped.
+    def piece(self, first: int, stop: int) -> Features:
+        """A piece that was kept, memory-mapped.
+
+        Raises:
+            InputError: it is not there any more, or damaged.
+        """
+        part = _load(self._part(first, stop))
+        if part is None:
+            raise InputError(f"{self._part(first, stop)}: vanished from the cache; run again")
+        return part
+
+    def keep(self, first: int, stop: int, part: Features) -> None:
+        """Save a piece.
 
         Raises:
             InputError: the cache cannot be written; says what to do.
         """
-        file = self._parts / f"part-{first:010d}-{stop:010d}.safetensors"
         with self._explained():
-            part.save(file)
-        return Features.load(file)
+            part.save(self._part(first, stop))
 
     def finish(
         self,
@@ -109,6 +116,28 @@ class CacheEntry:
     def drop_parts(self) -> None:
         """Remove pieces that are of no use any more."""
         shutil.rmtree(self._parts, ignore_errors=True)
+
+    def leave_token(self) -> str:
+        """Write a small file by which another process can tell whether its cache is this one.
+
+        Raises:
+            InputError: the cache cannot be written; says what to do.
+        """
+        with self._explained():
+            handle, name = tempfile.mkstemp(prefix=".token-", dir=self.path.parent)
+            os.close(handle)
+        return Path(name).name
+
+    def sees_token(self, token: str) -> bool:
+        """Whether it is there."""
+        return (self.path.parent / token).exists()
+
+    def remove_token(self, token: str) -> None:
+        """Remove it."""
+        (self.path.parent / token).unlink(missing_ok=True)
+
+    def _part(self, first: int, stop: int) -> Path:
+        return self._parts / f"part-{first:010d}-{stop:010d}.safetensors"
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

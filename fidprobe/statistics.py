@@ -4,6 +4,7 @@ All moments are float64, whatever the features are: a float32 mean over 50,000 r
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -19,11 +20,14 @@ from fidprobe.features import Features
 from fidprobe.files import atomic_path, is_file
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
+from fidprobe.ranks import ALONE, Ranks
 from fidprobe.reasons import reason
+from fidprobe.threads import symmetric_eigenvalues
 
-__all__ = ["GaussianStatistics", "Moments", "is_statistics_file"]
+__all__ = ["GaussianStatistics", "Moments", "check_moments", "is_statistics_file"]
 
 _ROWS = 8192  # rows cast to float64 at a time: 128 MB at d = 2048
+_LARGEST = 1e140  # covariances, and squares of means: their products stay within float64
 _INDEFINITE = 1e-4  # of the largest eigenvalue: float32 files are indefinite by rounding
 
 
@@ -39,7 +43,7 @@ class GaussianStatistics:
         provenance: Which pictures, through which network.
 
     Raises:
-        InputError: shapes that do not fit, or NaN or infinite entries.
+        InputError: shapes that do not fit, or entries that `check_moments` refuses.
     """
 
     mean: Tensor
@@ -54,8 +58,7 @@ class GaussianStatistics:
                 "statistics need a float64 mean [d] and covariance [d, d] with d >= 1, got "
                 f"{self.mean.dtype} {list(self.mean.shape)} and {self.cov.dtype} {list(self.cov.shape)}"
             )
-        if not (torch.isfinite(self.mean).all() and torch.isfinite(self.cov).all()):
-            raise InputError("statistics contain NaN or infinite values; check the features they were made from")
+        check_moments(self.mean, self.cov)
 
     @property
     def dim(self) -> int:
@@ -68,13 +71,17 @@ class GaussianStatistics:
         return "unknown" if self.provenance.extractor is None else self.provenance.extractor.name
 
     @classmethod
-    def of(cls, features: Features | Tensor, weights: Tensor | None = None) -> "GaussianStatistics":
+    def of(
+        cls, features: Features | Tensor, weights: Tensor | None = None, *, ranks: Ranks = ALONE
+    ) -> "GaussianStatistics":
         """Statistics of features, optionally weighted.
 
         Args:
             features: [n, d], floating point.
             weights: Non-negative [n], any positive sum. Weighted covariances are population covariances
                 (divided by the sum of weights), so that they do not depend on the weights' scale.
+            ranks: Processes that all have the features: each reads its share of the rows, and all get the statistics
+                of the whole.
 
         Raises:
             InputError: fewer than 2 rows, NaN or infinite values, bad weights.
@@ -84,10 +91,13 @@ class GaussianStatistics:
             raise InputError(f"features must be a matrix [n, d], got {list(values.shape)}")
         if weights is not None and (weights.shape != values.shape[:1] or bool((weights < 0).any())):
             raise InputError(f"weights must be {len(values)} non-negative numbers, got {list(weights.shape)}")
-        moments = Moments(values.shape[1], device=values.device)
-        for start in range(0, len(values), _ROWS):
-            part = slice(start, start + _ROWS)
-            moments.update(values[part], None if weights is None else weights[part])
+        share = ranks.share(len(values))
+        moments = Moments(values.shape[1], device=values.device, first=share.start)
+        with ranks.together():
+            for start in share[::_ROWS]:
+                part = slice(start, min(start + _ROWS, share.stop))
+                moments.update(values[part], None if weights is None else weights[part])
+        moments.sum(ranks)
         provenance = features.provenance if isinstance(features, Features) else UNKNOWN
         return moments.statistics(provenance, population=weights is not None)
 
@@ -167,6 +177,28 @@ class GaussianStatistics:
         return replace(stats, cov=(stats.cov + stats.cov.T) / 2)
 
 
+def check_moments(mean: Tensor, cov: Tensor) -> None:
+    """Refuse moments whose distances float64 cannot hold: products of two covariances must neither over- nor underflow.
+
+    Float32 features are far from either end.
+
+    Args:
+        mean: float64 [d].
+        cov: float64 [d, d].
+
+    Raises:
+        InputError: NaN or infinite entries, or sizes out of range.
+    """
+    centre, spread = float(mean.abs().max()), float(cov.abs().max())
+    if not (math.isfinite(centre) and math.isfinite(spread)):
+        raise InputError("statistics contain NaN or infinite values; check the features they were made from")
+    if max(centre**2 if centre < _LARGEST else centre, spread) > _LARGEST or 0 < spread < 1 / _LARGEST:
+        raise InputError(
+            f"statistics with a mean up to {centre:.3g} and covariances up to {spread:.3g} leave the range in which "
+            "distances can be computed; rescale the features"
+        )
+
+
 def _real(array: npt.NDArray[Any], name: str) -> Tensor:
     if array.dtype.kind not in "fiu":
         raise InputError(f"`{name}` must hold real numbers, got {array.dtype}")
@@ -187,7 +219,7 @@ def _check_covariance(cov: Tensor, name: str) -> None:
     smallest = float(cov.diagonal().min())
     if smallest < 0:
         raise InputError(f"`{name}` has negative variances (down to {smallest:.3g}); it is no covariance")
-    eigenvalues = torch.linalg.eigvalsh(cov)
+    eigenvalues = symmetric_eigenvalues(cov)
     if float(eigenvalues[0]) < -_INDEFINITE * float(eigenvalues[-1]):
         raise InputError(
             f"`{name}` has the eigenvalue {float(eigenvalues[0]):.3g}, the largest being {float(eigenvalues[-1]):.3g}; "
@@ -196,9 +228,16 @@ def _check_covariance(cov: Tensor, name: str) -> None:
 
 
 class Moments:
-    """Running weight, mean and scatter matrix in float64, updated a block of rows at a time."""
+    """Running weight, mean and scatter matrix in float64, updated a block of rows at a time.
 
-    def __init__(self, dim: int, *, device: torch.device | str = "cpu") -> None:
+    Args:
+        dim: d.
+        device: Where to compute.
+        first: Number of the first row, for messages.
+    """
+
+    def __init__(self, dim: int, *, device: torch.device | str = "cpu", first: int = 0) -> None:
+        self._first = first
         self.weight = 0.0
         self.rows = 0
         # Apple's GPUs have no float64.
@@ -217,7 +256,7 @@ class Moments:
         values = block.detach().to(self.device).to(torch.float64)
         finite = torch.isfinite(values).all(dim=1)
         if not bool(finite.all()):
-            row = self.rows + int((~finite).nonzero()[0])
+            row = self._first + self.rows + int((~finite).nonzero()[0])
             raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
         if weights is None:
             total, mean = float(len(values)), values.mean(dim=0)
@@ -241,6 +280,19 @@ class Moments:
         self.scatter += scatter + (self.weight * weight / total) * torch.outer(delta, delta)
         self.mean = self.mean + (weight / total) * delta
         self.weight, self.rows = total, self.rows + rows
+
+    def sum(self, ranks: Ranks) -> None:
+        """Make these the moments of the rows of all processes, each of which calls this with its own."""
+        if ranks.size == 1:
+            return
+        counts = torch.tensor([self.weight, self.rows], dtype=torch.float64, device=self.device)
+        weight, rows = ranks.sum(counts).tolist()
+        if weight > 0:
+            mean = ranks.sum(self.weight * self.mean) / weight
+            delta = self.mean - mean
+            self.scatter = ranks.sum(self.scatter + self.weight * torch.outer(delta, delta))
+            self.mean = mean
+        self.weight, self.rows = weight, int(rows)
 
     def statistics(self, provenance: Provenance, *, population: bool = False) -> GaussianStatistics:
         """The statistics so far.

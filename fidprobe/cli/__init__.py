@@ -18,13 +18,15 @@ def _run() -> None:
     import typer
 
     from fidprobe.cli.app import app
+    from fidprobe.cli.processes import tells
     from fidprobe.cli.text import printable
     from fidprobe.errors import FidprobeError
 
     try:
         app()
     except FidprobeError as error:
-        typer.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
+        if tells(error):
+            typer.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
         sys.exit(2)
     except OSError as error:
         typer.echo(f"fidprobe: error: {printable(str(error))}", err=True)

@@ -22,6 +22,7 @@ from fidprobe.cli.influence import influence
 from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.output import checked_output, print_written
 from fidprobe.cli.prd import prd
+from fidprobe.cli.processes import join, ranks
 from fidprobe.cli.text import print_advice, score_lines
 from fidprobe.cli.train import train
 from fidprobe.cli.weights import weights_app
@@ -66,11 +67,13 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     del version
+    join(context.invoked_subcommand)
 
 
 @app.command()
@@ -207,8 +210,9 @@ def score(
 
     from fidprobe.analysis.convention_table import advise_on_convention, conventions_named
     from fidprobe.analysis.metric_choices import MetricChoices
+    from fidprobe.analysis.score_sets import open_score_sets
     from fidprobe.analysis.scores import parse_metrics
-    from fidprobe.analysis.scoring import score as run
+    from fidprobe.analysis.scoring import measure_score_sets
     from fidprobe.errors import InputError
 
     choices = MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased)
@@ -222,18 +226,22 @@ def score(
             )
         resize, choices = o.ResizeRule(row.resize), row.choices()
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
-        scored = run(
+        options = o.read_options(limit, seed, skip_bad, batch_size, no_cache)
+        sets = open_score_sets(
             reference,
             generated,
-            metrics=metrics,
+            metrics,
             extractor=o.choice(extractor, device, resize, weights, unverified),
             second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
             second_reference=second_reference,
             second_generated=second_generated,
-            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            choices=replace(choices, ms_ssim_side=ms_ssim_side),
+            options=options,
             progress=progress,
         )
+        if not ranks().first:
+            return
+        choices = replace(choices, ms_ssim_side=ms_ssim_side)
+        scored = measure_score_sets(sets, choices=choices, options=options, progress=progress)
     if as_json:
         typer.echo(json.dumps(scored.to_json(), indent=2, allow_nan=False))
     else:
@@ -275,6 +283,8 @@ def features(
     )
     if not isinstance(found, Features):
         raise InputError(f"{source}: statistics have no features; give the images they were made from")
+    if not ranks().first:
+        return
     found.save(out)
     print_written(found, out, as_json)
 
@@ -310,7 +320,9 @@ def stats(
         o.read_options(limit, seed, skip_bad, batch_size, no_cache),
         quiet,
     )
-    statistics = GaussianStatistics.of(found) if isinstance(found, Features) else found
+    statistics = GaussianStatistics.of(found, ranks=ranks()) if isinstance(found, Features) else found
+    if not ranks().first:
+        return
     statistics.save(out)
     print_written(found, out, as_json)
 

@@ -10,6 +10,7 @@ from fidprobe.cli.attack_choice import AttackChoice, DrawName, SolverName
 from fidprobe.cli.attack_text import attack_lines, sweep_lines
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.interrupts import Interrupts
+from fidprobe.cli.processes import ranks
 from fidprobe.cli.text import print_advice, printable
 
 if TYPE_CHECKING:
@@ -180,11 +181,12 @@ def attack(
 
     network = o.choice(extractor, device, resize, weights, unverified)
     chosen = AttackChoice(draw, solver, tolerance, steps, learning_rate)
-    attacks = chosen.attacks(space, n, keep=keep, draws=draws, seed=seed, held_out=held_out, device=network.device)
+    common = {"keep": keep, "draws": draws, "seed": seed, "held_out": held_out, "device": network.device}
+    attacks = chosen.attacks(space, n, ranks=ranks(), **common)
     out = expanded(out)
     folders = [out / name for name in attacks]
     swept = len(attacks) > 1
-    for folder in folders:
+    for folder in folders if ranks().first else ():
         attack_folder(folder, images=images)  # an unwritable folder must not surface after the work
     done: list[Attacked] = []
     with Bars(quiet=quiet, interrupted=_RESUMED) as progress, Interrupts() as interrupted:
@@ -203,13 +205,19 @@ def attack(
             progress=progress,
         )
         for one, folder in zip(attacks.values(), folders, strict=True):
+            if folder != folders[0] and ranks().from_first(interrupted.pressed):
+                break
+            if not ranks().first:
+                one.assist(sets.candidates)
+                continue
             state = state_path(folder)
             attacked = attack_sets(sets, one, state=state, interrupted=interrupted, progress=progress)
             write_attack(attacked, folder, images=images, command=o.command_line(), progress=progress)
             done.append(attacked)
-            if interrupted.pressed:
-                break
-            state.unlink(missing_ok=True)  # only now is there nothing left to lose
+            if not interrupted.pressed:
+                state.unlink(missing_ok=True)  # only now is there nothing left to lose
+    if not ranks().first:
+        return
     if not swept:
         text, lines = attack_json(done[0], command=o.command_line()), attack_lines(done[0])
     else:

@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fidprobe.cli.processes import ranks
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -23,7 +25,7 @@ class Bars:
     """
 
     def __init__(self, *, quiet: bool = False, interrupted: str = "") -> None:
-        self._quiet = quiet
+        self._quiet = quiet or not ranks().first
         self._interrupted = interrupted
         self._bars: Progress | None = None
         self._begun: dict[str, float] = {}
@@ -37,7 +39,7 @@ class Bars:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
-        if kind is KeyboardInterrupt:  # typer ends the program without a word
+        if kind is KeyboardInterrupt and ranks().first:  # typer ends the program without a word
             print(  # noqa: T201 - stderr
                 f"fidprobe: interrupted{self._interrupted}",
                 file=sys.stderr,

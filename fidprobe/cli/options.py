@@ -164,10 +164,11 @@ RESUMED = (
 
 def read_options(limit: int | None, seed: int, skip_bad: bool, batch_size: int, no_cache: bool) -> "ReadOptions":
     """The library's form of the reading options."""
+    from fidprobe.cli.processes import ranks
     from fidprobe.extraction import ReadOptions
 
     kept = ReadOptions if no_cache else ReadOptions.with_cache
-    return kept(limit=limit, seed=seed, skip_bad=skip_bad, batch_size=batch_size)
+    return kept(limit=limit, seed=seed, skip_bad=skip_bad, batch_size=batch_size, ranks=ranks())
 
 
 def choice(

@@ -74,6 +74,10 @@ class ImageSource(ABC):
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
         """The images in order; with `indices` (strictly increasing) only those, the others unread."""
 
+    def digests(self, indices: Sequence[int] | None = None) -> Iterator[bytes]:
+        """The images' own digests (32 bytes each) in order; with `indices` (strictly increasing) only those."""
+        return ordered_map(_digest, self.items(indices), workers=default_workers())
+
     def content(self, progress: Callable[[int], None] | None = None) -> str | None:
         """SHA-256 over the images' own digests, in order; None if the source is not replayable.
 
@@ -83,7 +87,7 @@ class ImageSource(ABC):
         if not self.replayable:
             return None
         total = hashlib.sha256()
-        for done, digest in enumerate(ordered_map(_digest, self.items(), workers=default_workers()), start=1):
+        for done, digest in enumerate(self.digests(), start=1):
             total.update(digest)
             if progress is not None:
                 progress(done)

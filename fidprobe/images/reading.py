@@ -47,6 +47,7 @@ def read_images(
     source: ImageSource,
     *,
     start: int = 0,
+    stop: int | None = None,
     skip_bad: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
@@ -58,20 +59,23 @@ def read_images(
     Args:
         source: What `open_images` gives.
         start: Leave out the first `start` images, unread: to go on where a run was stopped.
+        stop: Leave out the images from this one on; None reads to the end.
         skip_bad: Give a SkippedImage for a file that cannot be read, instead of raising.
         workers: Threads; by default as many as usable cores, at most 8.
-        progress: Called after each image as `("reading images", done, total)`, `start` included in `done`.
+        progress: Called after each image as `("reading images", done, total)`, `start` included in `done`, and `total`
+            what `stop` is.
 
     Raises:
         SourceError: a file cannot be read and `skip_bad` is False; or a generator ends early.
-        InputError: values that break the rule of `to_uint8`; `start` or `workers` out of range.
+        InputError: values that break the rule of `to_uint8`; `start`, `stop` or `workers` out of range.
     """
-    total = len(source)
-    if not 0 <= start <= total:
-        raise InputError(f"start {start} is outside 0..{total}, the images of {source.description}")
+    count = len(source)
+    total = count if stop is None else stop
+    if not 0 <= start <= total <= count:
+        raise InputError(f"start {start} and stop {total} are outside 0..{count}, the images of {source.description}")
     if workers is not None and workers < 1:
         raise InputError(f"workers {workers} is not at least 1")
-    items = source.items(range(start, total)) if start else source.items()
+    items = source.items(range(start, total)) if (start, total) != (0, count) else source.items()
     threads = workers or default_workers()
 
     def read(numbered: tuple[int, ImageItem]) -> ReadImage | SkippedImage:

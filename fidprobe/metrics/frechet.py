@@ -23,7 +23,8 @@ from torch.autograd.function import once_differentiable
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.provenance import check_comparable, known_space
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, check_moments
+from fidprobe.threads import symmetric_eigen, symmetric_eigenvalues
 
 __all__ = [
     "FrechetResult",
@@ -109,7 +110,7 @@ class KnownReference:
         """
         own = self.statistics
         check_comparable(own.provenance, generated.provenance, (own.dim, generated.dim))
-        eigenvalues = torch.linalg.eigvalsh(_symmetric_product(self._factor, generated.cov))
+        eigenvalues = symmetric_eigenvalues(_symmetric_product(self._factor, generated.cov))
         trace = _roots(eigenvalues, generated.cov, generated.count).sum()
         return float(sum(_parts(own.mean, own.cov, generated.mean, generated.cov, trace)))
 
@@ -146,7 +147,7 @@ def frechet_distance(
 
     Raises:
         MismatchError: different feature spaces.
-        InputError: different dimensions, fewer than 2 rows, NaN or infinite values.
+        InputError: different dimensions, fewer than 2 rows, NaN, infinite or extreme values.
 
     Example:
         >>> import torch
@@ -192,7 +193,9 @@ def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[T
     values = side.to("cpu" if side.device.type == "mps" else side.device).to(torch.float64)
     mean = values.mean(dim=0)
     centred = values - mean
-    return mean, centred.T @ centred / (len(values) - 1), len(values)
+    cov = centred.T @ centred / (len(values) - 1)
+    check_moments(mean.detach(), cov.detach())
+    return mean, cov, len(values)
 
 
 def _terms(mr: Tensor, cr: Tensor, nr: int | None, mg: Tensor, cg: Tensor, ng: int | None) -> tuple[Tensor, Tensor]:
@@ -220,7 +223,7 @@ def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
         pivots = chol.diagonal().square()
         if int(info) == 0 and float(pivots.min()) > _PIVOT * float(pivots.max()):
             return torch.as_tensor(chol)
-    w, U = torch.linalg.eigh(cov)
+    w, U = symmetric_eigen(cov)
     keep = w > _RANK * w[-1].clamp_min(0)
     if count is not None and count <= d:  # n rows leave n - 1 directions after centring
         keep[: d - count + 1] = False
@@ -235,7 +238,7 @@ def _rank(cov: Tensor, count: int | None) -> int:
         return min(d, count - 1)
     if int(torch.linalg.cholesky_ex(cov)[1]) == 0:
         return d
-    w = torch.linalg.eigvalsh(cov)
+    w = symmetric_eigenvalues(cov)
     return int((w > _RANK * w[-1].clamp_min(0)).sum())
 
 
@@ -262,9 +265,9 @@ class _TraceSqrtProduct(torch.autograd.Function):
         L = covariance_factor(cov_r, count_r)
         X = _symmetric_product(L, cov_g)
         if any(ctx.needs_input_grad):
-            eig, V = torch.linalg.eigh(X)
+            eig, V = symmetric_eigen(X)
         else:
-            eig, V = torch.linalg.eigvalsh(X), X.new_empty(0)
+            eig, V = symmetric_eigenvalues(X), X.new_empty(0)
         s = _roots(eig, cov_g, count_g)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(L, V[:, V.shape[1] - len(s) :], s, cov_g)

@@ -42,6 +42,7 @@ from fidprobe.metrics.frechet import covariance_factor
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
+from fidprobe.threads import symmetric_eigen
 
 __all__ = ["FrechetSampling", "frechet_sampling", "kernel_rows"]
 
@@ -167,7 +168,7 @@ class _Expansion:
         self._means = {"reference": real.mean.to(device), "generated": made.mean.to(device)}
         L = covariance_factor(cov_r, m)
         X = L.T @ cov_g @ L
-        eigenvalues, V = torch.linalg.eigh((X + X.T) / 2)
+        eigenvalues, V = symmetric_eigen((X + X.T) / 2)
         # n images span n - 1 directions; what is left beyond is rounding.
         kept = torch.ones(len(eigenvalues), dtype=torch.bool, device=device)
         kept[: max(0, len(eigenvalues) - (n - 1))] = False

@@ -33,6 +33,7 @@ from fidprobe.errors import InputError
 from fidprobe.metrics.frechet import covariance_factor
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
+from fidprobe.threads import symmetric_eigen
 
 __all__ = ["SingleImage", "enough_images"]
 
@@ -97,7 +98,7 @@ class SingleImage:
         self._trace = float(generated.cov.trace())
         L = covariance_factor(reference.cov.to(self.device), reference.count)
         X = L.T @ generated.cov.to(self.device) @ L
-        eigenvalues, V = torch.linalg.eigh((X + X.T) / 2)
+        eigenvalues, V = symmetric_eigen((X + X.T) / 2)
         # m images span m - 1 directions; what is left beyond is rounding.
         rank = min(len(eigenvalues), self.count - 1)
         null = torch.zeros(len(eigenvalues), dtype=torch.bool, device=eigenvalues.device)

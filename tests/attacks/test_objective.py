@@ -6,7 +6,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from fidprobe.attacks import objective as module
+from fidprobe.attacks import candidate_rows as module
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.metrics.frechet import frechet

@@ -1,0 +1,254 @@
+"""The candidates' rows, and all that an attack computes of every row: streamed in blocks, on one process or many.
+
+With several processes each holds its share of the rows, and the first one leads: it says what to compute, hands out
+what is needed for it, and gets sums of size d × d and a number or three a candidate. The others `serve` until the
+leader is done. A pass over N candidates thus moves O(d² + N) numbers, while it costs 2 N d² operations.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.ranks import ALONE, Ranks
+
+__all__ = ["CandidateRows"]
+
+_ROWS = 8192  # candidates in a block: 128 MB of float64 at d = 2048
+
+
+class _Task(IntEnum):
+    CENTRE = 1
+    DISTANCES = 2
+    MOMENTS = 3
+    DERIVATIVES = 4
+    END = 5
+
+
+class CandidateRows:
+    """Rows and what is computed of each.
+
+    Args:
+        rows: Floating-point or bool [n >= 1, d]: this process's share of the candidates, all of them where it is
+            alone; may be memory-mapped and larger than memory.
+        count: N, how many candidates there are in all; None where this process has them all.
+        device: Where to compute. Rows move there whole if they take less than half of a GPU's free memory.
+        ranks: The processes. All but the first call `serve`; every other method is the first one's to call.
+
+    Attributes:
+        count: N.
+        dim: d.
+        own: The rows' own precision: half precision rounds even a shift of its values, and bool has none.
+        shift: [d] in that precision, subtracted from every row; zero until `centre`.
+
+    Raises:
+        InputError: not such a matrix, or fewer than two candidates.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        count: int | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.count = len(rows) if count is None else count
+        if rows.ndim != 2 or self.count < 2 or not (rows.is_floating_point() or rows.dtype == torch.bool):
+            raise InputError(f"candidates must be floats or bool [N >= 2, d], got {rows.dtype} {list(rows.shape)}")
+        # Apple's GPUs have no float64.
+        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+        self.dim = rows.shape[1]
+        self.own = torch.promote_types(rows.dtype, torch.float32)
+        self.shift = torch.zeros(self.dim, dtype=self.own, device=self.device)
+        self._bool = rows.dtype == torch.bool
+        self._rows = _resident(rows, self.device)
+        self._ranks = ranks
+        self._share = ranks.share(self.count)
+        self._ended = False
+
+    def centre(self) -> None:
+        """Shift the rows by their mean: moments of what is centred lose no digits.
+
+        Raises:
+            InputError: NaN or infinite values; names the row.
+        """
+        self._lead(_Task.CENTRE)
+        self._centre()
+
+    def _centre(self) -> None:
+        total = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
+        bad: int | None = None
+        for start, block in self._blocks(torch.float64):
+            finite = torch.isfinite(block).all(dim=1)
+            if bad is None and not bool(finite.all()):
+                bad = self._share.start + start + int((~finite).nonzero()[0])
+            total += block.sum(dim=0)
+        for row in self._ranks.exchanged(bad):
+            if row is not None:
+                raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
+        self.shift = (self._ranks.sum(total) / self.count).to(self.own)
+        if self._bool:  # all ones would be rounded alike: a shift of few bits is exact
+            self.shift = self.shift.to(torch.bfloat16).to(self.own)
+
+    def distances(self, point: Tensor) -> Tensor:
+        """Squared distance of every (shifted) row to a point.
+
+        Args:
+            point: float64 [d].
+
+        Returns:
+            float64 [N].
+        """
+        self._lead(_Task.DISTANCES)
+        return self._whole(self._distances(self._ranks.copied(point)))
+
+    def _distances(self, point: Tensor) -> Tensor:
+        found = torch.empty(1, len(self._rows), dtype=torch.float64, device=self.device)
+        for start, block in self._blocks(torch.float64):
+            found[0, start : start + len(block)] = (block - point).square().sum(dim=1)
+        return found
+
+    def moments(self, probabilities: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, int]:
+        """Weighted first and second moments of the (shifted) rows.
+
+        Args:
+            probabilities: float64 [N].
+            dtype: Of the products.
+
+        Returns:
+            Σ p f [d] and Σ p f fᵀ [d, d] in float64, and how many rows were multiplied.
+        """
+        self._lead(_Task.MOMENTS, dtype)
+        return self._moments(self._ranks.copied(probabilities)[self._share.start : self._share.stop], dtype)
+
+    def _moments(self, p: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, int]:
+        # One tensor for one sum over the processes.
+        found = torch.zeros(self.dim + 1, self.dim, dtype=torch.float64, device=self.device)
+        multiplied = 0
+        for start, block in self._blocks(dtype):
+            part = p[start : start + len(block)]
+            used = part > 0
+            sparse = 2 * int(used.sum()) < len(part)  # a copy costs less than a product of mostly zeros
+            rows, part = (block[used], part[used]) if sparse else (block, part)
+            found[0] += (part.to(dtype) @ rows).to(torch.float64)
+            found[1:] += _gram(rows * part.sqrt().to(dtype)[:, None]).to(torch.float64)
+            multiplied += len(rows)
+        self._ranks.sum(found)
+        return found[0], found[1:], sum(self._ranks.exchanged(multiplied))
+
+    def derivatives(
+        self, B: Tensor, mean: Tensor, inverse: Tensor, cauchy: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        """Sums over the coordinates of u_i = Bᵀ(f_i - mean), of every (shifted) row f_i.
+
+        Args:
+            B: float64 [d, r].
+            mean: float64 [d].
+            inverse: float64 [r].
+            cauchy: float64 [r, k]; None to leave out what needs it.
+            dtype: Of the products.
+
+        Returns:
+            float64 [2 or 3, N]: |u_i|², Σ_a inverse_a u_ia², and |cauchyᵀ (u_i ∘ u_i)|².
+        """
+        columns = 0 if cauchy is None else cauchy.shape[1]
+        self._lead(_Task.DERIVATIVES, dtype, B.shape[1], columns)
+        if self._ranks.size > 1:
+            given = [mean, inverse, B.reshape(-1), *([] if cauchy is None else [cauchy.reshape(-1)])]
+            self._ranks.copied(torch.cat(given))
+        return self._whole(self._derivatives(B, mean, inverse, cauchy, dtype))
+
+    def _derivatives(
+        self, B: Tensor, mean: Tensor, inverse: Tensor, cauchy: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        shape = (2 if cauchy is None else 3, len(self._rows))
+        found = torch.empty(shape, dtype=torch.float64, device=self.device)
+        single = inverse.to(dtype)
+        factor = None if cauchy is None else cauchy.to(dtype)
+        for start, u in self.transported(B, mean, dtype):
+            part = slice(start, start + len(u))
+            square = u.square()
+            found[0, part] = square.sum(dim=1, dtype=torch.float64)
+            found[1, part] = (square @ single).to(torch.float64)
+            if factor is not None:
+                found[2, part] = (square @ factor).square().sum(dim=1, dtype=torch.float64)
+        return found
+
+    def transported(self, B: Tensor, mean: Tensor, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
+        """Blocks of this process's u_i = Bᵀ(f_i - mean) [m, r] in a dtype, each with its first row."""
+        matrix, offset = B.to(dtype), (mean @ B).to(dtype)
+        for start, block in self._blocks(dtype):
+            yield start, block @ matrix - offset
+
+    def at(self, places: Tensor) -> Tensor:
+        """Some of this process's (shifted) rows, by their places (int64 [m]): [m, d] in their own precision."""
+        return self._rows[places.to(self._rows.device)].to(self.device).to(self.own) - self.shift
+
+    def serve(self) -> None:
+        """Compute what the first process asks for, until it is done.
+
+        Raises:
+            InputError: NaN or infinite values; names the row.
+            ProcessError: the first process has ended.
+        """
+        while True:
+            task, double, r, k = self._ranks.copied(torch.zeros(4, dtype=torch.int64)).tolist()
+            dtype = torch.float64 if double else torch.float32
+            match task:
+                case _Task.CENTRE:
+                    self._centre()
+                case _Task.DISTANCES:
+                    self._whole(self._distances(self._received(self.dim)))
+                case _Task.MOMENTS:
+                    self._moments(self._received(self.count)[self._share.start : self._share.stop], dtype)
+                case _Task.DERIVATIVES:
+                    d = self.dim
+                    mean, inverse, B, cauchy = self._received(d + r + d * r + r * k).split([d, r, d * r, r * k])
+                    factor = cauchy.view(r, k) if k else None
+                    self._whole(self._derivatives(B.view(d, r), mean, inverse, factor, dtype))
+                case _:
+                    return
+
+    def end(self) -> None:
+        """Let the others go."""
+        if not self._ended:
+            self._lead(_Task.END)
+        self._ended = True
+
+    def _lead(self, task: _Task, dtype: torch.dtype = torch.float64, *sizes: int) -> None:
+        r, k = sizes or (0, 0)
+        self._ranks.copied(torch.tensor([task, dtype == torch.float64, r, k]))
+
+    def _received(self, size: int) -> Tensor:
+        return self._ranks.copied(torch.zeros(size, dtype=torch.float64, device=self.device))
+
+    def _whole(self, mine: Tensor) -> Tensor:
+        """Every process's columns, in the first one; of no use in the others."""
+        joined = self._ranks.joined(mine, self.count)
+        return mine if joined is None else joined
+
+    def _blocks(self, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
+        for start in range(0, len(self._rows), _ROWS):
+            # The shift is taken in the rows' own precision, so that every dtype sees the same numbers.
+            block = self._rows[start : start + _ROWS].to(self.device).to(self.own) - self.shift
+            yield start, block.to(dtype)
+
+
+def _gram(block: Tensor) -> Tensor:
+    """Blockᵀ block; on CPU through NumPy, which computes only one half of what is symmetric."""
+    if block.device.type != "cpu":
+        return block.T @ block
+    array = block.numpy()
+    return torch.from_numpy(np.matmul(array.T, array))
+
+
+def _resident(rows: Tensor, device: torch.device) -> Tensor:
+    """Rows on a GPU that has room for them, else where they are."""
+    if device.type != "cuda" or rows.device == device:
+        return rows
+    free, _ = torch.cuda.mem_get_info(device)
+    return rows.to(device) if rows.nbytes < free / 2 else rows

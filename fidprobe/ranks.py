@@ -1,0 +1,257 @@
+"""The processes of one run on one or many machines, and what they tell one another.
+
+`torchrun` starts the same command several times. All processes (ranks) go the same way through an extraction, each
+with its share of the images; what follows it is done by the first, which alone writes and prints. They meet in the
+collectives of `torch.distributed`: gloo between CPUs, NCCL between GPUs. Nothing is pickled.
+"""
+
+import atexit
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from fidprobe import errors
+from fidprobe.errors import FidprobeError, InputError, ProcessError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ALONE", "Ranks", "ranks_of_torchrun"]
+
+_MEETING = timedelta(minutes=5)  # for the meeting point to answer
+_FAREWELL = 10.0  # seconds to wait for others that end, or have been killed
+_PATIENCE = timedelta(days=7)  # others may be in the middle of long work; one that has ended is noticed at once
+
+
+class Ranks:
+    """The processes of a run; this class is the run of a single one, in which nobody waits.
+
+    Attributes:
+        rank: This process's number, from 0.
+        size: How many there are.
+    """
+
+    rank = 0
+    size = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes and prints."""
+        return self.rank == 0
+
+    def share(self, count: int, rank: int | None = None) -> range:
+        """The contiguous part of `range(count)` that is a process's own; parts differ by one in length at most.
+
+        Args:
+            count: Of the whole.
+            rank: The process; this one by default.
+        """
+        rank = self.rank if rank is None else rank
+        return range(count * rank // self.size, count * (rank + 1) // self.size)
+
+    def gathered(self, data: bytes) -> list[bytes]:
+        """What every process gave, in the order of ranks, to all of them.
+
+        Raises:
+            ProcessError: another process has ended.
+        """
+        return [data]
+
+    def exchanged(self, value: Any) -> list[Any]:
+        """The same of plain data (JSON)."""
+        return [json.loads(data) for data in self.gathered(json.dumps(value).encode())]
+
+    def from_first(self, value: Any) -> Any:
+        """Plain data (JSON) of the first process, to all; what the others give does not matter."""
+        return self.exchanged(value if self.first else None)[0]
+
+    def sum(self, tensor: "Tensor") -> "Tensor":
+        """The sum of every process's tensor, in place, to all of them; all of one shape and dtype.
+
+        Raises:
+            ProcessError: another process has ended.
+        """
+        return tensor
+
+    def copied(self, tensor: "Tensor") -> "Tensor":
+        """The first process's tensor, in place, to all of them; all of one shape and dtype.
+
+        Raises:
+            ProcessError: another process has ended.
+        """
+        return tensor
+
+    def joined(self, tensor: "Tensor", count: int) -> "Tensor | None":
+        """Every process's `share(count)` of columns [..., n], joined to [..., count] in the first; None in the others.
+
+        Raises:
+            ProcessError: another process has ended.
+        """
+        del count
+        return tensor
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Work that each process does by itself: if it fails in one, it fails in all, with the same error.
+
+        Raises:
+            FidprobeError: of the first rank in which the block failed.
+        """
+        failed: FidprobeError | None = None
+        try:
+            yield
+        except ProcessError:
+            raise
+        except FidprobeError as error:
+            failed = error
+        said = self.exchanged(None if failed is None else [type(failed).__name__, str(failed)])
+        if failed is not None and all(one is None for one in said[: self.rank]):
+            raise failed
+        for one in said:
+            if one is not None:
+                raise getattr(errors, one[0], InputError)(one[1])
+
+    def tells(self, error: FidprobeError) -> bool:
+        """Whether this process is the one to print an error: of several with the same one, the first to ask."""
+        del error
+        return True
+
+
+ALONE = Ranks()
+
+
+class _Joined(Ranks):
+    """Processes that have met through the environment's `MASTER_ADDR` and `MASTER_PORT`."""
+
+    def __init__(self, rank: int, size: int, local: int) -> None:
+        import torch
+        import torch.distributed as dist
+
+        self.rank, self.size = rank, size
+        self._dist = dist
+        gpus = torch.cuda.is_available()
+        if gpus:
+            torch.cuda.set_device(local % torch.cuda.device_count())
+        environment = os.environ
+        # torchrun's own process keeps the store; without it the first rank does.
+        kept = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+        try:
+            store = dist.TCPStore(  # type: ignore[attr-defined]
+                environment["MASTER_ADDR"],
+                int(environment["MASTER_PORT"]),
+                size,
+                is_master=rank == 0 and not kept,
+                timeout=_MEETING,
+            )
+            self._keeps = rank == 0 and not kept
+            self._store = dist.PrefixStore(f"fidprobe/{attempt}", store)  # type: ignore[attr-defined]
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if gpus else "gloo",
+                timeout=_PATIENCE,
+                store=self._store,
+                rank=rank,
+                world_size=size,
+            )
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ProcessError(f"the {size} processes of this run did not meet ({reason}); start them again") from error
+        atexit.register(self._leave)
+
+    def gathered(self, data: bytes) -> list[bytes]:
+        import numpy as np
+        import torch
+
+        sizes = torch.zeros(self.size, dtype=torch.int64)
+        sizes[self.rank] = len(data)
+        self.sum(sizes)
+        mine = torch.zeros(int(sizes.max()), dtype=torch.uint8)
+        mine[: len(data)] = torch.from_numpy(np.frombuffer(data, dtype=np.uint8).copy())
+        found = [torch.empty_like(mine) for _ in range(self.size)]
+        with self._told():
+            self._dist.all_gather(found, mine)
+        return [one[: int(size)].numpy().tobytes() for one, size in zip(found, sizes, strict=True)]
+
+    def sum(self, tensor: "Tensor") -> "Tensor":
+        with self._told():
+            self._dist.all_reduce(tensor)
+        return tensor
+
+    def copied(self, tensor: "Tensor") -> "Tensor":
+        with self._told():
+            self._dist.broadcast(tensor, src=0)
+        return tensor
+
+    def joined(self, tensor: "Tensor", count: int) -> "Tensor | None":
+        import torch
+
+        longest = -(-count // self.size)
+        mine = torch.zeros(*tensor.shape[:-1], longest, dtype=tensor.dtype, device=tensor.device)
+        mine[..., : tensor.shape[-1]] = tensor
+        parts = [torch.empty_like(mine) for _ in range(self.size)] if self.first else None
+        with self._told():
+            self._dist.gather(mine, parts, dst=0)
+        if parts is None:
+            return None
+        return torch.cat([part[..., : len(self.share(count, rank))] for rank, part in enumerate(parts)], dim=-1)
+
+    def tells(self, error: FidprobeError) -> bool:
+        text = hashlib.sha256(str(error).encode()).hexdigest()
+        try:
+            if isinstance(error, ProcessError):  # who has failed tells it before it ends
+                return self._store.add("told", 0) == 0 and self._store.add("lost", 1) == 1
+            self._store.add("told", 1)
+            return bool(self._store.add(text, 1) == 1)
+        except RuntimeError:  # the store is gone as well
+            return True
+
+    def _leave(self) -> None:
+        """Whoever keeps the store ends last: others may still ask whether an error has been told."""
+        with suppress(RuntimeError):
+            ended = self._store.add("ended", 1)
+            patience = time.monotonic() + _FAREWELL
+            while self._keeps and ended < self.size and time.monotonic() < patience:
+                time.sleep(0.05)
+                ended = self._store.add("ended", 0)
+        self._dist.destroy_process_group()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise ProcessError(
+                f"process {self.rank} of {self.size} ({socket.gethostname()}) has lost another one, which has ended or "
+                "whose machine is gone; the same command goes on from what was kept"
+            ) from error
+
+
+def ranks_of_torchrun(environment: Mapping[str, str]) -> Ranks:
+    """The processes that torchrun (or whoever sets the same variables) has started; call it once.
+
+    Args:
+        environment: With `WORLD_SIZE`, `RANK`, `LOCAL_RANK`, `MASTER_ADDR` and `MASTER_PORT`; without `WORLD_SIZE`, or
+            where it is 1, there is only this process.
+
+    Raises:
+        InputError: variables that make no sense.
+        ProcessError: the processes do not meet.
+    """
+    given = {name: environment.get(name, "0") for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK")}
+    for name, text in given.items():
+        if not text.isdecimal():
+            raise InputError(f"the environment's {name} is {text[:20]!r}, no whole number; torchrun sets it")
+    size, rank, local = map(int, given.values())
+    if size < 2:
+        return ALONE
+    if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in environment]:
+        raise InputError(f"the environment has a WORLD_SIZE of {size} and no {missing[0]}; torchrun sets both")
+    if rank >= size:
+        raise InputError(f"the environment's RANK is {rank}, with WORLD_SIZE {size}; torchrun sets both")
+    return _Joined(rank, size, local)
