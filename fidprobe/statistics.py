@@ -114,7 +114,10 @@ class GaussianStatistics:
             if side.count is None:
                 raise InputError("statistics without a count cannot be merged; the file does not say how many images")
             moments.merge(float(side.count), side.mean, side.cov * (side.count - 1), rows=side.count)
-        return moments.statistics(Provenance(extractor=self.provenance.extractor))
+        sources = self.provenance.source, other.provenance.source
+        whole = None if sources[0] is None or sources[1] is None else sources[0].union(sources[1])
+        extractor = None if other.provenance.extractor is None else self.provenance.extractor
+        return moments.statistics(Provenance(extractor, whole))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write pytorch-fid's npz (`mu`, `sigma`), plus `count` and `provenance` (JSON text) when known.
@@ -192,7 +195,7 @@ def check_moments(mean: Tensor, cov: Tensor) -> None:
     centre, spread = float(mean.abs().max()), float(cov.abs().max())
     if not (math.isfinite(centre) and math.isfinite(spread)):
         raise InputError("statistics contain NaN or infinite values; check the features they were made from")
-    if max(centre**2 if centre < _LARGEST else centre, spread) > _LARGEST or 0 < spread < 1 / _LARGEST:
+    if centre > _LARGEST**0.5 or spread > _LARGEST or 0 < spread < 1 / _LARGEST:
         raise InputError(
             f"statistics with a mean up to {centre:.3g} and covariances up to {spread:.3g} leave the range in which "
             "distances can be computed; rescale the features"

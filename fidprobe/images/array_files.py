@@ -108,8 +108,11 @@ def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[An
                 "never do; save it with np.savez if you trust it"
             )
         with archive.open(_bounded(member)) as packed:
-            if _size(_header(packed)) > member.file_size:
+            header = _header(packed)
+            if _size(header) > member.file_size:
                 raise ValueError(f"{name} is shorter than its header says")
+        if 0 in header.shape:
+            return _mapped(path, header, 0, mode)
         with archive.open(member) as packed:
             return np.lib.format.read_array(packed, allow_pickle=False)
 
