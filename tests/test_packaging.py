@@ -1,9 +1,20 @@
-"""What an installed fidprobe consists of, and how quickly it starts."""
+"""What an installed fidprobe consists of, what its distributions hold, and how quickly it starts."""
 
+import base64
+import csv
+import hashlib
+import io
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -36,6 +47,91 @@ def test_every_data_file_is_packaged() -> None:
         for file in (ROOT / folder).iterdir():
             if file.is_file() and file.suffix not in {".py", ".pyc"}:
                 assert any(file.match(pattern) for pattern in patterns[package]), file
+
+
+_BUILD = """
+import sys
+from setuptools import build_meta
+print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
+"""
+
+
+def built(kind: str, source: Path, out: Path) -> Path:
+    """A distribution, as `python -m build` makes it, with the tools that are here."""
+    command = [sys.executable, "-c", _BUILD, kind, str(out)]
+    ran = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return out / ran.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Files of the sdist, without its top folder, and of the wheel that is built from it alone; by name."""
+    folder = tmp_path_factory.mktemp("dist")
+    hidden = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "out", "demo-out")
+    shutil.copytree(ROOT, folder / "tree", symlinks=True, ignore=hidden)
+    with tarfile.open(built("sdist", folder / "tree", folder)) as archive:
+        assert all(member.isfile() or member.isdir() for member in archive)
+        archive.extractall(folder / "unpacked", filter="data")
+    [top] = (folder / "unpacked").iterdir()
+    source = {path.relative_to(top).as_posix(): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(built("wheel", top, folder)) as wheel:
+        return source, {name: wheel.read(name) for name in wheel.namelist()}
+
+
+def test_the_wheel_is_the_packages_of_the_sdist_and_nothing_else(
+    distributions: tuple[dict[str, bytes], dict[str, bytes]],
+) -> None:
+    """Byte by byte: no data, test, result or script slips in, and nothing is in it whose source is not given."""
+    source, wheel = distributions
+    expected = {}
+    for name, content in source.items():
+        first = name.partition("/")[0]
+        if first in ("fidprobe", "attacks", "analysis") and "/" in name:
+            expected[name if first == "fidprobe" else f"fidprobe/{name}"] = content
+    packaged = {name: content for name, content in wheel.items() if ".dist-info/" not in name}
+    assert packaged == expected
+    tracked = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fidprobe").rglob("*.py")}
+    assert {name for name in packaged if name.endswith(".py")} >= tracked
+
+
+def test_the_sdist_holds_what_tests_and_documents_need(
+    distributions: tuple[dict[str, bytes], dict[str, bytes]],
+) -> None:
+    source, _ = distributions
+    folders = ("tests", "docs", "benchmarks", "reproduce")
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    }
+    wanted |= {"LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "MANIFEST.in", "pyproject.toml"}
+    assert wanted - source.keys() == set()
+    made = {"PKG-INFO", "setup.cfg"}
+    rest = {name.partition("/")[0] for name in source.keys() - wanted - made}
+    assert rest == {"fidprobe", "attacks", "analysis", "fidprobe.egg-info"}
+
+
+def test_the_metadata_serve_a_bill_of_materials(distributions: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
+    """A licence as an SPDX expression with its text, and for every dependency the oldest version that will do."""
+    _, wheel = distributions
+    [info] = {name.partition("/")[0] for name in wheel if ".dist-info/" in name}
+    metadata = message_from_bytes(wheel[f"{info}/METADATA"])
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == ["LICENSE"]
+    assert wheel[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+    assert not [one for one in metadata.get_all("Classifier", []) if one.startswith("License ::")]  # PEP 639: not both
+    for key in ("Name", "Version", "Summary", "Author", "Requires-Python", "Keywords"):
+        assert metadata[key], key
+    required = metadata.get_all("Requires-Dist", [])
+    assert len(required) == len(CONFIG["project"]["dependencies"]) + 1
+    for one in [*required, *CONFIG["dependency-groups"]["dev"]]:
+        assert re.match(r"[A-Za-z0-9-]+(>=|==)\d", one), one
+    for name, digest, size in csv.reader(io.StringIO(wheel[f"{info}/RECORD"].decode())):
+        if not name.endswith("/RECORD"):
+            found = base64.urlsafe_b64encode(hashlib.sha256(wheel[name]).digest()).rstrip(b"=").decode()
+            assert (digest, size) == (f"sha256={found}", str(len(wheel[name])))
 
 
 def test_starting_loads_nothing_heavy() -> None:

@@ -145,5 +145,5 @@ def test_other_files_are_refused(tmp_path: Path, weights: ResolvedWeights) -> No
         )
     with pytest.raises(WeightsError, match=r"does not fit VisionTransformer: .*has shape"):
         load_dinov2(weights, resize="native", model="vit_base_patch14_dinov2")
-    with pytest.raises(WeightsError, match=r"no hash was published of the official dinov2"):
+    with pytest.raises(WeightsError, match=r"but d5383ea8.* is that of the official dinov2 weights"):
         load_extractor("dinov2", weights=weights.path)

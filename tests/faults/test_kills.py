@@ -53,3 +53,13 @@ def test_four_kills_of_the_cheapest_command(tmp_path: Path) -> None:
         assert tally["checked"] >= 4
     assert as_it_is["faults"] == []
     assert any("is neither the old nor the new file" in fault for fault in in_place["faults"])
+
+
+def test_the_record_is_of_fifty_kills_without_a_fault() -> None:
+    """Of every job, in both ways, each of which came to the undisturbed end at least once."""
+    record = json.loads((BENCHMARKS / "results" / "kills.json").read_text(encoding="utf-8"))
+    assert record["kills"] >= 50
+    assert record["faults"] == 0
+    assert set(record["jobs"]) == {"features", "attack", "audit", "train", "generate zip", "generate folder"}
+    for job in record["jobs"].values():
+        assert min(job["by_time"], job["by_operation"], job["finished"]) >= 1
