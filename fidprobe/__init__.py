@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from fidprobe.metrics.ms_ssim import ms_ssim_within_classes as ms_ssim_within_classes
     from fidprobe.metrics.neighbours import precision_recall as precision_recall
     from fidprobe.metrics.prd import prd as prd
+    from fidprobe.ranks import ranks_of_torchrun as ranks_of_torchrun
     from fidprobe.statistics import GaussianStatistics as GaussianStatistics
 
 _HOME = {
@@ -106,6 +107,7 @@ _HOME = {
     "prd": "metrics.prd",
     "prd_curves": "analysis.prd_curves",
     "precision_recall": "metrics.neighbours",
+    "ranks_of_torchrun": "ranks",
     "score": "analysis.scoring",
     "write_attack": "analysis.attack_output",
     "write_classes": "analysis.class_output",
@@ -158,6 +160,7 @@ __all__ = [
     "prd",
     "prd_curves",
     "precision_recall",
+    "ranks_of_torchrun",
     "score",
     "write_attack",
     "write_classes",

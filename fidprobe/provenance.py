@@ -1,5 +1,6 @@
 """Where a number comes from: which pictures, read how, through which network with which weights."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
@@ -66,6 +67,22 @@ class SourceProvenance:
     limit: int | None = None
     seed: int | None = None
     decoder: str | None = None
+
+    def union(self, other: "SourceProvenance") -> "SourceProvenance":
+        """Of both sets of pictures together; what is only said of one set, such as its content's hash, is left out."""
+
+        def total(fact: str) -> dict[str, int]:
+            return dict(Counter(getattr(self, fact)) + Counter(getattr(other, fact)))
+
+        return SourceProvenance(
+            f"{self.description} + {other.description}",
+            self.count + other.count,
+            sizes=total("sizes"),
+            formats=total("formats"),
+            treatments=total("treatments"),
+            skipped=(*self.skipped, *other.skipped),
+            decoder=self.decoder if self.decoder == other.decoder else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def idle_cores() -> int | None:
         running = sorted(int(_LOAD.read_text().split()[3].partition("/")[0]) for _ in range(_LOOKS))[_LOOKS // 2]
     except (OSError, ValueError, IndexError):  # not Linux
         return None
-    return max(1, (os.cpu_count() or 1) - (running - 1))
+    return max(1, (os.cpu_count() or 1) - max(0, running - 1))
 
 
 @contextmanager

@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]
         "docs/influence.md",
         "docs/prd.md",
         "docs/python.md",
+        "docs/scale.md",
         "docs/verdict.md",
     ],
 )

@@ -291,7 +291,14 @@ def features(
 
 @app.command()
 def stats(
-    source: o.Source,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="As of `fidprobe features`, or statistics; several are merged, exactly.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .npz to write.")],
     extractor: o.ExtractorName = "inception",
     resize: o.Resize = None,
@@ -306,7 +313,7 @@ def stats(
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Save mean and covariance of SOURCE's features as an npz that pytorch-fid and others read too.
+    """Save mean and covariance of all SOURCEs' features as an npz that pytorch-fid and others read too.
 
     Example: fidprobe stats real/ -o real.npz
     """
@@ -314,17 +321,20 @@ def stats(
     from fidprobe.statistics import GaussianStatistics
 
     out = checked_output(out, ".npz", "statistics")
-    found = _read(
-        source,
-        o.choice(extractor, device, resize, weights, unverified),
-        o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-        quiet,
-    )
-    statistics = GaussianStatistics.of(found, ranks=ranks()) if isinstance(found, Features) else found
-    if not ranks().first:
+    merged: GaussianStatistics | None = None
+    for source in sources:
+        found = _read(
+            source,
+            o.choice(extractor, device, resize, weights, unverified),
+            o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            quiet,
+        )
+        own = GaussianStatistics.of(found, ranks=ranks()) if isinstance(found, Features) else found
+        merged = own if merged is None else merged.merge(own)
+    if merged is None or not ranks().first:
         return
-    statistics.save(out)
-    print_written(found, out, as_json)
+    merged.save(out)
+    print_written(merged, out, as_json)
 
 
 @app.command()

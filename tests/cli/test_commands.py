@@ -111,6 +111,31 @@ def test_features_and_stats_stand_in_for_images(run: Run, sets: Path) -> None:
     assert "No second opinion" in bare.err
 
 
+def test_stats_of_several_sources_are_those_of_their_union(run: Run, sets: Path) -> None:
+    (sets / "model" / "bad.png").write_bytes(b"no picture")
+    network = ("-e", "random", "-q")
+    assert run("features", "real", "-o", "real.safetensors", *network).code == 0
+    assert run("stats", "old", "-o", "old.npz", *network).code == 0
+    ran = run("stats", "real.safetensors", "model", "old.npz", "-o", "all.npz", "--skip-bad", "--json", *network)
+    assert ran.code == 0
+    told = json.loads(ran.out)
+    assert (told["count"], told["source"]["count"], told["source"]["sizes"]) == (36, 36, {"24x24": 36})
+    assert told["source"]["description"] == "real + model + old"
+    assert [name for name, _ in told["source"]["skipped"]] == ["bad.png"]
+    assert "skipped bad.png" in ran.err
+    whole = sets / "whole"
+    whole.mkdir()
+    for name in ("real", "model", "old"):
+        (sets / name).rename(whole / name)
+    assert run("stats", "whole", "-o", "whole.npz", "--skip-bad", *network).code == 0
+    merged, plain = (GaussianStatistics.load(sets / name) for name in ("all.npz", "whole.npz"))
+    torch.testing.assert_close(merged.mean, plain.mean, rtol=1e-6, atol=0)
+    torch.testing.assert_close(merged.cov, plain.cov, rtol=1e-6, atol=1e-9)
+    ran = run("stats", "real.safetensors", "whole", "-o", "x.npz", "-e", "random:1", "-q", "--skip-bad")
+    assert ran.code == 2
+    assert "extracted differently" in ran.err
+
+
 def test_skipped_files_are_listed(run: Run, sets: Path) -> None:
     """On request; otherwise the first one stops the run by name."""
     (sets / "model" / "3.png").write_bytes(b"broken")
