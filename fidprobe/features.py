@@ -13,6 +13,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.files import atomic_path, is_file
 from fidprobe.generators.saved import safetensors_format
+from fidprobe.images import scratch
 from fidprobe.images.array_files import (
     LOAD_ERRORS,
     ArrayHeader,
@@ -29,6 +30,7 @@ from fidprobe.tensor_files import tensor_header
 __all__ = ["Features", "is_features_file", "write_features"]
 
 _FORMAT = "fidprobe-features-1"
+_ROWS = 8192  # copied at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +114,8 @@ class Features:
             )
         return replace(
             self,
-            features=self.features[index],
-            logits=None if self.logits is None else self.logits[index],
+            features=_rows(self.features, index),
+            logits=None if self.logits is None else _rows(self.logits, index),
             names=None if self.names is None else tuple(self.names[int(i)] for i in index),
             provenance=replace(self.provenance, source=source),
         )
@@ -141,6 +143,18 @@ class Features:
         if not is_file(path):
             raise InputError(f"{path}: no such features file")
         return _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_numpy(path)
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """The rows at `index`; a copy that memory should not hold lies in a temporary file."""
+    if values.device.type != "cpu" or len(index) * values.shape[1] * values.element_size() <= scratch.IN_MEMORY:
+        return values[index]
+    found = scratch.scratch_rows((len(index), values.shape[1]), np.float32, "a selection of features")
+    rows = values.detach().numpy()
+    for start in range(0, len(index), _ROWS):
+        part = slice(start, start + _ROWS)
+        found[part] = rows[index[part].numpy()]
+    return torch.from_numpy(found)
 
 
 def is_features_file(path: str | PathLike[str]) -> bool:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features, is_features_file
+from fidprobe.images import scratch
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 
 
@@ -44,6 +45,20 @@ def test_round_trip_keeps_everything(tmp_path: Path) -> None:
     assert torch.equal(loaded.logits_unbiased, features.logits - 1)
     assert (loaded.names, loaded.class_names) == (features.names, features.class_names)
     assert loaded.provenance == features.provenance
+
+
+def test_large_selections_lie_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same rows; memory holds what is in use."""
+    whole = everything()
+    index = torch.tensor([2, 0, 2])
+    plain = whole.select(index)
+    monkeypatch.setattr(scratch, "IN_MEMORY", 8)
+    mapped = whole.select(index)
+    assert torch.equal(mapped.features, plain.features)
+    assert mapped.logits is not None
+    assert plain.logits is not None
+    assert torch.equal(mapped.logits, plain.logits)
+    assert isinstance(mapped.features.numpy().base, np.memmap)
 
 
 def test_selection_takes_rows_in_order_with_repeats() -> None:

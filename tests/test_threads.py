@@ -19,7 +19,7 @@ def load(folder: Path, running: str) -> Path:
 )
 def test_idle_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: str, idle: int | None) -> None:
     """All of eight but those on which others run; this thread is one of the running."""
-    monkeypatch.setattr(threads.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
     monkeypatch.setattr(threads, "_LOAD", load(tmp_path, running))
     assert threads.idle_cores() == idle
 

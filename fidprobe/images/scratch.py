@@ -1,13 +1,19 @@
-"""Unnamed temporary files for pictures that have to be unpacked or kept, and what to say when there is no room."""
+"""Unnamed temporary files for what has to be unpacked or kept, and what to say when there is no room."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from fidprobe.errors import SourceError
 
-__all__ = ["filled_file"]
+__all__ = ["IN_MEMORY", "filled_file", "scratch_rows"]
+
+IN_MEMORY = 2**30  # bytes of an array above which it lies in a file: memory then holds what is in use
 
 
 @contextmanager
@@ -37,6 +43,34 @@ def filled_file(description: str) -> Iterator[IO[bytes]]:
                 "set TMPDIR to a folder with more room"
             ) from error
         raise
+
+
+def scratch_rows(shape: tuple[int, ...], dtype: npt.DTypeLike, description: str) -> npt.NDArray[Any]:
+    """An array to be filled: in memory, or mapped to an unnamed temporary file where it is large.
+
+    Args:
+        shape: Of the array.
+        dtype: Of the array.
+        description: Of what is kept, for messages.
+
+    Raises:
+        SourceError: the temporary folder has no room.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    with filled_file(description) as file:
+        _reserve(file, size)
+    with file:
+        return np.memmap(file, dtype, mode="r+", shape=shape)  # holds the file by itself
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Take the room now: a mapped file that finds none later kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
 
 
 def _folder() -> str:

@@ -1,14 +1,16 @@
 """k-means on two sets together, the same whatever the order of images, scale by 2ⁿ and which set is which."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
+
+from fidprobe.images.scratch import scratch_rows
 
 __all__ = ["clustered", "sorted_union"]
 
+_ROWS = 65536  # at a time, of sets that memory does not hold
 _ITERATIONS = 25  # 10 and 100 give PRD curves that differ by less than single runs do
 
 
@@ -16,21 +18,72 @@ def sorted_union(reference: Tensor, generated: Tensor) -> tuple[npt.NDArray[np.f
     """All vectors about the origin and of a size that float32 products hold, in an order that is theirs alone.
 
     Args:
-        reference: float32 [n, d], finite.
+        reference: float32 [n, d], finite; may be memory-mapped and larger than memory, as may be the result.
         generated: float32 [m, d], likewise.
 
     Returns:
         float32 [n + m, d], sorted by the bytes of each row, and which rows are generated, bool [n + m].
+
+    Raises:
+        SourceError: the result is large, and the temporary folder has no room for it.
     """
-    rows = torch.cat([reference.detach().cpu(), generated.detach().cpu()]).numpy()
-    # A power of two rounds nothing. Zeros lose their sign, which would tell equal rows apart.
-    exponent = int(np.frexp(np.abs(rows).max())[1])
-    rows = np.ldexp(rows, -exponent) + np.float32(0)
-    keys: npt.NDArray[Any] = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize)))[:, 0]
-    order = np.argsort(keys, kind="stable")
-    rows = rows[order]
-    rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    union = _Union([side.detach().cpu().numpy() for side in (reference, generated)])
+    order = union.order()
+    rows: npt.NDArray[np.float32] = scratch_rows((len(order), union.dim), np.float32, "the union of both sets")
+    for part in _blocks(len(order)):
+        rows[part] = union.rows(order[part])
+    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    for part in _blocks(len(order)):
+        rows[part] -= mean
     return rows, order >= len(reference)
+
+
+class _Union:
+    """Rows of two sets, one after the other, scaled by a power of two."""
+
+    def __init__(self, sides: Sequence[npt.NDArray[np.float32]]) -> None:
+        self._sides = sides
+        self.dim = sides[0].shape[1]
+        # A power of two rounds nothing.
+        largest = max(float(max(side.max(), -side.min())) for side in sides)
+        self._exponent = -int(np.frexp(np.float32(largest))[1])
+
+    def rows(self, places: npt.NDArray[np.int64], columns: slice = slice(None)) -> npt.NDArray[np.float32]:
+        """Some columns of the rows at some places."""
+        first, second = self._sides
+        later = places >= len(first)
+        found = np.empty((len(places), len(range(self.dim)[columns])), np.float32)
+        found[~later] = first[places[~later], columns]
+        found[later] = second[places[later] - len(first), columns]
+        # Zeros lose their sign, which would tell equal rows apart.
+        return np.ldexp(found, self._exponent) + np.float32(0)
+
+    def order(self) -> npt.NDArray[np.int64]:
+        """The places in the order of the rows' bytes; equal rows in their own.
+
+        Eight bytes, two columns, at a time: whole rows need not be in memory together.
+        """
+        order = np.arange(sum(map(len, self._sides)))
+        tied, group = order.copy(), np.zeros_like(order)  # positions in the order that are not settled yet
+        for column in range(0, self.dim, 2):
+            key = self._keys(order[tied], slice(column, column + 2))
+            way = np.lexsort((key, group))
+            order[tied], key, group = order[tied][way], key[way], group[way]
+            new = np.r_[True, (key[1:] != key[:-1]) | (group[1:] != group[:-1])]
+            same = ~new | ~np.r_[new[1:], True]  # as the one before, or as the one after
+            if not same.any():
+                break
+            tied, group = tied[same], np.cumsum(new)[same]
+        return order
+
+    def _keys(self, places: npt.NDArray[np.int64], columns: slice) -> npt.NDArray[np.uint64]:
+        """Two columns' bytes as numbers of the same order."""
+        pair = np.zeros((len(places), 2), np.float32)
+        for part in _blocks(len(places)):
+            found = self.rows(places[part], columns)
+            pair[part, : found.shape[1]] = found
+        keys: npt.NDArray[np.uint64] = pair.view(">u8")[:, 0].astype(np.uint64)
+        return keys
 
 
 def clustered(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -56,10 +109,21 @@ def clustered(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Gen
     )
     means.train(points, init_centroids=points[_spread_out(points, clusters, rng)])
     # Asked for one at a time, rounding could part equal points that lie between two centres.
-    first = np.r_[True, (points[1:] != points[:-1]).any(axis=1)]
-    _, nearest = means.index.search(points[first], 1)
-    labels: npt.NDArray[np.int64] = nearest[:, 0][np.cumsum(first) - 1]
+    labels = np.empty(len(points), np.int64)
+    last = 0
+    for part in _blocks(len(points)):
+        block = points[part]
+        before = points[max(0, part.start - 1) : part.stop - 1]
+        first = (block != before).any(axis=1) if part.start else np.r_[True, (block[1:] != before).any(axis=1)]
+        nearest = np.r_[last, means.index.search(block[first], 1)[1][:, 0]] if first.any() else np.array([last])
+        labels[part] = nearest[np.cumsum(first)]
+        last = int(labels[part.stop - 1])
     return labels
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, _ROWS):
+        yield slice(start, min(start + _ROWS, count))
 
 
 def _spread_out(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Generator) -> list[int]:

@@ -1,5 +1,6 @@
 """Kernel Inception Distance: squared MMD with the kernel k(x, y) = (xᵀy/d + 1)³ (Bińkowski et al. 2018)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,9 +63,10 @@ class KernelSubsetsResult:
 def _pair(reference: Features, generated: Features) -> tuple[Tensor, Tensor, str]:
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     for name, side in (("reference", reference), ("generated", generated)):
-        if not bool(torch.isfinite(side.features).all()):
+        low, high = map(float, torch.aminmax(side.features))  # NaN where there is any
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise InputError(f"{name} features contain NaN or infinite values")
-        largest = float(side.features.abs().max())
+        largest = max(-low, high)
         if largest > _LARGEST:
             raise InputError(
                 f"{name} features reach {largest:.3g}; the kernel's squared cubes overflow above {_LARGEST:.0g}; "

@@ -11,6 +11,7 @@ space by k-means on the union of both sets. As its outcome hangs on where it sta
 curves are averaged along each angle.
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import torch
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
+from fidprobe.images.scratch import scratch_rows
 from fidprobe.metrics.clusters import clustered, sorted_union
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
@@ -32,6 +34,7 @@ Array = npt.NDArray[np.float64]
 _EPSILON = 1e-10  # the original's distance of the outermost angles from 0 and π/2
 _LEAST_ANGLES = 3
 _BETA = 8.0  # the paper's
+_ROWS = 65536  # copied at a time
 _EQUAL_SUM = 1e-6  # by which a histogram may miss the sum of 1
 
 
@@ -155,7 +158,7 @@ def prd(
     counts = len(reference), len(generated)
     count = _balanced(counts, clusters, balance, count)
     for name, one in (("reference", reference), ("generated", generated)):
-        if not bool(torch.isfinite(one.features).all()):
+        if not all(map(math.isfinite, torch.aminmax(one.features))):  # NaN where there is any
             raise InputError(f"{name} features contain NaN or infinite values")
     points, generated_rows = sorted_union(reference.features, generated.features)
     sides = np.flatnonzero(~generated_rows), np.flatnonzero(generated_rows)
@@ -163,7 +166,7 @@ def prd(
     progress("PRD", 0, runs)
     for run in range(runs):
         used = _drawn(points, sides, count, (seed, run))
-        label = clustered(points[used], clusters, np.random.default_rng((seed, run)))
+        label = clustered(_taken(points, used), clusters, np.random.default_rng((seed, run)))
         of_generated = generated_rows[used]
         curves.append(
             prd_of_histograms(
@@ -279,9 +282,27 @@ def _drawn(
     drawn = []
     for one in sides:
         whole = count is None or count == len(one)
-        rng = np.random.default_rng((*seed, 0 if whole else zlib.crc32(points[one].tobytes())))
+        rng = np.random.default_rng((*seed, 0 if whole else _checksum(points, one)))
         drawn.append(one if whole else rng.choice(one, count, replace=False))
     return np.sort(np.concatenate(drawn))
+
+
+def _checksum(points: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> int:
+    """CRC-32 of the rows' bytes."""
+    found = 0
+    for start in range(0, len(rows), _ROWS):
+        found = zlib.crc32(points[rows[start : start + _ROWS]].tobytes(), found)
+    return found
+
+
+def _taken(points: npt.NDArray[np.float32], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The rows that a run uses."""
+    if len(used) == len(points):
+        return points
+    found: npt.NDArray[np.float32] = scratch_rows((len(used), points.shape[1]), np.float32, "a draw of both sets")
+    for start in range(0, len(used), _ROWS):
+        found[start : start + _ROWS] = points[used[start : start + _ROWS]]
+    return found
 
 
 def _distribution(name: str, values: npt.ArrayLike) -> Array:
