@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fidprobe.errors import WeightsError
 from fidprobe.reasons import reason
+from fidprobe.torchscript_files import open_torchscript
 
 __all__ = ["jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
 
@@ -100,10 +101,7 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
         WeightsError: not a TorchScript archive, or damaged.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
-            return module
+        return open_torchscript(path)
     except Exception as error:  # as above
         raise WeightsError(f"{path} is not a readable TorchScript archive: {reason(error)}") from error
 

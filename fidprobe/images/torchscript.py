@@ -1,6 +1,5 @@
 """Images from a TorchScript generator network."""
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from fidprobe.images.arrays import as_numpy
 from fidprobe.images.functions import required_limit
 from fidprobe.images.generator_source import GeneratorSource, parse_device, parse_settings, parse_whole
 from fidprobe.images.pixels import batch_layout
+from fidprobe.reasons import reason
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,9 +70,9 @@ class TorchScriptSource(GeneratorSource):
             try:
                 images = self._network(torch.from_numpy(latents).to(device))
             except RuntimeError as error:
-                reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+                cause = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
                 raise InputError(
-                    f"{self.description}: the network failed on latents {list(latents.shape)} ({reason.strip()}); "
+                    f"{self.description}: the network failed on latents {list(latents.shape)} ({cause.strip()}); "
                     "check z"
                 ) from error
         return self._checked(images)
@@ -131,16 +131,12 @@ def _range(text: str) -> tuple[float, float]:
 def _load_network(path: Path, device: str) -> Any:
     import torch
 
-    load: Any = torch.jit.load  # untyped
-    with warnings.catch_warnings():
-        # TorchScript is deprecated in favour of torch.export; files of it will be around for years.
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return load(str(path), map_location="cpu").eval().to(torch.device(device))
-        except (RuntimeError, ValueError, OSError, AssertionError) as error:  # the last: torch without CUDA
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise SourceError(
-                f"{path}: not a TorchScript file that can be loaded on {device} ({reason}); "
-                "only torch.jit.save makes them"
-            ) from error
+    from fidprobe.torchscript_files import open_torchscript
+
+    try:
+        return open_torchscript(path).eval().to(torch.device(device))
+    except Exception as error:  # damage can surface as nearly any class of error; AssertionError: torch without CUDA
+        raise SourceError(
+            f"{path}: not a TorchScript file that can be loaded on {device} ({reason(error)}); "
+            "only torch.jit.save makes them"
+        ) from error

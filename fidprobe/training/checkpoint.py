@@ -90,8 +90,8 @@ def load_checkpoint(
             if key == "data":
                 raise InputError(f"{path} belongs to a run on other pictures; give the same ones, or another folder")
             raise InputError(
-                f"{path} belongs to a run with {key} {before.get(key)!r}, and {settings.get(key)!r} was asked for; "
-                "give the same settings to go on, or another folder"
+                f"{path} belongs to a run with {key} {before.get(key)!r:.200}, and {settings.get(key)!r} was asked "
+                "for; give the same settings to go on, or another folder"
             )
     try:
         for name, module in modules.items():

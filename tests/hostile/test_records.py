@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import struct
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import torch
 from fidprobe.analysis.finished_attack import read_attack
 from fidprobe.compact_reference import load_reference_features, load_reference_statistics
 from fidprobe.errors import InputError, SourceError, WeightsError
+from fidprobe.extractors.torchscript import load_torchscript
 from fidprobe.extractors.trained import load_trained
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.generators.saved import load_generator
@@ -172,3 +176,38 @@ def test_damaged_files_of_torchvision_are_named(tmp_path: Path, monkeypatch: pyt
         SourceError, match=r"mnist:test: torchvision's files for MNIST in .* are damaged .*; remove them"
     ):
         open_images("mnist:test")
+
+
+def repacked(path: Path, change: Callable[[dict[str, bytes]], object]) -> Path:
+    """A sound TorchScript file whose members were changed, with right checksums."""
+    with zipfile.ZipFile(io.BytesIO(READERS["TorchScript"].sound)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("held", [0, 8])
+def test_networks_that_claim_more_weights_than_they_hold_are_refused(held: int, tmp_path: Path) -> None:
+    """torch would read what lies beyond them, or end the process."""
+    path = repacked(tmp_path / "t.pt", lambda members: members.update({"t/data/0": b"\0" * held}))
+    message = f"its weights claim 12 bytes, and it holds {held}"
+    with pytest.raises(WeightsError, match=rf"t\.pt is not a readable TorchScript archive: {message}"):
+        load_torchscript(path, resize="native")
+    with pytest.raises(SourceError, match=rf"t\.pt: not a TorchScript file .*\({message}\)"):
+        open_images(f"{path}?z=4", limit=2)
+
+
+def test_a_flipped_bit_of_a_network_is_told(tmp_path: Path) -> None:
+    """torch compares no checksums: the weights would be other ones."""
+    sound = READERS["TorchScript"].sound
+    at = sound.index(struct.pack("<3f", 1, 1, 1)) + 2
+    (tmp_path / "t.pt").write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+    with pytest.raises(
+        WeightsError, match=r"t\.pt is not a readable TorchScript archive: .*Bad CRC|checksum of t/data/0"
+    ):
+        load_torchscript(tmp_path / "t.pt", resize="native")
+    repacked(tmp_path / "t.pt", lambda members: None)
+    assert load_torchscript(tmp_path / "t.pt", resize="native").dim == 3
