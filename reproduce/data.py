@@ -83,6 +83,10 @@ class DataFolder:
         named = os.environ.get("FIDPROBE_DATA")
         self.folder = folder or (Path(named) if named else None)
 
+    def relative(self, text: str) -> str:
+        """A text without the folder's own path before the names of what lies in it."""
+        return text if self.folder is None else text.replace(f"{self.folder}{os.sep}", "")
+
     def find(self, name: str) -> str:
         """An image source by `NAME` or `NAME/PART`.
 

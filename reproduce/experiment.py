@@ -3,7 +3,9 @@
 import argparse
 import math
 import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -183,7 +185,8 @@ class Experiment(Generic[Preset]):
             outcome = self.run(preset, setting)
         record = self.record(args.scale, preset, outcome, time.perf_counter() - begun)
         stem = args.out / f"{self.name}-{args.scale}"
-        text = json_text(record, f"{self.name}")
+        # Where this machine keeps its data is no part of a result.
+        text = setting.data.relative(json_text(record, f"{self.name}"))
         write_text(stem.with_suffix(".json"), text)
         assert len({drawing.suffix for drawing in outcome.drawings}) == len(outcome.drawings), "a figure would be lost"
         written = [f"{stem}.json"]
@@ -226,7 +229,10 @@ class Experiment(Generic[Preset]):
                     f"  {difference:+.{cell.digits}f}, {'OUTSIDE' if cell.failed else 'within'} {cell.tolerance:g}"
                 )
             lines.append(f"  {cell.name:{width}}  {shown(cell.ours, cell):>12}  paper {theirs(cell)}{verdict}")
-        return [*lines, *(f"  note: {note}" for note in outcome.notes)]
+        columns = shutil.get_terminal_size().columns
+        for note in outcome.notes:
+            lines += textwrap.wrap(note, columns, initial_indent="  note: ", subsequent_indent="    ")
+        return lines
 
 
 def suffix_of(label: str, rows: Sequence[object]) -> str:

@@ -100,6 +100,25 @@ def test_the_record_is_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["details"] == {"more": [1, 2]}
 
 
+def test_records_do_not_tell_where_this_machine_keeps_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cifar10.zip").touch()
+
+    def run(preset: Number, setting: Setting) -> Outcome:
+        del preset
+        return Outcome([], {"read": setting.data.find("cifar10/test")}, [], ["A note. " * 30])
+
+    monkeypatch.setenv("COLUMNS", "80")
+    table = Experiment("table", "fid", "Table 9", "a test", {"smoke": Number(2.0)}, run)
+    table.main(["--scale", "smoke", "--out", str(tmp_path / "out"), "--data", str(tmp_path / "data")])
+    assert json.loads((tmp_path / "out" / "table-smoke.json").read_text())["details"] == {"read": "cifar10.zip/test"}
+    notes = [line for line in capsys.readouterr().out.splitlines() if "A note." in line]
+    assert len(notes) > 1
+    assert max(map(len, notes)) <= 80
+
+
 def test_missing_data_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FIDPROBE_DATA", raising=False)
     with pytest.raises(SystemExit) as ended:
