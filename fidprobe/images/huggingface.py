@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fidprobe.errors import InputError, SourceError
+from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import decode_image, digest_bytes
 from fidprobe.images.encoded import read_file
+from fidprobe.reasons import reason
 
 __all__ = ["HuggingFaceSource", "is_huggingface", "open_huggingface"]
 
@@ -121,8 +122,8 @@ def open_huggingface(text: str) -> HuggingFaceSource:
     except InputError:
         raise
     except Exception as error:  # hub, network, parser and file errors of many libraries
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise SourceError(f"{text}: cannot be loaded ({reason}); offline, give a saved dataset's folder") from error
+        told = reason(ValueError(f"{type(error).__name__}: {error}"))
+        raise SourceError(f"{text}: cannot be loaded ({told}); offline, give a saved dataset's folder") from error
     finally:
         if shown_bars:
             datasets.enable_progress_bars()
@@ -132,7 +133,16 @@ def open_huggingface(text: str) -> HuggingFaceSource:
         dataset = dataset[split]
     elif split is not None and str(getattr(dataset, "split", None)) != split:
         raise InputError(f"{text}: holds only the split {getattr(dataset, 'split', None)}; leave the split out")
-    return HuggingFaceSource(dataset, description=text)
+    try:
+        if isinstance(dataset, datasets.Dataset):
+            dataset.data.validate(
+                full=True
+            )  # Arrow itself reads beyond its memory where a damaged file's offsets say so
+        return HuggingFaceSource(dataset, description=text)
+    except FidprobeError:
+        raise
+    except Exception as error:  # columns whose types lie, in any of several libraries
+        raise SourceError(f"{text}: damaged ({reason(error)}); save the dataset again") from error
 
 
 _SAVED = ("dataset_info.json", "dataset_dict.json")

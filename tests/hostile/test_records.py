@@ -22,6 +22,7 @@ from fidprobe.generators.saved import load_generator
 from fidprobe.images import open_images
 from fidprobe.tensor_files import tensor_header
 from fidprobe.training.generator_run import earlier_scores
+from tests.hostile.picture_files import encoded
 from tests.hostile.readers import READERS
 from tests.hostile.spoiling import split_safetensors
 
@@ -211,3 +212,19 @@ def test_a_flipped_bit_of_a_network_is_told(tmp_path: Path) -> None:
         load_torchscript(tmp_path / "t.pt", resize="native")
     repacked(tmp_path / "t.pt", lambda members: None)
     assert load_torchscript(tmp_path / "t.pt", resize="native").dim == 3
+
+
+def test_offsets_beyond_an_arrow_file_are_refused(tmp_path: Path) -> None:
+    """Arrow itself would read what lies there, and end the process."""
+    datasets = pytest.importorskip("datasets")
+    rows = [{"bytes": encoded("PNG"), "path": None}] * 3
+    features = datasets.Features({"picture": datasets.Image()})
+    datasets.Dataset.from_dict({"picture": rows}, features=features).save_to_disk(tmp_path / "set")
+    (file,) = (tmp_path / "set").glob("*.arrow")
+    assert len(list(open_images(f"hf:{tmp_path}/set").items())) == 3
+    size, content = len(encoded("PNG")), file.read_bytes()
+    offsets = struct.pack("<4i", 0, size, 2 * size, 3 * size)
+    assert content.count(offsets) == 1
+    file.write_bytes(content.replace(offsets, struct.pack("<4i", 0, size, 2**30, 2**30 + size)))
+    with pytest.raises(SourceError, match=r"hf:.*set: damaged \(.*; save the dataset again"):
+        open_images(f"hf:{tmp_path}/set")
