@@ -75,7 +75,8 @@ def test_stopping_early_stops_the_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"start": 11}, r"start 11 is outside 0\.\.10"), ({"workers": 0}, "workers 0")]
+    ("options", "message"),
+    [({"start": 11}, r"start 11 and stop 10 are outside 0\.\.10"), ({"workers": 0}, "workers 0")],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
     """Beyond the end; no threads."""
