@@ -103,7 +103,7 @@ def extract(
         if content != _content(images, ranks, "checking", progress):
             raise _changed(images)
         return joined(images, content, parts)
-    entry = CacheEntry(options.cache, _key(content, extractor))
+    entry = CacheEntry(options.cache, _key(content, extractor), owner=ranks.first)
     _check_agreement(entry, extractor, ranks)
     with ExitStack() as stack:
         with ranks.together():
@@ -138,30 +138,24 @@ def _content(images: ImageSource, ranks: Ranks, stage: str, progress: Progress) 
     if ranks.size == 1 or not images.replayable:
         total = len(images)
         return images.content(lambda done: progress(stage, done, total))
-    counts = ranks.exchanged(len(images))
-    if len(set(counts)) > 1:
-        other = next(rank for rank, count in enumerate(counts) if count != counts[0])
-        raise InputError(
-            f"{images.description}: has {counts[0]} images for process 0 and {counts[other]} for process {other}; all "
-            "processes need the same files"
-        )
+    ranks.agree(f"number of images of {images.description}", len(images))
+    names = hashlib.sha256("\0".join(item.name for item in images.items()).encode()).hexdigest()
+    ranks.agree(f"names of the images of {images.description} (their SHA-256)", names)
     share, mine = ranks.share(len(images)), bytearray()
-    with ranks.together():
+    with ranks.together() as failed:
         for done, digest in enumerate(images.digests(share), start=1):
             mine += digest
             progress(stage, done, len(share))
+            if done % PART_IMAGES == 0 and failed():
+                break
     return hashlib.sha256(b"".join(ranks.gathered(bytes(mine)))).hexdigest()
 
 
 def _check_agreement(entry: CacheEntry, extractor: Extractor, ranks: Ranks) -> None:
     """Refuse processes that would extract in different ways."""
-    ways = ranks.exchanged([entry.path.name, extractor.provenance.name, torch.device(extractor.device).type])
-    for rank, way in enumerate(ways):
-        if way[0] != ways[0][0]:
-            raise InputError(
-                f"process 0 extracts with {ways[0][1]} on {ways[0][2]} and process {rank} with {way[1]} on {way[2]}, "
-                "or with other weights or library versions; give all the same"
-            )
+    own = extractor.provenance
+    way = [own.name, own.resize, torch.device(extractor.device).type, decoder_version(), f"weights {own.weights[:12]}"]
+    ranks.agree("way of extracting", [*way, f"({entry.path.stem[:12]})"])
 
 
 def _check_shared(entry: CacheEntry, ranks: Ranks) -> None:
@@ -222,26 +216,27 @@ def _make(
 ) -> None:
     """Extract into the cache what the pieces of a stopped run leave open, each process its share of that."""
     ranks, total = options.ranks, len(images)
-    sound: list[_Range] = []
+    held: dict[_Range, Features] = {}  # whatever becomes of their files: another program may finish the entry first
     with ranks.together():
-        if ranks.first:  # a piece that left out a file which can be read now is of no use
-            sound = [
-                (first, stop) for first, stop, part in entry.pieces() if _still_unreadable(part, images) is not None
-            ]
-    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(sound)]
+        for first, stop, piece in entry.pieces() if ranks.first else ():
+            if _still_unreadable(piece, images) is not None:  # of no use if it left out a file that can be read now
+                held[first, stop] = piece
+    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(list(held))]
     mine = _portion(_gaps(kept, total), ranks)
     own = sum(stop - first for first, stop in mine)
     made: list[_Range] = []
     skipped: list[tuple[str, str]] = []
-    with ranks.together():
+    with ranks.together() as failed:
         done = total - own if ranks.size == 1 else 0
         for (first, stop), part in _parts(images, extractor, options, mine, done, progress):
             if part.names:
-                entry.keep(first, stop, with_positions(part.features(), images, first, stop))
+                held[first, stop] = entry.keep(first, stop, with_positions(part.features(), images, first, stop))
                 made.append((first, stop))
             else:
                 places = {item.name: str(at) for at, item in enumerate(images.items(range(first, stop)), first)}
                 skipped += [(places[name], reason) for name, reason in part.skipped]
+            if failed():
+                break
     told = ranks.exchanged([made, skipped])
     if content != _content(images, ranks, "checking", progress):
         if ranks.first:
@@ -250,7 +245,7 @@ def _make(
     with ranks.together():
         if ranks.first:
             ranges = sorted([*kept, *((first, stop) for one, _ in told for first, stop in one)])
-            parts = [entry.piece(first, stop) for first, stop in ranges]
+            parts = [held[one] if one in held else entry.piece(*one) for one in ranges]
             left_out = [(place, reason) for _, one in told for place, reason in one]
             names, provenance = described(images, content, parts, skipped=left_out)
             entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)

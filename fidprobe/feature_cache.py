@@ -32,9 +32,11 @@ class CacheEntry:
     Args:
         folder: The cache.
         key: Names the content and all that was done to it.
+        owner: Whether what is damaged may be removed: of several processes that share an entry, by one.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
+    def __init__(self, folder: Path, key: str, *, owner: bool = True) -> None:
+        self._owner = owner
         self.path = folder / key[:2] / f"{key}.safetensors"
         self._parts = self.path.with_suffix(".parts")
 
@@ -60,7 +62,7 @@ class CacheEntry:
 
     def load(self) -> Features | None:
         """The entry; None if there is none, or if it was damaged (it is then removed)."""
-        return _load(self.path)
+        return self._load(self.path)
 
     def pieces(self) -> list[tuple[int, int, Features]]:
         """The sound pieces that stopped runs left, in order, none overlapping another: first, stop, features."""
@@ -71,7 +73,7 @@ class CacheEntry:
         sound: list[tuple[int, int, Features]] = []
         for first, stop in sorted(found):
             if not sound or first >= sound[-1][1]:
-                part = _load(self._part(first, stop))
+                part = self._load(self._part(first, stop))
                 if part is not None:
                     sound.append((first, stop, part))
         return sound
@@ -82,19 +84,20 @@ class CacheEntry:
         Raises:
             InputError: it is not there any more, or damaged.
         """
-        part = _load(self._part(first, stop))
+        part = self._load(self._part(first, stop))
         if part is None:
             raise InputError(f"{self._part(first, stop)}: vanished from the cache; run again")
         return part
 
-    def keep(self, first: int, stop: int, part: Features) -> None:
-        """Save a piece.
+    def keep(self, first: int, stop: int, part: Features) -> Features:
+        """Save a piece; returns it memory-mapped, whatever becomes of the file.
 
         Raises:
             InputError: the cache cannot be written; says what to do.
         """
         with self._explained():
             part.save(self._part(first, stop))
+        return Features.load(self._part(first, stop))
 
     def finish(
         self,
@@ -139,6 +142,19 @@ class CacheEntry:
     def _part(self, first: int, stop: int) -> Path:
         return self._parts / f"part-{first:010d}-{stop:010d}.safetensors"
 
+    def _load(self, path: Path) -> Features | None:
+        if not path.is_file():
+            return None
+        try:
+            features = Features.load(path)
+        except InputError:
+            features = None
+        if features is None or features.names is None or features.provenance.source is None:
+            if self._owner:
+                path.unlink(missing_ok=True)
+            return None
+        return features
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -160,17 +176,3 @@ def _lock(handle: int, progress: Progress) -> None:
     except OSError:
         # Some network file systems have no locks. Writes are atomic: at worst the work is done twice.
         return
-
-
-def _load(path: Path) -> Features | None:
-    if not path.is_file():
-        return None
-    try:
-        features = Features.load(path)
-    except InputError:
-        path.unlink(missing_ok=True)
-        return None
-    if features.names is None or features.provenance.source is None:
-        path.unlink(missing_ok=True)
-        return None
-    return features

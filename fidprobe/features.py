@@ -1,5 +1,6 @@
 """Features: what a network says of a set of images, with names and provenance, in memory or on disk."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from fidprobe.images.array_files import (
     npy_header,
 )
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
+from fidprobe.ranks import Ranks
 from fidprobe.reasons import reason
 from fidprobe.tensor_files import tensor_header
 
@@ -31,6 +33,7 @@ __all__ = ["Features", "is_features_file", "write_features"]
 
 _FORMAT = "fidprobe-features-1"
 _ROWS = 8192  # copied at a time
+_LOOKED_AT = 16  # rows that processes compare
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +122,28 @@ class Features:
             names=None if self.names is None else tuple(self.names[int(i)] for i in index),
             provenance=replace(self.provenance, source=source),
         )
+
+    def check_shared(self, ranks: Ranks) -> None:
+        """Refuse features that are not the same to all processes.
+
+        What is looked at are shapes, names, provenance and a few rows.
+
+        Args:
+            ranks: The processes, each of which calls this with its own.
+
+        Raises:
+            InputError: a process has others.
+            ProcessError: another process has ended.
+        """
+        if ranks.size == 1:
+            return
+        some = np.linspace(0, len(self) - 1, _LOOKED_AT).astype(np.int64)
+        told = hashlib.sha256(json.dumps([self.names, self.class_names, self.provenance.to_json()]).encode())
+        for tensor in (self.features, self.logits):
+            if tensor is not None:
+                told.update(np.ascontiguousarray(tensor[torch.from_numpy(some)].detach().cpu().numpy()).data)
+        shape = f"{len(self)} x {self.dim} of {self.space}"
+        ranks.agree("features", [shape, f"(SHA-256 {told.hexdigest()[:12]})"])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a safetensors file; the old file stays until the new one is whole.

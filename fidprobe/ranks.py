@@ -8,10 +8,9 @@ collectives of `torch.distributed`: gloo between CPUs, NCCL between GPUs. Nothin
 import atexit
 import hashlib
 import json
-import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ALONE", "Ranks", "ranks_of_torchrun"]
 
 _MEETING = timedelta(minutes=5)  # for the meeting point to answer
+_LOST = ("onnection", "Broken pipe", "closed", "reset by peer")  # in what the backends say of it
 _FAREWELL = 10.0  # seconds to wait for others that end, or have been killed
 _PATIENCE = timedelta(days=7)  # others may be in the middle of long work; one that has ended is noticed at once
 
@@ -96,20 +96,43 @@ class Ranks:
         del count
         return tensor
 
+    def agree(self, what: str, value: Any) -> None:
+        """Refuse processes that differ in what they must have in common.
+
+        Args:
+            what: Of which thing, for the message.
+            value: This process's, as plain data (JSON).
+
+        Raises:
+            InputError: another process has another value; tells both.
+            ProcessError: another process has ended.
+        """
+        values = self.exchanged(value)
+        for rank, one in enumerate(values):
+            if one != values[0]:
+                raise InputError(
+                    f"{what}: process 0 has {_shown(values[0])} and process {rank} {_shown(one)}; all processes need "
+                    "the same"
+                )
+
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> Iterator[Callable[[], bool]]:
         """Work that each process does by itself: if it fails in one, it fails in all, with the same error.
+
+        Yields:
+            Whether it has failed in another process by now: long work asks from time to time, and stops.
 
         Raises:
             FidprobeError: of the first rank in which the block failed.
         """
         failed: FidprobeError | None = None
         try:
-            yield
+            yield self._flag()
         except ProcessError:
             raise
         except FidprobeError as error:
             failed = error
+            self._raise_flag()
         said = self.exchanged(None if failed is None else [type(failed).__name__, str(failed)])
         if failed is not None and all(one is None for one in said[: self.rank]):
             raise failed
@@ -122,38 +145,47 @@ class Ranks:
         del error
         return True
 
+    def _flag(self) -> Callable[[], bool]:
+        return lambda: False
+
+    def _raise_flag(self) -> None:
+        pass
+
 
 ALONE = Ranks()
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class _Joined(Ranks):
     """Processes that have met through the environment's `MASTER_ADDR` and `MASTER_PORT`."""
 
-    def __init__(self, rank: int, size: int, local: int) -> None:
+    def __init__(self, rank: int, size: int, environment: Mapping[str, str]) -> None:
         import torch
         import torch.distributed as dist
 
         self.rank, self.size = rank, size
         self._dist = dist
-        gpus = torch.cuda.is_available()
+        local, beside = (int(environment.get(name, "0")) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+        gpus = torch.cuda.device_count()
         if gpus:
-            torch.cuda.set_device(local % torch.cuda.device_count())
-        environment = os.environ
+            torch.cuda.set_device(local % gpus)
+        # NCCL wants a GPU for every process; others meet on CPUs.
+        self._nccl = gpus >= max(beside, local + 1)
         # torchrun's own process keeps the store; without it the first rank does.
-        kept = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        self._keeps = rank == 0 and environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
         attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+        address = environment["MASTER_ADDR"], int(environment["MASTER_PORT"])
         try:
             store = dist.TCPStore(  # type: ignore[attr-defined]
-                environment["MASTER_ADDR"],
-                int(environment["MASTER_PORT"]),
-                size,
-                is_master=rank == 0 and not kept,
-                timeout=_MEETING,
+                *address, size, is_master=self._keeps, timeout=_MEETING, wait_for_workers=False
             )
-            self._keeps = rank == 0 and not kept
             self._store = dist.PrefixStore(f"fidprobe/{attempt}", store)  # type: ignore[attr-defined]
+            self._meet()
             dist.init_process_group(
-                "cpu:gloo,cuda:nccl" if gpus else "gloo",
+                "cpu:gloo,cuda:nccl" if self._nccl else "gloo",
                 timeout=_PATIENCE,
                 store=self._store,
                 rank=rank,
@@ -162,7 +194,18 @@ class _Joined(Ranks):
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise ProcessError(f"the {size} processes of this run did not meet ({reason}); start them again") from error
+        self._flags = 0
         atexit.register(self._leave)
+
+    def _meet(self) -> None:
+        """Wait until all are there: what comes then waits for long work."""
+        here = self._store.add("here", 1)
+        patience = time.monotonic() + _MEETING.total_seconds()
+        while here < self.size:
+            if time.monotonic() > patience:
+                raise ValueError(f"{here} came")
+            time.sleep(0.05)
+            here = self._store.add("here", 0)
 
     def gathered(self, data: bytes) -> list[bytes]:
         import numpy as np
@@ -179,27 +222,39 @@ class _Joined(Ranks):
         return [one[: int(size)].numpy().tobytes() for one, size in zip(found, sizes, strict=True)]
 
     def sum(self, tensor: "Tensor") -> "Tensor":
-        with self._told():
-            self._dist.all_reduce(tensor)
-        return tensor
+        return self._in_place(tensor, self._dist.all_reduce)
 
     def copied(self, tensor: "Tensor") -> "Tensor":
-        with self._told():
-            self._dist.broadcast(tensor, src=0)
-        return tensor
+        return self._in_place(tensor, lambda moved: self._dist.broadcast(moved, src=0))
 
     def joined(self, tensor: "Tensor", count: int) -> "Tensor | None":
         import torch
 
         longest = -(-count // self.size)
-        mine = torch.zeros(*tensor.shape[:-1], longest, dtype=tensor.dtype, device=tensor.device)
+        device = tensor.device if self._nccl else torch.device("cpu")
+        mine = torch.zeros(*tensor.shape[:-1], longest, dtype=tensor.dtype, device=device)
         mine[..., : tensor.shape[-1]] = tensor
         parts = [torch.empty_like(mine) for _ in range(self.size)] if self.first else None
         with self._told():
             self._dist.gather(mine, parts, dst=0)
         if parts is None:
             return None
-        return torch.cat([part[..., : len(self.share(count, rank))] for rank, part in enumerate(parts)], dim=-1)
+        shares = [part[..., : len(self.share(count, rank))] for rank, part in enumerate(parts)]
+        return torch.cat(shares, dim=-1).to(tensor.device)
+
+    def _in_place(self, tensor: "Tensor", collective: Callable[["Tensor"], Any]) -> "Tensor":
+        moved = tensor if self._nccl else tensor.cpu()
+        with self._told():
+            collective(moved)
+        return tensor if moved is tensor else tensor.copy_(moved)
+
+    def _flag(self) -> Callable[[], bool]:
+        self._flags += 1
+        name = f"failed/{self._flags}"
+        return lambda: self._store.add(name, 0) > 0
+
+    def _raise_flag(self) -> None:
+        self._store.add(f"failed/{self._flags}", 1)
 
     def tells(self, error: FidprobeError) -> bool:
         text = hashlib.sha256(str(error).encode()).hexdigest()
@@ -226,9 +281,12 @@ class _Joined(Ranks):
         try:
             yield
         except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            lost = any(sign in str(error) for sign in _LOST)
+            what = "has lost another one, which has ended or whose machine is gone" if lost else "got no answer"
             raise ProcessError(
-                f"process {self.rank} of {self.size} ({socket.gethostname()}) has lost another one, which has ended or "
-                "whose machine is gone; the same command goes on from what was kept"
+                f"process {self.rank} of {self.size} ({socket.gethostname()}) {what} ({reason:.120}); the same command "
+                "goes on from what was kept"
             ) from error
 
 
@@ -243,15 +301,15 @@ def ranks_of_torchrun(environment: Mapping[str, str]) -> Ranks:
         InputError: variables that make no sense.
         ProcessError: the processes do not meet.
     """
-    given = {name: environment.get(name, "0") for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK")}
+    given = {name: environment.get(name, "0") for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")}
     for name, text in given.items():
         if not text.isdecimal():
             raise InputError(f"the environment's {name} is {text[:20]!r}, no whole number; torchrun sets it")
-    size, rank, local = map(int, given.values())
+    size, rank = int(given["WORLD_SIZE"]), int(given["RANK"])
     if size < 2:
         return ALONE
     if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in environment]:
         raise InputError(f"the environment has a WORLD_SIZE of {size} and no {missing[0]}; torchrun sets both")
     if rank >= size:
         raise InputError(f"the environment's RANK is {rank}, with WORLD_SIZE {size}; torchrun sets both")
-    return _Joined(rank, size, local)
+    return _Joined(rank, size, environment)

@@ -91,6 +91,10 @@ class GaussianStatistics:
             raise InputError(f"features must be a matrix [n, d], got {list(values.shape)}")
         if weights is not None and (weights.shape != values.shape[:1] or bool((weights < 0).any())):
             raise InputError(f"weights must be {len(values)} non-negative numbers, got {list(weights.shape)}")
+        if isinstance(features, Features):
+            features.check_shared(ranks)
+        else:
+            ranks.agree("shape of the features", list(values.shape))
         share = ranks.share(len(values))
         moments = Moments(values.shape[1], device=values.device, first=share.start)
         with ranks.together():

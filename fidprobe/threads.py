@@ -7,7 +7,7 @@ than one thread does (benchmarks/busy_cores.py).
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -16,17 +16,38 @@ from torch import Tensor
 __all__ = ["idle_cores", "idle_threads", "symmetric_eigen", "symmetric_eigenvalues"]
 
 _LOAD = Path("/proc/loadavg")
+_OWN = Path("/proc/self/task")
 _LOOKS = 5  # programs come and go: the median of so many looks at who runs
 _SMALL = 256  # rows of a matrix that is done sooner than a look is worth
 
 
 def idle_cores() -> int | None:
-    """Cores that no other thread of the machine uses at this moment, this one's included; None if it is not known."""
+    """Cores on which no other program computes at this moment; None if it is not known.
+
+    This process's own threads do not count: those of a computation that has just ended spin on for some milliseconds.
+    """
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) < cores:
+        return None  # the load is that of all cores, of which this process may use some
     try:
-        running = sorted(int(_LOAD.read_text().split()[3].partition("/")[0]) for _ in range(_LOOKS))[_LOOKS // 2]
+        others = sorted(_running() - _own_running() for _ in range(_LOOKS))[_LOOKS // 2]
     except (OSError, ValueError, IndexError):  # not Linux
         return None
-    return max(1, (os.cpu_count() or 1) - max(0, running - 1))
+    return max(1, cores - max(0, others))
+
+
+def _running() -> int:
+    """Threads of all programs that compute or wait for a core."""
+    return int(_LOAD.read_text().split()[3].partition("/")[0])
+
+
+def _own_running() -> int:
+    """Those of this process."""
+    found = 0
+    for thread in _OWN.iterdir():
+        with suppress(FileNotFoundError):  # it has ended
+            found += (thread / "stat").read_text().rpartition(")")[2].split()[0] == "R"
+    return found
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
+from fidprobe.feature_cache import CacheEntry
 from fidprobe.features import Features
 from fidprobe.inputs import open_input
 from fidprobe.statistics import GaussianStatistics
@@ -381,6 +383,39 @@ def test_a_file_system_without_locks_is_no_obstacle(
 
     monkeypatch.setattr(fcntl, "flock", missing)
     assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
+
+
+def test_without_locks_another_program_may_finish_first(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It then removes the pieces; at worst the work is done twice."""
+    monkeypatch.setattr(extraction, "PART_IMAGES", 4)
+    finish = CacheEntry.finish
+
+    def late(self: CacheEntry, *arguments: Any, **options: Any) -> None:
+        self.drop_parts()
+        finish(self, *arguments, **options)
+
+    monkeypatch.setattr(CacheEntry, "finish", late)
+    drop = CacheEntry.pieces
+
+    def gone(self: CacheEntry) -> Any:
+        found = drop(self)
+        self.drop_parts()
+        return found
+
+    monkeypatch.setattr(CacheEntry, "pieces", gone)
+    assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
+
+
+def test_a_damaged_entry_is_removed_by_its_owner_alone(folder: Path, network: Extractor, tmp_path: Path) -> None:
+    extract(folder, network, ReadOptions(cache=tmp_path / "cache"))
+    [file] = tmp_path.rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert CacheEntry(tmp_path / "cache", file.stem, owner=False).load() is None
+    assert file.exists()
+    assert CacheEntry(tmp_path / "cache", file.stem).load() is None
+    assert not file.exists()
 
 
 def test_the_home_folder_can_be_written_short(

@@ -1,5 +1,7 @@
 """Matrix algebra takes no more threads than there are idle cores, and gives the same numbers."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,20 +10,57 @@ import torch
 from fidprobe import threads
 
 
-def load(folder: Path, running: str) -> Path:
-    file = folder / "loadavg"
-    file.write_text(f"0.50 0.40 0.30 {running} 1234\n")
-    return file
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A made-up /proc of eight cores, of which this process may use all."""
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(threads, "_LOAD", tmp_path / "loadavg")
+    monkeypatch.setattr(threads, "_OWN", tmp_path / "task")
+    for thread, state in enumerate("RSR"):
+        (tmp_path / "task" / str(thread)).mkdir(parents=True)
+        (tmp_path / "task" / str(thread) / "stat").write_text(f"{thread} (a ) name) {state} 1 2 3")
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("running", "idle"), [("1/200", 8), ("3/200", 6), ("8/200", 1), ("30/200", 1), ("0/200", 8), ("what", None)]
+    ("running", "idle"), [("2/200", 8), ("4/200", 6), ("9/200", 1), ("30/200", 1), ("0/200", 8), ("what", None)]
 )
-def test_idle_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: str, idle: int | None) -> None:
-    """All of eight but those on which others run; this thread is one of the running."""
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
-    monkeypatch.setattr(threads, "_LOAD", load(tmp_path, running))
+def test_idle_cores(system: Path, running: str, idle: int | None) -> None:
+    """All but those on which others run; two of the running threads are this process's own."""
+    (system / "loadavg").write_text(f"0.50 0.40 0.30 {running} 1234\n")
     assert threads.idle_cores() == idle
+
+
+def test_a_process_that_is_bound_to_some_cores_does_not_know(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (system / "loadavg").write_text("0.50 0.40 0.30 2/200 1234\n")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert threads.idle_cores() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not tell who runs")
+def test_threads_that_still_spin_are_not_taken_for_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of matrix products do when their result is there."""
+    own = threads._own_running
+    monkeypatch.setattr(threads, "_running", own)
+    spinning = threading.Event()
+
+    def spin() -> None:
+        while not spinning.is_set():
+            pass
+
+    workers = [threading.Thread(target=spin) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        assert own() >= 1
+        cores = os.cpu_count() or 1
+        if len(os.sched_getaffinity(0)) == cores:
+            assert (threads.idle_cores() or 0) >= cores - 1  # who runs may change between two looks
+    finally:
+        spinning.set()
+        for worker in workers:
+            worker.join()
 
 
 def test_nothing_is_known_where_the_system_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

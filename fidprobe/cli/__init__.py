@@ -18,16 +18,17 @@ def _run() -> None:
     import typer
 
     from fidprobe.cli.app import app
-    from fidprobe.cli.processes import tells
+    from fidprobe.cli.processes import standard_error, tells
     from fidprobe.cli.text import printable
-    from fidprobe.errors import FidprobeError
+    from fidprobe.errors import FidprobeError, InputError
 
     try:
         app()
-    except FidprobeError as error:
-        if tells(error):
-            typer.echo(f"fidprobe: error: {printable(' '.join(str(error).split()))}", err=True)
+    except (FidprobeError, OSError) as error:
+        told = error if isinstance(error, FidprobeError) else InputError(str(error))
+        if tells(told):
+            typer.echo(f"fidprobe: error: {printable(' '.join(str(told).split()))}", file=standard_error())
         sys.exit(2)
-    except OSError as error:
-        typer.echo(f"fidprobe: error: {printable(str(error))}", err=True)
-        sys.exit(2)
+    except Exception:
+        sys.stderr = standard_error()  # a defect of fidprobe's, of any process
+        raise

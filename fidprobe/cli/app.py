@@ -28,10 +28,7 @@ from fidprobe.cli.train import train
 from fidprobe.cli.weights import weights_app
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.sets import ExtractorChoice
-    from fidprobe.extraction import ReadOptions
-    from fidprobe.features import Features
-    from fidprobe.statistics import GaussianStatistics
+    from fidprobe.inputs import Input
 
 __all__ = ["app"]
 
@@ -272,15 +269,19 @@ def features(
     Example: fidprobe features real/ -o real.safetensors
     """
     from fidprobe.errors import InputError
+    from fidprobe.extraction import extract
     from fidprobe.features import Features
+    from fidprobe.images import ImageSource
+    from fidprobe.inputs import open_input
 
     out = checked_output(out, ".safetensors", "features")
-    found = _read(
-        source,
-        o.choice(extractor, device, resize, weights, unverified),
-        o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-        quiet,
-    )
+    options = o.read_options(limit, seed, skip_bad, batch_size, no_cache)
+    found = open_input(source, options)
+    _warn_of_limit(found, limit)
+    if isinstance(found, ImageSource):
+        network = o.choice(extractor, device, resize, weights, unverified)
+        with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
+            found = extract(found, network.load(progress), options, progress=progress)
     if not isinstance(found, Features):
         raise InputError(f"{source}: statistics have no features; give the images they were made from")
     if not ranks().first:
@@ -317,21 +318,18 @@ def stats(
 
     Example: fidprobe stats real/ -o real.npz
     """
-    from fidprobe.features import Features
-    from fidprobe.statistics import GaussianStatistics
+    from fidprobe.analysis.merged_statistics import merged_statistics
+    from fidprobe.inputs import open_input
 
     out = checked_output(out, ".npz", "statistics")
-    merged: GaussianStatistics | None = None
-    for source in sources:
-        found = _read(
-            source,
-            o.choice(extractor, device, resize, weights, unverified),
-            o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            quiet,
-        )
-        own = GaussianStatistics.of(found, ranks=ranks()) if isinstance(found, Features) else found
-        merged = own if merged is None else merged.merge(own)
-    if merged is None or not ranks().first:
+    options = o.read_options(limit, seed, skip_bad, batch_size, no_cache)
+    opened = [open_input(source, options) for source in sources]
+    for one in opened:
+        _warn_of_limit(one, limit)
+    network = o.choice(extractor, device, resize, weights, unverified)
+    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
+        merged = merged_statistics(opened, extractor=network, options=options, progress=progress)
+    if not ranks().first:
         return
     merged.save(out)
     print_written(merged, out, as_json)
@@ -365,19 +363,9 @@ def demo(
     typer.echo(f"both verdicts: {page}")
 
 
-def _read(
-    source: str, chosen: "ExtractorChoice", options: "ReadOptions", quiet: bool
-) -> "Features | GaussianStatistics":
-    """Features of a source, whatever it is."""
-    from fidprobe.extraction import extract
-    from fidprobe.images import ImageSource
-    from fidprobe.inputs import open_input
+def _warn_of_limit(opened: "Input", limit: int | None) -> None:
+    """Say that statistics have no subset."""
     from fidprobe.statistics import GaussianStatistics
 
-    opened = open_input(source, options)
-    if isinstance(opened, GaussianStatistics) and options.limit is not None:
+    if isinstance(opened, GaussianStatistics) and limit is not None:
         typer.echo("warning: --limit draws no subset of statistics; they stay whole", err=True)
-    if not isinstance(opened, ImageSource):
-        return opened
-    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
-        return extract(opened, chosen.load(progress), options, progress=progress)

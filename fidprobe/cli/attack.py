@@ -10,7 +10,7 @@ from fidprobe.cli.attack_choice import AttackChoice, DrawName, SolverName
 from fidprobe.cli.attack_text import attack_lines, sweep_lines
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.interrupts import Interrupts
-from fidprobe.cli.processes import ranks
+from fidprobe.cli.processes import patient, ranks
 from fidprobe.cli.text import print_advice, printable
 
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ def attack(
             if folder != folders[0] and ranks().from_first(interrupted.pressed):
                 break
             if not ranks().first:
-                one.assist(sets.candidates)
+                with patient():
+                    one.assist(sets.candidates)
                 continue
             state = state_path(folder)
             attacked = attack_sets(sets, one, state=state, interrupted=interrupted, progress=progress)

@@ -1,17 +1,23 @@
 """The processes that a command runs in: this one alone, or those that torchrun has started."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from fidprobe.errors import FidprobeError
     from fidprobe.ranks import Ranks
 
-__all__ = ["join", "ranks", "tells"]
+__all__ = ["join", "patient", "ranks", "standard_error", "tells"]
 
+_given_up: list[TextIO] = []  # the standard error of a process that leaves it to the first
 _DIVIDED = ("attack", "features", "score", "stats")  # what several processes share
+_STDERR = 2
 
 
 @cache
@@ -28,21 +34,53 @@ def ranks() -> "Ranks":
 
 
 def join(command: str | None) -> None:
-    """Meet the others, and leave standard output to the first.
+    """Meet the others, and leave standard output and error to the first.
 
     Raises:
         InputError: several processes for a command that one runs.
     """
     from fidprobe.errors import InputError
 
-    found = ranks()
-    if found.size > 1 and command not in _DIVIDED:
+    started = os.environ.get("WORLD_SIZE", "1")
+    if started != "1" and command not in _DIVIDED:  # no reason to wait for others
         raise InputError(
-            f"{command} is run by one process and torchrun started {found.size}; only {', '.join(_DIVIDED)} divide "
-            "their work"
+            f"{command} is run by one process and torchrun started {started}; only {', '.join(_DIVIDED)} divide their "
+            "work"
         )
-    if not found.first:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+    if ranks().size == 1:
+        return
+    if ranks().first:
+        signal.signal(signal.SIGTERM, _stopped)
+    else:
+        _given_up.append(sys.stderr)
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    """Torchrun ends all processes of a machine as soon as one has ended."""
+    del frame
+    # Not print: the signal may have come in the middle of one.
+    os.write(
+        _STDERR,
+        b"fidprobe: stopped, by hand or because another process has ended; the same command goes on from what was "
+        b"kept\n",
+    )
+    raise SystemExit(128 + number)
+
+
+def standard_error() -> TextIO:
+    """Where an error is printed by whichever process does it."""
+    return _given_up[0] if _given_up else sys.stderr
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Leave Ctrl-C to the first process, which ends the others' work when it has written its best so far."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def tells(error: "FidprobeError") -> bool:

@@ -1,6 +1,8 @@
 """Attacks and scores whose work is divided: the same as one process finds."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,32 @@ def test_a_sweep_and_top_1(features: Path) -> None:
     assert [one.code for one in together(2, features, *command, "top", "--space", "top-1")] == [0, 0]
 
 
+def pressed_in_the_middle(rank: int) -> None:
+    """Ctrl-C reaches all processes after some steps."""
+    from fidprobe.attacks.objective import WeightedFrechet
+
+    Path(f"{rank}.pid").write_text(str(os.getpid()))
+    slopes, asked = WeightedFrechet.slopes, []
+
+    def counting(self: Any, *arguments: Any, **options: Any) -> Any:
+        asked.append(arguments)
+        if len(asked) == 20:
+            for process in range(2):
+                os.kill(int(Path(f"{process}.pid").read_text()), signal.SIGINT)
+        return slopes(self, *arguments, **options)
+
+    WeightedFrechet.slopes = counting  # type: ignore[method-assign]
+
+
+def test_ctrl_c_writes_the_best_so_far(features: Path) -> None:
+    command = ("attack", "real.safetensors", "made.safetensors", "--keep", "60", "-o", "out", "-q")
+    options = ("--solver", "gradient-descent", "--steps", "100000")
+    ended = together(2, features, *command, *options, prepare=pressed_in_the_middle)
+    assert [one.code for one in ended] == [130, 0], ended
+    assert json.loads((features / "out" / "attack.json").read_text())["stopped"] == "interrupted"
+    assert ended[1].err == ""
+
+
 def test_nan_is_told_once(features: Path) -> None:
     spoiled = Features.load(features / "made.safetensors").features.clone()
     spoiled[300, 4] = float("nan")
@@ -84,7 +112,7 @@ def test_fewer_candidates_than_processes(features: Path) -> None:
 
 
 def test_scores_are_those_of_one_process(tmp_path: Path) -> None:
-    sets = ("embedded:am-gan", "embedded:am-gan-early", "--limit", "24", "-e", "random", "-s", "random:1")
+    sets = ("embedded:am-gan", "embedded:am-gan-early", "--limit", "8", "-e", "random", "-s", "random:1")
     command = ("score", *sets, "--metrics", "fid,kid,ms-ssim", "--json", "-q")
     one = json.loads(alone(tmp_path, *command, environment={"FIDPROBE_CACHE": str(tmp_path / "another")}).out)
     ended = together(2, tmp_path, *command)

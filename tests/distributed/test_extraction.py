@@ -1,8 +1,10 @@
 """Images divided among processes: the same features as one process gives, whatever happens to one of them."""
 
 import os
+import shutil
 import signal
 import tarfile
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +71,36 @@ def counted(rank: int) -> None:
         add(self, batch, *embedded)
 
     feature_parts.Part.add = counting  # type: ignore[assignment, method-assign]
+
+
+def slow_first(rank: int) -> None:
+    """The first process takes its time; what it embeds leaves a file."""
+    counted(rank)
+    if rank == 0:
+        from fidprobe.feature_cache import CacheEntry
+
+        keep = CacheEntry.keep
+
+        def slowly(self: CacheEntry, *arguments: Any) -> Any:
+            time.sleep(0.3)
+            return keep(self, *arguments)
+
+        CacheEntry.keep = slowly  # type: ignore[assignment, method-assign]
+
+
+def own_machine(rank: int) -> None:
+    """Every process works in a folder of its own."""
+    os.chdir(f"machine-{rank}")
+
+
+def impatient(rank: int) -> None:
+    """Do not wait for others that do not come."""
+    del rank
+    from datetime import timedelta
+
+    from fidprobe import ranks
+
+    ranks._MEETING = timedelta(seconds=0.5)
 
 
 def same(one: Path, other: Path) -> None:
@@ -190,6 +222,7 @@ def test_processes_that_do_not_share_a_cache_are_refused(images: Path) -> None:
         (("audit", "images", "images"), "audit is run by one process and torchrun started 2"),
         (("features", "images", "-o", "x.safetensors", "--no-cache"), "leave out --no-cache"),
         (("features", "missing", "-o", "x.safetensors"), "missing: no such file or folder"),
+        (("stats", "images", "missing", "-o", "x.npz"), "missing: no such file or folder"),
         (
             ("features", "tests.distributed.batches:batches", "--limit", "4", "-o", "x.safetensors", *NETWORK),
             "cannot be divided among 2 processes",
@@ -202,6 +235,48 @@ def test_what_processes_cannot_do_is_told_once(images: Path, arguments: tuple[st
     [told] = [one.err for one in ended if one.err]
     assert expected in told
     assert len(told.splitlines()) == 1
+
+
+def test_one_that_fails_stops_the_others(images: Path) -> None:
+    folder = images.parent
+    (images / "031.png").write_bytes(b"no picture")
+    (folder / "embedded").mkdir()
+    ended = together(2, folder, "features", "images", "-o", "x.safetensors", *NETWORK, prepare=slow_first)
+    assert [one.code for one in ended] == [2, 2]
+    assert sum(1 for _ in (folder / "embedded").iterdir()) < 20  # the first one's share is 30
+
+
+@pytest.mark.parametrize("other", ["count", "names", "features"])
+def test_machines_with_other_files_are_told_apart(images: Path, other: str) -> None:
+    folder = images.parent
+    for rank in range(2):
+        shutil.copytree(images, folder / f"machine-{rank}" / "images")
+    away = folder / "machine-1" / "images" / "050.png"
+    source, expected = "images", f"{other if other == 'names' else 'number'} of"
+    if other == "count":
+        away.unlink()
+    elif other == "names":
+        away.rename(away.with_name("0500.png"))
+    else:
+        for rank, count in enumerate((30, 40)):
+            Features(torch.ones(count, 3)).save(folder / f"machine-{rank}" / "x.safetensors")
+        source, expected = "x.safetensors", "features: process 0 has 30 x 3 of unknown"
+    ended = together(2, folder, "stats", source, "-o", "x.npz", *NETWORK, prepare=own_machine)
+    assert [one.code for one in ended] == [2, 2]
+    [told] = [one.err for one in ended if one.err]
+    assert expected in told
+    assert "all processes need the same" in told
+
+
+def test_a_process_that_nobody_joins_does_not_wait_for_ever(images: Path) -> None:
+    lonely = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    command = ("features", "images", "-o", "x.safetensors", *NETWORK)
+    ended = together(1, images.parent, *command, prepare=impatient, environment=lambda _: lonely)[0]
+    assert ended.code == 2
+    assert "2 processes of this run did not meet (1 came)" in ended.err
+    ended = alone(images.parent, "weights", "list", environment=lonely)
+    assert ended.code == 2
+    assert "weights is run by one process" in ended.err
 
 
 @pytest.mark.parametrize(
