@@ -5,7 +5,7 @@ import importlib
 import json
 import re
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 import pytest
 import typer.main
@@ -255,3 +255,19 @@ def test_the_tables_of_the_heatmap_check_are_what_was_measured() -> None:
                         cells += [told(one[region]["frechet_distance"]), f"{told(share, 100)} %" if share else ""]
                     assert " | ".join(cells).strip().replace("|  |", "| |") in text
                 assert f"| {told(noised[0]['difference'])} | | {told(noised[1]['difference'])} |" in text
+
+
+def test_what_many_processes_cost_is_what_was_measured() -> None:
+    text = " ".join((ROOT / "docs/scale.md").read_text(encoding="utf-8").split())
+    measured = json.loads((ROOT / "benchmarks/results/scale.json").read_text(encoding="utf-8"))
+    one, two = measured["processes"]["1"], measured["processes"]["2"]
+    for what, digits in (("images_a_second", 0), ("seconds_a_pass", 2)):
+        assert f"| {one[what]:.{digits}f} | {two[what]:.{digits}f} |" in text
+    assert f"| 0 | {two['statistics_off']:.0e} |" in text
+    days = 1e8 / one["images_a_second"] / 86400
+    assert f"busy for {days:.0f} days, or, divided as well, a hundred such machines for {days * 24 / 100:.1f} hours" in " ".join(
+        text.split()
+    )
+    busy = json.loads((ROOT / "benchmarks/results/busy_cores.json").read_text(encoding="utf-8"))["seconds"]
+    for others, ways in busy.items():
+        assert f"| {others} | {' | '.join(f'{median(times):.1f}' for times in ways.values())} |" in text
