@@ -1,0 +1,108 @@
+"""How much memory sets larger than memory take: features of a million images, in files.
+
+python benchmarks/memory.py --images 1000000 --dim 2048 --folder /disk/with/40/GB
+
+Anonymous memory is what a process cannot give back; resident memory also counts pages of mapped files, which the system
+takes away when others need room.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from recording import environment, write
+
+_ROWS = 8192
+_SECONDS = 0.1  # between two looks
+_PICTURE = 8  # pixels a side
+KID_IMAGES = 20_000  # all pairs of a million would take days, in blocks of the same size
+
+
+def jobs(images: int) -> dict[str, tuple[str, ...]]:
+    """What is measured: a name, and the arguments."""
+    sets = ("real.npy", "made.npy")
+    limit = str(min(KID_IMAGES, images))
+    return {
+        "features of tiny pictures": ("features", "pictures.npy", "-e", "random", "-o", "features.safetensors"),
+        "statistics": ("stats", "made.npy", "-o", "made.npz"),
+        "FID": ("score", *sets, "--metrics", "fid"),
+        f"KID, all pairs of {int(limit):,}": ("score", *sets, "--metrics", "kid", "--limit", limit),
+        "PRD, one clustering": ("prd", *sets, "--runs", "1", "-o", "prd"),
+        "attack, one step": ("attack", *sets, "--steps", "1", "--draws", "1", "-o", "attack"),
+    }
+
+
+def make_sets(folder: Path, images: int, dim: int) -> None:
+    """Two matrices of features and one array of pictures, a block at a time."""
+    rng = np.random.default_rng(0)
+    scale = np.logspace(0, -2, dim, dtype=np.float32)
+    for name, shift in (("real", 0.0), ("made", 0.1)):
+        target = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (images, dim))
+        for start in range(0, images, _ROWS):
+            rows = min(_ROWS, images - start)
+            target[start : start + rows] = rng.standard_normal((rows, dim), np.float32) * scale + np.float32(shift)
+        target.flush()
+    pictures = np.lib.format.open_memmap(folder / "pictures.npy", "w+", np.uint8, (images, _PICTURE, _PICTURE, 3))
+    for start in range(0, images, _ROWS):
+        rows = min(_ROWS, images - start)
+        pictures[start : start + rows] = rng.integers(0, 256, (rows, _PICTURE, _PICTURE, 3), np.uint8)
+    pictures.flush()
+
+
+def measured(folder: Path, arguments: tuple[str, ...]) -> dict[str, float]:
+    """Seconds, and peaks of anonymous and of resident memory in bytes."""
+    environ = {**os.environ, "FIDPROBE_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
+    begun = time.perf_counter()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "fidprobe", *arguments, "-q"],
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    peaks = {"RssAnon": 0, "VmRSS": 0}
+    while run.poll() is None:
+        for line in Path(f"/proc/{run.pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in peaks:
+                peaks[name] = max(peaks[name], int(value.split()[0]) * 1024)
+        time.sleep(_SECONDS)
+    if run.returncode:
+        raise SystemExit(run.stderr.read() if run.stderr else "")
+    seconds = time.perf_counter() - begun
+    return {"seconds": seconds, "anonymous_bytes": peaks["RssAnon"], "resident_bytes": peaks["VmRSS"]}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=2048)
+    parser.add_argument("--folder", type=Path, help="where the sets go; the temporary folder by default")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="only jobs whose names have one of these words")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory.json")
+    options = parser.parse_args()
+    result = json.loads(options.out.read_text()) if options.only and options.out.exists() else {}
+    same = (result.get("images"), result.get("dim")) == (options.images, options.dim)
+    found = result["jobs"] if same else {}
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        make_sets(Path(name), options.images, options.dim)
+        for job, arguments in jobs(options.images).items():
+            if options.only and not any(word in job for word in options.only):
+                continue
+            found[job] = measured(Path(name), arguments)
+            one = found[job]
+            gigabytes = one["anonymous_bytes"] / 2**30, one["resident_bytes"] / 2**30
+            print(f"{job}: {one['seconds']:.0f} s, {gigabytes[0]:.2f} GiB, resident {gigabytes[1]:.2f} GiB", flush=True)
+    write(options.out, {"images": options.images, "dim": options.dim, "jobs": found, "environment": environment()})
+
+
+if __name__ == "__main__":
+    main()
