@@ -131,11 +131,12 @@ def test_classes_join_the_noise_as_one_hot_vectors() -> None:
     with torch.no_grad():
         different = generator(z, torch.arange(3))
         assert not torch.allclose(different[0], different[1])
-        assert torch.equal(generator(z, torch.tensor([2, 2, 0]))[0], different[2])
+        # Rows of one batch take different ways through a processor's vectors.
+        torch.testing.assert_close(generator(z, torch.tensor([2, 2, 0]))[0], different[2])
         generator.linear.weight[:, LATENT:] = 0
         same = generator(z, torch.arange(3))
-    assert torch.equal(same[0], same[1])
-    assert torch.equal(same[0], same[2])
+    torch.testing.assert_close(same[0], same[1])
+    torch.testing.assert_close(same[0], same[2])
 
 
 # What only training has
