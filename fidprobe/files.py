@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,19 @@ import platformdirs
 
 from fidprobe.errors import InputError
 
-__all__ = ["atomic_path", "cache_folder", "check_writable", "expanded", "is_file", "made_folder", "sha256_file"]
+__all__ = [
+    "BOUNDED",
+    "atomic_path",
+    "cache_folder",
+    "check_writable",
+    "expanded",
+    "is_file",
+    "made_folder",
+    "sha256_file",
+]
+
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Methods of packing by which zipfile unpacks no more than it is asked for; by others a few bytes become gigabytes."""
 
 _STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
 

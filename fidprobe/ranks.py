@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALONE", "Ranks", "ranks_of_torchrun"]
 
-_MEETING = timedelta(minutes=5)  # for the meeting point to answer
+_MEETING = timedelta(minutes=5)  # for all processes to come
 _LOST = ("onnection", "Broken pipe", "closed", "reset by peer")  # in what the backends say of it
 _FAREWELL = 10.0  # seconds to wait for others that end, or have been killed
 _PATIENCE = timedelta(days=7)  # others may be in the middle of long work; one that has ended is noticed at once

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fidprobe.files import BOUNDED
+
 __all__ = ["open_torchscript"]
 
-_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # by other methods a few bytes may unpack to gigabytes
 _RECORDS = ("data", "constants")  # folders of an archive that hold tensors' bytes, a file for each storage
 
 
@@ -24,7 +25,7 @@ def open_torchscript(path: Path) -> torch.jit.ScriptModule:
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if any(member.compress_type not in _BOUNDED for member in members):
+        if any(member.compress_type not in BOUNDED for member in members):
             raise ValueError("it is packed by another method than torch's")
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")

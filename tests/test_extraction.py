@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe import extraction, forward_pass
+from fidprobe import extraction
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
@@ -294,44 +294,6 @@ def test_a_cache_without_room_says_what_to_do(
     monkeypatch.setattr(Features, "save", full)
     with pytest.raises(InputError, match="No space left on device.*--no-cache"):
         extract(folder, network, ReadOptions(cache=tmp_path / "cache"))
-
-
-def test_large_pictures_are_prepared_a_few_at_a_time(network: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory follows the pixels in flight, not the batch size; the features stay the same."""
-    pictures = torch.randint(0, 256, (9, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    expected = extract(pictures, network).features
-    seen: list[int] = []
-    prepare = type(network).prepare
-
-    def watched(self: Extractor, images: torch.Tensor) -> torch.Tensor:
-        seen.append(len(images))
-        return prepare(self, images)
-
-    monkeypatch.setattr(type(network), "prepare", watched)
-    monkeypatch.setattr(forward_pass, "PREPARED_PIXELS", 3 * 40 * 50)
-    torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
-    assert seen == [3, 3, 3]
-    seen.clear()
-    monkeypatch.setattr(extraction, "PENDING_BYTES", 2 * 3 * 40 * 50)
-    torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
-    assert seen == [2, 2, 2, 2, 1]
-
-
-def test_a_network_that_gives_nan_is_named_with_the_picture(
-    folder: Path, network: Extractor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of it is kept."""
-    embed = type(network).embed
-
-    def broken(self: Extractor, prepared: torch.Tensor) -> object:
-        embedding = embed(self, prepared)
-        features = embedding.features.clone()
-        features[3] = torch.nan
-        return embedding._replace(features=features)
-
-    monkeypatch.setattr(type(network), "embed", broken)
-    with pytest.raises(InputError, match=r"random gives NaN or infinite numbers for img3\.png"):
-        extract(folder, network)
 
 
 def test_a_subset_of_features_does_not_pass_for_the_whole(folder: Path, network: Extractor, tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fidprobe import extraction, forward_pass
 from fidprobe.errors import InputError
+from fidprobe.extraction import extract
 from fidprobe.extractors import Embedding, load_extractor
+from fidprobe.extractors.base import Extractor
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing
 from fidprobe.forward_pass import embed_images
 from fidprobe.images import DecodedImage, ReadImage
@@ -144,3 +147,41 @@ def test_two_callers_at_once_keep_their_threads() -> None:
     assert after == [3]
     assert sorted(count for _, count, _ in second.shares) == [8, 8, 9]
     assert torch.get_num_threads() == 3
+
+
+def test_large_pictures_are_prepared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory follows the pixels in flight, not the batch size; the features stay the same."""
+    network = load_extractor("random")
+    pictures = torch.randint(0, 256, (9, 3, 40, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = extract(pictures, network).features
+    seen: list[int] = []
+    prepare = type(network).prepare
+
+    def watched(self: Extractor, images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return prepare(self, images)
+
+    monkeypatch.setattr(type(network), "prepare", watched)
+    monkeypatch.setattr(forward_pass, "PREPARED_PIXELS", 3 * 40 * 50)
+    torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
+    assert seen == [3, 3, 3]
+    seen.clear()
+    monkeypatch.setattr(extraction, "PENDING_BYTES", 2 * 3 * 40 * 50)
+    torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
+    assert seen == [2, 2, 2, 2, 1]
+
+
+def test_a_network_that_gives_nan_is_named_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is kept."""
+    network = load_extractor("random")
+    embed = type(network).embed
+
+    def broken(self: Extractor, prepared: torch.Tensor) -> object:
+        embedding = embed(self, prepared)
+        features = embedding.features.clone()
+        features[3] = torch.nan
+        return embedding._replace(features=features)
+
+    monkeypatch.setattr(type(network), "embed", broken)
+    with pytest.raises(InputError, match=r"random gives NaN or infinite numbers for 03"):
+        extract(torch.zeros(12, 3, 8, 8, dtype=torch.uint8), network)

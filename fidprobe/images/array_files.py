@@ -12,8 +12,9 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fidprobe.files import BOUNDED
+
 __all__ = [
-    "BOUNDED",
     "LOAD_ERRORS",
     "ArrayHeader",
     "load_member",
@@ -42,9 +43,6 @@ LOAD_ERRORS = (
     lzma.LZMAError,
 )
 """All that numpy and zipfile raise on damaged, foreign or hostile `.npy` and `.npz` files."""
-
-BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Methods of packing by which zipfile unpacks no more than it is asked for; by others a few bytes become gigabytes."""
 
 _READ_MODE = Literal["r", "c"]
 

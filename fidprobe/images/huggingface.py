@@ -135,9 +135,8 @@ def open_huggingface(text: str) -> HuggingFaceSource:
         raise InputError(f"{text}: holds only the split {getattr(dataset, 'split', None)}; leave the split out")
     try:
         if isinstance(dataset, datasets.Dataset):
-            dataset.data.validate(
-                full=True
-            )  # Arrow itself reads beyond its memory where a damaged file's offsets say so
+            # Arrow itself reads beyond its memory where a damaged file's offsets say so.
+            dataset.data.validate(full=True)
         return HuggingFaceSource(dataset, description=text)
     except FidprobeError:
         raise

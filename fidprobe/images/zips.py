@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from fidprobe.errors import SourceError
-from fidprobe.images.array_files import BOUNDED
+from fidprobe.files import BOUNDED
 from fidprobe.images.encoded import EncodedSource, build_source, check_size, read_stylegan_labels
 from fidprobe.images.names import escape_problem, is_image, printable
 from fidprobe.reasons import reason
