@@ -295,7 +295,7 @@ def stats(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="As of `fidprobe features`, or statistics; several are merged, exactly.",
             show_default=False,
         ),
