@@ -1,6 +1,6 @@
 """An eigendecomposition beside other programs: one thread, as many as cores, and as many as there are idle cores.
 
-python benchmarks/busy_cores.py
+python -m benchmarks.busy_cores
 
 Programs that compute without end take 0, 1, ... all cores; the ways take turns.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import environment, write
 
+from benchmarks.recording import environment, write
 from fidprobe.threads import symmetric_eigen
 
 

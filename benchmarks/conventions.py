@@ -3,7 +3,7 @@
 The "model" hands every photograph back with its shorter side shrunk to 128 pixels, as JPEG of quality 75: pictures of
 two sizes, as papers compare them.
 
-python benchmarks/conventions.py PHOTOGRAPHS.zip
+python -m benchmarks.conventions PHOTOGRAPHS.zip
 """
 
 import argparse
@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
-from recording import environment, write
 
+from benchmarks.recording import environment, write
 from fidprobe.analysis.conventions import conventions
 from fidprobe.extraction import ReadOptions
 from fidprobe.images import open_images, read_images

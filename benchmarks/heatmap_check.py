@@ -2,7 +2,7 @@
 
 Half of an archive's photographs, cut into random crops, are the reference, the other half the generated set.
 
-python benchmarks/heatmap_check.py PHOTOGRAPHS.zip
+python -m benchmarks.heatmap_check PHOTOGRAPHS.zip
 """
 
 import argparse
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from recording import environment, write
 
 import fidprobe
+from benchmarks.recording import environment, write
 from fidprobe.images import open_images, read_images
 from fidprobe.images.reading import SkippedImage
 

@@ -6,7 +6,7 @@ Removal: the change of F without each image, by formula for all, and recomputed 
 Shortcut: pictures that are not of the set, mapped with the set's transport map and with their own; the error is
 Σ|m' - m| / Σ|m| over a map's cells.
 
-python benchmarks/heatmaps.py --reference R.safetensors --generated G.safetensors --pictures G.zip
+python -m benchmarks.heatmaps --reference R.safetensors --generated G.safetensors --pictures G.zip
 """
 
 import argparse
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import environment, write
 from torch import Tensor
 
+from benchmarks.recording import environment, write
 from fidprobe.analysis.pictures import read_pictures
 from fidprobe.analysis.sensitivity import Sensitivity
 from fidprobe.extractors import load_extractor

@@ -4,7 +4,7 @@ Half of the kills come after a random time of the undisturbed run's, the others 
 on files (opened, renamed, deleted, made), where a half-written result would have to come from. A process that has
 imported everything forks a child for each run: importing takes longer than most of these runs.
 
-OMP_NUM_THREADS=1 python benchmarks/kills.py --kills 60
+OMP_NUM_THREADS=1 python -m benchmarks.kills --kills 60
 """
 
 import argparse
@@ -33,9 +33,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import safetensors.numpy
 from PIL import Image
-from recording import environment, write
 
 import fidprobe
+from benchmarks.recording import environment, write
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.cli import main as fidprobe_main
 
@@ -326,7 +326,9 @@ def measure(
     jobs: tuple[Job, ...], kills: int, seed: int, work: Path, told: Callable[[Trial], None]
 ) -> dict[str, Tally]:
     """Kill each job as often as the others, `kills` times in all."""
-    Checkpoint.__init__.__kwdefaults__["seconds"] = STATE_SECONDS
+    defaults = Checkpoint.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["seconds"] = STATE_SECONDS
     prepare(work / "inputs", jobs)
     out = {}
     for place, job in enumerate(jobs):

@@ -1,9 +1,10 @@
 """How much memory sets larger than memory take: features of a million images, in files.
 
-python benchmarks/memory.py --images 1000000 --dim 2048 --folder /disk/with/40/GB
+python -m benchmarks.memory --images 1000000 --dim 2048 --folder /disk/with/40/GB --limit 4
 
 Anonymous memory is what a process cannot give back; resident memory also counts pages of mapped files, which the system
-takes away when others need room.
+takes away when others need room. `--limit` takes them away: each job runs in a control group of so many GiB, files'
+pages included, beyond which the kernel ends it (Linux, as root).
 """
 
 import argparse
@@ -13,10 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from recording import environment, write
+
+from benchmarks.recording import environment, write
 
 _ROWS = 8192
 _SECONDS = 0.1  # between two looks
@@ -55,12 +59,41 @@ def make_sets(folder: Path, images: int, dim: int) -> None:
     pictures.flush()
 
 
-def measured(folder: Path, arguments: tuple[str, ...]) -> dict[str, float]:
+def forget(folder: Path) -> None:
+    """Take files' pages out of memory, where they would be charged to whoever wrote them."""
+    os.sync()
+    for path in folder.rglob("*.*"):
+        with path.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextmanager
+def control_group(limit: float | None) -> Iterator[Path | None]:
+    """A group whose processes get `limit` GiB together; None without a limit."""
+    if limit is None:
+        yield None
+        return
+    root = Path("/sys/fs/cgroup")
+    first = (root / "memory").is_dir()  # version 1 of control groups, not 2
+    group = root / ("memory" if first else "") / f"fidprobe-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(int(limit * 2**30)))
+    except OSError as error:
+        raise SystemExit(f"--limit: {error}; it needs Linux, control groups and root") from error
+    try:
+        yield group
+    finally:
+        group.rmdir()
+
+
+def measured(folder: Path, arguments: tuple[str, ...], group: Path | None = None) -> dict[str, float]:
     """Seconds, and peaks of anonymous and of resident memory in bytes."""
     environ = {**os.environ, "FIDPROBE_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
+    inside = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")] if group else []
     begun = time.perf_counter()
     run = subprocess.Popen(
-        [sys.executable, "-m", "fidprobe", *arguments, "-q"],
+        [*inside, sys.executable, "-m", "fidprobe", *arguments, "-q"],
         cwd=folder,
         env=environ,
         stdout=subprocess.DEVNULL,
@@ -75,7 +108,7 @@ def measured(folder: Path, arguments: tuple[str, ...]) -> dict[str, float]:
                 peaks[name] = max(peaks[name], int(value.split()[0]) * 1024)
         time.sleep(_SECONDS)
     if run.returncode:
-        raise SystemExit(run.stderr.read() if run.stderr else "")
+        raise SystemExit(f"{' '.join(arguments)}: {run.returncode} {run.stderr.read() if run.stderr else ''}")
     seconds = time.perf_counter() - begun
     return {"seconds": seconds, "anonymous_bytes": peaks["RssAnon"], "resident_bytes": peaks["VmRSS"]}
 
@@ -86,22 +119,25 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--folder", type=Path, help="where the sets go; the temporary folder by default")
+    parser.add_argument("--limit", type=float, metavar="GIB", help="memory a job may take, pages of files included")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only jobs whose names have one of these words")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory.json")
     options = parser.parse_args()
     result = json.loads(options.out.read_text()) if options.only and options.out.exists() else {}
-    same = (result.get("images"), result.get("dim")) == (options.images, options.dim)
+    asked = {"images": options.images, "dim": options.dim, "limit_gib": options.limit}
+    same = all(result.get(name) == value for name, value in asked.items())
     found = result["jobs"] if same else {}
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+    with tempfile.TemporaryDirectory(dir=options.folder) as name, control_group(options.limit) as group:
         make_sets(Path(name), options.images, options.dim)
         for job, arguments in jobs(options.images).items():
             if options.only and not any(word in job for word in options.only):
                 continue
-            found[job] = measured(Path(name), arguments)
+            forget(Path(name))
+            found[job] = measured(Path(name), arguments, group)
             one = found[job]
             gigabytes = one["anonymous_bytes"] / 2**30, one["resident_bytes"] / 2**30
             print(f"{job}: {one['seconds']:.0f} s, {gigabytes[0]:.2f} GiB, resident {gigabytes[1]:.2f} GiB", flush=True)
-    write(options.out, {"images": options.images, "dim": options.dim, "jobs": found, "environment": environment()})
+            write(options.out, {**asked, "jobs": found, "environment": environment()})
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 Processor seconds are given next to seconds, since others on the machine do not lengthen them. The bound is the time
 that the needed products of pairs would take at the rate that a product of two blocks of 4096 images reaches.
 
-python benchmarks/neighbours.py                                     10,000 synthetic images a side, with the peers
-python benchmarks/neighbours.py --count 50000 --no-peers --output benchmarks/results/neighbours_50k.json
-python benchmarks/neighbours.py --reference R.safetensors --generated G.safetensors
+python -m benchmarks.neighbours                                     10,000 synthetic images a side, with the peers
+python -m benchmarks.neighbours --count 50000 --no-peers --output benchmarks/results/neighbours_50k.json
+python -m benchmarks.neighbours --reference R.safetensors --generated G.safetensors
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import environment, write
-from synthetic_features import synthetic_features
 
+from benchmarks.recording import environment, write
+from benchmarks.synthetic_features import synthetic_features
 from fidprobe.features import Features
 from fidprobe.metrics.balls import Ticker, common_points, radii
 from fidprobe.metrics.density_coverage import density_coverage

@@ -6,7 +6,7 @@ leading principal components of the training pictures' features, whitened, so th
 sharpness, the first components. Minutes on one core; the file goes to the folder asked
 for and works as `--second-opinion torchscript:FILE`.
 
-    python benchmarks/patch_encoder.py cifar10-jpeg.zip WORK/patch-encoder.pt
+    python -m benchmarks.patch_encoder cifar10-jpeg.zip WORK/patch-encoder.pt
 """
 
 import argparse
@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import torch
-from recording import environment, write
 from torch import Tensor, nn
 
+from benchmarks.recording import environment, write
 from fidprobe.training.data import read_pictures
 from fidprobe.training.probe import linear_probe
 
@@ -43,6 +43,12 @@ class PatchEncoder(nn.Module):
         patch: Their side, in pixels.
         contrast: Added to a patch's variance.
     """
+
+    mean: Tensor
+    whitening: Tensor
+    centroids: Tensor
+    centre: Tensor
+    projection: Tensor
 
     def __init__(
         self, mean: Tensor, whitening: Tensor, centroids: Tensor, stride: int, patch: int, contrast: float

@@ -3,7 +3,7 @@
 Two disjoint draws from the same images, in every space; and k-means of fidprobe, of scikit-learn and of the original on
 images against degraded ones, in the last space.
 
-OMP_NUM_THREADS=2 python benchmarks/prd.py --reference R.safetensors R-second.safetensors \
+OMP_NUM_THREADS=2 python -m benchmarks.prd --reference R.safetensors R-second.safetensors \
     --degraded JPEG-second.safetensors BLUR-second.safetensors
 """
 
@@ -17,9 +17,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 import torch
-from recording import environment, write
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
+from benchmarks.recording import environment, write
 from fidprobe.features import Features
 from fidprobe.metrics.clusters import clustered, sorted_union
 from fidprobe.metrics.prd import PRDResult, prd, prd_of_histograms

@@ -1,7 +1,7 @@
 """The certified solver beside the paper's gradient descent: passes and seconds to come near the optimum, and memory.
 
-    python benchmarks/resampling.py                                            synthetic features
-    python benchmarks/resampling.py --reference R.safetensors --candidates C.safetensors --pca 256
+    python -m benchmarks.resampling                                            synthetic features
+    python -m benchmarks.resampling --reference R.safetensors --candidates C.safetensors --pca 256
 
 A pass is one product of 2 N d² flops. Algorithm 1 of role-of-imagenet-classes-in-fid runs at the paper's step per
 image (its learning rate of 10 for 250,000 images, scaled to N) and at 10 as written. Each solver runs in a process of
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import environment, write
-from synthetic_features import synthetic_features
 from torch import Tensor
 
+from benchmarks.recording import environment, write
+from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.attacks.objective import Point, WeightedFrechet

@@ -3,8 +3,8 @@
 The cost of a pass is given in processor seconds, which others on the machine do not lengthen, and compared with a
 straight line: a constant for the d × d algebra of a step, and so much a candidate.
 
-python benchmarks/resampling_cost.py                         synthetic features
-python benchmarks/resampling_cost.py --reference R.safetensors --candidates C.safetensors
+python -m benchmarks.resampling_cost                         synthetic features
+python -m benchmarks.resampling_cost --reference R.safetensors --candidates C.safetensors
 """
 
 import argparse
@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from recording import environment, write
-from synthetic_features import synthetic_features
 
+from benchmarks.recording import environment, write
+from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.features import Features

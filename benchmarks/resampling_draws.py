@@ -3,20 +3,20 @@
 The last columns answer whether a search for images overfits the reference it was made for: how much of what it gains
 over a systematic draw on the optimised half is there on the other half as well.
 
-python benchmarks/resampling_draws.py --reference R.safetensors --candidates C.safetensors
+python -m benchmarks.resampling_draws --reference R.safetensors --candidates C.safetensors
 """
 
 import argparse
 import time
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from recording import environment, write
-from synthetic_features import synthetic_features
 from torch import Tensor
 
+from benchmarks.recording import environment, write
+from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
 from fidprobe.attacks.objective import WeightedFrechet
@@ -73,6 +73,7 @@ def main() -> None:
                 draw = draw_with_replacement if way == "with-replacement" else draw_systematic
                 weights = equal if way == "uniform" else p
                 chosen = [draw(weights, keep, seed) for seed in range(args.draws)]
+                how: Literal["replacement", "systematic"]
                 how = "replacement" if way == "with-replacement" else "systematic"
                 expected = {n: expected_distance(o, weights, keep, how) for n, o in objectives.items()}
             seconds = time.perf_counter() - begun

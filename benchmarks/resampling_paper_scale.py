@@ -3,7 +3,7 @@
 role-of-imagenet-classes-in-fid (appendix D) took 36 hours of a V100 for a problem of this size. The features are
 synthetic, made on the device. For a dry run without a GPU:
 
-    python benchmarks/resampling_paper_scale.py --device cpu --candidates 5000 --reference 5000 --dim 256
+    python -m benchmarks.resampling_paper_scale --device cpu --candidates 5000 --reference 5000 --dim 256
 """
 
 import argparse
@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import torch
-from recording import environment, write
-from synthetic_features import synthetic_features
 
+from benchmarks.recording import environment, write
+from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.statistics import GaussianStatistics
@@ -63,8 +63,9 @@ def main() -> None:
 
     solution = CertifiedSolver().solve(objective, progress=tell)
     ended = now()
+    made_on = environment(device)
     result = {
-        "environment": environment(device),
+        "environment": made_on,
         "problem": {
             "data": "synthetic ReLU mixture",
             "reference": args.reference,
@@ -81,7 +82,7 @@ def main() -> None:
     print(
         f"F {solution.initial:.6g} -> {solution.objective:.6g}, relative gap {solution.relative_gap or 0:.2e} "
         f"({solution.stopped}): {solution.steps[-1].step} steps, {objective.passes:.0f} passes, "
-        f"{ended - started:.1f} s on {result['environment']['device']}"
+        f"{ended - started:.1f} s on {made_on['device']}"
     )
     write(args.output, result)
 

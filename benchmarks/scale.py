@@ -1,6 +1,6 @@
 """What several processes make of the same work: features, statistics and the passes of an attack.
 
-python benchmarks/scale.py --processes 1 2
+python -m benchmarks.scale --processes 1 2
 
 Times are differences of two lengths of the same work, so that starting processes does not count.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import environment, write
 
+from benchmarks.recording import environment, write
 from fidprobe.features import Features
 from fidprobe.statistics import GaussianStatistics
 

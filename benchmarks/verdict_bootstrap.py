@@ -4,7 +4,7 @@ To first order both are the same; the bootstrap counts the second-order part of 
 jackknife does (three times, the jackknife twice, what is true once: see `fidprobe.metrics.frechet_sampling`), so that
 they meet where the first order rules: where sets differ by more than their sampling error.
 
-    python benchmarks/verdict_bootstrap.py cifar10-jpeg.zip WORK --encoder WORK/patch-encoder.pt
+    python -m benchmarks.verdict_bootstrap cifar10-jpeg.zip WORK --encoder WORK/patch-encoder.pt
 """
 
 import argparse
@@ -12,10 +12,10 @@ from pathlib import Path
 from statistics import stdev
 
 import torch
-from recording import environment, write
-from verdict_coverage import leading
-from verdict_pools import features_of, reference_features
 
+from benchmarks.recording import environment, write
+from benchmarks.verdict_coverage import leading
+from benchmarks.verdict_pools import features_of, reference_features
 from fidprobe.analysis.uncertainty import joint
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet

@@ -7,7 +7,7 @@ bootstrap's standard errors, and extrapolation in 1/n (Chong and Forsyth, "Effec
 score",
 CVPR 2020).
 
-    python benchmarks/verdict_coverage.py cifar10-jpeg.zip WORK --encoder WORK/patch-encoder.pt
+    python -m benchmarks.verdict_coverage cifar10-jpeg.zip WORK --encoder WORK/patch-encoder.pt
 """
 
 import argparse
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from recording import environment, write
 from torch import Tensor
-from verdict_pools import features_of, reference_features
 
+from benchmarks.recording import environment, write
+from benchmarks.verdict_pools import features_of, reference_features
 from fidprobe.analysis.uncertainty import Estimate, Joint, Ratio, Z, joint
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet
@@ -77,7 +77,7 @@ def measured(estimates: Joint) -> dict[str, tuple[float, float, float, float]]:
     """What a draw says: value, standard error, ends of the interval."""
     said: dict[str, tuple[float, float, float, float]] = {}
     for space in ("main", "second"):
-        numbers = {
+        numbers: dict[str, Estimate | Ratio] = {
             "distance": estimates.distance(space, "model"),
             "difference": estimates.change(space, "model", "baseline"),
             "relative change": estimates.relative_change(space, "model", "baseline"),

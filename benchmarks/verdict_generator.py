@@ -4,7 +4,7 @@ A convolutional autoencoder with regularised codes, whose codes are then drawn f
 training pictures (Ghosh et al., "From Variational to Deterministic Autoencoders", ICLR 2020, section 3). The early
 stage has seen a fiftieth of the pictures that the late one has.
 
-    python benchmarks/verdict_generator.py cifar10-jpeg.zip WORK      writes WORK/pools/early.zip and late.zip
+    python -m benchmarks.verdict_generator cifar10-jpeg.zip WORK      writes WORK/pools/early.zip and late.zip
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from verdict_pools import write_zip
 
+from benchmarks.verdict_pools import write_zip
 from fidprobe.training.data import read_pictures
 
 __all__ = ["GENERATED"]

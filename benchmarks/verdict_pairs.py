@@ -242,7 +242,8 @@ def _chooser(way: str, reference: Features, candidates: Features, state: Path | 
 def _weights(space: str, reference: Features, candidates: Features, state: Path | None) -> Tensor:
     """Resampling's optimised probabilities."""
     if state is not None and state.exists():
-        return torch.load(state, weights_only=True)
+        saved: Tensor = torch.load(state, weights_only=True)
+        return saved
     attack = Resampling(space, keep=len(candidates), draws=1, held_out=0, solver=CertifiedSolver(tolerance=0.02))
     solution = attack(reference, candidates).solution
     assert solution is not None

@@ -3,8 +3,8 @@
 Every picture is in one of these pools only, so that no two share their sampling noise. A further pool of 25,000
 pictures has a degradation of its own for each. Each pool is a zip of PNG files named `<class>/<number>.png`.
 
-    python benchmarks/verdict_pools.py cifar10-jpeg.zip WORK                 pools
-    python benchmarks/verdict_pools.py cifar10-jpeg.zip WORK --extractor E     ... and their features
+    python -m benchmarks.verdict_pools cifar10-jpeg.zip WORK                 pools
+    python -m benchmarks.verdict_pools cifar10-jpeg.zip WORK --extractor E     ... and their features
 """
 
 import argparse

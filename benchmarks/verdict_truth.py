@@ -1,6 +1,6 @@
 """The verdict on pairs of image sets of which the truth is known: a confusion table.
 
-    python benchmarks/verdict_truth.py cifar10-jpeg.zip WORK --encoder WORK/patch-encoder.pt
+    python -m benchmarks.verdict_truth cifar10-jpeg.zip WORK --encoder WORK/patch-encoder.pt
 
 The main space is `efficientnet-lite0`, ImageNet's; the second opinion is the encoder of `patch_encoder.py`, which has
 seen neither ImageNet nor a label. The main space is reduced to the leading principal components of the reference, so
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recording import environment, write
-from verdict_generator import GENERATED
-from verdict_pairs import SIZES, Pair, features, pairs
-from verdict_pools import POOLS, features_of, reference_features
 
+from benchmarks.recording import environment, write
+from benchmarks.verdict_generator import GENERATED
+from benchmarks.verdict_pairs import SIZES, Pair, features, pairs
+from benchmarks.verdict_pools import POOLS, features_of, reference_features
 from fidprobe.analysis.sampling import SamplingSet
 from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge
 from fidprobe.features import Features

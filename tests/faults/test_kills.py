@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
 
 # A process of its own, which imports and does nothing else: threads of the tests would not outlive its forks.
 CODE = """
@@ -16,7 +16,7 @@ import json, os, sys
 from contextlib import contextmanager
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import kills
+from benchmarks import kills
 import fidprobe.cli.app, fidprobe.images.generated
 from fidprobe.analysis import sample_output
 @contextmanager
@@ -39,7 +39,7 @@ def test_four_kills_of_the_cheapest_command(tmp_path: Path) -> None:
     """Old or new, and the same at the end; a command that wrote into the old file would be caught."""
     (tmp_path / "work").mkdir()
     ran = subprocess.run(
-        [sys.executable, "-c", CODE, str(BENCHMARKS), str(tmp_path / "work")],
+        [sys.executable, "-c", CODE, str(ROOT), str(tmp_path / "work")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -57,7 +57,7 @@ def test_four_kills_of_the_cheapest_command(tmp_path: Path) -> None:
 
 def test_the_record_is_of_fifty_kills_without_a_fault() -> None:
     """Of every job, in both ways, each of which came to the undisturbed end at least once."""
-    record = json.loads((BENCHMARKS / "results" / "kills.json").read_text(encoding="utf-8"))
+    record = json.loads((ROOT / "benchmarks" / "results" / "kills.json").read_text(encoding="utf-8"))
     assert record["kills"] >= 50
     assert record["faults"] == 0
     assert set(record["jobs"]) == {"features", "attack", "audit", "train", "generate zip", "generate folder"}
