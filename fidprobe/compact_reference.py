@@ -21,7 +21,7 @@ from fidprobe.errors import InputError
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.efficientnet_lite0 import EfficientNetLite0
 from fidprobe.features import Features
-from fidprobe.images.names import printable
+from fidprobe.printable import printable
 from fidprobe.provenance import Provenance
 from fidprobe.reasons import reason
 from fidprobe.statistics import GaussianStatistics

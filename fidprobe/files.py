@@ -72,7 +72,8 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
 @contextmanager
 def _part_of(path: Path) -> Iterator[Path]:
     """A file beside `path`, gone at the end unless it was moved."""
-    prefix = f".{path.name[:80]}."
+    # A name may have 255 bytes, and a character four of them.
+    prefix = f".{os.fsencode(path.name)[:80].decode(errors='ignore')}."
     _remove_stale(path.parent, prefix)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
     os.close(handle)

@@ -13,7 +13,7 @@ from fidprobe.extraction import ReadOptions
 from fidprobe.features import Features, is_features_file
 from fidprobe.files import expanded
 from fidprobe.images import ImageSource, open_images
-from fidprobe.images.names import printable
+from fidprobe.printable import printable
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
 __all__ = ["Input", "open_input"]

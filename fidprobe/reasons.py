@@ -1,5 +1,7 @@
 """What other libraries say of a damaged file, as one short line: some quote the file's own bytes."""
 
+from fidprobe.printable import printable
+
 __all__ = ["reason"]
 
 _LONGEST = 300  # characters
@@ -12,5 +14,5 @@ def reason(error: BaseException) -> str:
         error: As it was raised.
     """
     first = next(iter(str(error).split("\n")), "")
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in first[: 2 * _LONGEST]).strip()
+    text = printable(first[: 2 * _LONGEST]).strip()
     return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text or type(error).__name__

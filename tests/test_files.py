@@ -39,6 +39,14 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    """255 bytes, which are far fewer characters."""
+    for name in ("a" * 255, "\U0001f600" * 63 + "abc", "\udcff" * 255):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text("whole")
+        assert (tmp_path / name).read_text() == "whole"
+
+
 def test_names_too_long_for_a_file_are_no_files(tmp_path: Path) -> None:
     """Path.is_file raises for them."""
     assert not is_file("x" * 5000)

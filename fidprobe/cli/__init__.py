@@ -19,8 +19,8 @@ def _run() -> None:
 
     from fidprobe.cli.app import app
     from fidprobe.cli.processes import standard_error, tells
-    from fidprobe.cli.text import printable
     from fidprobe.errors import FidprobeError, InputError
+    from fidprobe.printable import printable
 
     try:
         app()

@@ -11,7 +11,8 @@ from fidprobe.cli.attack_text import attack_lines, sweep_lines
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.processes import patient, ranks
-from fidprobe.cli.text import print_advice, printable
+from fidprobe.cli.text import print_advice
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.analysis.attacking import Attacked

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fidprobe.cli.text import printable
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.analysis.attack_sweep import Swept

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fidprobe.cli.text import change_lines, printable, score_lines
+from fidprobe.cli.text import change_lines, score_lines
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.analysis.audit import Audit

@@ -9,7 +9,7 @@ import typer
 
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
-from fidprobe.cli.text import printable
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.analysis.sample_output import WrittenSamples

@@ -7,7 +7,8 @@ import typer
 
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
-from fidprobe.cli.text import print_advice, printable
+from fidprobe.cli.text import print_advice
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.analysis.heatmap_check import HeatmapCheck

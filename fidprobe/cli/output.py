@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fidprobe.cli.text import printable
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.features import Features

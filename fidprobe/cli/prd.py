@@ -8,7 +8,8 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.models import SecondModels, named_models
-from fidprobe.cli.text import print_advice, printable
+from fidprobe.cli.text import print_advice
+from fidprobe.printable import printable
 
 __all__ = ["prd"]
 

@@ -5,18 +5,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fidprobe.printable import printable
+
 if TYPE_CHECKING:
     from fidprobe.analysis.advice import Advice
     from fidprobe.analysis.audit import Change
     from fidprobe.analysis.scores import Scores
     from fidprobe.analysis.scoring import Scored, SpaceScores
 
-__all__ = ["change_lines", "print_advice", "printable", "score_lines"]
-
-
-def printable(text: str) -> str:
-    """Names of files without control characters, which could rewrite a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+__all__ = ["change_lines", "print_advice", "score_lines"]
 
 
 def score_lines(scored: "Scored", only: Collection[str] | None = None) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.interrupts import Interrupts
-from fidprobe.cli.text import printable
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from fidprobe.training.generator_run import GeneratorRun

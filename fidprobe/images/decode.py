@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fidprobe.errors import SourceError
 from fidprobe.images.base import DecodedImage
-from fidprobe.images.names import printable
+from fidprobe.printable import printable
 
 __all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "decode_image", "decode_pil", "digest_bytes"]
 

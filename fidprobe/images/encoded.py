@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from fidprobe.errors import SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import MAX_FILE_BYTES, decode_image, digest_bytes
-from fidprobe.images.names import class_index, class_labels, natural_key, no_images, printable, valid_names
+from fidprobe.images.names import class_index, class_labels, natural_key, no_images, valid_names
+from fidprobe.printable import printable
 from fidprobe.reasons import reason
 
 __all__ = ["EncodedSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]

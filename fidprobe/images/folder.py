@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fidprobe.errors import SourceError
 from fidprobe.images.encoded import EncodedSource, build_source, read_file, read_stylegan_labels
-from fidprobe.images.names import is_image, printable
+from fidprobe.images.names import is_image
+from fidprobe.printable import printable
 
 __all__ = ["open_folder"]
 

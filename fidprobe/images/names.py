@@ -12,7 +12,6 @@ __all__ = [
     "is_image",
     "natural_key",
     "no_images",
-    "printable",
     "valid_names",
 ]
 
@@ -65,13 +64,15 @@ def escape_problem(name: str) -> str | None:
 def valid_names(names: Iterable[str]) -> list[str]:
     """Names as valid Unicode (undecodable bytes become U+FFFD), made unique by a `#2`, `#3`, ... at the end."""
     seen: set[str] = set()
+    last: dict[str, int] = {}  # counting from 2 for each would take ages where thousands look alike
     result = []
     for raw in names:
         name = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        unique, count = name, 1
+        unique, count = name, last.get(name, 1)
         while unique in seen:
             count += 1
             unique = f"{name}#{count}"
+        last[name] = count
         seen.add(unique)
         result.append(unique)
     return result
@@ -103,11 +104,6 @@ def class_index(value: int) -> int | None:
     if value >= MOST_CLASSES:
         raise ValueError(f"a class index of {value if value < 2**63 else 'many digits'}; {MOST_CLASSES:,} is the most")
     return value if value >= 0 else None
-
-
-def printable(name: str) -> str:
-    """The name on one line: control characters as escapes, for messages."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
 def no_images(description: str) -> str:

@@ -19,11 +19,12 @@ from fidprobe.images.functions import FunctionSource, import_function
 from fidprobe.images.generated import TrainedGeneratorSource
 from fidprobe.images.generator_source import GeneratorSource
 from fidprobe.images.huggingface import HuggingFaceSource, is_huggingface, open_huggingface
-from fidprobe.images.names import IMAGE_EXTENSIONS, printable
+from fidprobe.images.names import IMAGE_EXTENSIONS
 from fidprobe.images.tars import expand_shards, open_tars
 from fidprobe.images.torchscript import TorchScriptSource
 from fidprobe.images.torchvision_names import TORCHVISION_NAMES, open_torchvision
 from fidprobe.images.zips import open_zip
+from fidprobe.printable import printable
 
 __all__ = ["open_images"]
 

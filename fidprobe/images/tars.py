@@ -14,13 +14,17 @@ from typing import IO, NamedTuple
 
 from fidprobe.errors import SourceError
 from fidprobe.images.encoded import EncodedSource, build_source, check_size
-from fidprobe.images.names import class_index, escape_problem, is_image, natural_key, printable
+from fidprobe.images.names import class_index, escape_problem, is_image, natural_key
 from fidprobe.images.scratch import filled_file
+from fidprobe.printable import printable
+from fidprobe.reasons import reason
 
 __all__ = ["expand_shards", "open_tars"]
 
 _MAX_RATIO = 50  # compressed pictures hardly shrink; gzip can pack zeros 1000 to 1
 _MIN_UNPACKED = 2**26  # small archives may be packed tighter: 64 MiB do no harm
+
+_MAX_HEADER = 2**20  # bytes of a member's name and whatever else stands before it
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
 
@@ -139,6 +143,19 @@ def _unpacked_piece(packed: gzip.GzipFile, path: Path) -> bytes:
         raise SourceError(f"{path}: not a tar archive that can be read ({error})") from error
 
 
+class _Headers:
+    """A tar as `tarfile` reads it to list its members: headers and long names, none of them large."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _MAX_HEADER:  # a file with holes can hold what memory cannot
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+
 class _Reader:
     """One tar: its members are listed once, and read by their place in the file."""
 
@@ -160,7 +177,10 @@ class _Reader:
     def places(self) -> list[_Place]:
         """Place of each regular file."""
         try:
-            with self._whole() as stream, tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
+            with (
+                self._whole() as stream,
+                tarfile.open(fileobj=_Headers(stream), mode="r:", errors="surrogateescape") as archive,  # type: ignore[call-overload]
+            ):
                 found = [place for member in archive if (place := self._place(member))]
                 # tarfile takes a damaged header, or no more bytes, for the end; a sound archive has zeros there.
                 stream.seek(archive.offset)
@@ -172,8 +192,14 @@ class _Reader:
                     if chunk.strip(b"\0"):
                         raise tarfile.ReadError("more data after its end; give concatenated archives as shards")
                 return found
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-            raise SourceError(f"{self.path}: not a tar archive that can be read ({error})") from error
+        except (
+            tarfile.TarError,
+            OSError,
+            EOFError,
+            ValueError,
+            RecursionError,  # a chain of headers that each lengthen the next one's name
+        ) as error:
+            raise SourceError(f"{self.path}: not a tar archive that can be read ({reason(error)})") from error
 
     def _place(self, member: tarfile.TarInfo) -> _Place | None:
         problem = escape_problem(member.name)

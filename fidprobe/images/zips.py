@@ -9,7 +9,8 @@ from pathlib import Path
 from fidprobe.errors import SourceError
 from fidprobe.files import BOUNDED
 from fidprobe.images.encoded import EncodedSource, build_source, check_size, read_stylegan_labels
-from fidprobe.images.names import escape_problem, is_image, printable
+from fidprobe.images.names import escape_problem, is_image
+from fidprobe.printable import printable
 from fidprobe.reasons import reason
 
 __all__ = ["open_zip"]

@@ -4,7 +4,7 @@ import pytest
 
 from fidprobe.cli import bars
 from fidprobe.cli.bars import Bars
-from fidprobe.cli.text import printable
+from fidprobe.printable import printable
 
 
 def test_slow_stages_get_a_bar_on_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,25 @@ def test_tars_cut_between_members_are_refused(png: bytes, make_tar: Make) -> Non
         open_images(archive)
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_endless_names_in_a_tar_are_refused(kind: bytes, tmp_path: Path) -> None:
+    """Thousands of headers that each name the next one, and one of 256 GB in a file that is mostly a hole."""
+
+    def header(size: int) -> bytes:
+        member = tarfile.TarInfo("x")
+        member.size, member.type = size, kind
+        return member.tobuf(tarfile.GNU_FORMAT)
+
+    body = b"14 path=a.png\n" if kind == tarfile.XHDTYPE else b"a.png\0"
+    (tmp_path / "chain.tar").write_bytes((header(len(body)) + body.ljust(512, b"\0")) * 2000 + bytes(1024))
+    with (tmp_path / "hole.tar").open("wb") as stream:
+        stream.write(header(2**38))
+        stream.truncate(2**38 + 2048)
+    for name, told in {"chain.tar": "recursion", "hole.tar": "a header of 274877906944 bytes"}.items():
+        with pytest.raises(SourceError, match=f"{name}: not a tar archive that can be read .*{told}"):
+            open_images(tmp_path / name)
+
+
 def test_concatenated_tars_are_refused(png: bytes, make_tar: Make) -> None:
     """Tar's own rule would silently end at the first."""
     archive = make_tar({"a.png": png, "b.png": png})

@@ -53,6 +53,14 @@ def test_images_are_known_by_their_ending_in_any_case() -> None:
 def test_names_are_valid_and_unique() -> None:
     """Undecodable bytes become U+FFFD; what then is equal gets a number."""
     assert valid_names(["a\udcff.png", "a\udcfe.png", "b.png"]) == ["a\ufffd.png", "a\ufffd.png#2", "b.png"]
+    assert valid_names(["a#2", "a", "a", "a", "a#2"]) == ["a#2", "a", "a#3", "a#4", "a#2#2"]
+
+
+def test_thousands_of_names_that_look_alike_are_told_apart() -> None:
+    """In a moment, not in minutes."""
+    found = valid_names(["\udcff.png"] * 20_000)
+    assert found[:2] == ["\ufffd.png", "\ufffd.png#2"]
+    assert found[-1] == "\ufffd.png#20000"
 
 
 def test_class_folders_need_all_images_and_two_folders() -> None:
