@@ -23,9 +23,10 @@ import torch
 from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.features import Features
-from fidprobe.metrics.balls import Ticker, common_points, radii
+from fidprobe.metrics.balls import common_points, radii
 from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.neighbours import precision_recall
+from fidprobe.metrics.pair_products import Ticker
 from fidprobe.progress import silent
 
 K_BALLS, K_DENSITY = 3, 5

@@ -16,22 +16,11 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
-from fidprobe.metrics.nearness import (
-    ROWS,
-    Points,
-    common_frame,
-    direct,
-    direct_to_all,
-    nearness,
-    positions,
-    products,
-    rounding,
-    slices,
-)
-from fidprobe.progress import Progress
+from fidprobe.metrics.nearness import direct, direct_to_all, nearness, positions, rounding
+from fidprobe.metrics.pair_products import ROWS, Points, Ticker, common_frame, products, slices
 from fidprobe.provenance import check_comparable
 
-__all__ = ["Ticker", "border", "check_sets", "common_points", "contained", "radii", "share", "within"]
+__all__ = ["border", "check_sets", "common_points", "contained", "radii", "share", "within"]
 
 _EQUAL = 1e-10  # of a squared distance: float32 features know nothing finer
 _SPARE = 5  # neighbours summed directly beyond the k-th; enough that rounding seldom hides a nearer one
@@ -70,23 +59,9 @@ def check_sets(metric: str, reference: Features, generated: Features, k: int, *,
 
 def common_points(reference: Features, generated: Features, device: torch.device | str) -> tuple[Points, Points]:
     """Both sets in one frame, on the device on which they are compared."""
-    # Apple's GPUs have no float64.
-    device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
     real, made = reference.features.detach(), generated.features.detach()
-    frame = common_frame(real, made, device)
+    frame = common_frame(real, made, torch.device(device))
     return Points(real, frame), Points(made, frame)
-
-
-class Ticker:
-    """Counts the blocks of products over all pairs; the few that are asked again are not counted."""
-
-    def __init__(self, progress: Progress, stage: str, total: int) -> None:
-        self.progress, self.stage, self.done, self.total = progress, stage, 0, total
-
-    def __call__(self) -> None:
-        """One block more."""
-        self.done += 1
-        self.progress(self.stage, self.done, self.total)
 
 
 def border(radii: Tensor, *, strict: bool) -> Tensor:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from fidprobe.features import Features
-from fidprobe.metrics.balls import Ticker, border, check_sets, common_points, contained, radii, share
-from fidprobe.metrics.nearness import block_count
+from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share
+from fidprobe.metrics.pair_products import Ticker, block_count
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import known_space
 

@@ -1,4 +1,9 @@
-"""Kernel Inception Distance: squared MMD with the kernel k(x, y) = (xᵀy/d + 1)³ (Bińkowski et al. 2018)."""
+"""Kernel Inception Distance: squared MMD with the kernel k(x, y) = (xᵀy/d + 1)³ (Bińkowski et al. 2018).
+
+Scalar products are made near the origin (`fidprobe.metrics.pair_products`). What moving both sets there takes off is
+known in float64 for each image, so that a float32 product is wrong by about 1e-7 of the images' spread, and every pair
+by something else: their mean is not. Where pairs are few, products are float64 as well.
+"""
 
 import math
 from collections.abc import Callable
@@ -10,6 +15,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
+from fidprobe.metrics.pair_products import ROWS, Frame, Points, Ticker, common_frame, products, slices
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
 
@@ -24,7 +30,9 @@ __all__ = [
 ]
 
 _LARGEST = 1e20  # |x|: float64 holds ((d x²/d + 1)³)² up to x = 1e25
-_BLOCK = 4096  # kernel values are made in blocks of this side: 128 MB of float64
+_BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
+_BLOCKS = 4  # a side has at least so many, of symmetric products only those on and above the diagonal are made
+_MANY = 2**18  # pairs over which rounding averages out
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,19 @@ def _pair(reference: Features, generated: Features) -> tuple[Tensor, Tensor, str
     return reference.features, generated.features, space
 
 
-def _kernel(a: Tensor, b: Tensor) -> Tensor:
-    return (a.to(torch.float64) @ b.to(torch.float64).T / a.shape[1] + 1) ** 3
+def _cubic(dim: int) -> "Kernel":
+    """(xᵀy/d + 1)³ of xᵀy, in place."""
+
+    def kernel(dots: Tensor) -> Tensor:
+        base = dots.div_(dim).add_(1)
+        return base.square().mul_(base)
+
+    return kernel
+
+
+def _precision(frame: Frame, pairs: int) -> torch.dtype:
+    """Of products that are summed over so many pairs."""
+    return frame.dtypes[0] if pairs >= _MANY else torch.float64
 
 
 def kernel_distance_subsets(
@@ -115,13 +134,14 @@ def kernel_distance_subsets(
         )
     # The legacy generator, since the peers' published numbers come from its stream.
     rng = np.random.RandomState(seed)
+    frame = common_frame(r, g, r.device)
+    dtype, kernel = _precision(frame, subset_size**2), _cubic(r.shape[1])
     values = np.empty(subsets)
     for i in range(subsets):
-        x = g[torch.from_numpy(rng.choice(len(g), subset_size, replace=False))]
-        y = r[torch.from_numpy(rng.choice(len(r), subset_size, replace=False))]
-        xx, yy, xy = _kernel(x, x), _kernel(y, y), _kernel(x, y)
-        within = xx.sum() - xx.trace() + yy.sum() - yy.trace()
-        values[i] = within / (subset_size * (subset_size - 1)) - 2 * xy.mean()
+        drawn = (side[torch.from_numpy(rng.choice(len(side), subset_size, replace=False))] for side in (g, r))
+        x, y = (_Sample(side, frame, dtype) for side in drawn)
+        xx, yy, xy = (float(_sums(a, b, kernel).rows.sum()) for a, b in ((x, x), (y, y), (x, y)))
+        values[i] = (xx + yy) / (subset_size * (subset_size - 1)) - 2 * xy / subset_size**2
         progress("KID subsets", i + 1, subsets)
     return KernelSubsetsResult(float(values.mean()), float(values.std()), subsets, subset_size, seed, space)
 
@@ -151,33 +171,71 @@ class TwoSample:
     variance: float
 
 
-Kernel = Callable[[Tensor, Tensor], Tensor]
-"""Rows [m, d] and [n, d] -> float64 kernel values [m, n]."""
+Kernel = Callable[[Tensor], Tensor]
+"""Scalar products of pairs, float64 [m, n], which it may overwrite -> kernel values [m, n]."""
 
 
-def _sums(
-    a: Tensor, b: Tensor, kernel: Kernel, within: bool, tick: Callable[[int], None], done: int
-) -> tuple[_Sums, int]:
-    rows = torch.zeros(len(a), dtype=torch.float64, device=a.device)
-    cols = torch.zeros(len(b), dtype=torch.float64, device=a.device)
-    squares = 0.0
-    for i in range(0, len(a), _BLOCK):
-        for j in range(i if within else 0, len(b), _BLOCK):  # within a set K is symmetric
-            k = kernel(a[i : i + _BLOCK], b[j : j + _BLOCK])
-            if within and i == j:
-                k.fill_diagonal_(0)
-            rows[i : i + _BLOCK] += k.sum(dim=1)
-            squares += float(k.square().sum()) * (2 if within and i != j else 1)
-            if within and i != j:
-                rows[j : j + _BLOCK] += k.sum(dim=0)
-            elif not within:
-                cols[j : j + _BLOCK] += k.sum(dim=0)
-            done += 1
-            tick(done)
-    return _Sums(rows, cols, squares), done
+class _Sample:
+    """A set near the origin, and what its products there lack.
+
+    With x = (x̃ + c)/s in a frame of scale s and centre c, xᵀy = x̃ᵀỹ/s² + rest(x) + rest(y).
+    """
+
+    def __init__(self, values: Tensor, frame: Frame, dtype: torch.dtype) -> None:
+        self.points, self.dtype = Points(values, frame), dtype
+        self.unit = frame.scale**-2
+        centre = frame.centre.double()
+        self.rest = torch.empty(len(values), dtype=torch.float64, device=centre.device)
+        for rows in slices(len(values), ROWS):
+            self.rest[rows] = self.placed(rows).double() @ centre
+        self.rest.add_(centre.square().sum() / 2).mul_(self.unit)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def placed(self, rows: slice) -> Tensor:
+        """[m, d] in the frame."""
+        return self.points.placed(rows, self.dtype)
+
+    def blocks(self) -> list[slice]:
+        """Of rows that are multiplied together."""
+        return list(slices(len(self), min(_BLOCK, max(ROWS, -(-len(self) // _BLOCKS)))))
 
 
-def two_sample(reference: Tensor, generated: Tensor, kernel: Kernel, stage: str, progress: Progress) -> TwoSample:
+def _sums(a: _Sample, b: _Sample, kernel: Kernel, tick: Callable[[], None] | None = None) -> _Sums:
+    within = a is b  # then K is symmetric
+    rows, cols = torch.zeros_like(a.rest), torch.zeros_like(b.rest)
+    squares = torch.zeros((), dtype=torch.float64, device=rows.device)
+    for i in a.blocks():
+        left = a.placed(i)
+        for j in b.blocks():
+            if within and j.start < i.start:
+                continue
+            product = products(left, b.placed(j))
+            twice = within and i != j
+            for part in slices(len(product), ROWS):
+                at = slice(i.start + part.start, i.start + part.stop)
+                dots = product[part].double().mul_(a.unit).add_(a.rest[at, None]).add_(b.rest[j])
+                k = kernel(dots)
+                if within and i == j:
+                    k[:, part].fill_diagonal_(0)
+                rows[at] += k.sum(dim=1)
+                (rows if twice else cols)[j] += k.sum(dim=0)
+                squares += k.square_().sum() * (2 if twice else 1)
+            if tick is not None:
+                tick()
+    return _Sums(rows, cols, float(squares))
+
+
+def two_sample(
+    reference: Tensor,
+    generated: Tensor,
+    kernel: Kernel,
+    stage: str,
+    progress: Progress,
+    *,
+    exact: bool = False,
+) -> TwoSample:
     """Means of a kernel over all pairs, a block at a time, with the variance of the MMD² they make.
 
     The variance is that of the two-sample U-statistic by Hoeffding's decomposition. With u_i the row mean of K_xx
@@ -197,17 +255,15 @@ def two_sample(reference: Tensor, generated: Tensor, kernel: Kernel, stage: str,
         kernel: A symmetric positive definite kernel.
         stage: What progress is told.
         progress: Told after every block of kernel values.
+        exact: Make all products in float64: for kernels that magnify what rounding does to a scalar product.
     """
     m, n = len(generated), len(reference)
-    bm, bn = -(-m // _BLOCK), -(-n // _BLOCK)
-    total = bm * (bm + 1) // 2 + bn * (bn + 1) // 2 + bm * bn
-
-    def tick(done: int) -> None:
-        progress(stage, done, total)
-
-    xx, done = _sums(generated, generated, kernel, True, tick, 0)
-    yy, done = _sums(reference, reference, kernel, True, tick, done)
-    xy, done = _sums(generated, reference, kernel, False, tick, done)
+    frame = common_frame(reference, generated, reference.device)
+    dtype = torch.float64 if exact else _precision(frame, min(m, n) ** 2)
+    x, y = _Sample(generated, frame, dtype), _Sample(reference, frame, dtype)
+    bm, bn = len(x.blocks()), len(y.blocks())
+    tick = Ticker(progress, stage, bm * (bm + 1) // 2 + bn * (bn + 1) // 2 + bm * bn)
+    xx, yy, xy = (_sums(a, b, kernel, tick) for a, b in ((x, x), (y, y), (x, y)))
 
     mean_xx, mean_yy = float(xx.rows.sum()) / (m * (m - 1)), float(yy.rows.sum()) / (n * (n - 1))
     mean_xy = float(xy.rows.sum()) / (m * n)
@@ -244,5 +300,5 @@ def kernel_distance(reference: Features, generated: Features, *, progress: Progr
     r, g, space = _pair(reference, generated)
     if min(len(r), len(g)) < 4:
         raise InputError(f"KID with a standard error needs at least 4 images on each side, got {len(r)} and {len(g)}")
-    found = two_sample(r, g, _kernel, "KID", progress)
+    found = two_sample(r, g, _cubic(r.shape[1]), "KID", progress)
     return KernelResult(found.generated + found.reference - 2 * found.mixed, found.variance**0.5, space)

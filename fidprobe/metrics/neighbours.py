@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from fidprobe.features import Features
-from fidprobe.metrics.balls import Ticker, border, check_sets, common_points, contained, radii, share, within
-from fidprobe.metrics.nearness import Points, block_count, direct, nearness, rounding
+from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share, within
+from fidprobe.metrics.nearness import direct, nearness, rounding
+from fidprobe.metrics.pair_products import Points, Ticker, block_count
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import known_space
 

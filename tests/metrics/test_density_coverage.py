@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features import Features
-from fidprobe.metrics import balls, nearness
+from fidprobe.metrics import balls, nearness, pair_products
 from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance
@@ -187,7 +187,7 @@ def test_neither_blocks_nor_who_decides_matter(block: int, cost: int, monkeypatc
     reference[:9] = reference[0]
     generated[:20] = reference[20:40]
     expected = directly(reference, generated, 5)
-    monkeypatch.setattr(nearness, "_BLOCK", block)
+    monkeypatch.setattr(pair_products, "_BLOCK", block)
     monkeypatch.setattr(balls, "ROWS", 7)
     monkeypatch.setattr(balls, "_DIRECT_COST", cost)
     assert measured(reference, generated) == pytest.approx(expected, rel=1e-12)
@@ -211,7 +211,7 @@ def test_standard_errors_are_the_spread_with_the_balls_held() -> None:
 
 def test_progress_ends_where_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks within the reference and across, once each."""
-    monkeypatch.setattr(nearness, "_BLOCK", 16)
+    monkeypatch.setattr(pair_products, "_BLOCK", 16)
     told: list[tuple[str, int, int | None]] = []
     density_coverage(wrapped(normal(40, 4, 1)), wrapped(normal(20, 4, 2)), progress=lambda *args: told.append(args))
     assert [done for _, done, _ in told] == list(range(1, 13))  # 6 + 6
@@ -244,7 +244,9 @@ def test_images_that_both_sets_repeat_cost_no_direct_sums(monkeypatch: pytest.Mo
     real[:30] = made[:25] = 0.5
     asked = []
 
-    def counting(x: nearness.Points, y: nearness.Points, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    def counting(
+        x: pair_products.Points, y: pair_products.Points, rows: torch.Tensor, columns: torch.Tensor
+    ) -> torch.Tensor:
         asked.append(columns.numel() if x is not y else 0)
         return nearness.direct(x, y, rows, columns)
 

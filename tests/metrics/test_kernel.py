@@ -7,7 +7,9 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 from fidprobe.errors import InputError
 from fidprobe.metrics import kernel
-from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets
+from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets, two_sample
+from fidprobe.metrics.pair_products import common_frame
+from fidprobe.progress import silent
 from tests.helpers import relu_features, wrapped
 
 
@@ -37,6 +39,26 @@ def test_all_pairs_equal_the_direct_sum(block: int, monkeypatch: pytest.MonkeyPa
 
     expected = off_diagonal(x) + off_diagonal(y) - 2 * float(k(y, x).mean())
     assert kernel_distance(wrapped(x), wrapped(y)).value == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1.0, 300.0), (0.01, 0.0), (1e15, 0.0)])
+@pytest.mark.parametrize("outlier", [False, True])
+def test_float32_products_leave_nothing_of_their_rounding(scale: float, offset: float, outlier: bool) -> None:
+    """Against float64 ones: a hundred-thousandth of the standard error, and of what 100 subsets scatter."""
+    x, y = (scale * (relu_features(700, 40, seed, shift=0.05 * seed) + offset) for seed in (1, 2))
+    if outlier:
+        y[3] *= 20
+    real, made = wrapped(x), wrapped(y)
+    exact = two_sample(x.double(), y.double(), kernel._cubic(40), "", silent, exact=True)
+    ours = kernel_distance(real, made)
+    assert kernel._precision(common_frame(x, y, torch.device("cpu")), 600**2) == torch.float32
+    assert abs(ours.value - (exact.generated + exact.reference - 2 * exact.mixed)) < 1e-5 * ours.standard_error
+    assert ours.standard_error == pytest.approx(exact.variance**0.5, rel=1e-5)
+    rough = kernel_distance_subsets(real, made, subsets=3, subset_size=600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "_MANY", 10**9)
+        fine = kernel_distance_subsets(real, made, subsets=3, subset_size=600)
+    assert abs(rough.mean - fine.mean) < 1e-5 * ours.standard_error
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])

@@ -13,7 +13,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features import Features
-from fidprobe.metrics import balls, nearness, neighbours
+from fidprobe.metrics import balls, neighbours, pair_products
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from tests.helpers import relu_features, wrapped
@@ -72,7 +72,7 @@ def test_three_points_by_hand() -> None:
 @pytest.mark.parametrize("k", [1, 3, 20])
 def test_equal_to_direct_distances(block: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the block size and the neighbour."""
-    monkeypatch.setattr(nearness, "_BLOCK", block)
+    monkeypatch.setattr(pair_products, "_BLOCK", block)
     reference, generated = relu_features(90, 12, 1), relu_features(70, 12, 2, shift=0.2 if k > 3 else 0.1)
     expected = directly(reference, generated, k)
     assert measured(reference, generated, k) == expected
@@ -172,11 +172,11 @@ def test_every_precision_gives_the_same(
     """What products leave open is decided by direct sums."""
     reference, generated = relu_features(60, 8, 1), relu_features(50, 8, 2, shift=0.3)
     expected = measured(reference, generated, strict=strict)
-    whole = nearness.common_frame
+    whole = pair_products.common_frame
 
-    def framed(*args: torch.Tensor) -> nearness.Frame:
+    def framed(*args: torch.Tensor) -> pair_products.Frame:
         frame = whole(*args)  # type: ignore[arg-type]
-        return nearness.Frame(frame.scale, frame.centre, dtypes)
+        return pair_products.Frame(frame.scale, frame.centre, dtypes)
 
     monkeypatch.setattr(balls, "common_frame", framed)
     assert measured(reference, generated, strict=strict) == expected
@@ -193,14 +193,14 @@ def test_products_that_tell_nothing_leave_all_to_direct_sums(monkeypatch: pytest
 
 def test_reduced_products_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A product that rounds its operands to TF32's 10 bits is not taken for float32."""
-    assert nearness._multiplies_float32(40, torch.device("cpu"))
+    assert pair_products._multiplies_float32(40, torch.device("cpu"))
     whole = torch.Tensor.__matmul__
 
     def rounded(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return whole(*((side * 2**10).round() / 2**10 for side in (a, b)))
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
-    assert not nearness._multiplies_float32(40, torch.device("cpu"))
+    assert not pair_products._multiplies_float32(40, torch.device("cpu"))
 
 
 def test_standard_error_is_the_spread_with_the_balls_held() -> None:
@@ -213,7 +213,7 @@ def test_standard_error_is_the_spread_with_the_balls_held() -> None:
 
 def test_progress_ends_where_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks within both sets and across them, once each."""
-    monkeypatch.setattr(nearness, "_BLOCK", 16)
+    monkeypatch.setattr(pair_products, "_BLOCK", 16)
     told: list[tuple[str, int, int | None]] = []
     precision_recall(wrapped(normal(40, 4, 1)), wrapped(normal(20, 4, 2)), progress=lambda *args: told.append(args))
     assert [done for _, done, _ in told] == list(range(1, 16))  # 6 + 3 + 6
