@@ -176,7 +176,7 @@ class GaussianStatistics:
             text = str(arrays["provenance"]) if "provenance" in arrays else "{}"
             provenance = Provenance.from_json(json.loads(text))
             stats = cls(_real(arrays[mu], mu), _real(arrays[sigma], sigma), count, provenance)
-            _check_covariance(stats.cov, sigma)
+            _check_covariance(stats.cov, sigma, count)
         except RecursionError as error:
             raise InputError(f"{path}: its provenance is damaged; make the statistics again") from error
         except ValueError as error:  # ours, and json's
@@ -218,8 +218,8 @@ def _count(array: npt.NDArray[Any]) -> int:
     return int(array.item())
 
 
-def _check_covariance(cov: Tensor, name: str) -> None:
-    """Refuse a symmetric matrix that no set of features has as its covariance."""
+def _check_covariance(cov: Tensor, name: str, count: int | None) -> None:
+    """Refuse a symmetric matrix that no set of features, or none of so many images, has as its covariance."""
     asymmetry = float((cov - cov.T).abs().max())
     if asymmetry > 1e-5 * float(cov.abs().max()):
         raise InputError(f"`{name}` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
@@ -231,6 +231,11 @@ def _check_covariance(cov: Tensor, name: str) -> None:
         raise InputError(
             f"`{name}` has the eigenvalue {float(eigenvalues[0]):.3g}, the largest being {float(eigenvalues[-1]):.3g}; "
             "it is no covariance"
+        )
+    if count is not None and count <= len(cov) and float(eigenvalues[-count]) > _INDEFINITE * float(eigenvalues[-1]):
+        raise InputError(
+            f"`count` says {count} images, which vary in at most {count - 1} directions, and `{name}` varies in more; "
+            "correct `count`, or leave it out"
         )
 
 

@@ -1,5 +1,6 @@
 """Gaussian statistics: numpy as the reference, exact merging, the peers' files."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,10 @@ def test_bad_values_are_named() -> None:
         ({"count": np.array(1)}, "`count` must be a whole number from 2 up, got int64 1"),
         ({"count": np.array(np.inf)}, "`count` must be a whole number from 2 up, got float64 inf"),
         ({"count": np.array([5, 6])}, r"`count` must be a whole number from 2 up, got int64 \[5 6\]"),
+        (
+            {"count": np.array(2)},
+            "`count` says 2 images, which vary in at most 1 directions, and `sigma` varies in more",
+        ),
         ({"provenance": np.array("[" * 100_000)}, "its provenance is damaged"),
         ({"provenance": np.array('{"source": {"description": "x", "count": "many"}}')}, "count of source must be int"),
     ],
@@ -252,10 +257,9 @@ def test_hostile_archives_are_named(tmp_path: Path) -> None:
     (tmp_path / "locked.npz").write_bytes(data)
     with pytest.raises(InputError, match="locked.npz: damaged.*encrypted"):
         GaussianStatistics.load(tmp_path / "locked.npz")
-    whole = (tmp_path / "s.npz").read_bytes()
-    huge = whole.replace(b"(3, 3), }" + b" " * 13, b"(10000000000000, 3), }")
-    assert len(huge) == len(whole)
-    (tmp_path / "huge.npz").write_bytes(huge)
+    with zipfile.ZipFile(tmp_path / "s.npz") as whole, zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name).replace(b"(3, 3), }" + b" " * 13, b"(10000000000000, 3), }"))
     with pytest.raises(InputError, match="huge.npz: damaged.*sigma is shorter than its header says"):
         GaussianStatistics.load(tmp_path / "huge.npz")
     assert not is_statistics_file("x" * 5000 + ".npz")

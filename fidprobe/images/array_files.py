@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.files import BOUNDED
+from fidprobe.images.scratch import IN_MEMORY
 
 __all__ = [
     "LOAD_ERRORS",
@@ -85,21 +86,19 @@ def map_npy(path: Path, mode: _READ_MODE = "r") -> npt.NDArray[Any]:
 
 
 def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[Any]:
-    """One array of an `.npz`: memory-mapped where it is stored uncompressed, else read whole.
+    """One array of an `.npz`: read whole and held to the archive's checksum.
+
+    Above 1 GiB it is memory-mapped where it is stored uncompressed, and its checksum stays unread.
 
     Raises one of LOAD_ERRORS.
     """
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(f"{name}.npy")
-        if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
-            with path.open("rb") as stream:
-                start = _data_offset(stream, member.header_offset)
-                stream.seek(start)
-                header = _header(stream)
-                if not header.dtype.hasobject and 0 not in header.shape:
-                    if stream.tell() + _size(header) > start + member.file_size:
-                        raise ValueError(f"{name} is shorter than its header says")
-                    return _mapped(path, header, stream.tell(), mode)
+        if member.compress_size > path.stat().st_size:
+            raise ValueError(f"{name} is shorter than the archive says")
+        stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
+        if stored and member.file_size > IN_MEMORY:
+            return _mapped_member(path, member, mode)
         if member.file_size > _MIN_UNPACKED + _MAX_RATIO * member.compress_size:
             raise ValueError(
                 f"{name} unpacks from {member.compress_size} bytes to {member.file_size}, which pictures and features "
@@ -112,7 +111,20 @@ def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[An
         if 0 in header.shape:
             return _mapped(path, header, 0, mode)
         with archive.open(member) as packed:
-            return np.lib.format.read_array(packed, allow_pickle=False)
+            array: npt.NDArray[Any] = np.lib.format.read_array(packed, allow_pickle=False)
+            if packed.read(1):  # the checksum is compared where the member ends
+                raise ValueError(f"{name} is longer than its header says")
+            return array
+
+
+def _mapped_member(path: Path, member: zipfile.ZipInfo, mode: _READ_MODE) -> npt.NDArray[Any]:
+    with path.open("rb") as stream:
+        start = _data_offset(stream, member.header_offset)
+        stream.seek(start)
+        header = _header(stream)
+        if stream.tell() + _size(header) > start + member.file_size:
+            raise ValueError(f"{member.filename.removesuffix('.npy')} is shorter than its header says")
+        return _mapped(path, header, stream.tell(), mode)
 
 
 def _bounded(member: zipfile.ZipInfo) -> zipfile.ZipInfo:

@@ -113,8 +113,8 @@ def open_npy(path: Path, description: str) -> ArraySource:
 def open_npz(path: Path, description: str) -> ArraySource:
     """A `.npz` with one array of images: `arr_0` (ADM's), `images`, `samples`, or its only one.
 
-    An uncompressed array (`np.savez`) is memory-mapped; a compressed one is read into memory whole. Labels
-    come from `arr_1`, `labels` or `label` if that is one integer an image.
+    An uncompressed array (`np.savez`) above 1 GiB is memory-mapped; all others are read into memory whole and held to
+    the archive's checksum. Labels come from `arr_1`, `labels` or `label` if that is one integer an image.
 
     Raises:
         SourceError: not an archive of arrays, Python objects, or no or several arrays of images.

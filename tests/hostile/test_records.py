@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from fidprobe.analysis.finished_attack import read_attack
 from fidprobe.compact_reference import load_reference_features, load_reference_statistics
-from fidprobe.errors import InputError, SourceError, WeightsError
+from fidprobe.errors import FidprobeError, InputError, SourceError, WeightsError
 from fidprobe.extractors.torchscript import load_torchscript
 from fidprobe.extractors.trained import load_trained
 from fidprobe.extractors.weights import ResolvedWeights
+from fidprobe.features import Features
 from fidprobe.generators.saved import load_generator
 from fidprobe.images import open_images
+from fidprobe.statistics import GaussianStatistics
 from fidprobe.tensor_files import tensor_header
 from fidprobe.training.generator_run import earlier_scores
 from tests.hostile.picture_files import encoded
@@ -228,3 +231,24 @@ def test_offsets_beyond_an_arrow_file_are_refused(tmp_path: Path) -> None:
     file.write_bytes(content.replace(offsets, struct.pack("<4i", 0, size, 2**30, 2**30 + size)))
     with pytest.raises(SourceError, match=r"hf:.*set: damaged \(.*; save the dataset again"):
         open_images(f"hf:{tmp_path}/set")
+
+
+def test_a_flipped_bit_of_an_archives_array_is_told(tmp_path: Path) -> None:
+    """Also where arrays are stored as they are, and a changed number would still be a number."""
+    rng = np.random.default_rng(0)
+    GaussianStatistics.of(torch.from_numpy(rng.normal(size=(40, 4)))).save(tmp_path / "statistics.npz")
+    np.savez(tmp_path / "features.npz", rng.normal(size=(40, 4)))
+    np.savez(tmp_path / "images.npz", rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8))
+    loaders: dict[str, Callable[[Path], object]] = {
+        "statistics": GaussianStatistics.load,
+        "features": Features.load,
+        "images": open_images,
+    }
+    for name, load in loaders.items():
+        path = tmp_path / f"{name}.npz"
+        load(path)
+        content = bytearray(path.read_bytes())
+        content[content.index(b"\x93NUMPY") + 128 + 7] ^= 1  # numpy's header takes 128 bytes
+        path.write_bytes(content)
+        with pytest.raises(FidprobeError, match=f"{name}.npz: .*Bad CRC-32"):
+            load(path)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.images import ReadImage, open_images, read_images
+from fidprobe.images import ReadImage, array_files, open_images, read_images
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 9, 3), dtype=np.uint8)
 
@@ -43,8 +43,9 @@ def test_planted_pickles_are_refused_and_not_run(kind: str, tmp_path: Path) -> N
     assert not mark.exists()
 
 
-def test_uncompressed_arrays_are_mapped_not_read(tmp_path: Path) -> None:
+def test_large_uncompressed_arrays_are_mapped_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overwriting the file shows through: pixels were not read at opening."""
+    monkeypatch.setattr(array_files, "IN_MEMORY", 100)
     np.savez(tmp_path / "a.npz", arr_0=_IMAGES)
     np.save(tmp_path / "a.npy", _IMAGES)
     for path in (tmp_path / "a.npz", tmp_path / "a.npy"):
