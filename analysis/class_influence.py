@@ -117,7 +117,9 @@ def top1(features: Features, what: str, progress: Progress = silent) -> Top1 | N
             raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
         rows = slice(start, start + len(block))
         classes[rows] = block.argmax(axis=1)
-        confidence[rows] = 1 / np.exp(block - block.max(axis=1, keepdims=True)).sum(axis=1, dtype=np.float64)
+        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
+            powers = np.exp(block - block.max(axis=1, keepdims=True))
+        confidence[rows] = 1 / powers.sum(axis=1, dtype=np.float64)
         progress(f"classes of {what}", start + len(block), n)
     return Top1(classes, confidence)
 

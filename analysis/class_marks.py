@@ -75,7 +75,8 @@ def class_marks(features: Features, top: int, what: str, *, progress: Progress =
             raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
         marked = highest(block, top)
         counts += marked.sum(axis=0)
-        powers = np.exp(block - block.max(axis=1, keepdims=True))
+        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
+            powers = np.exp(block - block.max(axis=1, keepdims=True))
         shares = 1 / powers.sum(axis=1, dtype=np.float64)
         probability += shares @ np.where(marked, powers, 0)
         if packed is not None:

@@ -63,6 +63,9 @@ def statement(audit: Audit) -> str:
         return f"{moved}, but {verdict.reason}."
     if verdict.code == "inconclusive" and "main" in audit.sampling.singular:
         return f"Nothing can be said of {main}: {verdict.reason}."
+    reasons = {one.reason for one in verdict.opinions}
+    if verdict.code == "inconclusive" and verdict.reason and verdict.reason not in reasons:
+        return f"Nothing can be said of the gain in {main}: {verdict.reason}."
     end = _ENDS[verdict.code].format(main=main, most=_fixed(100 * CONFIRMED_SHARE, 0))
     if verdict.code == "inconclusive" and all(one.reason for one in verdict.opinions):
         return f"{moved}, but nothing can be said of its confirmation: {verdict.opinions[0].reason}."
@@ -197,7 +200,7 @@ def _confirms(one: Opinion) -> str:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _only_doubtful(audit: Audit) -> bool:
@@ -236,4 +239,5 @@ def _without_verdict(audit: Audit) -> str:
         elif distance is not None:
             told.append(f"{label} is {number(distance.value, 3)} (no interval)")
     alone = " There is no second opinion." if len(audit.spaces) == 1 else ""
-    return f"{_joined(told) or 'No distance was computed'}.{alone} Give a --baseline for a verdict on a gain."
+    advice = "" if "baseline" in audit.scored.counts else " Give a --baseline for a verdict on a gain."
+    return f"{_joined(told) or 'No distance was computed'}.{alone}{advice}"

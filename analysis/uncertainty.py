@@ -184,7 +184,8 @@ def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
     plain, second = (matrix + np.tril(matrix, -1).T for matrix in (plain, second))
     # The influences' own noise holds the second order twice (see frechet_sampling); it belongs there once.
     # Spaces have scales of their own, which must not meet in the clipping.
-    scale = np.sqrt(np.maximum(plain.diagonal(), 2 * second.diagonal())).clip(min=np.finfo(np.float64).tiny)
+    least = np.sqrt(np.finfo(np.float64).tiny)  # of constant sets nothing varies: no products of 0 to divide by
+    scale = np.sqrt(np.maximum(plain.diagonal(), 2 * second.diagonal())).clip(min=least)
     values, vectors = np.linalg.eigh((plain - 2 * second) / np.outer(scale, scale))
     first = np.outer(scale, scale) * ((vectors * values.clip(min=0)) @ vectors.T)
     covariance = first + second + np.diag([one.rounding**2 for one in found])

@@ -74,7 +74,7 @@ class CandidateRows:
         """Shift the rows by their mean: moments of what is centred lose no digits.
 
         Raises:
-            InputError: NaN or infinite values; names the row.
+            InputError: NaN or infinite values (names the row), or such as centring carries beyond their precision.
         """
         self._lead(_Task.CENTRE)
         self._centre()
@@ -82,15 +82,24 @@ class CandidateRows:
     def _centre(self) -> None:
         total = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
         bad: int | None = None
+        largest = 0.0
         for start, block in self._blocks(torch.float64):
             finite = torch.isfinite(block).all(dim=1)
             if bad is None and not bool(finite.all()):
                 bad = self._share.start + start + int((~finite).nonzero()[0])
+            largest = max(largest, float(block.abs().max()))
             total += block.sum(dim=0)
-        for row in self._ranks.exchanged(bad):
+        told = self._ranks.exchanged((bad, largest))
+        for row, _ in told:
             if row is not None:
                 raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
-        self.shift = (self._ranks.sum(total) / self.count).to(self.own)
+        mean = self._ranks.sum(total) / self.count
+        largest = max(size for _, size in told)
+        if largest + float(mean.abs().max()) > torch.finfo(self.own).max:
+            raise InputError(
+                f"candidates reach {largest:.3g} and would leave the range of {self.own} once centred; rescale them"
+            )
+        self.shift = mean.to(self.own)
         if self._bool:  # all ones would be rounded alike: a shift of few bits is exact
             self.shift = self.shift.to(torch.bfloat16).to(self.own)
 
