@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -33,6 +36,8 @@ __all__ = ["Features", "is_features_file", "write_features"]
 
 _FORMAT = "fidprobe-features-1"
 _ROWS = 8192  # copied at a time
+_NO_DIGEST = "0" * 64  # stands where a file's own SHA-256 will stand
+_ROUNDING = 1e-3  # of the spread of numbers, by which float32 may round them
 _LOOKED_AT = 16  # rows that processes compare
 
 
@@ -155,14 +160,16 @@ class Features:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Features":
-        """Read features; the file is memory-mapped, so only the rows that are used are read.
+        """Read features; the file is memory-mapped, so only the rows that are used stay in memory.
+
+        A `.safetensors` of up to 1 GiB is held to the SHA-256 that it was saved with; a larger one is not read for it.
 
         Args:
             path: `.safetensors` written by `save`; or a float `.npy` (or `.npz` with one array) of shape [n, d],
                 taken as features of unknown provenance.
 
         Raises:
-            InputError: no such file, damaged, or not features.
+            InputError: no such file, damaged, not features, or numbers that float32 cannot tell apart.
         """
         path = Path(path)
         if not is_file(path):
@@ -224,7 +231,7 @@ def write_features(
     if path.suffix.lower() != ".safetensors":
         raise InputError(f"{path}: features are saved as .safetensors; choose a name that ends so")
     first, count = parts[0], sum(map(len, parts))
-    metadata = {"format": _FORMAT, "provenance": json.dumps(provenance.to_json())}
+    metadata = {"format": _FORMAT, "provenance": json.dumps(provenance.to_json()), "sha256": _NO_DIGEST}
     if names is not None:
         metadata["names"] = json.dumps(names)
     if class_names is not None:
@@ -234,12 +241,18 @@ def write_features(
         shapes["logits"] = [count, first.logits.shape[1]]
         if first.logit_bias is not None:
             shapes["logit_bias"] = [first.logits.shape[1]]
-    header = tensor_header(path, {name: (np.float32, shape) for name, shape in shapes.items()}, metadata)
+    layout = {name: (np.float32, shape) for name, shape in shapes.items()}
+    header = tensor_header(path, layout, metadata)
+    digest = hashlib.sha256(header)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         stream.write(header)
         for name in shapes:
             for piece in [first] if name == "logit_bias" else parts:
-                stream.write(np.ascontiguousarray(getattr(piece, name).cpu().numpy(), dtype="<f4").data)
+                data = np.ascontiguousarray(getattr(piece, name).cpu().numpy(), dtype="<f4").data
+                digest.update(data)
+                stream.write(data)
+        stream.seek(0)
+        stream.write(tensor_header(path, layout, {**metadata, "sha256": digest.hexdigest()}))
 
 
 def _load_safetensors(path: Path) -> Features:
@@ -252,6 +265,9 @@ def _load_safetensors(path: Path) -> Features:
             if metadata.get("format") != _FORMAT or "features" not in names:
                 raise InputError(f"{path}: not a features file of fidprobe; make one with `fidprobe features`")
             tensors = {name: file.get_tensor(name) for name in names}
+        # Older files have none.
+        if "sha256" in metadata and path.stat().st_size <= scratch.IN_MEMORY and _digest(path) != metadata["sha256"]:
+            raise InputError(f"{path}: damaged (its content is not what was saved); extract it again")
     except (safetensors.SafetensorError, OSError) as error:
         raise InputError(f"{path}: damaged or not a safetensors file ({reason(error)}); extract it again") from error
 
@@ -274,6 +290,18 @@ def _load_safetensors(path: Path) -> Features:
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: its metadata is damaged ({reason(error)}); extract it again") from error
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file of features, in which its own digest counts as zeros."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        header = stream.read(int.from_bytes(start, "little"))
+        told = re.sub(rb'"sha256": "[0-9a-f]{64}"', f'"sha256": "{_NO_DIGEST}"'.encode(), header, count=1)
+        total = hashlib.sha256(start + told)
+        while chunk := stream.read(2**20):
+            total.update(chunk)
+    return total.hexdigest()
 
 
 def _numpy_header(path: Path) -> ArrayHeader | None:
@@ -302,11 +330,45 @@ def _load_numpy(path: Path) -> Features:
     try:
         # Copy-on-write maps are writable to torch and leave the file alone.
         array = map_npy(path, "c") if path.suffix.lower() == ".npy" else load_member(path, member_names(path)[0], "c")
-        with np.errstate(over="ignore"):  # what becomes infinite is refused, by its row, where it is used
-            matrix = np.ascontiguousarray(array, dtype=np.float32)  # in this machine's byte order
     except LOAD_ERRORS as error:
         raise _damaged(path, error) from error
-    return Features(torch.from_numpy(matrix))
+    return Features(torch.from_numpy(_in_float32(array, path)))
+
+
+def _in_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
+    """The matrix in rows of this machine's float32; as it is if it is so already, else a copy.
+
+    Raises:
+        InputError: numbers beyond its range, or that differ by no more than it rounds.
+        SourceError: a large copy finds no room in the temporary folder.
+    """
+    if array.dtype == np.float32 and array.dtype.isnative and array.flags.c_contiguous:
+        return array
+    found: npt.NDArray[np.float32] = scratch.scratch_rows(array.shape, np.float32, f"{path} in float32")
+    low, high = np.full(array.shape[1], np.inf), np.full(array.shape[1], -np.inf)
+    rounding = 0.0
+    for start in range(0, len(array), _ROWS):
+        part = slice(start, start + _ROWS)
+        with np.errstate(over="ignore"):
+            found[part] = array[part]
+        if array.dtype.itemsize > 4:
+            values = np.asarray(array[part], dtype=np.float64)
+            finite = np.isfinite(values)
+            if not np.isfinite(found[part][finite]).all():
+                raise InputError(
+                    f"{path}: values up to {np.abs(values[finite]).max():.3g}, and features are kept in float32; "
+                    "rescale them"
+                )
+            rounding = max(rounding, float(np.abs(values[finite] - found[part][finite]).max(initial=0)))
+            low = np.minimum(low, np.where(finite, values, np.inf).min(axis=0))
+            high = np.maximum(high, np.where(finite, values, -np.inf).max(axis=0))
+    spread = float((high - low).max())
+    if rounding > _ROUNDING * spread > 0:
+        raise InputError(
+            f"{path}: values that differ by at most {spread:.3g}, and float32, in which features are kept, rounds them "
+            f"by up to {rounding:.3g}; subtract the same mean from both sets and rescale them"
+        )
+    return found
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

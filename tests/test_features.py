@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from fidprobe import features as features_module
 from fidprobe.errors import InputError
 from fidprobe.features import Features, is_features_file
 from fidprobe.images import scratch
@@ -66,6 +68,54 @@ def test_large_selections_lie_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None
     assert plain.logits is not None
     assert torch.equal(mapped.logits, plain.logits)
     assert files == [(3, plain.dim), (3, plain.logits.shape[1])]
+
+
+def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
+    """In numbers and in names, where the file would still be one; files of before there was a hash are read."""
+    path = tmp_path / "f.safetensors"
+    everything().save(path)
+    whole = path.read_bytes()
+    for place in (len(whole) - 1, whole.index(b"a.png")):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="f.safetensors: damaged .its content is not what was saved"):
+            Features.load(path)
+    with safe_open(path, "pt") as file:
+        metadata = {name: text for name, text in file.metadata().items() if name != "sha256"}
+    save_file({"features": torch.ones(3, 2)}, path, metadata)
+    assert len(Features.load(path)) == 3
+
+
+def test_numbers_that_float32_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    """Distances of them would be 0, or of rounding; what is constant, or no number, is the metrics' business."""
+    values = np.random.default_rng(0).normal(size=(20, 3))
+    for made, told in (
+        (1e-50 * values, "rounds them by up to"),
+        (1e9 + values, "values that differ by at most .*subtract the same mean from both sets"),
+        (1e39 * values, "values up to .*e.39, and features are kept in float32"),
+    ):
+        np.save(tmp_path / "f.npy", made)
+        with pytest.raises(InputError, match=f"f.npy: .*{told}"):
+            Features.load(tmp_path / "f.npy")
+    for made in (np.full((20, 3), 0.1), values * 1e-30, np.where(values > 2, np.nan, values), np.full((2, 2), np.inf)):
+        np.save(tmp_path / "f.npy", made)
+        assert len(Features.load(tmp_path / "f.npy")) == len(made)
+
+
+def test_large_files_of_other_floats_are_converted_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block at a time: memory holds what is in use."""
+    values = np.random.default_rng(0).normal(size=(20, 3))
+    np.save(tmp_path / "f.npy", values)
+    monkeypatch.setattr(features_module, "_ROWS", 8)
+    monkeypatch.setattr(scratch, "IN_MEMORY", 8)
+    scratch_rows, sizes = np.memmap, []
+
+    def told(file: Any, *arguments: Any, **options: Any) -> Any:
+        sizes.append(options.get("shape"))
+        return scratch_rows(file, *arguments, **options)
+
+    monkeypatch.setattr(np, "memmap", told)
+    assert np.array_equal(Features.load(tmp_path / "f.npy").features.numpy(), values.astype(np.float32))
+    assert (20, 3) in sizes
 
 
 def test_selection_takes_rows_in_order_with_repeats() -> None:
