@@ -21,6 +21,7 @@ def _run() -> None:
     from fidprobe.cli.processes import standard_error, tells
     from fidprobe.errors import FidprobeError, InputError
     from fidprobe.printable import printable
+    from fidprobe.reasons import reason
 
     try:
         app()
@@ -29,6 +30,21 @@ def _run() -> None:
         if tells(told):
             typer.echo(f"fidprobe: error: {printable(' '.join(str(told).split()))}", file=standard_error())
         sys.exit(2)
-    except Exception:
-        sys.stderr = standard_error()  # a defect of fidprobe's, of any process
-        raise
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            sys.stderr = standard_error()  # a defect of fidprobe's, of any process
+            raise
+        told = InputError(
+            f"not enough memory ({reason(error)}); take fewer images (--limit), a smaller --batch-size, or features of "
+            "fewer dimensions: covariances need their square"
+        )
+        if tells(told):
+            typer.echo(f"fidprobe: error: {told}", file=standard_error())
+        sys.exit(2)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, numpy or torch, on a CPU or a GPU, found no memory."""
+    # Torch, which need not have been loaded, has a class for this on a GPU only.
+    of_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)

@@ -83,8 +83,8 @@ def _distances(attacked: "Attacked") -> list[str]:
     label = ""
     for score in sorted(attacked.outcome.scores, key=_place):
         suffix = {"second_opinion": " (second opinion)", "attacked": " (attacked)"}.get(score.role, "")
-        if label != score_label(score) + suffix:
-            label = score_label(score) + suffix
+        if label != (found := printable(score_label(score)) + suffix):
+            label = found
             titles[len(rows)] = label
         rows.append(
             [
@@ -139,7 +139,7 @@ def sweep_lines(sweep: Iterable["Swept"]) -> list[str]:
     lines = [f"distances to the {part} of the reference, before the attack:"]
     for score, role in ((main, ""), (second, " (second opinion)")):
         if score is not None:
-            lines.append(f" {score_label(score)}{role} {number(score.random.mean)}")
+            lines.append(f" {printable(score_label(score))}{role} {number(score.random.mean)}")
     return [*lines, *_aligned(rows)]
 
 

@@ -51,7 +51,7 @@ def print_written(found: "Features | GaussianStatistics", out: Path, as_json: bo
         typer.echo(json.dumps(told, indent=2, allow_nan=False))
     else:
         many = "unknown number of" if count is None else f"{count:,}"
-        typer.echo(f"{printable(str(out))}: {many} images, {found.dim} dimensions [{found.space}]")
+        typer.echo(f"{printable(str(out))}: {many} images, {found.dim} dimensions [{printable(found.space)}]")
     source = found.provenance.source
     for name, reason in source.skipped if source else ():
         typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)

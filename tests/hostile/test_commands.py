@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.features import Features
+from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from tests.cli.running import Run
 
 SETS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -50,3 +51,36 @@ def test_commands_answer_or_say_why_not(pair: tuple[str, str], cli: Run, tmp_pat
         else:
             assert ran.code == 0
             json.loads(ran.out, parse_constant=_refuse)
+
+
+def test_what_a_file_says_of_itself_cannot_rewrite_the_terminal(cli: Run, tmp_path: Path) -> None:
+    """Names of network, rule, source and pictures in a features file of somebody else."""
+    evil = "\x1b[2J\u202e\n"
+    for seed, name in enumerate(("reference", "generated")):
+        values = torch.randn(12, 3, generator=torch.Generator().manual_seed(seed))
+        origin = Provenance(
+            ExtractorProvenance(f"net{evil}", "0" * 64, f"tf1{evil}"),
+            SourceProvenance(f"set{evil}", 12, sizes={evil: 12}),
+        )
+        names = tuple(f"{i}{evil}" for i in range(12))
+        Features(values, names=names, provenance=origin).save(tmp_path / f"{name}.safetensors")
+    both = ("reference.safetensors", "generated.safetensors")
+    for arguments in (
+        ("features", both[0], "-o", "f.safetensors"),
+        ("stats", *both, "-o", "s.npz"),
+        ("score", *both),
+        ("attack", *both, "--keep", "4", "-o", "attack"),
+        ("influence", *both, "-o", "influence"),
+    ):
+        ran = cli(*arguments)
+        assert ran.code == 0, ran.err
+        assert not set("\x1b\u202e") & set(ran.out + ran.err), arguments
+
+
+def test_features_whose_covariance_no_memory_holds_are_told(cli: Run, tmp_path: Path) -> None:
+    """Raw pixels, say: 2^22 dimensions have a covariance of more bytes than a process can address."""
+    Features(torch.zeros(2, 2**22)).save(tmp_path / "wide.safetensors")
+    ran = cli("stats", "wide.safetensors", "-o", "s.npz")
+    assert ran.code == 2
+    assert ran.err.startswith("fidprobe: error: not enough memory (")
+    assert ran.err.count("\n") == 1
