@@ -4,12 +4,15 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Condition
 from typing import TypeVar
 
 __all__ = ["default_workers", "ordered_map"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+_WAITING = 2**28  # bytes of results, beyond which only the next one in turn is begun
 
 
 def default_workers() -> int:
@@ -18,31 +21,85 @@ def default_workers() -> int:
     return max(1, min(8, usable))
 
 
-def ordered_map(function: Callable[[In], Out], inputs: Iterable[In], *, workers: int) -> Iterator[Out]:
+def ordered_map(
+    function: Callable[[In], Out], inputs: Iterable[In], *, workers: int, size: Callable[[Out], int] = lambda _: 0
+) -> Iterator[Out]:
     """Apply `function` in threads; results come in the inputs' order.
 
     At most `4 * workers` results are in flight, so memory stays bounded however long `inputs` is. The inputs
     are drawn in the caller's thread. The first exception, in order, ends the iteration.
+
+    Args:
+        function: From input to result.
+        inputs: Any number.
+        workers: Threads.
+        size: Bytes of a result, where results can be large: of those that wait, 256 MiB and one a thread are held.
     """
     pending: deque[Future[Out]] = deque()
+    room = _Room()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="fidprobe-images")
+
+    def work(place: int, value: In) -> Out:
+        room.enter(place)
+        result = function(value)
+        room.fill(size(result))
+        return result
+
+    def first() -> Out:
+        result = pending.popleft().result()
+        room.leave(size(result))
+        return result
+
     try:
         failure: Exception | None = None
-        source = iter(inputs)
+        source = enumerate(inputs)
         while True:
             try:
-                value = next(source)
+                place, value = next(source)
             except StopIteration:
                 break
             except Exception as error:  # what came before it is still delivered, or fails first
                 failure = error
                 break
-            pending.append(pool.submit(function, value))
+            pending.append(pool.submit(work, place, value))
             if len(pending) >= 4 * workers:
-                yield pending.popleft().result()
+                yield first()
         while pending:
-            yield pending.popleft().result()
+            yield first()
         if failure is not None:
             raise failure
     finally:
+        room.open()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Room:
+    """Bytes of results that wait; where they are many, no thread begins another but the one whose turn is next."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._held = self._next = 0
+        self._open = False
+
+    def enter(self, place: int) -> None:
+        """Wait until there is room, or it is this result's turn."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._open or self._held < _WAITING or place == self._next)
+
+    def fill(self, size: int) -> None:
+        """A result is there."""
+        with self._changed:
+            self._held += size
+
+    def leave(self, size: int) -> None:
+        """The next result was handed out."""
+        with self._changed:
+            self._held -= size
+            self._next += 1
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Let all go on: nobody waits for results any more."""
+        with self._changed:
+            self._open = True
+            self._changed.notify_all()

@@ -54,7 +54,7 @@ def read_images(
 ) -> Iterator[ReadImage | SkippedImage]:
     """Decode a source in threads; results come in its order, whatever the number of threads.
 
-    At most four decoded images a thread wait for their turn.
+    At most four decoded images a thread wait for their turn; of large ones 256 MiB, and one a thread.
 
     Args:
         source: What `open_images` gives.
@@ -88,7 +88,10 @@ def read_images(
             raise SourceError(f"{error}; --skip-bad goes on without such files") from error
         return ReadImage(index, item.name, image, image.label if item.label is None else item.label)
 
-    results = ordered_map(read, enumerate(items, start), workers=threads)
+    def size(result: ReadImage | SkippedImage) -> int:
+        return result.image.pixels.nbytes if isinstance(result, ReadImage) else 0
+
+    results = ordered_map(read, enumerate(items, start), workers=threads, size=size)
     for done, result in enumerate(results, start + 1):
         progress("reading images", done, total)
         yield result

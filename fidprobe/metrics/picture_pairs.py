@@ -115,7 +115,10 @@ def similarities(
 
 def _pictures(source: ImageSource, places: list[int]) -> Iterator[tuple[int, str, _Picture]]:
     decoded = ordered_map(
-        lambda item: (item.name, item.decode().pixels), source.items(places), workers=default_workers()
+        lambda item: (item.name, item.decode().pixels),
+        source.items(places),
+        workers=default_workers(),
+        size=lambda named: named[1].nbytes,
     )
     for place, (name, pixels) in zip(places, decoded, strict=True):
         yield place, name, pixels

@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.images import DecodedImage, ImageItem, ImageSource, ReadImage, SkippedImage, open_images, read_images
+from fidprobe.images import (
+    DecodedImage,
+    ImageItem,
+    ImageSource,
+    ReadImage,
+    SkippedImage,
+    open_images,
+    parallel,
+    read_images,
+)
 
 
 class Counting(ImageSource):
@@ -51,6 +60,25 @@ def test_memory_is_bounded() -> None:
     for consumed, _ in enumerate(read_images(source, workers=3), start=1):
         time.sleep(0.001)
         assert len(source.decoded) - consumed <= 4 * 3
+
+
+def test_few_large_results_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there is room for, and one a thread: then only the one whose turn it is begins, and all come."""
+    monkeypatch.setattr(parallel, "_WAITING", 100)
+    begun: list[int] = []
+
+    def make(number: int) -> bytes:
+        begun.append(number)
+        time.sleep(0.02 * (number == 0))  # the others overtake it
+        return bytes(50)
+
+    results = parallel.ordered_map(make, range(40), workers=3, size=len)
+    for consumed in range(40):
+        next(results)
+        time.sleep(0.002)
+        assert len(begun) - consumed <= 1 + 2 + 3
+    assert sorted(begun) == list(range(40))
+    assert list(results) == []
 
 
 def test_reading_can_start_anywhere() -> None:
