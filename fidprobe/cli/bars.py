@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fidprobe.cli.processes import ranks
+from fidprobe.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["Bars"]
 
 _PATIENCE = 0.5  # seconds a stage may take before it gets a bar
+_LONG = 3600.0  # seconds left that are told where there is no bar to show them
+_WARMED_UP = 60.0  # seconds after which a stage's pace is known
 _WINDOW = 300.0  # seconds that count for the estimate of time left: a step of an optimisation can take many
 
 
@@ -28,7 +31,8 @@ class Bars:
         self._quiet = quiet or not ranks().first
         self._interrupted = interrupted
         self._bars: Progress | None = None
-        self._begun: dict[str, float] = {}
+        self._begun: dict[str, tuple[float, int]] = {}  # when, and what was done by then
+        self._told: set[str] = set()
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -50,7 +54,7 @@ class Bars:
         if self._quiet:
             return
         key = stage.partition(" | ")[0]
-        begun = self._begun.setdefault(key, time.monotonic())
+        begun, before = self._begun.setdefault(key, (time.monotonic(), done))
         ended = total is not None and done >= total
         if key in self._tasks:
             display = self._display()
@@ -60,10 +64,25 @@ class Bars:
             display.update(self._tasks[key], description=stage, completed=done)
         elif not ended and time.monotonic() - begun > _PATIENCE:
             self._tasks[key] = self._display().add_task(stage, total=total, completed=done)
+        if total is not None and before < done < total and key in self._tasks and self._display().disable:
+            self._tell_hours(key, time.monotonic() - begun, (total - done) / (done - before))
         if ended:
             del self._begun[key]
             if key in self._tasks:
                 self._display().remove_task(self._tasks.pop(key))
+
+    def _tell_hours(self, stage: str, passed: float, times: float) -> None:
+        """Say in a log file, which has no bar, that a stage takes hours: once, as soon as its pace is known.
+
+        Args:
+            stage: Its name.
+            passed: Seconds.
+            times: How many times as much is left to do.
+        """
+        if stage not in self._told and passed > _WARMED_UP and passed * times > _LONG:
+            self._told.add(stage)
+            left = f"fidprobe: {printable(stage)}: about {passed * times / 3600:,.0f} hours left"
+            print(left, file=sys.stderr, flush=True)  # noqa: T201
 
     def _display(self) -> "Progress":
         """The display, made with the first bar: quick work neither waits for it nor leaves a blank line."""

@@ -66,3 +66,19 @@ def test_a_log_file_gets_no_bars(capsys: pytest.CaptureFixture[str], monkeypatch
         progress("slow", 1, 10)
         progress("slow", 5, 10)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_log_file_is_told_once_of_work_that_takes_hours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the pace since it began, which for resumed work is not since nothing was done."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    clock = 0.0
+    monkeypatch.setattr(bars.time, "monotonic", lambda: clock)
+    with Bars() as progress:
+        for done in range(500, 510):
+            progress("KID", done, 1000)
+            progress("quick", done, 520)
+            clock += 50
+    assert capsys.readouterr() == ("", "fidprobe: KID: about 7 hours left\n")
