@@ -1,5 +1,7 @@
 """Progress bars: on stderr, only for work that takes a while."""
 
+import time
+
 import pytest
 
 from fidprobe.cli import bars
@@ -75,7 +77,7 @@ def test_a_log_file_is_told_once_of_work_that_takes_hours(
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     clock = 0.0
-    monkeypatch.setattr(bars.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
     with Bars() as progress:
         for done in range(500, 510):
             progress("KID", done, 1000)
