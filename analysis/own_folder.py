@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fidprobe.errors import InputError
-from fidprobe.files import made_folder
+from fidprobe.files import hidden_prefix, made_folder
 
 __all__ = ["check_own_folder", "hidden_folder", "is_own_folder", "left_hidden", "move_in", "replaced_folder"]
 
@@ -43,7 +43,7 @@ def hidden_folder(beside: Path) -> Iterator[Path]:
     """
     for left in left_hidden(beside):
         _delete(left)
-    hidden = Path(tempfile.mkdtemp(prefix=_prefix(beside), suffix=".part", dir=beside.parent))
+    hidden = Path(tempfile.mkdtemp(prefix=hidden_prefix(beside), suffix=".part", dir=beside.parent))
     try:
         (hidden / _MARK).touch()
         yield hidden
@@ -53,12 +53,8 @@ def hidden_folder(beside: Path) -> Iterator[Path]:
 
 def left_hidden(beside: Path) -> list[Path]:
     """What killed runs left of their hidden folders."""
-    found = beside.parent.glob(f"{glob.escape(_prefix(beside))}????????.part")
+    found = beside.parent.glob(f"{glob.escape(hidden_prefix(beside))}????????.part")
     return [one for one in found if is_own_folder(one) or (one.is_dir() and not any(one.iterdir()))]
-
-
-def _prefix(beside: Path) -> str:
-    return f".{beside.name[:80]}."
 
 
 def _delete(folder: Path) -> None:
@@ -79,7 +75,7 @@ def move_in(fresh: Path, folder: Path, hidden: Path) -> None:
     Raises:
         OSError: they cannot be moved; the old one is where it was.
     """
-    old = hidden / f"old-{folder.name}"
+    old = hidden / f"old{hidden_prefix(folder)}"
     was_there = folder.exists()
     if was_there:
         folder.rename(old)

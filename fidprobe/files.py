@@ -20,6 +20,7 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "expanded",
+    "hidden_prefix",
     "is_file",
     "made_folder",
     "sha256_file",
@@ -72,8 +73,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
 @contextmanager
 def _part_of(path: Path) -> Iterator[Path]:
     """A file beside `path`, gone at the end unless it was moved."""
-    # A name may have 255 bytes, and a character four of them.
-    prefix = f".{os.fsencode(path.name)[:80].decode(errors='ignore')}."
+    prefix = hidden_prefix(path)
     _remove_stale(path.parent, prefix)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
     os.close(handle)
@@ -121,6 +121,12 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def hidden_prefix(path: Path) -> str:
+    """What the names of unfinished files and folders beside a path begin with."""
+    # A name may have 255 bytes, and a character four of them.
+    return f".{os.fsencode(path.name)[:80].decode(errors='ignore')}."
 
 
 def _remove_stale(folder: Path, prefix: str) -> None:

@@ -119,3 +119,13 @@ def test_a_kill_while_files_change_places_is_tidied_up_by_the_next_result(
     write(tmp_path)
     assert there(tmp_path) == {"it.json": "{}"}
     assert [path.name for path in tmp_path.iterdir()] == ["it.json"]
+
+
+def test_a_folder_may_have_the_longest_name(tmp_path: Path) -> None:
+    """255 bytes, four a character."""
+    folder = tmp_path / ("\U0001f600" * 63)
+    for content in ("old", "new"):
+        with replaced_folder(folder) as fresh:
+            (fresh / "a.txt").write_text(content)
+    assert (folder / "a.txt").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [folder]

@@ -122,6 +122,21 @@ def test_folders_leave_out_what_is_no_picture(files: Files, make_folder: Any) ->
     assert [item.name for item in source.items()] == ["a.PNG", "d/e.png"]
 
 
+def test_folders_deeper_than_pythons_stack_are_listed(encode: Callable[..., bytes], tmp_path: Path) -> None:
+    """A thousand calls within one another are its limit."""
+    folder = tmp_path
+    for _ in range(1200):
+        folder = folder / "a"
+        folder.mkdir()
+    (folder / "x.png").write_bytes(encode(np.zeros((4, 4, 3), np.uint8)))
+    [item] = open_images(tmp_path).items()
+    assert item.name == "a/" * 1200 + "x.png"
+    (folder / "x.png").unlink()
+    while folder != tmp_path:  # pytest's own tidying up recurses
+        folder.rmdir()
+        folder = folder.parent
+
+
 def test_link_loops_end_and_broken_links_are_named(files: Files, make_folder: Any) -> None:
     """A link to the folder above is not followed; a link to nothing is a missing picture."""
     root = make_folder(files)
