@@ -8,11 +8,11 @@ leader is done. A pass over N candidates thus moves O(d² + N) numbers, while it
 from collections.abc import Iterator
 from enum import IntEnum
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
+from fidprobe.gram import gram
 from fidprobe.ranks import ALONE, Ranks
 
 __all__ = ["CandidateRows"]
@@ -144,7 +144,7 @@ class CandidateRows:
             sparse = 2 * int(used.sum()) < len(part)  # a copy costs less than a product of mostly zeros
             rows, part = (block[used], part[used]) if sparse else (block, part)
             found[0] += (part.to(dtype) @ rows).to(torch.float64)
-            found[1:] += _gram(rows * part.sqrt().to(dtype)[:, None]).to(torch.float64)
+            found[1:] += gram(rows * part.sqrt().to(dtype)[:, None]).to(torch.float64)
             multiplied += len(rows)
         self._ranks.sum(found)
         return found[0], found[1:], sum(self._ranks.exchanged(multiplied))
@@ -245,14 +245,6 @@ class CandidateRows:
             # The shift is taken in the rows' own precision, so that every dtype sees the same numbers.
             block = self._rows[start : start + _ROWS].to(self.device).to(self.own) - self.shift
             yield start, block.to(dtype)
-
-
-def _gram(block: Tensor) -> Tensor:
-    """Blockᵀ block; on CPU through NumPy, which computes only one half of what is symmetric."""
-    if block.device.type != "cpu":
-        return block.T @ block
-    array = block.numpy()
-    return torch.from_numpy(np.matmul(array.T, array))
 
 
 def _resident(rows: Tensor, device: torch.device) -> Tensor:

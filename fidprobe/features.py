@@ -181,11 +181,8 @@ def _rows(values: Tensor, index: Tensor) -> Tensor:
     """The rows at `index`; a copy that memory should not hold lies in a temporary file."""
     if values.device.type != "cpu" or len(index) * values.shape[1] * values.element_size() <= scratch.IN_MEMORY:
         return values[index]
-    found = scratch.scratch_rows((len(index), values.shape[1]), np.float32, "a selection of features")
     rows = values.detach().numpy()
-    for start in range(0, len(index), _ROWS):
-        part = slice(start, start + _ROWS)
-        found[part] = rows[index[part].numpy()]
+    found = scratch.gathered_rows(index.numpy(), values.shape[1], lambda at: rows[at], "a selection of features")
     return torch.from_numpy(found)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.files import atomic_path, is_file
+from fidprobe.gram import gram
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
 from fidprobe.ranks import ALONE, Ranks
@@ -265,15 +266,15 @@ class Moments:
         """
         if len(block) == 0:
             return
-        values = block.detach().to(self.device).to(torch.float64)
-        finite = torch.isfinite(values).all(dim=1)
-        if not bool(finite.all()):
-            row = self._first + self.rows + int((~finite).nonzero()[0])
-            raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
+        values = block.detach().to(self.device, torch.float64, copy=True)
+        total, mean = float(len(values)), values.mean(dim=0)
+        if not bool(torch.isfinite(mean).all()):  # then a row is not, or float64 does not hold their sum
+            bad = (~torch.isfinite(values).all(dim=1)).nonzero()
+            if len(bad):
+                row = self._first + self.rows + int(bad[0])
+                raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
         if weights is None:
-            total, mean = float(len(values)), values.mean(dim=0)
-            centred = values - mean
-            scatter = centred.T @ centred
+            scatter = gram(values.sub_(mean))
         else:
             w = weights.detach().to(self.device).to(torch.float64)
             total = float(w.sum())
@@ -281,8 +282,7 @@ class Moments:
                 self.rows += len(values)
                 return
             mean = (w @ values) / total
-            centred = values - mean
-            scatter = (w[:, None] * centred).T @ centred
+            scatter = gram(values.sub_(mean).mul_(w.sqrt()[:, None]))
         self.merge(total, mean, scatter, rows=len(values))
 
     def merge(self, weight: float, mean: Tensor, scatter: Tensor, *, rows: int) -> None:

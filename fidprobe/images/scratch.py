@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from fidprobe.errors import SourceError
 
-__all__ = ["IN_MEMORY", "filled_file", "scratch_rows"]
+__all__ = ["IN_MEMORY", "filled_file", "gathered_rows", "scratch_rows"]
 
+_BLOCK = 2**27  # bytes of rows moved together
 IN_MEMORY = 2**30  # bytes of an array above which it lies in a file: memory then holds what is in use
 
 
@@ -63,6 +64,53 @@ def scratch_rows(shape: tuple[int, ...], dtype: npt.DTypeLike, description: str)
         _reserve(file, size)
     with file:
         return np.memmap(file, dtype, mode="r+", shape=shape)  # holds the file by itself
+
+
+def gathered_rows(
+    order: npt.NDArray[np.int64],
+    dim: int,
+    rows_at: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
+    description: str,
+) -> npt.NDArray[np.float32]:
+    """Rows in a given order, of a source that may lie in a file larger than memory.
+
+    A file is read and written from one end to the other only: rows asked for one by one, of a file that memory does not
+    hold, would each bring along all that the system reads ahead. Where the result lies in a file itself, rows go to the
+    region of their place first, in the order in which they come, and find their place within it afterwards.
+
+    Args:
+        order: int64 [m], places in the source; repeats allowed.
+        dim: d.
+        rows_at: Gives the rows at some places, in ascending order: int64 [k] -> float32 [k, d].
+        description: Of what is kept, for messages.
+
+    Returns:
+        float32 [m, d].
+
+    Raises:
+        SourceError: the temporary folder has no room.
+    """
+    found = scratch_rows((len(order), dim), np.float32, description)
+    step = max(1, _BLOCK // (4 * dim))
+    ascending = np.argsort(order, kind="stable")
+    parts = [ascending[start : start + step] for start in range(0, len(order), step)]
+    if found.nbytes <= IN_MEMORY:
+        for to in parts:
+            found[to] = rows_at(order[to])
+        return found
+    place = np.empty(len(order), np.int64)  # of each row that has come, at its first position
+    free = list(range(0, len(order), step))
+    for to in parts:
+        rows, region = rows_at(order[to]), to // step
+        for one in np.unique(region):
+            mine = region == one
+            into = slice(free[one], free[one] + int(mine.sum()))
+            found[into], place[into] = rows[mine], to[mine]
+            free[one] = into.stop
+    for start in range(0, len(order), step):
+        rows = np.array(found[start : start + step])
+        found[place[start : start + step]] = rows
+    return found
 
 
 def _reserve(file: IO[bytes], size: int) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fidprobe.images.scratch import scratch_rows
+from fidprobe.images.scratch import gathered_rows
 
 __all__ = ["clustered", "sorted_union"]
 
@@ -29,9 +29,7 @@ def sorted_union(reference: Tensor, generated: Tensor) -> tuple[npt.NDArray[np.f
     """
     union = _Union([side.detach().cpu().numpy() for side in (reference, generated)])
     order = union.order()
-    rows: npt.NDArray[np.float32] = scratch_rows((len(order), union.dim), np.float32, "the union of both sets")
-    for part in _blocks(len(order)):
-        rows[part] = union.rows(order[part])
+    rows = gathered_rows(order, union.dim, union.rows, "the union of both sets")
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     for part in _blocks(len(order)):
         rows[part] -= mean
@@ -79,9 +77,10 @@ class _Union:
     def _keys(self, places: npt.NDArray[np.int64], columns: slice) -> npt.NDArray[np.uint64]:
         """Two columns' bytes as numbers of the same order."""
         pair = np.zeros((len(places), 2), np.float32)
+        ascending = np.argsort(places)  # as a file is read
         for part in _blocks(len(places)):
-            found = self.rows(places[part], columns)
-            pair[part, : found.shape[1]] = found
+            found = self.rows(places[ascending[part]], columns)
+            pair[ascending[part], : found.shape[1]] = found
         keys: npt.NDArray[np.uint64] = pair.view(">u8")[:, 0].astype(np.uint64)
         return keys
 

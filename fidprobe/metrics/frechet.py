@@ -22,6 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
+from fidprobe.gram import gram
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.statistics import GaussianStatistics, check_moments
 from fidprobe.threads import symmetric_eigen, symmetric_eigenvalues
@@ -192,8 +193,7 @@ def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[T
         raise InputError(f"{name} features contain NaN or infinite values")
     values = side.to("cpu" if side.device.type == "mps" else side.device).to(torch.float64)
     mean = values.mean(dim=0)
-    centred = values - mean
-    cov = centred.T @ centred / (len(values) - 1)
+    cov = gram(values - mean) / (len(values) - 1)
     check_moments(mean.detach(), cov.detach())
     return mean, cov, len(values)
 
@@ -286,8 +286,8 @@ class _TraceSqrtProduct(torch.autograd.Function):
         grad_r = grad_g = None
         if ctx.needs_input_grad[0]:
             C = cov_g @ LV * s.pow(-1.5)
-            grad_r = (0.5 * grad) * (C @ C.T)
+            grad_r = (0.5 * grad) * gram(C.T)
         if ctx.needs_input_grad[1]:
             B = LV * s.pow(-0.5)
-            grad_g = (0.5 * grad) * (B @ B.T)
+            grad_g = (0.5 * grad) * gram(B.T)
         return grad_r, grad_g, None, None
