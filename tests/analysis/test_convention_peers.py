@@ -80,29 +80,13 @@ def by_pytorch_fid(folder: Path, network: Any) -> dict[str, Tensor]:
     return {name: features(name) for name in SIZES}
 
 
-class Archive(nn.Module):
-    """What clean-fid's wrapper takes from NVIDIA's archive: `layers`, from scaled pixels to pre-logits."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*network.blocks, nn.Flatten())
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.layers(x)
-        return features
-
-
-def by_clean_fid(folder: Path, network: Any) -> dict[str, Tensor]:
+def by_clean_fid(folder: Path, network: nn.Module) -> dict[str, Tensor]:
     """clean-fid's own reading, resizing, scaling and wrapper."""
     from cleanfid.fid import get_folder_features
-    from cleanfid.inception_torchscript import InceptionV3W
 
+    wrapper = peers.clean_fid_network(folder, network)
     with warnings.catch_warnings():
-        # TorchScript is deprecated, but clean-fid loads nothing else; Pillow minds how clean-fid calls it.
-        warnings.simplefilter("ignore")
-        scripted = torch.jit.trace(Archive(network).eval(), torch.zeros(1, 3, 299, 299), check_trace=False)
-        torch.jit.save(scripted, folder / "inception-2015-12-05.pt")
-        wrapper = InceptionV3W(str(folder), download=False).eval()
+        warnings.simplefilter("ignore")  # Pillow minds how clean-fid calls it
         return {
             name: torch.from_numpy(
                 get_folder_features(

@@ -71,6 +71,30 @@ def pytorch_fid_network() -> Any:
             return inception.InceptionV3([3]).eval()
 
 
+class _Archive(nn.Module):
+    """What clean-fid's wrapper takes from NVIDIA's archive: `layers`, from scaled pixels to pre-logits."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*network.blocks, nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.layers(x)
+        return features
+
+
+def clean_fid_network(folder: Path, network: nn.Module) -> nn.Module:
+    """clean-fid's wrapper around a network of `pytorch_fid_network`, through a file in `folder`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, but clean-fid loads nothing else
+        from cleanfid.inception_torchscript import InceptionV3W
+
+        scripted = torch.jit.trace(_Archive(network).eval(), torch.zeros(1, 3, 299, 299), check_trace=False)
+        torch.jit.save(scripted, folder / "inception-2015-12-05.pt")
+        wrapper: nn.Module = InceptionV3W(str(folder), download=False).eval()
+        return wrapper
+
+
 # The graph under its own names, as NVIDIA's TorchScript archive has them: block -> branches in the order in which
 # their outputs are joined, a branch being (layer, channels, kernel) in order; "pool" pools by three.
 _A = [

@@ -1,0 +1,149 @@
+"""The Fréchet distance of two sets of features: fidprobe beside the libraries that people use.
+
+From features (with their statistics) and from statistics alone, on the same synthetic features. pytorch-fid and
+clean-fid share their code, scipy's `sqrtm`; torch-fidelity and torchmetrics take eigenvalues of the non-symmetric
+product, of numpy and of torch.
+"""
+
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, rate
+from benchmarks.synthetic_features import synthetic_features
+from fidprobe.features import Features
+from fidprobe.metrics.frechet import frechet
+from fidprobe.statistics import GaussianStatistics
+
+PEERS = ("pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
+UPDATE = 500  # images that torchmetrics is given at a time
+
+
+def from_statistics(moments: list[tuple[Any, Any]]) -> dict[str, Callable[[], float]]:
+    """Each library's distance of two means and covariances, float64."""
+    import cleanfid.fid
+    import torchmetrics.image.fid
+    from pytorch_fid.fid_score import calculate_frechet_distance
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    (mr, cr), (mg, cg) = moments
+    ours = [GaussianStatistics(torch.from_numpy(m), torch.from_numpy(c), None) for m, c in moments]
+    named = [{"mu": m, "sigma": c} for m, c in moments]
+    tensors = [torch.from_numpy(array) for array in (mr, cr, mg, cg)]
+    return {
+        OURS: lambda: frechet(ours[0], ours[1]).value,
+        "pytorch-fid": lambda: float(calculate_frechet_distance(mr, cr, mg, cg)),
+        "clean-fid": lambda: float(cleanfid.fid.frechet_distance(mr, cr, mg, cg)),
+        "torch-fidelity": lambda: fid_statistics_to_metric(*named, False)["frechet_inception_distance"],
+        "torchmetrics": lambda: float(torchmetrics.image.fid._compute_fid(*tensors)),
+    }
+
+
+class Inert(torch.nn.Module):
+    """A network that gives features back: what torchmetrics takes for one tells how many there are."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.num_features = dim
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """As they are."""
+        return features
+
+
+def statistics_calls(features: tuple[torch.Tensor, torch.Tensor]) -> dict[str, Callable[[], Any]]:
+    """Each library's statistics of both sets, as it makes them."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    arrays = [side.numpy() for side in features]
+
+    def torchmetrics() -> None:
+        metric = FrechetInceptionDistance(feature=Inert(features[0].shape[1]))
+        metric.set_dtype(torch.float64)
+        for real, side in zip((True, False), features, strict=True):
+            for rows in side.split(UPDATE):
+                metric.update(rows, real=real)
+
+    def numpy() -> None:
+        for side in arrays:
+            np.mean(side, axis=0)
+            np.cov(side, rowvar=False)
+
+    return {
+        OURS: lambda: [GaussianStatistics.of(side) for side in features],
+        "pytorch-fid": numpy,
+        "clean-fid": numpy,
+        "torch-fidelity": lambda: [fid_features_to_statistics(side) for side in features],
+        "torchmetrics": torchmetrics,
+    }
+
+
+def primitives(dim: int) -> dict[str, Callable[[], Any]]:
+    """What the distance cannot do without."""
+    rng = torch.Generator().manual_seed(0)
+    square = torch.randn(dim, 2 * dim, generator=rng, dtype=torch.float64)
+    matrix = square @ square.T
+    return {
+        "one Cholesky factor": lambda: torch.linalg.cholesky(matrix),
+        "two products": lambda: matrix @ matrix @ matrix,
+        "one symmetric eigenvalue problem": lambda: torch.linalg.eigvalsh(matrix),
+    }
+
+
+def added(first: Timing, second: Timing) -> Timing:
+    """One after the other: medians add."""
+    return Timing(
+        (first.median + second.median,),
+        (sum(sorted(t.processor_seconds)[len(t.processor_seconds) // 2] for t in (first, second)),),
+        second.value,
+    )
+
+
+def measure(small: bool) -> dict[str, Any]:
+    """Time all and keep the record."""
+    images, dim = (600, 64) if small else (50_000, 2048)
+    rounds = 1 if small else 5
+    features = (
+        synthetic_features(images, dim, generated=False, seed=0),
+        synthetic_features(images, dim, generated=True, seed=0),
+    )
+    moments = [(s.mean.numpy(), s.cov.numpy()) for s in map(GaussianStatistics.of, features)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scipy's: `disp` will go
+        alone = interleaved(from_statistics(moments), rounds=rounds)
+        made = interleaved(statistics_calls(features), rounds=rounds)
+    parts = interleaved(primitives(dim), rounds=rounds)
+    needed = sum(part.median for part in parts.values())
+    products = 2 * images * dim**2 / rate(torch.float64, dim=dim)  # both sets, symmetric: half of 2 n d² each
+    text = "one Cholesky factor, two products, one symmetric eigenvalue problem"
+    facts = {"parts of the floor": {name: part.median for name, part in parts.items()}}
+    whole = {name: added(made[name], alone[name]) for name in alone}
+    given = frechet(Features(features[0]), Features(features[1])).value
+    works = [
+        _work(f"Fréchet distance from two means and covariances, {dim} dimensions", alone, needed, text, facts),
+        _work(
+            f"Fréchet distance from 2 x {images:,} features of {dim} dimensions, statistics included",
+            whole,
+            needed + products,
+            "half of two products n x d x d in float64, and the above",
+            {"statistics": {name: one.median for name, one in made.items()}, "distance of the features": given},
+        ),
+    ]
+    versions = {name: version(name) for name in PEERS} | {"scipy": version("scipy")}
+    return keep("frechet", works, inputs={"images": images, "dim": dim}, versions=versions, small=small)
+
+
+def _work(title: str, rows: dict[str, Timing], floor: float, text: str, facts: dict[str, Any]) -> Work:
+    work = Work(title, rows, floor=floor, floor_text=text, facts=facts)
+    slowest = sorted(work.ratio(name) for name in PEERS)[-2]
+    aims = [
+        Aim("the two slowest peers' time over fidprobe's", slowest, least=10),
+        Aim("the fastest peer's time over fidprobe's", work.fastest(), least=3),
+        Aim("fidprobe's time over the floor", rows[OURS].median / floor, most=2),
+    ]
+    return Work(title, rows, aims, floor, text, facts=facts)

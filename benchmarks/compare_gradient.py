@@ -1,0 +1,97 @@
+"""The gradient of FID with respect to features: closed form beside autograd through eigenvalues and eigenvectors.
+
+All differentiate the distance of the same float32 features from the same reference statistics. torchmetrics' formula is
+the one that its FID computes with; it takes the eigenvalues of the non-symmetric product. The others take those, or
+also the eigenvectors, of the symmetric Σ_r^½ Σ_g Σ_r^½, with the root of Σ_r made beforehand.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import torch
+import torchmetrics.image.fid
+from torch import Tensor
+
+from benchmarks.compare_frechet import primitives
+from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
+from benchmarks.synthetic_features import synthetic_features
+from fidprobe.metrics.frechet import frechet_distance
+from fidprobe.statistics import GaussianStatistics
+
+FEW = (100, 128)  # images and dimensions of a set whose covariance has no full rank
+Distance = Callable[[Tensor], Tensor]
+
+
+def distances(reference: GaussianStatistics) -> dict[str, Distance]:
+    """Differentiable distances of features from a reference, by name."""
+    values, vectors = torch.linalg.eigh(reference.cov)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+
+    def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+        rows = rows.double()
+        return rows.mean(0), torch.cov(rows.T)
+
+    def parts(mean: Tensor, cov: Tensor, trace: Tensor) -> Tensor:
+        return (mean - reference.mean).square().sum() + cov.trace() + reference.cov.trace() - 2 * trace
+
+    def torchmetrics_style(rows: Tensor) -> Tensor:
+        return torchmetrics.image.fid._compute_fid(*moments(rows), reference.mean, reference.cov)
+
+    def eigvalsh(rows: Tensor) -> Tensor:
+        mean, cov = moments(rows)
+        return parts(mean, cov, torch.linalg.eigvalsh(root @ cov @ root).clamp_min(0).sqrt().sum())
+
+    def eigh(rows: Tensor) -> Tensor:
+        mean, cov = moments(rows)
+        w, v = torch.linalg.eigh(root @ cov @ root)
+        return parts(mean, cov, (v * w.clamp_min(0).sqrt() @ v.T).trace())
+
+    return {
+        OURS: lambda rows: frechet_distance(reference, rows),
+        "autograd, eigvals as torchmetrics": torchmetrics_style,
+        "autograd, eigvalsh": eigvalsh,
+        "autograd, eigh": eigh,
+    }
+
+
+def gradient(distance: Distance, rows: Tensor) -> Tensor:
+    """[n, d]."""
+    leaf = rows.clone().requires_grad_()
+    distance(leaf).backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+def call(distance: Distance, rows: Tensor) -> Callable[[], float]:
+    """The gradient's length, to be compared."""
+    return lambda: float(torch.linalg.vector_norm(gradient(distance, rows), dtype=torch.float64))
+
+
+def measure(small: bool) -> dict[str, Any]:
+    """Time all and keep the record."""
+    images, dim = (300, 48) if small else (10_000, 2048)
+    rounds = 1 if small else 3
+    reference = GaussianStatistics.of(synthetic_features(2 * images, dim, generated=False, seed=0))
+    rows = synthetic_features(images, dim, generated=True, seed=0)
+    ways = distances(reference)
+    timings = interleaved({name: call(way, rows) for name, way in ways.items()}, rounds=rounds)
+    # Forward: half of one product n x d x d, one Cholesky factor, two products, eigenvectors. Backward: two products.
+    parts = {name: one.median for name, one in interleaved(primitives(dim), rounds=rounds).items()}
+    square = torch.randn(dim, dim, dtype=torch.float64)
+    square = square @ square.T
+    vectors = interleaved({"eigh": lambda: torch.linalg.eigh(square)}, rounds=rounds)["eigh"].median
+    products = (images * dim**2 + 2 * images * dim**2) / rate(torch.float64, dim=dim)
+    needed = vectors + parts["one Cholesky factor"] + 2 * parts["two products"] + products
+    few, small_dim = FEW
+    poor = distances(GaussianStatistics.of(synthetic_features(1000, small_dim, generated=False, seed=0)))
+    degenerate = synthetic_features(few, small_dim, generated=True, seed=0)
+    finite = {name: bool(torch.isfinite(gradient(way, degenerate)).all()) for name, way in poor.items()}
+    title = f"gradient of the Fréchet distance by {images:,} x {dim} features"
+    work = Work(title, timings)
+    aims = [Aim(f"time of {name} over fidprobe's", work.ratio(name), least=5) for name in timings if name != OURS]
+    aims.append(Aim(f"fidprobe finite for {few} images of {small_dim} dimensions (1: yes)", finite[OURS], least=1))
+    text = "1.5 products n x d x d, one Cholesky factor, four products, one symmetric eigendecomposition"
+    work = Work(title, timings, aims, needed, text, facts={"finite with fewer images than dimensions": finite})
+    versions = {"torchmetrics": version("torchmetrics")}
+    return keep("gradient", [work], inputs={"images": images, "dim": dim}, versions=versions, small=small)

@@ -1,0 +1,53 @@
+"""Sensitivity maps: fidprobe's closed form beside a backward pass with an eigendecomposition an image.
+
+Inception-V3 with random weights and 2048-dimensional statistics. The paper's code hooks the last feature map, updates
+the statistics with the image, and takes the gradient of FID through the eigenvalues of the product of both covariances.
+"""
+
+from typing import Any
+
+import torch
+
+from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep
+from benchmarks.heatmaps import as_the_papers_code
+from fidprobe.analysis.sensitivity import Sensitivity
+from fidprobe.extractors.base import full_precision
+from fidprobe.metrics.single_image import SingleImage
+from fidprobe.statistics import GaussianStatistics
+from tests.extractors import inception_peers
+
+
+def measure(small: bool) -> dict[str, Any]:
+    """Time all and keep the record."""
+    images, pictures, rounds = (100, 2, 1) if small else (3_000, 64, 3)
+    extractor = inception_peers.ours("tf1")
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (pictures, 3, 299, 299), generator=generator).to(torch.uint8)
+    with torch.inference_mode():
+        prepared = extractor.prepare(noise)
+        seen = extractor.embed(prepared).features
+    # Sets about what the network gives for these pictures: their statistics are all that maps depend on.
+    centre, spread = seen.mean(0), seen.std(0)
+    sets = [centre + spread * torch.randn(images, len(centre), generator=generator) * width for width in (1.0, 1.2)]
+    reference, made = map(GaussianStatistics.of, sets)
+    single = SingleImage(reference, made)
+    closed = Sensitivity(extractor, single)
+
+    def network() -> None:
+        with torch.inference_mode(), full_precision():
+            extractor.embed(prepared)
+
+    rows = interleaved({"the network alone": network, OURS: lambda: closed(prepared)}, rounds=rounds)
+    one = interleaved({"one": lambda: as_the_papers_code(extractor, prepared[:1], reference, made)}, rounds=1)["one"]
+    rows["the paper's way"] = Timing((pictures * one.median,), (pictures * one.processor_seconds[0],))
+    exact = as_the_papers_code(extractor, prepared[:1], reference, made)[0]
+    error = float((closed(prepared[:1])[0] - exact).abs().max() / exact.abs().max())
+    title = f"sensitivity maps of {pictures} pictures, Inception-V3"
+    work = Work(title, rows)
+    aims = [
+        Aim("the paper's way's time over fidprobe's", work.ratio("the paper's way"), least=100),
+        Aim("fidprobe's time over the network alone", 1 / work.ratio("the network alone"), most=1.2),
+    ]
+    facts = {"largest difference of a map over its largest value": error}
+    found = Work(title, rows, aims, rows["the network alone"].median, "the network alone", ("images", pictures), facts)
+    return keep("heatmaps", [found], inputs={"pictures": pictures, "images": images}, versions={}, small=small)

@@ -1,0 +1,95 @@
+"""Precision and recall, and density and coverage, beside torch-fidelity, prdc and faiss's exact index.
+
+fidprobe's answers are those of direct sums in float64; the peers' are those of rounded products.
+"""
+
+import contextlib
+import io
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, rate
+from benchmarks.synthetic_features import synthetic_features
+from fidprobe.features import Features
+from fidprobe.metrics.balls import common_points, radii
+from fidprobe.metrics.density_coverage import density_coverage
+from fidprobe.metrics.neighbours import precision_recall
+from fidprobe.metrics.pair_products import Ticker
+from fidprobe.progress import silent
+
+K_BALLS, K_DENSITY = 3, 5
+
+
+def measure(small: bool) -> dict[str, Any]:
+    """Time all and keep the record."""
+    import faiss
+    import prdc
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    images, dim = (400, 32) if small else (20_000, 2048)
+    rounds = 1 if small else 2
+    real, made = (synthetic_features(images, dim, generated=side, seed=0) for side in (False, True))
+    sides = Features(real), Features(made)
+    single = rate(torch.float32, dim=dim)
+    pair = 2 * dim * images**2 / single  # seconds for all products of two sets
+
+    def fidelity() -> float:
+        found = prc_features_to_metric(
+            made, real, prc_neighborhood=K_BALLS, prc_batch_size=10_000, save_cpu_ram=False, verbose=False
+        )
+        return float(found["precision"])
+
+    def of_prdc() -> float:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return float(prdc.compute_prdc(real.numpy(), made.numpy(), nearest_k=K_DENSITY)["density"])
+
+    def both() -> float:
+        precision_recall(*sides, k=K_DENSITY)
+        return density_coverage(*sides, k=K_DENSITY).density
+
+    def searched() -> float:
+        index = faiss.IndexFlatL2(dim)
+        index.add(real.numpy())
+        return float(index.search(real.numpy(), K_BALLS + 1)[0][:, -1].mean())
+
+    def own_radii() -> float:
+        points, _ = common_points(*sides, "cpu")
+        found = radii(points, K_BALLS, Ticker(silent, "", 0))
+        return float((found / points.frame.scale**2).mean())
+
+    title = f"2 x {images:,} images, {dim} dimensions"
+    works = [
+        _work(
+            f"precision and recall, {title}",
+            interleaved(
+                {OURS: lambda: precision_recall(*sides, k=K_BALLS).precision, "torch-fidelity": fidelity},
+                rounds=rounds,
+            ),
+            2 * pair,
+        ),
+        _work(
+            f"precision, recall, density and coverage, {title}",
+            interleaved({OURS: both, "prdc": of_prdc}, rounds=rounds),
+            2 * pair,
+        ),
+        _work(
+            f"radii of {images:,} images, {dim} dimensions",
+            interleaved({OURS: own_radii, "faiss IndexFlatL2": searched}, rounds=rounds),
+            pair / 2,
+            least=1,
+        ),
+    ]
+    versions = {name: version(name) for name in ("torch-fidelity", "prdc")} | {"faiss": faiss.__version__}
+    inputs = {"images": images, "dim": dim, "k": [K_BALLS, K_DENSITY]}
+    return keep("neighbours", works, inputs=inputs, versions=versions, small=small)
+
+
+def _work(title: str, rows: dict[str, Timing], floor: float, least: float = 5) -> Work:
+    work = Work(title, rows)
+    aims = [
+        Aim("the fastest peer's time over fidprobe's", work.fastest(), least=least),
+        Aim("fidprobe's time over the floor", rows[OURS].median / floor, most=2),
+    ]
+    return Work(title, rows, aims, floor, "float32 products of all pairs, those within a set once")
