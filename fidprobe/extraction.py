@@ -216,12 +216,12 @@ def _make(
 ) -> None:
     """Extract into the cache what the pieces of a stopped run leave open, each process its share of that."""
     ranks, total = options.ranks, len(images)
-    held: dict[_Range, Features] = {}  # whatever becomes of their files: another program may finish the entry first
+    sound: list[_Range] = []
     with ranks.together():
         for first, stop, piece in entry.pieces() if ranks.first else ():
             if _still_unreadable(piece, images) is not None:  # of no use if it left out a file that can be read now
-                held[first, stop] = piece
-    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(list(held))]
+                sound.append((first, stop))
+    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(sound)]
     mine = _portion(_gaps(kept, total), ranks)
     own = sum(stop - first for first, stop in mine)
     made: list[_Range] = []
@@ -230,7 +230,7 @@ def _make(
         done = total - own if ranks.size == 1 else 0
         for (first, stop), part in _parts(images, extractor, options, mine, done, progress):
             if part.names:
-                held[first, stop] = entry.keep(first, stop, with_positions(part.features(), images, first, stop))
+                entry.keep(first, stop, with_positions(part.features(), images, first, stop))
                 made.append((first, stop))
             else:
                 places = {item.name: str(at) for at, item in enumerate(images.items(range(first, stop)), first)}
@@ -245,10 +245,15 @@ def _make(
     with ranks.together():
         if ranks.first:
             ranges = sorted([*kept, *((first, stop) for one, _ in told for first, stop in one)])
-            parts = [held[one] if one in held else entry.piece(*one) for one in ranges]
+            parts = entry.kept(ranges)
             left_out = [(place, reason) for _, one in told for place, reason in one]
-            names, provenance = described(images, content, parts, skipped=left_out)
-            entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
+            try:
+                names, provenance = described(images, content, parts, skipped=left_out)
+                entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
+            except InputError:
+                # Where there are no locks, another program may have finished the entry and removed the pieces.
+                if entry.load() is None:
+                    raise
 
 
 def _gaps(kept: Sequence[_Range], total: int) -> list[_Range]:

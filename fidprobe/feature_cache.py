@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import overload
 
 try:
     import fcntl
@@ -64,40 +65,39 @@ class CacheEntry:
         """The entry; None if there is none, or if it was damaged (it is then removed)."""
         return self._load(self.path)
 
-    def pieces(self) -> list[tuple[int, int, Features]]:
+    def pieces(self) -> Iterator[tuple[int, int, Features]]:
         """The sound pieces that stopped runs left, in order, none overlapping another: first, stop, features."""
         found: list[tuple[int, int]] = []
         for file in self._parts.glob("part-*.safetensors"):
             if match := re.fullmatch(r"part-(\d{10})-(\d{10})\.safetensors", file.name):
                 found.append((int(match[1]), int(match[2])))
-        sound: list[tuple[int, int, Features]] = []
+        end = 0
         for first, stop in sorted(found):
-            if not sound or first >= sound[-1][1]:
-                part = self._load(self._part(first, stop))
-                if part is not None:
-                    sound.append((first, stop, part))
-        return sound
+            if first >= end and (part := self._load(self._part(first, stop))) is not None:
+                end = stop
+                yield first, stop, part
 
-    def piece(self, first: int, stop: int) -> Features:
-        """A piece that was kept, memory-mapped.
+    def kept(self, ranges: Sequence[tuple[int, int]]) -> Sequence[Features]:
+        """The pieces of these ranges, each read when it is asked for: a source has any number of them.
 
-        Raises:
-            InputError: it is not there any more, or damaged.
+        Asking raises an InputError where a piece is not there any more, or damaged.
         """
+        return _Pieces(self, ranges)
+
+    def _piece(self, first: int, stop: int) -> Features:
         part = self._load(self._part(first, stop))
         if part is None:
             raise InputError(f"{self._part(first, stop)}: vanished from the cache; run again")
         return part
 
-    def keep(self, first: int, stop: int, part: Features) -> Features:
-        """Save a piece; returns it memory-mapped, whatever becomes of the file.
+    def keep(self, first: int, stop: int, part: Features) -> None:
+        """Save a piece.
 
         Raises:
             InputError: the cache cannot be written; says what to do.
         """
         with self._explained():
             part.save(self._part(first, stop))
-        return Features.load(self._part(first, stop))
 
     def finish(
         self,
@@ -165,6 +165,25 @@ class CacheEntry:
                 f"the features cache {self.path.parent.parent} cannot be used ({reason}); make room there, point "
                 "FIDPROBE_CACHE to another folder, or use --no-cache"
             ) from error
+
+
+class _Pieces(Sequence[Features]):
+    """Pieces on the disk."""
+
+    def __init__(self, entry: CacheEntry, ranges: Sequence[tuple[int, int]]) -> None:
+        self._entry, self._ranges = entry, ranges
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    @overload
+    def __getitem__(self, at: int) -> Features: ...
+    @overload
+    def __getitem__(self, at: slice) -> "_Pieces": ...
+    def __getitem__(self, at: int | slice) -> "Features | _Pieces":
+        if isinstance(at, slice):
+            return _Pieces(self._entry, self._ranges[at])
+        return self._entry._piece(*self._ranges[at])
 
 
 def _lock(handle: int, progress: Progress) -> None:

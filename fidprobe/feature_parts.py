@@ -94,25 +94,30 @@ def described(
     """
     if not parts:
         raise SourceError(f"{images.description}: none of its {len(images)} images could be read")
-    pieces = [piece for part in parts if (piece := part.provenance.source) is not None]
-
-    def total(fact: str) -> dict[str, int]:
-        return dict(sum((Counter(getattr(piece, fact)) for piece in pieces), Counter[str]()))
-
+    names: list[str] = []
+    left_out: list[tuple[str, str]] = []
+    facts = {name: Counter[str]() for name in ("sizes", "formats", "treatments")}
+    extractor = None
+    for part in parts:
+        names += part.names or ()
+        extractor = extractor or part.provenance.extractor
+        if (piece := part.provenance.source) is not None:
+            left_out += piece.skipped
+            for name, total in facts.items():
+                total.update(getattr(piece, name))
     source = SourceProvenance(
         description=images.description,
-        count=sum(map(len, parts)),
+        count=len(names),
         content=content,
-        skipped=(*(pair for piece in pieces for pair in piece.skipped), *skipped),
+        skipped=(*left_out, *skipped),
         limit=images.limit,
         seed=images.seed,
-        sizes=total("sizes"),
-        formats=total("formats"),
-        treatments=total("treatments"),
+        sizes=dict(facts["sizes"]),
+        formats=dict(facts["formats"]),
+        treatments=dict(facts["treatments"]),
         decoder=decoder_version(),
     )
-    names = tuple(name for part in parts for name in part.names or ())
-    return names, Provenance(parts[0].provenance.extractor, source)
+    return tuple(names), Provenance(extractor, source)
 
 
 def with_positions(part: Features, images: ImageSource, first: int, stop: int) -> Features:

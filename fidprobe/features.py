@@ -227,7 +227,7 @@ def write_features(
     path = Path(path)
     if path.suffix.lower() != ".safetensors":
         raise InputError(f"{path}: features are saved as .safetensors; choose a name that ends so")
-    first, count = parts[0], sum(map(len, parts))
+    first, count = parts[0], sum(map(len, parts)) if names is None else len(names)
     metadata = {"format": _FORMAT, "provenance": json.dumps(provenance.to_json()), "sha256": _NO_DIGEST}
     if names is not None:
         metadata["names"] = json.dumps(names)

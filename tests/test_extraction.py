@@ -350,24 +350,34 @@ def test_a_file_system_without_locks_is_no_obstacle(
 def test_without_locks_another_program_may_finish_first(
     folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It then removes the pieces; at worst the work is done twice."""
+    """It then removes the pieces, and its entry is taken."""
+    monkeypatch.setattr(extraction, "PART_IMAGES", 4)
+    finish, calls = CacheEntry.finish, []
+
+    def twice(self: CacheEntry, *arguments: Any, **told: Any) -> None:
+        finish(self, *arguments, **told)  # the other program's
+        calls.append(self.path)
+        finish(self, *arguments, **told)
+
+    monkeypatch.setattr(CacheEntry, "finish", twice)
+    assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
+    assert len(calls) == 1
+
+
+def test_pieces_that_vanish_are_named(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an entry in their place."""
     monkeypatch.setattr(extraction, "PART_IMAGES", 4)
     finish = CacheEntry.finish
 
-    def late(self: CacheEntry, *arguments: Any, **options: Any) -> None:
+    def late(self: CacheEntry, *arguments: Any, **told: Any) -> None:
         self.drop_parts()
-        finish(self, *arguments, **options)
+        finish(self, *arguments, **told)
 
     monkeypatch.setattr(CacheEntry, "finish", late)
-    drop = CacheEntry.pieces
-
-    def gone(self: CacheEntry) -> Any:
-        found = drop(self)
-        self.drop_parts()
-        return found
-
-    monkeypatch.setattr(CacheEntry, "pieces", gone)
-    assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
+    with pytest.raises(InputError, match=r"part-0000000000-0000000004.safetensors: vanished from the cache; run again"):
+        extract(folder, network, ReadOptions(cache=tmp_path / "cache"))
 
 
 def test_a_damaged_entry_is_removed_by_its_owner_alone(folder: Path, network: Extractor, tmp_path: Path) -> None:
