@@ -33,12 +33,12 @@ def jobs(images: int) -> dict[str, tuple[str, ...]]:
     sets = ("real.npy", "made.npy")
     limit = str(min(KID_IMAGES, images))
     return {
-        "features of tiny pictures": ("features", "pictures.npy", "-e", "random", "-o", "features.safetensors"),
-        "statistics": ("stats", "made.npy", "-o", "made.npz"),
-        "FID": ("score", *sets, "--metrics", "fid"),
-        f"KID, all pairs of {int(limit):,}": ("score", *sets, "--metrics", "kid", "--limit", limit),
-        "PRD, one clustering": ("prd", *sets, "--runs", "1", "-o", "prd"),
-        "attack, one step": ("attack", *sets, "--steps", "1", "--draws", "1", "-o", "attack"),
+        "features of tiny pictures": ("features", "pictures.npy", "-e", "random", "-o", "features.safetensors", "-q"),
+        "statistics": ("stats", "made.npy", "-o", "made.npz", "-q"),
+        "FID": ("score", *sets, "--metrics", "fid", "-q"),
+        f"KID, all pairs of {int(limit):,}": ("score", *sets, "--metrics", "kid", "--limit", limit, "-q"),
+        "PRD, one clustering": ("prd", *sets, "--runs", "1", "-o", "prd", "-q"),
+        "attack, one step": ("attack", *sets, "--steps", "1", "--draws", "1", "-o", "attack", "-q"),
     }
 
 
@@ -87,13 +87,19 @@ def control_group(limit: float | None) -> Iterator[Path | None]:
         group.rmdir()
 
 
-def measured(folder: Path, arguments: tuple[str, ...], group: Path | None = None) -> dict[str, float]:
-    """Seconds, and peaks of anonymous and of resident memory in bytes."""
+def measured(
+    folder: Path,
+    arguments: tuple[str, ...],
+    group: Path | None = None,
+    *,
+    program: tuple[str, ...] = ("-m", "fidprobe"),
+) -> dict[str, float]:
+    """Seconds, and peaks of anonymous and of resident memory in bytes, of a Python program in a folder."""
     environ = {**os.environ, "FIDPROBE_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
     inside = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")] if group else []
     begun = time.perf_counter()
     run = subprocess.Popen(
-        [*inside, sys.executable, "-m", "fidprobe", *arguments, "-q"],
+        [*inside, sys.executable, *program, *arguments],
         cwd=folder,
         env=environ,
         stdout=subprocess.DEVNULL,

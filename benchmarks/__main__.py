@@ -1,0 +1,62 @@
+"""fidprobe beside its peers: `python -m benchmarks` measures all, `python -m benchmarks NAME...` some.
+
+Each in a process of its own, one after the other; records lie in benchmarks/results/peers. `python -m benchmarks --page`
+makes benchmarks/RESULTS.md of the records; `--table` prints what they say.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.comparison import RESULTS, shown
+from benchmarks.results_page import results_page
+
+NAMES = {
+    "frechet": "compare_frechet",
+    "gradient": "compare_gradient",
+    "extraction": "compare_extraction",
+    "kernel": "compare_kernel",
+    "neighbours": "compare_neighbours",
+    "prd": "compare_prd",
+    "resampling": "compare_resampling",
+    "heatmaps": "compare_heatmaps",
+    "startup": "compare_startup",
+    "memory": "compare_memory",
+    "growth": "growth",
+}
+PAGE = Path(__file__).parent / "RESULTS.md"
+
+
+def main() -> None:
+    """Measure, or tell what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--small", action="store_true", help="sizes of a test; no record is kept")
+    parser.add_argument("--table", action="store_true", help="print the records, measure nothing")
+    parser.add_argument("--page", action="store_true", help="make RESULTS.md of the records, measure nothing")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"no benchmark named {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    names = options.names or list(NAMES)
+    if options.page:
+        PAGE.write_text(results_page(), encoding="utf-8")
+        print(f"written to {PAGE}")
+    elif options.table:
+        for name in names:
+            path = RESULTS / f"{name}.json"
+            for work in json.loads(path.read_text(encoding="utf-8")).get("works", []) if path.is_file() else []:
+                print(shown(work))
+    elif len(names) == 1:
+        import_module(f"benchmarks.{NAMES[names[0]]}").measure(options.small)
+    else:
+        size = ["--small"] if options.small else []
+        failed = [n for n in names if subprocess.run([sys.executable, "-m", "benchmarks", n, *size]).returncode]
+        if failed:
+            sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

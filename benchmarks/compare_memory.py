@@ -1,0 +1,104 @@
+"""Peak memory of an audit of 50,000 images beside torch-fidelity's metrics of the same images.
+
+Both see the same small pictures through the same small network of 2048 features and ten classes, so that what is
+measured is the work around the network. fidprobe audits with its own choice of metrics and a second space;
+torch-fidelity computes FID, KID, the Inception Score, precision and recall. Neither runs beside the other.
+"""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.comparison import OURS, Aim, Timing, Work, keep
+from benchmarks.memory import measured
+
+SIDE, DIM, CLASSES = 32, 2048, 10
+
+PEER = """
+import sys
+import numpy as np, torch, torch_fidelity
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+network = torch.jit.load("network.pt")
+class Small(FeatureExtractorBase):
+    def __init__(self, name, features_list, **kwargs):
+        super().__init__(name, features_list)
+    @staticmethod
+    def get_provided_features_list():
+        return "features", "logits"
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric):
+        return "logits" if metric == "isc" else "features"
+    @staticmethod
+    def can_be_compiled():
+        return False
+    def forward(self, x):
+        found = dict(zip(("features", "logits"), network(x.float())))
+        return tuple(found[name] for name in self.features_list)
+class Pictures(torch.utils.data.Dataset):
+    def __init__(self, path):
+        self.pixels = np.load(path, mmap_mode="r")
+    def __len__(self):
+        return len(self.pixels)
+    def __getitem__(self, i):
+        return torch.from_numpy(self.pixels[i].copy()).permute(2, 0, 1)
+torch_fidelity.register_feature_extractor("small", Small)
+print(torch_fidelity.calculate_metrics(
+    input1=Pictures("made.npy"), input2=Pictures("real.npy"), feature_extractor="small", cuda=False, verbose=False,
+    isc=True, fid=True, kid=True, prc=True, kid_subset_size=min(1000, len(Pictures("real.npy"))), cache=False,
+))
+"""
+
+
+class Network(nn.Module):
+    """Averages over squares, one layer of features, one of logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_size: int = SIDE
+        generator = torch.Generator().manual_seed(0)
+        self.first = nn.Parameter(torch.randn(DIM, 192, generator=generator) / 14)
+        self.last = nn.Parameter(torch.randn(CLASSES, DIM, generator=generator) / 45)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures float32 [n, 3, h, w] in 0..255."""
+        squares = nn.functional.avg_pool2d(images / 128 - 1, 4).flatten(1)
+        features = (squares @ self.first.t()).clamp_min(0)
+        return features, features @ self.last.t()
+
+
+def measure(small: bool) -> dict[str, Any]:
+    """Run both, each in a process of its own, and keep the record."""
+    images = 300 if small else 50_000
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rng = np.random.default_rng(0)
+        for side, spread in (("real", 30), ("made", 36)):
+            coarse = rng.normal(128, 50, (images, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
+            noise = rng.normal(0, spread, (images, SIDE, SIDE, 3)).astype(np.float32)
+            np.save(folder / f"{side}.npy", (coarse + noise).clip(0, 255).astype(np.uint8))
+        torch.jit.script(Network().eval()).save(folder / "network.pt")
+        (folder / "peer.py").write_text(PEER)
+        ours = measured(
+            folder, ("audit", "real.npy", "made.npy", "-e", "torchscript:network.pt", "-s", "random", "-o", "out", "-q")
+        )
+        theirs = measured(folder, ("peer.py",), program=())
+    rows = {
+        OURS: Timing((ours["seconds"],), (0.0,), ours["resident_bytes"] / 2**30),
+        "torch-fidelity": Timing((theirs["seconds"],), (0.0,), theirs["resident_bytes"] / 2**30),
+    }
+    title = f"audit of 2 x {images:,} images, {DIM} dimensions (values: peak of resident memory, GiB)"
+    aims = [
+        Aim("fidprobe's peak over torch-fidelity's", ours["resident_bytes"] / theirs["resident_bytes"], most=0.5),
+    ]
+    facts = {
+        "anonymous GiB": {OURS: ours["anonymous_bytes"] / 2**30, "torch-fidelity": theirs["anonymous_bytes"] / 2**30}
+    }
+    versions = {"torch-fidelity": version("torch-fidelity")}
+    return keep(
+        "memory", [Work(title, rows, aims, facts=facts)], inputs={"images": images}, versions=versions, small=small
+    )
