@@ -1,7 +1,7 @@
 """fidprobe beside its peers: `python -m benchmarks` measures all, `python -m benchmarks NAME...` some.
 
-Each in a process of its own, one after the other; records lie in benchmarks/results/peers. `python -m benchmarks --page`
-makes benchmarks/RESULTS.md of the records; `--table` prints what they say.
+Each in a process of its own, one after the other; records lie in benchmarks/results/peers. `--table` prints what they
+say, and `--page` makes benchmarks/RESULTS.md of them.
 """
 
 import argparse
@@ -53,7 +53,10 @@ def main() -> None:
         import_module(f"benchmarks.{NAMES[names[0]]}").measure(options.small)
     else:
         size = ["--small"] if options.small else []
-        failed = [n for n in names if subprocess.run([sys.executable, "-m", "benchmarks", n, *size]).returncode]
+        failed = []
+        for name in names:
+            if subprocess.run([sys.executable, "-m", "benchmarks", name, *size], check=False).returncode:
+                failed.append(name)
         if failed:
             sys.exit(f"failed: {', '.join(failed)}")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-__all__ = ["environment", "write"]
+__all__ = ["environment", "markdown_templates", "write"]
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -42,3 +43,15 @@ def write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {path}")
+
+
+def markdown_templates(folder: Path) -> Environment:
+    """Templates of pages whose numbers come from records; a name that they do not have is an error."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown of our own records
+    )

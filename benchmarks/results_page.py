@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from benchmarks.comparison import RESULTS
+from benchmarks.recording import markdown_templates
 
 __all__ = ["results_page"]
 
@@ -15,14 +14,7 @@ _HERE = Path(__file__).parent
 
 def results_page(results: Path = RESULTS) -> str:
     """The page as Markdown; `results.md.j2` takes every number from the records."""
-    made = Environment(
-        loader=FileSystemLoader(_HERE),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown of our own records
-    )
+    made = markdown_templates(_HERE)
     made.filters.update(seconds=_seconds, ratio=_ratio)
     return made.get_template("results.md.j2").render(record=lambda name: _record(results, name))
 

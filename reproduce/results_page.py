@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from benchmarks.recording import markdown_templates
 from reproduce.catalogue import ITEMS, RESULTS, duration, experiment, record
 from reproduce.experiment import PAPERS, SCALES, Cell, shown, theirs
 
@@ -15,14 +14,7 @@ _HERE = Path(__file__).parent
 
 def results_page(results: Path = RESULTS) -> str:
     """The page as Markdown; discussions are templates, `discussion/PAPER.md.j2`, that take numbers from the records."""
-    made = Environment(
-        loader=FileSystemLoader(_HERE),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown of our own records
-    )
+    made = markdown_templates(_HERE)
 
     def cell(module: str, name: str, scale: str = "small", digits: int | None = None) -> str:
         found = _cell(module, name, scale, results)
