@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from benchmarks.comparison import OURS, Aim, Timing, Work, keep
 from benchmarks.memory import measured
+from benchmarks.small_network import save_small_network
 
-SIDE, DIM, CLASSES = 32, 2048, 10
+SIDE, DIM = 32, 2048
 
 PEER = """
 import sys
@@ -54,23 +53,6 @@ print(torch_fidelity.calculate_metrics(
 """
 
 
-class Network(nn.Module):
-    """Averages over squares, one layer of features, one of logits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input_size: int = SIDE
-        generator = torch.Generator().manual_seed(0)
-        self.first = nn.Parameter(torch.randn(DIM, 192, generator=generator) / 14)
-        self.last = nn.Parameter(torch.randn(CLASSES, DIM, generator=generator) / 45)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures float32 [n, 3, h, w] in 0..255."""
-        squares = nn.functional.avg_pool2d(images / 128 - 1, 4).flatten(1)
-        features = (squares @ self.first.t()).clamp_min(0)
-        return features, features @ self.last.t()
-
-
 def measure(small: bool) -> dict[str, Any]:
     """Run both, each in a process of its own, and keep the record."""
     images = 300 if small else 50_000
@@ -81,7 +63,7 @@ def measure(small: bool) -> dict[str, Any]:
             coarse = rng.normal(128, 50, (images, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
             noise = rng.normal(0, spread, (images, SIDE, SIDE, 3)).astype(np.float32)
             np.save(folder / f"{side}.npy", (coarse + noise).clip(0, 255).astype(np.uint8))
-        torch.jit.script(Network().eval()).save(folder / "network.pt")
+        save_small_network(folder / "network.pt", side=SIDE, dim=DIM)
         (folder / "peer.py").write_text(PEER)
         ours = measured(
             folder, ("audit", "real.npy", "made.npy", "-e", "torchscript:network.pt", "-s", "random", "-o", "out", "-q")

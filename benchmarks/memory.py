@@ -21,10 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recording import environment, write
+from benchmarks.small_network import save_small_network
 
 _ROWS = 8192
 _SECONDS = 0.1  # between two looks
 _PICTURE = 8  # pixels a side
+NETWORK = "torchscript:network.pt"
 KID_IMAGES = 20_000  # all pairs of a million would take days, in blocks of the same size
 
 
@@ -33,12 +35,12 @@ def jobs(images: int) -> dict[str, tuple[str, ...]]:
     sets = ("real.npy", "made.npy")
     limit = str(min(KID_IMAGES, images))
     return {
-        "features of tiny pictures": ("features", "pictures.npy", "-e", "random", "-o", "features.safetensors", "-q"),
-        "statistics": ("stats", "made.npy", "-o", "made.npz", "-q"),
-        "FID": ("score", *sets, "--metrics", "fid", "-q"),
-        f"KID, all pairs of {int(limit):,}": ("score", *sets, "--metrics", "kid", "--limit", limit, "-q"),
-        "PRD, one clustering": ("prd", *sets, "--runs", "1", "-o", "prd", "-q"),
-        "attack, one step": ("attack", *sets, "--steps", "1", "--draws", "1", "-o", "attack", "-q"),
+        "features of tiny pictures": ("features", "pictures.npy", "-e", NETWORK, "-o", "features.safetensors"),
+        "statistics": ("stats", "made.npy", "-o", "made.npz"),
+        "FID": ("score", *sets, "--metrics", "fid"),
+        f"KID, all pairs of {int(limit):,}": ("score", *sets, "--metrics", "kid", "--limit", limit),
+        "PRD, one clustering": ("prd", *sets, "--runs", "1", "-o", "prd"),
+        "attack, one step": ("attack", *sets, "--steps", "1", "--draws", "1", "-o", "attack"),
     }
 
 
@@ -135,11 +137,12 @@ def main() -> None:
     found = result["jobs"] if same else {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name, control_group(options.limit) as group:
         make_sets(Path(name), options.images, options.dim)
+        save_small_network(Path(name) / "network.pt", side=_PICTURE, dim=options.dim)
         for job, arguments in jobs(options.images).items():
             if options.only and not any(word in job for word in options.only):
                 continue
             forget(Path(name))
-            found[job] = measured(Path(name), arguments, group)
+            found[job] = measured(Path(name), (*arguments, "-q"), group)
             one = found[job]
             gigabytes = one["anonymous_bytes"] / 2**30, one["resident_bytes"] / 2**30
             print(f"{job}: {one['seconds']:.0f} s, {gigabytes[0]:.2f} GiB, resident {gigabytes[1]:.2f} GiB", flush=True)
