@@ -31,7 +31,7 @@ __all__ = [
 
 _LARGEST = 1e20  # |x|: float64 holds ((d x²/d + 1)³)² up to x = 1e25
 _BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
-_BLOCKS = 4  # a side has at least so many, of symmetric products only those on and above the diagonal are made
+_STRIPS = 4  # of rows, at least, into which a set is cut: of its products with itself the right half is made
 _MANY = 2**18  # pairs over which rounding averages out
 
 
@@ -182,7 +182,9 @@ class _Sample:
     """
 
     def __init__(self, values: Tensor, frame: Frame, dtype: torch.dtype) -> None:
-        self.points, self.dtype = Points(values, frame), dtype
+        self._points, self._dtype = Points(values, frame), dtype
+        # A set that makes one block stays as it is multiplied.
+        self._placed = self._points.placed(slice(None), dtype) if len(values) <= _BLOCK else None
         self.unit = frame.scale**-2
         centre = frame.centre.double()
         self.rest = torch.empty(len(values), dtype=torch.float64, device=centre.device)
@@ -191,39 +193,44 @@ class _Sample:
         self.rest.add_(centre.square().sum() / 2).mul_(self.unit)
 
     def __len__(self) -> int:
-        return len(self.points)
+        return len(self._points)
 
     def placed(self, rows: slice) -> Tensor:
         """[m, d] in the frame."""
-        return self.points.placed(rows, self.dtype)
+        return self._points.placed(rows, self._dtype) if self._placed is None else self._placed[rows]
 
-    def blocks(self) -> list[slice]:
-        """Of rows that are multiplied together."""
-        return list(slices(len(self), min(_BLOCK, max(ROWS, -(-len(self) // _BLOCKS)))))
+
+def _tiles(a: _Sample, b: _Sample) -> list[tuple[slice, slice]]:
+    """The blocks of rows and columns that are multiplied; within a set, those on and right of the diagonal."""
+    if a is not b:
+        return [(i, j) for i in slices(len(a), _BLOCK) for j in slices(len(b), _BLOCK)]
+    rows = min(_BLOCK, max(ROWS, -(-len(a) // _STRIPS)))
+    return [
+        (i, slice(i.start + j.start, i.start + j.stop))
+        for i in slices(len(a), rows)
+        for j in slices(len(a) - i.start, _BLOCK)
+    ]
 
 
 def _sums(a: _Sample, b: _Sample, kernel: Kernel, tick: Callable[[], None] | None = None) -> _Sums:
     within = a is b  # then K is symmetric
     rows, cols = torch.zeros_like(a.rest), torch.zeros_like(b.rest)
     squares = torch.zeros((), dtype=torch.float64, device=rows.device)
-    for i in a.blocks():
-        left = a.placed(i)
-        for j in b.blocks():
-            if within and j.start < i.start:
-                continue
-            product = products(left, b.placed(j))
-            twice = within and i != j
-            for part in slices(len(product), ROWS):
-                at = slice(i.start + part.start, i.start + part.stop)
-                dots = product[part].double().mul_(a.unit).add_(a.rest[at, None]).add_(b.rest[j])
-                k = kernel(dots)
-                if within and i == j:
-                    k[:, part].fill_diagonal_(0)
-                rows[at] += k.sum(dim=1)
-                (rows if twice else cols)[j] += k.sum(dim=0)
-                squares += k.square_().sum() * (2 if twice else 1)
-            if tick is not None:
-                tick()
+    for i, j in _tiles(a, b):
+        product = products(a.placed(i), b.placed(j))
+        own = max(0, i.stop - j.start) if within else 0  # columns of the square on the diagonal, both halves of it
+        for part in slices(len(product), ROWS):
+            at = slice(i.start + part.start, i.start + part.stop)
+            k = kernel(product[part].double().mul_(a.unit).add_(a.rest[at, None]).add_(b.rest[j]))
+            if own:
+                k[:, part].fill_diagonal_(0)
+            rows[at] += k.sum(dim=1)
+            beyond = slice(j.start + own, j.stop)
+            (rows if within else cols)[beyond] += k[:, own:].sum(dim=0)
+            k.square_()
+            squares += k.sum() + (k[:, own:].sum() if within else 0)
+        if tick is not None:
+            tick()
     return _Sums(rows, cols, float(squares))
 
 
@@ -261,9 +268,9 @@ def two_sample(
     frame = common_frame(reference, generated, reference.device)
     dtype = torch.float64 if exact else _precision(frame, min(m, n) ** 2)
     x, y = _Sample(generated, frame, dtype), _Sample(reference, frame, dtype)
-    bm, bn = len(x.blocks()), len(y.blocks())
-    tick = Ticker(progress, stage, bm * (bm + 1) // 2 + bn * (bn + 1) // 2 + bm * bn)
-    xx, yy, xy = (_sums(a, b, kernel, tick) for a, b in ((x, x), (y, y), (x, y)))
+    pairs = ((x, x), (y, y), (x, y))
+    tick = Ticker(progress, stage, sum(len(_tiles(a, b)) for a, b in pairs))
+    xx, yy, xy = (_sums(a, b, kernel, tick) for a, b in pairs)
 
     mean_xx, mean_yy = float(xx.rows.sum()) / (m * (m - 1)), float(yy.rows.sum()) / (n * (n - 1))
     mean_xy = float(xy.rows.sum()) / (m * n)
