@@ -2,7 +2,8 @@
 
 Scalar products are made near the origin (`fidprobe.metrics.pair_products`). What moving both sets there takes off is
 known in float64 for each image, so that a float32 product is wrong by about 1e-7 of the images' spread, and every pair
-by something else: their mean is not. Where pairs are few, products are float64 as well.
+by something else: their mean is not. Where pairs are few, or a set lies far from the origin all the same, products are
+float64 as well.
 """
 
 import math
@@ -33,6 +34,8 @@ _LARGEST = 1e20  # |x|: float64 holds ((d x²/d + 1)³)² up to x = 1e25
 _BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
 _STRIPS = 4  # of rows, at least, into which a set is cut: of its products with itself the right half is made
 _MANY = 2**18  # pairs over which rounding averages out
+_LOOKED_AT = 256  # images of a set
+_FAR = 16  # times as far from the origin as from each other: rounding is then a millionth of what lies between images
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,24 @@ def _cubic(dim: int) -> "Kernel":
     return kernel
 
 
-def _precision(frame: Frame, pairs: int) -> torch.dtype:
+def _precision(reference: Tensor, generated: Tensor, frame: Frame, pairs: int) -> torch.dtype:
     """Of products that are summed over so many pairs."""
-    return frame.dtypes[0] if pairs >= _MANY else torch.float64
+    if pairs < _MANY or any(_far(side, frame) for side in (reference, generated)):
+        return torch.float64
+    return frame.dtypes[0]
+
+
+def _far(values: Tensor, frame: Frame) -> bool:
+    """Whether most images of a set lie far from the origin for how little they differ.
+
+    So they do where one image lies thousands of times further out than the others and has drawn the origin away from
+    them, or where a set is as good as one image and the other set lies elsewhere. What float32 rounds is then large
+    beside what tells images apart, and much the same for all pairs.
+    """
+    some = torch.linspace(0, len(values) - 1, min(len(values), _LOOKED_AT), dtype=torch.float64).long()
+    placed = Points(values, frame).placed(some, torch.float64)
+    out, apart = (torch.linalg.vector_norm(one, dim=1).median() for one in (placed, placed - placed.median(0).values))
+    return bool(out > _FAR * apart)
 
 
 def kernel_distance_subsets(
@@ -135,7 +153,7 @@ def kernel_distance_subsets(
     # The legacy generator, since the peers' published numbers come from its stream.
     rng = np.random.RandomState(seed)
     frame = common_frame(r, g, r.device)
-    dtype, kernel = _precision(frame, subset_size**2), _cubic(r.shape[1])
+    dtype, kernel = _precision(r, g, frame, subset_size**2), _cubic(r.shape[1])
     values = np.empty(subsets)
     for i in range(subsets):
         drawn = (side[torch.from_numpy(rng.choice(len(side), subset_size, replace=False))] for side in (g, r))
@@ -266,7 +284,7 @@ def two_sample(
     """
     m, n = len(generated), len(reference)
     frame = common_frame(reference, generated, reference.device)
-    dtype = torch.float64 if exact else _precision(frame, min(m, n) ** 2)
+    dtype = torch.float64 if exact else _precision(reference, generated, frame, min(m, n) ** 2)
     x, y = _Sample(generated, frame, dtype), _Sample(reference, frame, dtype)
     pairs = ((x, x), (y, y), (x, y))
     tick = Ticker(progress, stage, sum(len(_tiles(a, b)) for a, b in pairs))

@@ -51,7 +51,8 @@ def test_float32_products_leave_nothing_of_their_rounding(scale: float, offset: 
     real, made = wrapped(x), wrapped(y)
     exact = two_sample(x.double(), y.double(), kernel._cubic(40), "", silent, exact=True)
     ours = kernel_distance(real, made)
-    assert kernel._precision(common_frame(x, y, torch.device("cpu")), 600**2) == torch.float32
+    dtype = kernel._precision(x, y, common_frame(x, y, torch.device("cpu")), 600**2)
+    assert dtype == (torch.float64 if outlier and offset else torch.float32)  # twenty times 300 draws the centre away
     assert abs(ours.value - (exact.generated + exact.reference - 2 * exact.mixed)) < 1e-5 * ours.standard_error
     assert ours.standard_error == pytest.approx(exact.variance**0.5, rel=1e-5)
     rough = kernel_distance_subsets(real, made, subsets=3, subset_size=600)
@@ -59,6 +60,27 @@ def test_float32_products_leave_nothing_of_their_rounding(scale: float, offset: 
         patch.setattr(kernel, "_MANY", 10**9)
         fine = kernel_distance_subsets(real, made, subsets=3, subset_size=600)
     assert abs(rough.mean - fine.mean) < 1e-5 * ours.standard_error
+
+
+@pytest.mark.parametrize(
+    ("outlier", "shift", "width"), [(1e6, 0, 1), (1e10, 0, 1), (1, 1e4, 1), (1, 1, 1e-4), (1, 1, 0)]
+)
+def test_what_float32_loses_is_multiplied_in_float64(outlier: float, shift: float, width: float) -> None:
+    """An image far from all others, sets far from each other for their width: against the direct sum."""
+    x, y = relu_features(600, 8, 1) * width, relu_features(700, 8, 2) * width + shift
+    y[3] *= outlier
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a.double() @ b.double().T / 8 + 1) ** 3
+
+    def within(a: torch.Tensor) -> float:
+        return float(k(a, a).fill_diagonal_(0).sum() / (len(a) * (len(a) - 1)))
+
+    expected = within(x) + within(y) - 2 * float(k(x, y).mean())
+    exact = two_sample(x, y, kernel._cubic(8), "", silent, exact=True)
+    ours = kernel_distance(wrapped(x), wrapped(y))
+    assert ours.value == pytest.approx(expected, rel=1e-9)
+    assert ours.standard_error == pytest.approx(exact.variance**0.5, rel=1e-9)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
