@@ -33,8 +33,10 @@ class _Gram(torch.autograd.Function):
         if rows.device.type != "cpu":
             return rows.T @ rows
         array = rows.detach().numpy()
-        # NumPy hands a product with its own transpose to BLAS's routine for such, which torch does not offer.
-        return torch.from_numpy(np.matmul(array.T, array))
+        # NumPy hands a product with its own transpose to BLAS's routine for such, which torch does not offer. What
+        # becomes infinite is left to whoever looks at the product, as torch leaves it.
+        with np.errstate(all="ignore"):
+            return torch.from_numpy(np.matmul(array.T, array))
 
     @staticmethod
     @once_differentiable

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from fidprobe.errors import InputError
 from fidprobe.gram import gram
+from fidprobe.statistics import GaussianStatistics
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -23,3 +25,11 @@ def test_gradient_of_any_function_of_it() -> None:
     rows = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     weights = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     assert torch.autograd.gradcheck(lambda x: (gram(x) * weights).sum().exp(), rows)
+
+
+def test_what_becomes_infinite_is_no_warning() -> None:
+    """Callers refuse it in words of their own."""
+    assert bool(gram(torch.full((3, 2), 1e200, dtype=torch.float64)).isinf().all())
+    assert bool(gram(torch.tensor([[torch.inf, 0.0]])).isnan().any())
+    with pytest.raises(InputError, match="statistics contain NaN or infinite values"):
+        GaussianStatistics.of(1e200 * torch.randn(9, 2, dtype=torch.float64))
