@@ -254,6 +254,7 @@ def _make(
                 # Where there are no locks, another program may have finished the entry and removed the pieces.
                 if entry.load() is None:
                     raise
+                entry.drop_parts()  # those that were made since
 
 
 def _gaps(kept: Sequence[_Range], total: int) -> list[_Range]:

@@ -338,30 +338,30 @@ def test_a_file_system_without_locks_is_no_obstacle(
     folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Locks only save work."""
-    import fcntl
 
     def missing(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(fcntl, "flock", missing)
+    monkeypatch.setattr("fcntl.flock", missing)
     assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
 
 
 def test_without_locks_another_program_may_finish_first(
     folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It then removes the pieces, and its entry is taken."""
+    """It then removes the pieces, and its entry is taken; a piece that was made since does not stay."""
     monkeypatch.setattr(extraction, "PART_IMAGES", 4)
-    finish, calls = CacheEntry.finish, []
+    finish = CacheEntry.finish
 
-    def twice(self: CacheEntry, *arguments: Any, **told: Any) -> None:
-        finish(self, *arguments, **told)  # the other program's
-        calls.append(self.path)
-        finish(self, *arguments, **told)
+    def twice(self: CacheEntry, parts: Any, **told: Any) -> None:
+        late = parts[0]
+        finish(self, parts, **told)  # the other program's
+        self.keep(0, 4, late)
+        finish(self, parts, **told)
 
     monkeypatch.setattr(CacheEntry, "finish", twice)
     assert len(extract(folder, network, ReadOptions(cache=tmp_path / "cache"))) == 23
-    assert len(calls) == 1
+    assert not list(tmp_path.rglob("*.parts"))
 
 
 def test_pieces_that_vanish_are_named(
