@@ -18,10 +18,11 @@ from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.kernel import kernel_distance_subsets
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, Moments
 
 __all__ = ["Score", "Side", "Spread", "rescore"]
 
+_ROWS = 8192  # taken at a time
 _SUBSETS = 100  # of the kernel distance, shared among the draws
 _SUBSET = 1000
 
@@ -173,7 +174,10 @@ def _statistics(side: Side, weights: Tensor | None = None) -> GaussianStatistics
 
 def _drawn(side: Side, indices: Tensor) -> GaussianStatistics:
     """Statistics of drawn images as any tool would measure them: repeats count, divided by n - 1."""
-    return replace(GaussianStatistics.of(side.candidates[indices]), provenance=side.provenance)
+    moments = Moments(side.candidates.shape[1], device=side.candidates.device)
+    for part in indices.sort().values.split(_ROWS):  # as a file is read
+        moments.update(side.candidates[part.to(side.candidates.device)])
+    return moments.statistics(side.provenance)
 
 
 def _kernel(
@@ -193,7 +197,7 @@ def _kernel(
         each = max(1, _SUBSETS // len(sets))
         values = []
         for seed, index in enumerate(sets):
-            chosen = Features(side.candidates[index], provenance=side.provenance)
+            chosen = Features(side.candidates, provenance=side.provenance).select(index)
             values.append(kernel_distance_subsets(reference, chosen, subsets=each, subset_size=size, seed=seed).mean)
         return Spread(tuple(values))
 

@@ -179,7 +179,8 @@ class Features:
 
 def _rows(values: Tensor, index: Tensor) -> Tensor:
     """The rows at `index`; a copy that memory should not hold lies in a temporary file."""
-    if values.device.type != "cpu" or len(index) * values.shape[1] * values.element_size() <= scratch.IN_MEMORY:
+    size = max(len(index), len(values)) * values.shape[1] * values.element_size()
+    if values.device.type != "cpu" or size <= scratch.IN_MEMORY:
         return values[index]
     rows = values.detach().numpy()
     found = scratch.gathered_rows(index.numpy(), values.shape[1], lambda at: rows[at], "a selection of features")
