@@ -47,8 +47,14 @@ def main() -> None:
     elif options.table:
         for name in names:
             path = RESULTS / f"{name}.json"
-            for work in json.loads(path.read_text(encoding="utf-8")).get("works", []) if path.is_file() else []:
+            if not path.is_file():
+                print(f"{name}: not run yet")
+                continue
+            record = json.loads(path.read_text(encoding="utf-8"))
+            for work in record.get("works", []):
                 print(shown(work))
+            for metric, one in record.get("metrics", {}).items():
+                print(f"{metric}: N^{one['exponents']['images']:.2f} d^{one['exponents']['dim']:.2f}")
     elif len(names) == 1:
         import_module(f"benchmarks.{NAMES[names[0]]}").measure(options.small)
     else:

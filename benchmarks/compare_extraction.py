@@ -119,6 +119,7 @@ def works(title: str, source: Any, peers: Found, count: int, rounds: int) -> lis
 
         return call
 
+    rate(torch.float32)
     timings = interleaved({name: kept(name) for name in calls}, rounds=rounds, patience=float("inf"))
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
         inception_peers.fresh_network()(torch.zeros(1, 3, 299, 299))
@@ -132,7 +133,9 @@ def works(title: str, source: Any, peers: Found, count: int, rounds: int) -> lis
             Aim(f"{name}'s time over fidprobe's", work.ratio(name), least=1.3),
             Aim("largest difference of features over the largest feature", error, most=1e-4),
         ]
-        busy = work.rows[OURS].processor_seconds[0] / work.rows[OURS].seconds[0]
+        own_row = work.rows[OURS]
+        assert own_row.processor_seconds is not None
+        busy = sum(own_row.processor_seconds) / sum(own_row.seconds)
         text = "multiplications of Inception-V3 at the rate of a large float32 product"
         facts = {"busy cores": busy, "resize rule": RULES[name]}
         out.append(Work(f"{title}, {RULES[name]}", work.rows, aims, floor, text, ("images", count), facts))

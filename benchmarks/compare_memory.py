@@ -70,8 +70,8 @@ def measure(small: bool) -> dict[str, Any]:
         )
         theirs = measured(folder, ("peer.py",), program=())
     rows = {
-        OURS: Timing((ours["seconds"],), (0.0,), ours["resident_bytes"] / 2**30),
-        "torch-fidelity": Timing((theirs["seconds"],), (0.0,), theirs["resident_bytes"] / 2**30),
+        OURS: Timing((ours["seconds"],), value=ours["resident_bytes"] / 2**30),
+        "torch-fidelity": Timing((theirs["seconds"],), value=theirs["resident_bytes"] / 2**30),
     }
     title = f"audit of 2 x {images:,} images, {DIM} dimensions (values: peak of resident memory, GiB)"
     aims = [

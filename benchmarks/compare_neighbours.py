@@ -32,8 +32,7 @@ def measure(small: bool) -> dict[str, Any]:
     rounds = 1 if small else 2
     real, made = (synthetic_features(images, dim, generated=side, seed=0) for side in (False, True))
     sides = Features(real), Features(made)
-    single = rate(torch.float32, dim=dim)
-    pair = 2 * dim * images**2 / single  # seconds for all products of two sets
+    rate(torch.float32)
 
     def fidelity() -> float:
         found = prc_features_to_metric(
@@ -59,27 +58,19 @@ def measure(small: bool) -> dict[str, Any]:
         found = radii(points, K_BALLS, Ticker(silent, "", 0))
         return float((found / points.frame.scale**2).mean())
 
+    rows = [
+        interleaved(
+            {OURS: lambda: precision_recall(*sides, k=K_BALLS).precision, "torch-fidelity": fidelity}, rounds=rounds
+        ),
+        interleaved({OURS: both, "prdc": of_prdc}, rounds=rounds),
+        interleaved({OURS: own_radii, "faiss IndexFlatL2": searched}, rounds=rounds),
+    ]
+    pair = 2 * dim * images**2 / rate(torch.float32)  # seconds for all products of two sets
     title = f"2 x {images:,} images, {dim} dimensions"
     works = [
-        _work(
-            f"precision and recall, {title}",
-            interleaved(
-                {OURS: lambda: precision_recall(*sides, k=K_BALLS).precision, "torch-fidelity": fidelity},
-                rounds=rounds,
-            ),
-            2 * pair,
-        ),
-        _work(
-            f"precision, recall, density and coverage, {title}",
-            interleaved({OURS: both, "prdc": of_prdc}, rounds=rounds),
-            2 * pair,
-        ),
-        _work(
-            f"radii of {images:,} images, {dim} dimensions",
-            interleaved({OURS: own_radii, "faiss IndexFlatL2": searched}, rounds=rounds),
-            pair / 2,
-            least=1,
-        ),
+        _work(f"precision and recall, {title}", rows[0], 2 * pair),
+        _work(f"precision, recall, density and coverage, {title}", rows[1], 2 * pair),
+        _work(f"radii of {images:,} images, {dim} dimensions", rows[2], pair / 2, least=1),
     ]
     versions = {name: version(name) for name in ("torch-fidelity", "prdc")} | {"faiss": faiss.__version__}
     inputs = {"images": images, "dim": dim, "k": [K_BALLS, K_DENSITY]}

@@ -1,11 +1,14 @@
 """How time and memory grow with images and dimensions, with fitted exponents.
 
-Each size runs once, in turns. An exponent is the slope of a plane through the logarithms, over all sizes: time goes as
-N^a d^b. Memory is what the process holds at most beyond what it held before, when the features were there.
+Each size runs once, in turns, in a process of its own. An exponent is the slope of a plane through the logarithms, over
+all sizes: time goes as N^a d^b. Memory is what the process holds at most beyond what it held before, when the features
+were there.
 """
 
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -36,26 +39,34 @@ def exponents(rows: list[dict[str, Any]], what: str) -> dict[str, float]:
     return {"images": float(found[1]), "dim": float(found[2])}
 
 
+def one(name: str, count: int, dim: int) -> dict[str, Any]:
+    """A metric at a size, in this process."""
+    first, second = (Features(synthetic_features(count, dim, generated=made, seed=0)) for made in (False, True))
+    before = _reset_memory()
+    begun = time.perf_counter()
+    METRICS[name]((first, second))
+    seconds = time.perf_counter() - begun
+    return {
+        "images": count,
+        "dim": dim,
+        "seconds": seconds,
+        "megabytes": None if before is None else _peak_memory() - before,
+    }
+
+
 def measure(small: bool) -> dict[str, Any]:
     """Time all and keep the record."""
     counts, dims = ((200, 400), (16, 32)) if small else ((5_000, 10_000, 20_000, 40_000), (512, 1024, 2048))
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in METRICS}
     for dim in dims:
-        whole = [synthetic_features(max(counts), dim, generated=made, seed=0) for made in (False, True)]
         for count in counts:
-            sides = Features(whole[0][:count]), Features(whole[1][:count])
-            for name, metric in METRICS.items():
-                before = _reset_memory()
-                begun = time.perf_counter()
-                metric(sides)
-                row: dict[str, Any] = {"images": count, "dim": dim, "seconds": time.perf_counter() - begun}
-                row["megabytes"] = None if before is None else _peak_memory() - before
+            for name in METRICS:
+                with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                    row = pool.submit(one, name, count, dim).result()
                 found[name].append(row)
-                print(
-                    f"{name:<28}{count:>8}{dim:>6}{row['seconds']:>10.2f} s {row['megabytes'] or 0:>8.0f} MB",
-                    flush=True,
-                )
-    result = {"environment": environment(), "metrics": {}}
+                memory = f"{row['megabytes'] or 0:>8.0f} MB"
+                print(f"{name:<28}{count:>8}{dim:>6}{row['seconds']:>10.2f} s {memory}", flush=True)
+    result: dict[str, Any] = {"environment": environment(), "metrics": {}}
     for name, rows in found.items():
         fitted = exponents(rows, "seconds")
         print(f"{name}: N^{fitted['images']:.2f} d^{fitted['dim']:.2f}")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,13 +80,37 @@ def control_group(limit: float | None) -> Iterator[Path | None]:
     group = root / ("memory" if first else "") / f"fidprobe-{os.getpid()}"
     try:
         group.mkdir()
-        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(int(limit * 2**30)))
     except OSError as error:
         raise SystemExit(f"--limit: {error}; it needs Linux, control groups and root") from error
     try:
+        try:
+            (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(int(limit * 2**30)))
+        except OSError as error:
+            raise SystemExit(f"--limit {limit}: {error}") from error
         yield group
     finally:
         group.rmdir()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    for one in found:
+        with suppress(OSError):
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+    return found
+
+
+def held(pid: int) -> dict[str, int]:
+    """Bytes of memory of a process and of all that it has started, by kind."""
+    total = {"RssAnon": 0, "VmRSS": 0}
+    for one in family(pid):
+        with suppress(OSError):
+            for line in Path(f"/proc/{one}/status").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in total:
+                    total[name] += int(value.split()[0]) * 1024
+    return total
 
 
 def measured(
@@ -96,28 +120,29 @@ def measured(
     *,
     program: tuple[str, ...] = ("-m", "fidprobe"),
 ) -> dict[str, float]:
-    """Seconds, and peaks of anonymous and of resident memory in bytes, of a Python program in a folder."""
+    """Seconds, and peaks of anonymous and of resident memory in bytes, of a Python program and all that it starts.
+
+    Shared pages count in every process that has them.
+    """
     environ = {**os.environ, "FIDPROBE_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
     inside = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")] if group else []
     begun = time.perf_counter()
-    run = subprocess.Popen(
-        [*inside, sys.executable, *program, *arguments],
-        cwd=folder,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    peaks = {"RssAnon": 0, "VmRSS": 0}
-    while run.poll() is None:
-        for line in Path(f"/proc/{run.pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in peaks:
-                peaks[name] = max(peaks[name], int(value.split()[0]) * 1024)
-        time.sleep(_SECONDS)
-    if run.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: {run.returncode} {run.stderr.read() if run.stderr else ''}")
-    seconds = time.perf_counter() - begun
+    with tempfile.TemporaryFile("w+") as told:
+        run = subprocess.Popen(
+            [*inside, sys.executable, *program, *arguments],
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+        )
+        peaks = {"RssAnon": 0, "VmRSS": 0}
+        while run.poll() is None:
+            peaks = {name: max(peaks[name], size) for name, size in held(run.pid).items()}
+            time.sleep(_SECONDS)
+        seconds = time.perf_counter() - begun
+        if run.returncode:
+            told.seek(0)
+            raise SystemExit(f"{' '.join(arguments)}: {run.returncode} {told.read()}")
     return {"seconds": seconds, "anonymous_bytes": peaks["RssAnon"], "resident_bytes": peaks["VmRSS"]}
 
 
@@ -131,6 +156,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only jobs whose names have one of these words")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory.json")
     options = parser.parse_args()
+    if options.images < 4 or options.dim < 1 or not (options.limit is None or options.limit > 0):
+        parser.error("--images must be at least 4, --dim at least 1, --limit above 0")
+    if options.folder is not None and not options.folder.is_dir():
+        parser.error(f"--folder {options.folder}: no such folder")
+    wanted = {
+        name: arguments
+        for name, arguments in jobs(options.images).items()
+        if not options.only or any(word in name for word in options.only)
+    }
+    if not wanted:
+        parser.error(
+            f"--only {' '.join(options.only)}: no job has such a word; there are {', '.join(jobs(options.images))}"
+        )
     result = json.loads(options.out.read_text()) if options.only and options.out.exists() else {}
     asked = {"images": options.images, "dim": options.dim, "limit_gib": options.limit}
     same = all(result.get(name) == value for name, value in asked.items())
@@ -138,9 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name, control_group(options.limit) as group:
         make_sets(Path(name), options.images, options.dim)
         save_small_network(Path(name) / "network.pt", side=_PICTURE, dim=options.dim)
-        for job, arguments in jobs(options.images).items():
-            if options.only and not any(word in job for word in options.only):
-                continue
+        for job, arguments in wanted.items():
             forget(Path(name))
             found[job] = measured(Path(name), (*arguments, "-q"), group)
             one = found[job]
