@@ -105,7 +105,7 @@ def ours(source: Any, rule: str) -> Tensor:
     return extract(source, inception_peers.ours(rule)).features
 
 
-def works(title: str, source: Any, peers: Found, count: int, rounds: int) -> list[Work]:
+def works(title: str, source: Any, peers: Found, count: int, rounds: int, small: bool) -> list[Work]:
     """Each peer beside fidprobe under the peer's rule."""
     calls: Found = {}
     for name in peers:
@@ -119,11 +119,11 @@ def works(title: str, source: Any, peers: Found, count: int, rounds: int) -> lis
 
         return call
 
-    rate(torch.float32)
+    rate(torch.float32, small=small)
     timings = interleaved({name: kept(name) for name in calls}, rounds=rounds, patience=float("inf"))
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
         inception_peers.fresh_network()(torch.zeros(1, 3, 299, 299))
-    floor = count * counted.get_total_flops() / rate(torch.float32)
+    floor = count * counted.get_total_flops() / rate(torch.float32, small=small)
     out = []
     for name in peers:
         own, theirs = found[f"{OURS} as {name}"], found[name]
@@ -154,7 +154,7 @@ def measure(small: bool) -> dict[str, Any]:
         pixels = np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())])
         tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
         title = f"Inception features of {count} pictures of {SIZE[0]} x {SIZE[1]}"
-        found = works(f"{title}, folder of JPEGs", folder, from_folder(work, folder), count, rounds)
-        found += works(f"{title}, in memory", tensor, from_memory(work, tensor), count, rounds)
+        found = works(f"{title}, folder of JPEGs", folder, from_folder(work, folder), count, rounds, small)
+        found += works(f"{title}, in memory", tensor, from_memory(work, tensor), count, rounds, small)
     versions = {name: version(name) for name in PEERS}
     return keep("extraction", found, inputs={"images": count, "size": SIZE}, versions=versions, small=small)

@@ -109,14 +109,14 @@ def measure(small: bool) -> dict[str, Any]:
         synthetic_features(images, dim, generated=True, seed=0),
     )
     moments = [(s.mean.numpy(), s.cov.numpy()) for s in map(GaussianStatistics.of, features)]
-    rate(torch.float64)
+    rate(torch.float64, small=small)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy's: `disp` will go
         alone = interleaved(from_statistics(moments), rounds=rounds)
         made = interleaved(statistics_calls(features), rounds=rounds)
     parts = interleaved(primitives(dim), rounds=rounds)
     needed = sum(part.median for part in parts.values())
-    products = 2 * images * dim**2 / rate(torch.float64)  # both sets, symmetric: half of 2 n d² each
+    products = 2 * images * dim**2 / rate(torch.float64, small=small)  # both sets, symmetric: half of 2 n d² each
     text = "one Cholesky factor, two products, one symmetric eigenvalue problem"
     facts = {"parts of the floor": {name: part.median for name, part in parts.items()}}
     whole = {name: added(made[name], alone[name]) for name in alone}

@@ -96,7 +96,7 @@ def measure(small: bool) -> dict[str, Any]:
     rounds = 1 if small else 3
     reference = GaussianStatistics.of(synthetic_features(2 * images, dim, generated=False, seed=0))
     rows = synthetic_features(images, dim, generated=True, seed=0)
-    rate(torch.float64)
+    rate(torch.float64, small=small)
     ways = distances(reference)
     timings = interleaved({name: call(way, rows) for name, way in ways.items()}, rounds=rounds)
     # Forward: half of one product n x d x d, one Cholesky factor, two products, eigenvectors. Backward: two products.
@@ -104,7 +104,7 @@ def measure(small: bool) -> dict[str, Any]:
     square = torch.randn(dim, dim, dtype=torch.float64)
     square = square @ square.T
     vectors = interleaved({"eigh": lambda: torch.linalg.eigh(square)}, rounds=rounds)["eigh"].median
-    products = (images * dim**2 + 2 * images * dim**2) / rate(torch.float64)
+    products = (images * dim**2 + 2 * images * dim**2) / rate(torch.float64, small=small)
     needed = vectors + parts["one Cholesky factor"] + 2 * parts["two products"] + products
     cases = finite()
     title = f"gradient of the Fréchet distance by {images:,} x {dim} features"

@@ -54,10 +54,10 @@ def measure(small: bool) -> dict[str, Any]:
     sides = [synthetic_features(more, dim, generated=made, seed=0) for made in (False, True)]
     few = [side[:images] for side in sides]
     np.random.seed(0)  # noqa: NPY002 - clean-fid draws from the global stream
-    rate(torch.float32)
+    rate(torch.float32, small=small)
 
     def floor(count: int) -> float:
-        return 4 * count**2 * dim / rate(torch.float32)
+        return 4 * count**2 * dim / rate(torch.float32, small=small)
 
     pairs = interleaved(
         {OURS: lambda: kernel_distance(*map(Features, few)).value, **peers(few[0], few[1], 1, images)}, rounds=1

@@ -32,7 +32,7 @@ def measure(small: bool) -> dict[str, Any]:
     rounds = 1 if small else 2
     real, made = (synthetic_features(images, dim, generated=side, seed=0) for side in (False, True))
     sides = Features(real), Features(made)
-    rate(torch.float32)
+    rate(torch.float32, small=small)
 
     def fidelity() -> float:
         found = prc_features_to_metric(
@@ -65,7 +65,7 @@ def measure(small: bool) -> dict[str, Any]:
         interleaved({OURS: both, "prdc": of_prdc}, rounds=rounds),
         interleaved({OURS: own_radii, "faiss IndexFlatL2": searched}, rounds=rounds),
     ]
-    pair = 2 * dim * images**2 / rate(torch.float32)  # seconds for all products of two sets
+    pair = 2 * dim * images**2 / rate(torch.float32, small=small)  # seconds for all products of two sets
     title = f"2 x {images:,} images, {dim} dimensions"
     works = [
         _work(f"precision and recall, {title}", rows[0], 2 * pair),

@@ -153,18 +153,17 @@ def interleaved(
 _rates: dict[torch.dtype, float] = {}
 
 
-def rate(dtype: torch.dtype, device: torch.device | str = "cpu") -> float:
+def rate(dtype: torch.dtype, *, small: bool = False) -> float:
     """Operations a second of large products, the most that any call so far has seen.
 
     Floors follow from it: call it before and after what they are compared with, since others on the machine lower it.
     """
-    left, right = (torch.rand(4096, 2048, dtype=dtype, device=device) for _ in range(2))
+    rows, dim = (256, 256) if small else (4096, 2048)
+    left, right = (torch.rand(rows, dim, dtype=dtype) for _ in range(2))
     for _ in range(6):
         begun = time.perf_counter()
         left @ right.T
-        if left.is_cuda:
-            torch.cuda.synchronize()
-        seen = 2 * 4096**2 * 2048 / (time.perf_counter() - begun)
+        seen = 2 * rows**2 * dim / (time.perf_counter() - begun)
         _rates[dtype] = max(seen, _rates.get(dtype, 0))
     return _rates[dtype]
 
