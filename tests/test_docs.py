@@ -272,5 +272,6 @@ def test_what_many_processes_cost_is_what_was_measured() -> None:
         assert f"| {others} | {' | '.join(f'{median(times):.1f}' for times in ways.values())} |" in text
     memory = json.loads((ROOT / "benchmarks/results/memory.json").read_text(encoding="utf-8"))
     assert f"sets of {memory['images']:,} images with {memory['dim']:,} dimensions" in text
+    assert f"a control group that gives it {memory['limit_gib']:g} GiB" in text
     for job, one in memory["jobs"].items():
         assert f"| {job} | {one['seconds']:.0f} | {one['anonymous_bytes'] / 2**30:.1f} |" in text

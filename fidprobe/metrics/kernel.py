@@ -7,15 +7,17 @@ float64 as well.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
+from fidprobe.images import scratch
 from fidprobe.metrics.pair_products import ROWS, Frame, Points, Ticker, common_frame, products, slices
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
@@ -154,14 +156,28 @@ def kernel_distance_subsets(
     rng = np.random.RandomState(seed)
     frame = common_frame(r, g, r.device)
     dtype, kernel = _precision(r, g, frame, subset_size**2), _cubic(r.shape[1])
+    sides = (generated, reference)
+    draws = [[rng.choice(len(side), subset_size, replace=False) for side in sides] for _ in range(subsets)]
+    rows = [_drawn(side, one) for side, one in zip(sides, zip(*draws, strict=True), strict=True)]
     values = np.empty(subsets)
     for i in range(subsets):
-        drawn = (side[torch.from_numpy(rng.choice(len(side), subset_size, replace=False))] for side in (g, r))
-        x, y = (_Sample(side, frame, dtype) for side in drawn)
+        x, y = (_Sample(side[places[i]], frame, dtype) for side, places in rows)
         xx, yy, xy = (float(_sums(a, b, kernel).rows.sum()) for a, b in ((x, x), (y, y), (x, y)))
         values[i] = (xx + yy) / (subset_size * (subset_size - 1)) - 2 * xy / subset_size**2
         progress("KID subsets", i + 1, subsets)
     return KernelSubsetsResult(float(values.mean()), float(values.std()), subsets, subset_size, seed, space)
+
+
+def _drawn(side: Features, draws: Sequence[npt.NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
+    """What subsets are taken from, [k, d], and their places in it, int64 [subsets, size].
+
+    Of a file that memory does not hold these are the rows that any of them has, read once in their order.
+    """
+    places = np.stack(draws)
+    if side.features.nbytes <= scratch.IN_MEMORY:
+        return side.features, torch.from_numpy(places)
+    used, among = np.unique(places, return_inverse=True)
+    return side.select(torch.from_numpy(used)).features, torch.from_numpy(among.reshape(places.shape))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from fidprobe.errors import InputError
+from fidprobe.features import Features
+from fidprobe.images import scratch
 from fidprobe.metrics import kernel
 from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets, two_sample
 from fidprobe.metrics.pair_products import common_frame
@@ -22,6 +24,22 @@ def test_subsets_equal_torch_fidelity_with_its_seed() -> None:
     )
     assert ours.mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
     assert ours.std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
+
+
+def test_subsets_of_sets_larger_than_memory_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit; their rows are read once, in their order."""
+    x, y = wrapped(relu_features(300, 32, 1)), wrapped(relu_features(260, 32, 2, shift=0.1))
+    plain = kernel_distance_subsets(x, y, subsets=4, subset_size=50)
+    select, asked = Features.select, []
+
+    def counted(self: Features, indices: torch.Tensor) -> Features:
+        asked.append(indices)
+        return select(self, indices)
+
+    monkeypatch.setattr(scratch, "IN_MEMORY", 8)
+    monkeypatch.setattr(Features, "select", counted)
+    assert kernel_distance_subsets(x, y, subsets=4, subset_size=50) == plain
+    assert [bool((one.diff() > 0).all()) for one in asked] == [True, True]
 
 
 @pytest.mark.parametrize("block", [7, 64, 4096])
