@@ -19,7 +19,6 @@ from benchmarks.small_network import save_small_network
 SIDE, DIM = 32, 2048
 
 PEER = """
-import sys
 import numpy as np, torch, torch_fidelity
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 network = torch.jit.load("network.pt")

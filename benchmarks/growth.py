@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.comparison import RESULTS
 from benchmarks.recording import environment, write
-from benchmarks.resampling import _peak_memory, _reset_memory
+from benchmarks.resampling import peak_memory, reset_memory
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.features import Features
 from fidprobe.metrics.frechet import frechet
@@ -42,7 +42,7 @@ def exponents(rows: list[dict[str, Any]], what: str) -> dict[str, float]:
 def one(name: str, count: int, dim: int) -> dict[str, Any]:
     """A metric at a size, in this process."""
     first, second = (Features(synthetic_features(count, dim, generated=made, seed=0)) for made in (False, True))
-    before = _reset_memory()
+    before = reset_memory()
     begun = time.perf_counter()
     METRICS[name]((first, second))
     seconds = time.perf_counter() - begun
@@ -50,7 +50,7 @@ def one(name: str, count: int, dim: int) -> dict[str, Any]:
         "images": count,
         "dim": dim,
         "seconds": seconds,
-        "megabytes": None if before is None else _peak_memory() - before,
+        "megabytes": None if before is None else peak_memory() - before,
     }
 
 

@@ -54,12 +54,12 @@ def solve(
 ) -> dict[str, Any]:
     """One solver's course until it certifies, comes below the goal, or has made so many passes."""
     objective = Watched(reference, candidates)
-    before = _reset_memory()
+    before = reset_memory()
     solution = solver.solve(objective, interrupted=lambda: objective.course[-1][2] <= goal or objective.passes >= most)
     return {
         **{key: value for key, value in solution.to_json().items() if key != "steps"},
         "course": objective.course,
-        "memory_megabytes": None if before is None else round(_peak_memory() - before, 1),
+        "memory_megabytes": None if before is None else round(peak_memory() - before, 1),
     }
 
 
@@ -71,7 +71,7 @@ def _status(key: str) -> float:
     raise KeyError(key)
 
 
-def _reset_memory() -> float | None:
+def reset_memory() -> float | None:
     """What the process holds now, from where its peak counts anew; None where the system does not tell."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -80,7 +80,8 @@ def _reset_memory() -> float | None:
         return None
 
 
-def _peak_memory() -> float:
+def peak_memory() -> float:
+    """The most that the process has held since then, in megabytes."""
     return _status("VmHWM")
 
 
