@@ -26,6 +26,7 @@ NAMES = {
     "startup": "compare_startup",
     "memory": "compare_memory",
     "growth": "growth",
+    "profiles": "profiles",
 }
 PAGE = Path(__file__).parent / "RESULTS.md"
 
@@ -53,6 +54,8 @@ def main() -> None:
             record = json.loads(path.read_text(encoding="utf-8"))
             for work in record.get("works", []):
                 print(shown(work))
+            for work, one in record.get("profiles", {}).items():
+                print(f"{work}: {', '.join(f'{label} {share:.0%}' for label, share in one['shares'].items())}")
             for metric, one in record.get("metrics", {}).items():
                 print(f"{metric}: N^{one['exponents']['images']:.2f} d^{one['exponents']['dim']:.2f}")
     elif len(names) == 1:

@@ -54,7 +54,7 @@ def measure(small: bool) -> dict[str, Any]:
         return float(index.search(real.numpy(), K_BALLS + 1)[0][:, -1].mean())
 
     def own_radii() -> float:
-        points, _ = common_points(*sides, "cpu")
+        points, _ = common_points(*sides, K_BALLS, "cpu")
         found = radii(points, K_BALLS, Ticker(silent, "", 0))
         return float((found / points.frame.scale**2).mean())
 

@@ -257,6 +257,9 @@ class Moments:
         self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
         self.mean = torch.zeros(dim, dtype=torch.float64, device=self.device)
         self.scatter = torch.zeros(dim, dim, dtype=torch.float64, device=self.device)
+        self._values = torch.empty(
+            0, dim, dtype=torch.float64, device=self.device
+        )  # fresh memory costs as much as sums
 
     def update(self, block: Tensor, weights: Tensor | None = None) -> None:
         """Add rows [m, d], optionally weighted by [m].
@@ -266,7 +269,9 @@ class Moments:
         """
         if len(block) == 0:
             return
-        values = block.detach().to(self.device, torch.float64, copy=True)
+        if len(self._values) < len(block):
+            self._values = torch.empty(block.shape, dtype=torch.float64, device=self.device)
+        values = self._values[: len(block)].copy_(block.detach())
         total, mean = float(len(values)), values.mean(dim=0)
         if not bool(torch.isfinite(mean).all()):  # then a row is not, or float64 does not hold their sum
             bad = (~torch.isfinite(values).all(dim=1)).nonzero()
@@ -289,7 +294,8 @@ class Moments:
         """Add another block's moments: S = S1 + S2 + w1 w2 / (w1 + w2) δδᵀ with δ the difference of means."""
         total = self.weight + weight
         delta = mean - self.mean
-        self.scatter += scatter + (self.weight * weight / total) * torch.outer(delta, delta)
+        between = (self.weight * weight / total) ** 0.5 * delta
+        self.scatter.add_(scatter).addr_(between, between)
         self.mean = self.mean + (weight / total) * delta
         self.weight, self.rows = total, self.rows + rows
 

@@ -139,26 +139,17 @@ def test_the_page_of_metrics_names_every_one() -> None:
 
 
 def test_the_cost_of_neighbours_is_what_was_measured() -> None:
-    """Seconds, memory and ratios in docs/metrics.md."""
+    """Seconds and ratios in docs/metrics.md."""
     text = " ".join((ROOT / "docs/metrics.md").read_text(encoding="utf-8").split())
-    large, small = (
-        json.loads((ROOT / f"benchmarks/results/{name}.json").read_text(encoding="utf-8"))
-        for name in ("neighbours_50k", "neighbours")
-    )
-    assert (large["problem"]["counts"], large["problem"]["dim"]) == ([50_000, 50_000], 2048)
-    balls, density = (large["rows"][f"fidprobe, {name}"] for name in ("precision and recall", "density and coverage"))
-    memory = large["memory"]
+    measured = json.loads((ROOT / "benchmarks/results/peers/neighbours.json").read_text(encoding="utf-8"))
+    balls, both = (measured["works"][i]["rows"] for i in (0, 1))
+    images = f"{measured['inputs']['images']:,}"
     told = (
-        f"take {balls['seconds']:.0f} s (density and coverage: {density['seconds']:.0f} s) and "
-        f"{memory['peak_gigabytes']:.1f} GB, of which the features are {memory['features_gigabytes']:.1f} GB"
+        f"take {balls['fidprobe']['seconds']:.0f} s on two cores, and {both['fidprobe']['seconds']:.0f} s with density"
     )
-    assert told in text
-    times = [row["processor_seconds"] / row["bound_processor_seconds"] for row in (balls, density)]
-    assert f"would take {times[0]:.1f} and {times[1]:.1f} times less processor time" in text
-    rows = {name: row["processor_seconds"] for name, row in small["rows"].items() if "processor_seconds" in row}
-    ours = [rows[f"fidprobe, {name}"] for name in ("precision and recall", "density and coverage")]
-    peers = rows["prdc, all four, k = 5"] / sum(ours), rows["torch-fidelity, precision and recall"] / ours[0]
-    assert f"prdc takes {peers[0]:.1f} times as long as both together, torch-fidelity {peers[1]:.1f} times" in text
+    assert f"{images} against {images} images of {measured['inputs']['dim']:,} dimensions {told}" in text
+    ratios = balls["torch-fidelity"]["over_fidprobe"], both["prdc"]["over_fidprobe"]
+    assert f"torch-fidelity takes {ratios[0]:.1f} times as long, prdc {ratios[1]:.1f} times" in text
 
 
 def test_the_table_of_draws_is_what_was_measured() -> None:

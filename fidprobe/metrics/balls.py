@@ -8,7 +8,7 @@ that agree to a part in 10¹⁰ count as equal, so that the order of a sum decid
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features import Features
-from fidprobe.metrics.nearness import direct, direct_to_all, nearness, positions, rounding
-from fidprobe.metrics.pair_products import ROWS, Points, Ticker, common_frame, products, slices
+from fidprobe.metrics.nearness import Pairs, direct, direct_to_all, nearness, positions, survivors
+from fidprobe.metrics.pair_products import ROWS, Points, Ticker, common_frame, products, rounding, slices
+from fidprobe.metrics.projections import projected, sampled_products
 from fidprobe.provenance import check_comparable
 
 __all__ = ["border", "check_sets", "common_points", "contained", "radii", "share", "within"]
@@ -57,11 +58,13 @@ def check_sets(metric: str, reference: Features, generated: Features, k: int, *,
             raise InputError(f"{name} features contain NaN or infinite values")
 
 
-def common_points(reference: Features, generated: Features, device: torch.device | str) -> tuple[Points, Points]:
-    """Both sets in one frame, on the device on which they are compared."""
+def common_points(
+    reference: Features, generated: Features, k: int, device: torch.device | str
+) -> tuple[Points, Points]:
+    """Both sets in one frame, on the device on which they are compared, for balls to the k-th neighbour."""
     real, made = reference.features.detach(), generated.features.detach()
     frame = common_frame(real, made, torch.device(device))
-    return Points(real, frame), Points(made, frame)
+    return projected(Points(real, frame), Points(made, frame), k + _SPARE)
 
 
 def border(radii: Tensor, *, strict: bool) -> Tensor:
@@ -98,8 +101,21 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
         squares = points.squares(dtype)
         lower = (1 - relative) * squares
         first = i == 0
+        # Nearer than the k-th for certain is what exceeds its value by all that rounding can hide: of most pairs that.
+        margin = 4 * (relative * (squares + squares.mean()) + least)
+
+        def needed(values: Tensor, at: slice, margin: Tensor = margin) -> Tensor:
+            return values[:, k - 1] - margin[at]
+
         nearest, _ = nearness(
-            points, points, (-lower, -lower), keep, dtype, None if first else rows, tick if first else None
+            points,
+            points,
+            (-lower, -lower),
+            keep,
+            dtype,
+            None if first else rows,
+            tick if first else None,
+            (needed, needed),
         )
         # Of those kept, some are nearer than the k-th for certain and some are not; most often one is left.
         low = lower[rows, None] - nearest.values.double() - least
@@ -111,9 +127,12 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
         distances[row, place] = direct(points, points, rows[row], nearest.columns[row, place, None])[:, 0]
         found = distances.kthvalue(k, dim=1).values
         # No point beyond those kept is nearer than this.
-        others = low[:, -1].clamp_min(0)
+        others = low[:, -1]
         if keep == n - 1:
-            others.fill_(torch.inf)
+            others = torch.full_like(others, torch.inf)
+        if points.projected is not None and first:
+            others = torch.minimum(others, low[:, k - 1] + margin[rows])
+        others = others.clamp_min(0)
         known = found * (1 - _EQUAL) <= others
         reached[rows[known]] = found[known]
         rows = rows[~known]
@@ -158,8 +177,13 @@ def contained(
                     bounds[dtype] = _bounds(points, balls, borders, index, dtype)
                 if dtype not in lefts:
                     lefts[dtype] = points.placed(index[i], dtype).mul_(2)
-                product = products(lefts[dtype], balls.placed(j, dtype))
-                certain, open_ = _decided(product, bounds[dtype], i, j)
+                right = balls.placed(j, dtype)
+                pairs = _possible(points, balls, bounds[dtype], i, j) if rows is None else None
+                if pairs is None:
+                    certain, open_ = _decided(products(lefts[dtype], right), bounds[dtype], i, j)
+                else:
+                    values = sampled_products(lefts[dtype], right, *pairs)
+                    certain, open_ = _decided_of(pairs, values, bounds[dtype], i, j)
                 if len(open_[0]) * _DIRECT_COST <= (i.stop - i.start) * (j.stop - j.start):
                     break
             if tick is not None:
@@ -169,9 +193,6 @@ def contained(
                 at, to = index[open_[0] + i.start], open_[1] + j.start
                 inside = within(direct(points, balls, at, to[:, None])[:, 0], borders[to], strict=strict)
                 yield at[inside], to[inside]
-
-
-_Pairs = tuple[Tensor, Tensor]  # int64 [p] each: indices on both sides
 
 
 class _Bounds(NamedTuple):
@@ -192,20 +213,42 @@ def _bounds(points: Points, balls: Points, borders: Tensor, index: Tensor, dtype
     return _Bounds(offsets, (2 * relative * x + least, 2 * relative * y + least))
 
 
-def _decided(product: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[_Pairs, _Pairs]:
+def _possible(points: Points, balls: Points, bounds: _Bounds, i: slice, j: slice) -> Pairs | None:
+    """Of a block, the pairs that few coordinates leave open, by their place in it; None for all."""
+    of_points, of_balls = points.projected, balls.projected
+    if of_points is None or of_balls is None:
+        return None
+    of_left, of_right = (offset.float() for offset in bounds.offsets)
+    need, gain = -(of_left[i] + of_points.slack[i]), of_right[j] + of_balls.slack[j]
+    return survivors(of_points.bounds(i, of_balls, j), need, gain)
+
+
+def _decided(product: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[Pairs, Pairs]:
     """Of a block, the pairs that are together for certain and those that may be, by their place in it."""
     of_left, of_right = bounds.offsets[0][i, None], bounds.offsets[1][j]
-    certain, open_ = [], []
+    parts = []
     for part in slices(len(product), ROWS):
         slack = product[part].add_(of_left[part]).add_(of_right)
         at = positions(slack >= 0)
         row, column = at // product.shape[1], at % product.shape[1]
-        sure = slack.view(-1)[at].double() >= bounds.gaps[0][i][row + part.start] + bounds.gaps[1][j][column]
-        certain.append((row[sure] + part.start, column[sure]))
-        open_.append((row[~sure] + part.start, column[~sure]))
+        parts.append(_sure(row + part.start, column, slack.view(-1)[at], bounds, i, j))
+    certain, open_ = zip(*parts, strict=True)
     return _joined(certain), _joined(open_)
 
 
-def _joined(pairs: list[_Pairs]) -> _Pairs:
+def _decided_of(pairs: Pairs, values: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[Pairs, Pairs]:
+    """The same, of some pairs' products [p]; all others are apart."""
+    row, column = pairs
+    slack = values + bounds.offsets[0][i][row] + bounds.offsets[1][j][column]
+    near = slack >= 0
+    return _sure(row[near], column[near], slack[near], bounds, i, j)
+
+
+def _sure(row: Tensor, column: Tensor, slack: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[Pairs, Pairs]:
+    sure = slack.double() >= bounds.gaps[0][i][row] + bounds.gaps[1][j][column]
+    return (row[sure], column[sure]), (row[~sure], column[~sure])
+
+
+def _joined(pairs: Sequence[Pairs]) -> Pairs:
     rows, columns = zip(*pairs, strict=True)
     return torch.cat(rows), torch.cat(columns)

@@ -78,7 +78,7 @@ def density_coverage(
         InputError: k below 1, too few images on a side, NaN or infinite values.
     """
     check_sets("density and coverage", reference, generated, k, paper=5, least=2)
-    x, y = common_points(reference, generated, device)
+    x, y = common_points(reference, generated, k, device)
     m, n = block_count(len(x)), block_count(len(y))
     tick = Ticker(progress, "density and coverage", m * (m + 1) // 2 + m * n)
     borders = border(radii(x, k, tick), strict=strict)

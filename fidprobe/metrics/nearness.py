@@ -4,28 +4,21 @@ A pair's nearness 2 xᵀy - |y|² ranks y by its distance from x. Matrix product
 that is bounded; the few pairs that can matter are then summed directly, Σ (x - y)² in float64.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fidprobe.metrics.pair_products import ROWS, Points, products, slices
+from fidprobe.metrics.projections import PAIR_COST, sampled_products
 
-__all__ = ["Largest", "direct", "direct_to_all", "nearness", "positions", "rounding"]
+__all__ = ["Largest", "Needed", "Pairs", "direct", "direct_to_all", "nearness", "positions", "survivors"]
 
+Pairs = tuple[Tensor, Tensor]  # int64 [p] each: indices on both sides
+Needed = Callable[[Tensor, slice], Tensor]
 _PAIRS = 1024  # pairs summed directly at a time: 16 MB of float64 at d = 2048
-
-
-def rounding(dtype: torch.dtype, dim: int) -> tuple[float, float]:
-    """ε and τ such that a product's squared distance is wrong by at most ε (|x|² + |y|²) + τ.
-
-    Of dim products, each sum is wrong by at most dim u |x||y| in whatever order it is made (Higham, "Accuracy and
-    Stability of Numerical Algorithms", §3.1); 32 u hold the rounding of coordinates, of both squares and of the sums
-    that follow. τ is for what is too small to be a normal number.
-    """
-    info = torch.finfo(dtype)
-    return (dim + 32) * info.eps / 2, 16 * dim * info.tiny
 
 
 def positions(mask: Tensor) -> Tensor:
@@ -51,11 +44,47 @@ class Largest:
                 best, at = values.max(dim=1, keepdim=True)
             else:
                 best, at = values.topk(min(keep, values.shape[1]), dim=1)
-            into = slice(rows.start + part.start, rows.start + part.stop)
-            best = torch.cat([self.values[into], best], dim=1)
-            columns = torch.cat([self.columns[into], at + first], dim=1)
-            self.values[into], order = best.topk(keep, dim=1)
-            self.columns[into] = columns.gather(1, order)
+            self._take(slice(rows.start + part.start, rows.start + part.stop), best, at + first)
+
+    def update_pairs(self, rows: slice, row: Tensor, columns: Tensor, values: Tensor) -> None:
+        """Take in values [p] of some pairs only: of rows counted from `rows.start`, ascending, and of columns."""
+        if len(row) == 0:
+            return
+        counts = torch.bincount(row, minlength=rows.stop - rows.start)
+        place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+        best = torch.full((len(counts), int(counts.max())), -torch.inf, dtype=values.dtype, device=row.device)
+        at = torch.zeros(best.shape, dtype=torch.int64, device=row.device)
+        best[row, place], at[row, place] = values, columns
+        self._take(rows, best, at)
+
+    def _take(self, rows: slice, best: Tensor, columns: Tensor) -> None:
+        best = torch.cat([self.values[rows], best], dim=1)
+        columns = torch.cat([self.columns[rows], columns], dim=1)
+        self.values[rows], order = best.topk(self.values.shape[1], dim=1)
+        self.columns[rows] = columns.gather(1, order)
+
+
+def survivors(bounds: Tensor, need: Tensor, gain: Tensor, other: tuple[Tensor, Tensor] | None = None) -> Pairs | None:
+    """The pairs of a block whose bound and gain may reach what is needed, int64 [p] each, by rows; None if many do.
+
+    Args:
+        bounds: float32 [m, n].
+        need: [m], of the rows.
+        gain: [n], of the columns.
+        other: What the columns need [n] and the rows gain [m], where a pair that these need survives as well.
+    """
+    rows, columns, found, most = [], [], 0, bounds.numel() // PAIR_COST
+    for part in slices(len(bounds), ROWS):
+        least = need[part, None] - gain
+        if other is not None:  # NaN, infinity less infinity, is for what cannot matter
+            least = torch.fmin(least, other[0] - other[1][part, None])
+        at = positions(bounds[part] >= least)
+        found += len(at)
+        if found > most:
+            return None
+        rows.append(at // bounds.shape[1] + part.start)
+        columns.append(at % bounds.shape[1])
+    return torch.cat(rows), torch.cat(columns)
 
 
 def nearness(
@@ -66,6 +95,7 @@ def nearness(
     dtype: torch.dtype,
     rows: Tensor | None = None,
     tick: Callable[[], None] | None = None,
+    needed: tuple[Needed, Needed] | None = None,
 ) -> tuple[Largest, Largest]:
     """The largest 2 xᵀy + offset over y for each x, and over x for each y.
 
@@ -78,27 +108,90 @@ def nearness(
         dtype: Of the products.
         rows: Only these points of x (then the second result is not filled); None for all.
         tick: Told of each block.
+        needed: For points of x and of y: tells, of the largest values so far [m, keep] of a slice of them, what a value
+            must reach to matter [m]; smaller ones need not be found.
     """
     device, same = x.frame.centre.device, x is y
     index = torch.arange(len(x), device=device) if rows is None else rows
-    of_x, of_y = (Largest(n, keep, dtype, device) for n in (len(index), len(y)))
-    x_offset, y_offset = (offset.to(dtype) for offset in offsets)
-    for i in slices(len(index)):
-        left = x.placed(i if rows is None else index[i], dtype).mul_(2)
-        for j in slices(len(y)):
-            if same and rows is None and j.start < i.start:
-                continue  # the products within a set are symmetric
-            product = products(left, y.placed(j, dtype))
+    of_x, of_y = needed or (None, None)
+    first = _Side(x, Largest(len(index), keep, dtype, device), offsets[0].to(dtype), of_x)
+    second = _Side(y, Largest(len(y), keep, dtype, device), offsets[1].to(dtype), of_y)
+    mirror = first if same else second
+    placed, left = slice(0, 0), torch.empty(0)
+    for i, j in _blocks(len(index), len(y), symmetric=same and rows is None):
+        if placed != i:
+            placed, left = i, x.placed(i if rows is None else index[i], dtype).mul_(2)
+        mirrored = rows is None and not (same and i == j)
+        right = y.placed(j, dtype)
+        pairs = _pairs(first, mirror, left, right, i, j) if rows is None else None
+        if pairs is None:
+            product = products(left, right)
             if same:
                 at = index[i]
                 own = ((at >= j.start) & (at < j.stop)).nonzero().squeeze(1)
                 product[own, at[own] - j.start] = -torch.inf
-            of_x.update(i, product, y_offset[j], j.start)
-            if rows is None and not (same and i == j):
-                (of_x if same else of_y).update(j, product.T, x_offset[i], i.start)
-            if tick is not None:
-                tick()
-    return of_x, of_y
+            first.found.update(i, product, second.offset[j], j.start)
+            if mirrored:
+                mirror.found.update(j, product.T, first.offset[i], i.start)
+        else:
+            row, column = pairs
+            values = sampled_products(left, right, row, column)
+            first.take(i, row, column + j.start, values + second.offset[j][column])
+            if mirrored:
+                order = column.argsort(stable=True)
+                row, column, values = row[order], column[order], values[order]
+                mirror.take(j, column, row + i.start, values + first.offset[i][row])
+        if tick is not None:
+            tick()
+    return first.found, second.found
+
+
+def _blocks(rows: int, columns: int, *, symmetric: bool) -> Iterator[tuple[slice, slice]]:
+    """All blocks; of a symmetric matrix those of its diagonal, then those above it."""
+    if symmetric:
+        yield from ((i, i) for i in slices(rows))
+    for i in slices(rows):
+        for j in slices(columns):
+            if not symmetric or j.start > i.start:
+                yield i, j
+
+
+class _Side(NamedTuple):
+    """A set, what was found for its points, what is added where its points are found, and what matters to them."""
+
+    points: Points
+    found: Largest
+    offset: Tensor
+    needed: Needed | None
+
+    def take(self, at: slice, row: Tensor, columns: Tensor, values: Tensor) -> None:
+        """What was found of some pairs."""
+        assert self.needed is not None
+        matter = values >= self.needed(self.found.values[at], at)[row]
+        self.found.update_pairs(at, row[matter], columns[matter], values[matter])
+
+
+def _pairs(first: _Side, second: _Side, left: Tensor, right: Tensor, i: slice, j: slice) -> Pairs | None:
+    """The pairs of a block that can change what was found, without a point's pair with itself; None for all."""
+    of_x, of_y = first.points.projected, second.points.projected
+    if of_x is None or of_y is None or first.needed is None or second.needed is None:
+        return None
+    bounds = of_x.bounds(i, of_y, j)
+    gain = second.offset[j] + of_y.slack[j]
+    if first is not second or i != j:
+        need = first.needed(first.found.values[i], i) - of_x.slack[i]
+        other = second.needed(second.found.values[j], j) - of_y.slack[j]
+        return survivors(bounds, need, gain, (other, first.offset[i] + of_x.slack[i]))
+    # Nothing was found for these points yet: those that seem nearest tell what others must reach.
+    bounds.fill_diagonal_(-torch.inf)
+    keep = first.found.values.shape[1]
+    if keep >= len(bounds):
+        return None
+    column = torch.cat([(bounds[part] + gain).topk(keep, dim=1).indices for part in slices(len(bounds), ROWS)])
+    row = torch.arange(len(bounds), device=column.device).repeat_interleave(keep)
+    values = sampled_products(left, right, row, column.view(-1)) + first.offset[i][column.view(-1)]
+    need = first.needed(values.view(-1, keep).sort(descending=True).values, i) - of_x.slack[i]
+    return survivors(bounds, need, gain)
 
 
 def direct(x: Points, y: Points, rows: Tensor, columns: Tensor) -> Tensor:

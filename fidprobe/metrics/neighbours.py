@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fidprobe.features import Features
 from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share, within
-from fidprobe.metrics.nearness import direct, nearness, rounding
-from fidprobe.metrics.pair_products import Points, Ticker, block_count
+from fidprobe.metrics.nearness import Needed, direct, nearness
+from fidprobe.metrics.pair_products import Points, Ticker, block_count, rounding
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import known_space
 
@@ -77,7 +77,7 @@ def precision_recall(
         InputError: k below 1, fewer than k + 2 images on a side, NaN or infinite values.
     """
     check_sets("precision and recall", reference, generated, k, paper=3, least=k + 2)
-    x, y = common_points(reference, generated, device)
+    x, y = common_points(reference, generated, k, device)
     m, n = block_count(len(x)), block_count(len(y))
     tick = Ticker(progress, "precision and recall", m * (m + 1) // 2 + n * (n + 1) // 2 + m * n)
     borders = tuple(border(radii(side, k, tick), strict=strict) for side in (x, y))
@@ -101,11 +101,22 @@ def _inside(x: Points, y: Points, borders: tuple[Tensor, ...], tick: Ticker, *, 
     dtype = x.frame.dtypes[0]
     relative, least = rounding(dtype, x.values.shape[1])
     lower = [(1 - relative) * side.squares(dtype) for side in (x, y)]
-    best = nearness(x, y, (borders[0] - lower[0], borders[1] - lower[1]), 1, dtype, tick=tick)
+    # Only where the deepest ball can reach the point is there anything to decide, and what reaches it well decides.
+    floors = [side - least for side in lower]
+    ceilings = [side + 4 * relative * (side + side.mean()) for side in lower]
+
+    def needed(a: int) -> Needed:
+        def need(values: Tensor, at: slice) -> Tensor:
+            best = values[:, 0]
+            return torch.maximum(best, floors[a][at]).masked_fill_(best >= ceilings[a][at], torch.inf)
+
+        return need
+
+    offsets = borders[0] - lower[0], borders[1] - lower[1]
+    best = nearness(x, y, offsets, 1, dtype, tick=tick, needed=(needed(0), needed(1)))
     found = []
     for a, (own, other) in enumerate(((x, y), (y, x))):
-        # Only where the deepest ball can reach the point is there anything to decide.
-        rows = (lower[a] <= best[a].values[:, 0].double() + least).nonzero().squeeze(1)
+        rows = (best[a].values[:, 0].double() >= floors[a]).nonzero().squeeze(1)
         ball = best[a].columns[rows]
         deepest = within(direct(own, other, rows, ball)[:, 0], borders[1 - a][ball[:, 0]], strict=strict)
         inside = torch.zeros(len(own), dtype=torch.bool, device=rows.device)

@@ -13,7 +13,18 @@ from torch import Tensor
 
 from fidprobe.progress import Progress
 
-__all__ = ["ROWS", "Frame", "Points", "Ticker", "block_count", "common_frame", "products", "slices"]
+__all__ = [
+    "ROWS",
+    "Frame",
+    "Points",
+    "Projected",
+    "Ticker",
+    "block_count",
+    "common_frame",
+    "products",
+    "rounding",
+    "slices",
+]
 
 _BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
 ROWS = 256  # of a block or a set, looked through together: they stay in the processor's cache
@@ -56,11 +67,29 @@ def _multiplies_float32(dim: int, device: torch.device) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
+class Projected:
+    """One set in few coordinates, whose products tell how large those of all can be.
+
+    Attributes:
+        values: float32 [n, h + 1].
+        slack: float32 [n]. 2 xᵀy in float32, however it is summed, is at most that of `values` plus the slack of both.
+    """
+
+    values: Tensor
+    slack: Tensor
+
+    def bounds(self, rows: slice, other: "Projected", columns: slice) -> Tensor:
+        """2 xᵀy at most, of a block of pairs, but for the slack: float32 [m, n]."""
+        return products(2 * self.values[rows], other.values[columns])
+
+
+@dataclass(frozen=True, eq=False)
 class Points:
-    """One set: float32 or float64 [n, d], anywhere, and the frame in which it is multiplied."""
+    """One set: float32 or float64 [n, d], anywhere, the frame in which it is multiplied, and few coordinates of it."""
 
     values: Tensor
     frame: Frame
+    projected: Projected | None = None
     _squares: dict[torch.dtype, Tensor] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -118,3 +147,14 @@ def slices(count: int, size: int | None = None) -> Iterator[slice]:
 def products(left: Tensor, right: Tensor) -> Tensor:
     """All products of rows: [m, d] and [n, d] -> [m, n]."""
     return left @ right.T
+
+
+def rounding(dtype: torch.dtype, dim: int) -> tuple[float, float]:
+    """ε and τ such that a product's squared distance is wrong by at most ε (|x|² + |y|²) + τ.
+
+    Of dim products, each sum is wrong by at most dim u |x||y| in whatever order it is made (Higham, "Accuracy and
+    Stability of Numerical Algorithms", §3.1); 32 u hold the rounding of coordinates, of both squares and of the sums
+    that follow. τ is for what is too small to be a normal number.
+    """
+    info = torch.finfo(dtype)
+    return (dim + 32) * info.eps / 2, 16 * dim * info.tiny

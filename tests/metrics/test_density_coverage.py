@@ -19,6 +19,8 @@ from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from tests.helpers import relu_features, wrapped
 
+pytestmark = pytest.mark.usefixtures("pair_products_of_both_kinds")
+
 Rows = npt.NDArray[np.float32]
 
 

@@ -1,0 +1,19 @@
+"""What several metrics are tested under."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from fidprobe.metrics import nearness, projections
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["whole", "projected"])
+def pair_products_of_both_kinds(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All products whole; and, of sets however small, only where few coordinates leave open whether a pair matters."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param:
+            patch.setattr(projections, "_LEAST_IMAGES", 1)
+            patch.setattr(projections, "_WORTH", math.inf)
+            patch.setattr(nearness, "PAIR_COST", 1)  # however many pairs are left
+        yield
