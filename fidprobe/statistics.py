@@ -257,9 +257,8 @@ class Moments:
         self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
         self.mean = torch.zeros(dim, dtype=torch.float64, device=self.device)
         self.scatter = torch.zeros(dim, dim, dtype=torch.float64, device=self.device)
-        self._values = torch.empty(
-            0, dim, dtype=torch.float64, device=self.device
-        )  # fresh memory costs as much as sums
+        # Rows in float64; the same memory for every block, since fresh memory costs as much as the sums.
+        self._values = torch.empty(0, dim, dtype=torch.float64, device=self.device)
 
     def update(self, block: Tensor, weights: Tensor | None = None) -> None:
         """Add rows [m, d], optionally weighted by [m].
@@ -270,7 +269,8 @@ class Moments:
         if len(block) == 0:
             return
         if len(self._values) < len(block):
-            self._values = torch.empty(block.shape, dtype=torch.float64, device=self.device)
+            with torch.inference_mode(False):  # else no later block could use it outside of that mode
+                self._values = torch.empty(block.shape, dtype=torch.float64, device=self.device)
         values = self._values[: len(block)].copy_(block.detach())
         total, mean = float(len(values)), values.mean(dim=0)
         if not bool(torch.isfinite(mean).all()):  # then a row is not, or float64 does not hold their sum
@@ -295,12 +295,13 @@ class Moments:
         total = self.weight + weight
         delta = mean - self.mean
         between = (self.weight * weight / total) ** 0.5 * delta
-        self.scatter.add_(scatter).addr_(between, between)
+        self.scatter.add_(scatter).add_(torch.outer(between, between))
         self.mean = self.mean + (weight / total) * delta
         self.weight, self.rows = total, self.rows + rows
 
     def sum(self, ranks: Ranks) -> None:
         """Make these the moments of the rows of all processes, each of which calls this with its own."""
+        self._values = self._values[:0].clone()
         if ranks.size == 1:
             return
         counts = torch.tensor([self.weight, self.rows], dtype=torch.float64, device=self.device)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import profiles
 from benchmarks.__main__ import NAMES, PAGE
 from benchmarks.compare_gradient import finite
 from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved
@@ -58,6 +59,14 @@ def test_all_ways_give_one_number(name: str, rel: float) -> None:
             continue
         for row in work["rows"].values():
             assert row["value"] == pytest.approx(work["rows"][OURS]["value"], rel=rel)
+
+
+def test_profiles_name_what_takes_time() -> None:
+    """Shares of own time, the largest first."""
+    for one in profiles.measure(True)["profiles"].values():
+        shares = list(one["shares"].values())
+        assert shares == sorted(shares, reverse=True)
+        assert 0 < sum(shares) <= 1
 
 
 def test_the_gradient_is_finite_where_autograds_is_not() -> None:

@@ -101,7 +101,8 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
         squares = points.squares(dtype)
         lower = (1 - relative) * squares
         first = i == 0
-        # Nearer than the k-th for certain is what exceeds its value by all that rounding can hide: of most pairs that.
+        # What falls short of the k-th's value by more than rounding can hide is farther for certain. The margin holds
+        # that for all but points much nearer to the centre than what they are compared with.
         margin = 4 * (relative * (squares + squares.mean()) + least)
 
         def needed(values: Tensor, at: slice, margin: Tensor = margin) -> Tensor:
@@ -130,7 +131,7 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
         others = low[:, -1]
         if keep == n - 1:
             others = torch.full_like(others, torch.inf)
-        if points.projected is not None and first:
+        if points.projected is not None and first:  # what was left out lies beyond the k-th by the margin
             others = torch.minimum(others, low[:, k - 1] + margin[rows])
         others = others.clamp_min(0)
         known = found * (1 - _EQUAL) <= others

@@ -48,14 +48,17 @@ class Largest:
 
     def update_pairs(self, rows: slice, row: Tensor, columns: Tensor, values: Tensor) -> None:
         """Take in values [p] of some pairs only: of rows counted from `rows.start`, ascending, and of columns."""
-        if len(row) == 0:
-            return
-        counts = torch.bincount(row, minlength=rows.stop - rows.start)
-        place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-        best = torch.full((len(counts), int(counts.max())), -torch.inf, dtype=values.dtype, device=row.device)
-        at = torch.zeros(best.shape, dtype=torch.int64, device=row.device)
-        best[row, place], at[row, place] = values, columns
-        self._take(rows, best, at)
+        for part in slices(rows.stop - rows.start, ROWS):  # the longest row tells how wide all of a part become
+            first, last = torch.searchsorted(row, torch.tensor([part.start, part.stop], device=row.device)).tolist()
+            if first == last:
+                continue
+            own = row[first:last] - part.start
+            counts = torch.bincount(own, minlength=part.stop - part.start)
+            place = torch.arange(len(own), device=row.device) - (counts.cumsum(0) - counts)[own]
+            best = torch.full((len(counts), int(counts.max())), -torch.inf, dtype=values.dtype, device=row.device)
+            at = torch.zeros(best.shape, dtype=torch.int64, device=row.device)
+            best[own, place], at[own, place] = values[first:last], columns[first:last]
+            self._take(slice(rows.start + part.start, rows.start + part.stop), best, at)
 
     def _take(self, rows: slice, best: Tensor, columns: Tensor) -> None:
         best = torch.cat([self.values[rows], best], dim=1)
@@ -185,7 +188,7 @@ def _pairs(first: _Side, second: _Side, left: Tensor, right: Tensor, i: slice, j
     # Nothing was found for these points yet: those that seem nearest tell what others must reach.
     bounds.fill_diagonal_(-torch.inf)
     keep = first.found.values.shape[1]
-    if keep >= len(bounds):
+    if keep * PAIR_COST >= len(bounds):
         return None
     column = torch.cat([(bounds[part] + gain).topk(keep, dim=1).indices for part in slices(len(bounds), ROWS)])
     row = torch.arange(len(bounds), device=column.device).repeat_interleave(keep)

@@ -20,7 +20,11 @@ from fidprobe.metrics.pair_products import ROWS, Points, Projected, rounding, sl
 __all__ = ["PAIR_COST", "projected", "sampled_products"]
 
 PAIR_COST = 16  # of one pair's product by itself, in pairs' products within a large one (measured: 12 to 15)
-_LEAST_IMAGES = 4096  # of either set: below that there is little to spare
+_LEAST_IMAGES = 4096  # of either set: below that there is little to spare,
+_LEAST_SHARE = (
+    6  # nor below so many times d, for what finding V takes (measured: at 4 d it is not won back, at 6 d it is)
+)
+_MOST_COLUMNS = 512  # of V: more cost more to find than they spare
 _SAMPLE = 2048  # images of each set from which V comes
 _JUDGED = 1024  # of these, between which pairs are counted
 _SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4)  # of d, that h may be
@@ -37,10 +41,10 @@ def projected(x: Points, y: Points, nearest: int) -> tuple[Points, Points]:
         nearest: How many nearest neighbours of each point matter.
     """
     sides, frame, dim = (x, y), x.frame, x.values.shape[1]
-    most = int(_SHARES[-1] * dim)
+    most = min(int(_SHARES[-1] * dim), _MOST_COLUMNS)
     if frame.centre.device.type != "cpu" or frame.dtypes[0] != torch.float32 or most == 0:
         return x, y
-    if min(len(x), len(y)) < _LEAST_IMAGES or not _samples_products():
+    if min(len(x), len(y)) < max(_LEAST_IMAGES, _LEAST_SHARE * dim) or not _samples_products():
         return x, y
     some = [side.placed(_spread(len(side), _SAMPLE), torch.float32) for side in sides]
     basis = _principal(torch.cat(some), most)
@@ -51,7 +55,7 @@ def projected(x: Points, y: Points, nearest: int) -> tuple[Points, Points]:
 
 
 def sampled_products(left: Tensor, right: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Products of some pairs of rows: float32 [m, d], [n, d] and int64 [p] each, `row` ascending -> float32 [p]."""
+    """Products of some pairs of rows: [m, d], [n, d] and int64 [p] each, `row` ascending -> [p] in their precision."""
     counts = torch.bincount(row, minlength=len(left))
     starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     with warnings.catch_warnings():
@@ -70,7 +74,7 @@ def _spread(count: int, most: int) -> Tensor:
 
 def _samples_products() -> bool:
     """Whether this build of torch multiplies single pairs on processors."""
-    ones = torch.ones(2, 4)
+    ones = torch.ones(2, 4, dtype=torch.float32, device="cpu")
     try:
         return sampled_products(ones, ones, torch.tensor([0, 1]), torch.tensor([1, 0])).tolist() == [4, 4]
     except RuntimeError:
@@ -80,7 +84,7 @@ def _samples_products() -> bool:
 def _principal(rows: Tensor, count: int) -> Tensor:
     """About the first principal directions of rows, in their order: float64 [d, count], orthonormal."""
     rng = torch.Generator().manual_seed(0)
-    basis = torch.randn(rows.shape[1], count, generator=rng)
+    basis = torch.randn(rows.shape[1], count, generator=rng, dtype=rows.dtype, device=rows.device)
     for _ in range(_ITERATIONS):
         basis = torch.linalg.qr(rows.T @ (rows @ basis))[0]
     basis = torch.linalg.qr(basis.double())[0]
@@ -99,7 +103,7 @@ def _columns(some: list[Tensor], basis: Tensor, neighbours: list[tuple[int, int]
         neighbours: Of each set, how many nearest neighbours matter, and among how many points.
     """
     dim = basis.shape[0]
-    costs = dict.fromkeys((max(1, int(share * dim)) for share in _SHARES), 0.0)
+    costs = dict.fromkeys((min(max(1, int(share * dim)), basis.shape[1]) for share in _SHARES), 0.0)
     for side, (nearest, total) in zip(some, neighbours, strict=True):
         rows = side[_spread(len(side), _JUDGED)]
         squares = rows.square().sum(1)

@@ -14,6 +14,7 @@ def pair_products_of_both_kinds(request: pytest.FixtureRequest) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         if request.param:
             patch.setattr(projections, "_LEAST_IMAGES", 1)
+            patch.setattr(projections, "_LEAST_SHARE", 0)
             patch.setattr(projections, "_WORTH", math.inf)
             patch.setattr(nearness, "PAIR_COST", 1)  # however many pairs are left
         yield

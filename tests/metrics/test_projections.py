@@ -17,6 +17,7 @@ from tests.helpers import relu_features, wrapped
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Projections of sets however small."""
     monkeypatch.setattr(projections, "_LEAST_IMAGES", 1)
+    monkeypatch.setattr(projections, "_LEAST_SHARE", 0)
     monkeypatch.setattr(projections, "_WORTH", float("inf"))
 
 
@@ -107,6 +108,34 @@ def test_few_pairs_survive_where_projections_are_chosen(monkeypatch: pytest.Monk
     pairs.clear()
     assert precision_recall(real, made) == found
     assert pairs == []
+
+
+def test_a_row_of_all_pairs_takes_no_more_memory_than_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of pairs in parts of rows, one of them with all columns, against those of a whole block."""
+    monkeypatch.setattr(nearness, "ROWS", 4)
+    rng = torch.Generator().manual_seed(0)
+    block = torch.randn(10, 40, generator=rng)
+    block[torch.rand(block.shape, generator=rng) < 0.8] = -torch.inf
+    block[6] = torch.rand(40, generator=rng)
+    block[1:3] = -torch.inf
+    whole, pairs = (nearness.Largest(12, 3, torch.float32, torch.device("cpu")) for _ in range(2))
+    row, column = block.isfinite().nonzero().T
+    whole.update(slice(2, 12), block, torch.zeros(40), 7)
+    pairs.update_pairs(slice(2, 12), row, column + 7, block[row, column])
+    assert torch.equal(whole.values, pairs.values)
+    found = whole.values.isfinite()
+    assert torch.equal(whole.columns[found], pairs.columns[found])
+
+
+def test_torchs_default_precision_does_not_matter() -> None:
+    """Whoever has set it to float64 gets the same."""
+    sides = relu_features(60, 32, 0), relu_features(50, 32, 1)
+    expected = precision_recall(*map(wrapped, sides))
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert precision_recall(*map(wrapped, sides)) == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_projections_are_left_where_they_do_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
