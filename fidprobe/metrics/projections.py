@@ -22,7 +22,7 @@ __all__ = ["PAIR_COST", "projected", "sampled_products"]
 PAIR_COST = 16  # of one pair's product by itself, in pairs' products within a large one (measured: 12 to 15)
 _LEAST_IMAGES = 4096  # of either set: below that there is little to spare,
 _LEAST_SHARE = (
-    6  # nor below so many times d, for what finding V takes (measured: at 4 d it is not won back, at 6 d it is)
+    6  # nor below so many times d, for what finding V takes (measured: at 5 d it is not won back, at 6 d it is)
 )
 _MOST_COLUMNS = 512  # of V: more cost more to find than they spare
 _SAMPLE = 2048  # images of each set from which V comes
