@@ -34,7 +34,7 @@ from torch import Tensor
 from fidprobe.attacks.candidate_rows import CandidateRows
 from fidprobe.errors import MismatchError
 from fidprobe.metrics.cauchy import cauchy_factor
-from fidprobe.metrics.frechet import covariance_factor
+from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
 from fidprobe.statistics import GaussianStatistics
 from fidprobe.threads import symmetric_eigen
 
@@ -162,8 +162,7 @@ class WeightedFrechet:
         mean, moment, multiplied = self._rows.moments(p, self.dtype)
         self.passes += multiplied / self.count
         cov = moment - torch.outer(mean, mean)
-        X = self._factor.T @ cov @ self._factor
-        square, V = symmetric_eigen((X + X.T) / 2)
+        square, V = symmetric_eigen(symmetric_product(self._factor, cov))
         roots = square.clamp_min(0).sqrt()
         # Rounding has no small roots, and F would shiver with them: m images span m - 1 directions, and what is left
         # beyond, or in columns where all candidates agree, is rounding.

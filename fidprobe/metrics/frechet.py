@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.gram import gram
+from fidprobe.metrics.covariance_factor import RANK, covariance_factor, symmetric_product
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.statistics import GaussianStatistics, check_moments
 from fidprobe.threads import symmetric_eigen, symmetric_eigenvalues
@@ -30,15 +31,12 @@ from fidprobe.threads import symmetric_eigen, symmetric_eigenvalues
 __all__ = [
     "FrechetResult",
     "KnownReference",
-    "covariance_factor",
     "frechet",
     "frechet_distance",
     "vanishes",
 ]
 
-_RANK = 1e-12  # eigenvalues below this share of the largest are rounding, not variance
 _ROUNDING = 1e-6  # of the traces, at most what rounding leaves (two halves of 10,000 images: 1e-3)
-_PIVOT = 1e-10  # a Cholesky factor whose squared pivots spread wider than this is not trusted
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class KnownReference:
         """
         own = self.statistics
         check_comparable(own.provenance, generated.provenance, (own.dim, generated.dim))
-        eigenvalues = symmetric_eigenvalues(_symmetric_product(self._factor, generated.cov))
+        eigenvalues = symmetric_eigenvalues(symmetric_product(self._factor, generated.cov))
         trace = _roots(eigenvalues, generated.cov, generated.count).sum()
         return float(sum(_parts(own.mean, own.cov, generated.mean, generated.cov, trace)))
 
@@ -210,27 +208,6 @@ def _parts(mr: Tensor, cr: Tensor, mg: Tensor, cg: Tensor, trace: Tensor) -> tup
     return mean_term, covariance_term
 
 
-def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
-    """L [d, r] with L Lᵀ = cov, r its numerical rank.
-
-    Args:
-        cov: Symmetric, positive semidefinite float64 [d, d].
-        count: Number of rows it was made from, which bounds the rank; None if unknown.
-    """
-    d = cov.shape[0]
-    if count is None or count > d:
-        chol, info = torch.linalg.cholesky_ex(cov)
-        pivots = chol.diagonal().square()
-        if int(info) == 0 and float(pivots.min()) > _PIVOT * float(pivots.max()):
-            return torch.as_tensor(chol)
-    w, U = symmetric_eigen(cov)
-    keep = w > _RANK * w[-1].clamp_min(0)
-    if count is not None and count <= d:  # n rows leave n - 1 directions after centring
-        keep[: d - count + 1] = False
-    factor: Tensor = U[:, keep] * w[keep].sqrt()
-    return factor
-
-
 def _rank(cov: Tensor, count: int | None) -> int:
     """An upper bound of the rank: from the number of rows where that decides it, else numerically."""
     d = cov.shape[0]
@@ -239,13 +216,7 @@ def _rank(cov: Tensor, count: int | None) -> int:
     if int(torch.linalg.cholesky_ex(cov)[1]) == 0:
         return d
     w = symmetric_eigenvalues(cov)
-    return int((w > _RANK * w[-1].clamp_min(0)).sum())
-
-
-def _symmetric_product(factor: Tensor, cov: Tensor) -> Tensor:
-    """Lᵀ Σ L."""
-    X = factor.T @ cov @ factor
-    return (X + X.T) / 2
+    return int((w > RANK * w[-1].clamp_min(0)).sum())
 
 
 def _roots(eigenvalues: Tensor, cov_g: Tensor, count_g: int | None) -> Tensor:
@@ -263,7 +234,7 @@ class _TraceSqrtProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cov_r: Tensor, cov_g: Tensor, count_r: int | None, count_g: int | None) -> Tensor:
         L = covariance_factor(cov_r, count_r)
-        X = _symmetric_product(L, cov_g)
+        X = symmetric_product(L, cov_g)
         if any(ctx.needs_input_grad):
             eig, V = symmetric_eigen(X)
         else:

@@ -38,7 +38,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.metrics.cauchy import cauchy_factor
-from fidprobe.metrics.frechet import covariance_factor
+from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
@@ -167,8 +167,7 @@ class _Expansion:
         cov_g = made.cov.to(device) * _population(n)
         self._means = {"reference": real.mean.to(device), "generated": made.mean.to(device)}
         L = covariance_factor(cov_r, m)
-        X = L.T @ cov_g @ L
-        eigenvalues, V = symmetric_eigen((X + X.T) / 2)
+        eigenvalues, V = symmetric_eigen(symmetric_product(L, cov_g))
         # n images span n - 1 directions; what is left beyond is rounding.
         kept = torch.ones(len(eigenvalues), dtype=torch.bool, device=device)
         kept[: max(0, len(eigenvalues) - (n - 1))] = False

@@ -34,7 +34,7 @@ __all__ = [
 
 _LARGEST = 1e20  # |x|: float64 holds ((d x²/d + 1)³)² up to x = 1e25
 _BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
-_STRIPS = 4  # of rows, at least, into which a set is cut: of its products with itself the right half is made
+_STRIPS = 4  # of rows, at most, into which a block on the diagonal is cut: of a set's products one half is made
 _MANY = 2**18  # pairs over which rounding averages out
 _LOOKED_AT = 256  # images of a set
 _FAR = 16  # times as far from the origin as from each other: rounding is then a millionth of what lies between images
@@ -238,12 +238,13 @@ def _tiles(a: _Sample, b: _Sample) -> list[tuple[slice, slice]]:
     """The blocks of rows and columns that are multiplied; within a set, those on and right of the diagonal."""
     if a is not b:
         return [(i, j) for i in slices(len(a), _BLOCK) for j in slices(len(b), _BLOCK)]
-    rows = min(_BLOCK, max(ROWS, -(-len(a) // _STRIPS)))
-    return [
-        (i, slice(i.start + j.start, i.start + j.stop))
-        for i in slices(len(a), rows)
-        for j in slices(len(a) - i.start, _BLOCK)
-    ]
+    tiles = []
+    for i in slices(len(a), _BLOCK):
+        size = max(ROWS, -(-(i.stop - i.start) // _STRIPS))
+        starts = range(i.start, i.stop, size)
+        tiles += [(slice(start, min(start + size, i.stop)), slice(start, i.stop)) for start in starts]
+        tiles += [(i, slice(i.stop + j.start, i.stop + j.stop)) for j in slices(len(a) - i.stop, _BLOCK)]
+    return tiles
 
 
 def _sums(a: _Sample, b: _Sample, kernel: Kernel, tick: Callable[[], None] | None = None) -> _Sums:

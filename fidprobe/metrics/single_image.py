@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.metrics.frechet import covariance_factor
+from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
 from fidprobe.provenance import check_comparable
 from fidprobe.statistics import GaussianStatistics
 from fidprobe.threads import symmetric_eigen
@@ -97,8 +97,7 @@ class SingleImage:
         self._offset = self._mean - reference.mean.to(self.device)
         self._trace = float(generated.cov.trace())
         L = covariance_factor(reference.cov.to(self.device), reference.count)
-        X = L.T @ generated.cov.to(self.device) @ L
-        eigenvalues, V = symmetric_eigen((X + X.T) / 2)
+        eigenvalues, V = symmetric_eigen(symmetric_product(L, generated.cov.to(self.device)))
         # m images span m - 1 directions; what is left beyond is rounding.
         rank = min(len(eigenvalues), self.count - 1)
         null = torch.zeros(len(eigenvalues), dtype=torch.bool, device=eigenvalues.device)
