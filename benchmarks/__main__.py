@@ -1,7 +1,7 @@
 """fidprobe beside its peers: `python -m benchmarks` measures all, `python -m benchmarks NAME...` some.
 
-Each in a process of its own, one after the other; records lie in benchmarks/results/peers. `--table` prints what they
-say, and `--page` makes benchmarks/RESULTS.md of them.
+Each in a process of its own, one after the other; records lie in benchmarks/results/peers. `--device cuda` measures
+what can run on a GPU there. `--table` prints what records say, and `--page` makes benchmarks/RESULTS.md of them.
 """
 
 import argparse
@@ -10,6 +10,8 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+
+import torch
 
 from benchmarks.comparison import RESULTS, shown
 from benchmarks.results_page import results_page
@@ -28,6 +30,7 @@ NAMES = {
     "growth": "growth",
     "profiles": "profiles",
 }
+ON_GPUS = ("frechet", "gradient", "extraction", "kernel", "neighbours", "heatmaps")
 PAGE = Path(__file__).parent / "RESULTS.md"
 
 
@@ -38,16 +41,22 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="sizes of a test; no record is kept")
     parser.add_argument("--table", action="store_true", help="print the records, measure nothing")
     parser.add_argument("--page", action="store_true", help="make RESULTS.md of the records, measure nothing")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help=f"cuda: {', '.join(ON_GPUS)}")
     options = parser.parse_args()
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"no benchmark named {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    names = options.names or list(NAMES)
+    gpu = options.device != "cpu"
+    if gpu and (alone := set(options.names) - set(ON_GPUS)):
+        parser.error(f"only on processors: {', '.join(sorted(alone))}")
+    if gpu and not torch.cuda.is_available():
+        parser.error("--device cuda: torch sees no CUDA device")
+    names = options.names or list(ON_GPUS if gpu else NAMES)
     if options.page:
         PAGE.write_text(results_page(), encoding="utf-8")
         print(f"written to {PAGE}")
     elif options.table:
         for name in names:
-            path = RESULTS / f"{name}.json"
+            path = RESULTS / (f"{name}-{options.device}.json" if gpu else f"{name}.json")
             if not path.is_file():
                 print(f"{name}: not run yet")
                 continue
@@ -59,9 +68,9 @@ def main() -> None:
             for metric, one in record.get("metrics", {}).items():
                 print(f"{metric}: N^{one['exponents']['images']:.2f} d^{one['exponents']['dim']:.2f}")
     elif len(names) == 1:
-        import_module(f"benchmarks.{NAMES[names[0]]}").measure(options.small)
+        import_module(f"benchmarks.{NAMES[names[0]]}").measure(options.small, *([options.device] if gpu else []))
     else:
-        size = ["--small"] if options.small else []
+        size = ["--device", options.device, *(["--small"] if options.small else [])]
         failed = []
         for name in names:
             if subprocess.run([sys.executable, "-m", "benchmarks", name, *size], check=False).returncode:

@@ -58,72 +58,72 @@ class _Memory(torch.utils.data.Dataset[Tensor]):
 Found = dict[str, Callable[[], Any]]
 
 
-def from_folder(work: Path, folder: Path) -> Found:
+def from_folder(work: Path, folder: Path, device: str) -> Found:
     """Each library's features of a folder, [n, 2048]."""
     from cleanfid.fid import get_folder_features
     from pytorch_fid.fid_score import get_activations
     from torch_fidelity.utils import extract_featuresdict_from_input_id
 
     cores = os.cpu_count() or 1
-    plain = inception_peers.pytorch_fid_network()
-    clean = inception_peers.clean_fid_network(work, inception_peers.pytorch_fid_network())
-    fidelity = inception_peers.torch_fidelity_network(work / "inception.pth")
+    plain = inception_peers.pytorch_fid_network().to(device)
+    clean = inception_peers.clean_fid_network(work, inception_peers.pytorch_fid_network()).to(device)
+    fidelity = inception_peers.torch_fidelity_network(work / "inception.pth").to(device)
     files = sorted(folder.iterdir())
     return {
-        "pytorch-fid": lambda: get_activations(files, plain, 50, 2048, "cpu", cores),
+        "pytorch-fid": lambda: get_activations(files, plain, 50, 2048, device, cores),
         "torch-fidelity": lambda: extract_featuresdict_from_input_id(
-            1, fidelity, input1=str(folder), cuda=False, verbose=False
+            1, fidelity, input1=str(folder), cuda=device == "cuda", verbose=False
         )["2048"],
         "clean-fid": lambda: get_folder_features(
-            str(folder), clean, cores, batch_size=32, device=torch.device("cpu"), verbose=False
+            str(folder), clean, cores, batch_size=32, device=torch.device(device), verbose=False
         ),
     }
 
 
-def from_memory(work: Path, pixels: Tensor) -> Found:
+def from_memory(work: Path, pixels: Tensor, device: str) -> Found:
     """Features of uint8 [n, 3, h, w] by the libraries that take such."""
     from torch_fidelity.utils import extract_featuresdict_from_input_id
     from torchmetrics.image.fid import NoTrainInceptionV3
 
-    fidelity = inception_peers.torch_fidelity_network(work / "inception.pth")
-    metrics = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(work / "inception.pth"))
+    fidelity = inception_peers.torch_fidelity_network(work / "inception.pth").to(device)
+    metrics = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(work / "inception.pth")).to(device)
 
     def torchmetrics() -> Tensor:
         with torch.inference_mode():
-            return torch.cat([metrics(batch) for batch in pixels.split(50)])
+            return torch.cat([metrics(batch.to(device)) for batch in pixels.split(50)])
 
     return {
         "torch-fidelity": lambda: extract_featuresdict_from_input_id(
-            1, fidelity, input1=_Memory(pixels), cuda=False, verbose=False
+            1, fidelity, input1=_Memory(pixels), cuda=device == "cuda", verbose=False
         )["2048"],
         "torchmetrics": torchmetrics,
     }
 
 
-def ours(source: Any, rule: str) -> Tensor:
+def ours(source: Any, rule: str, device: str) -> Tensor:
     """Features by fidprobe under a resize rule."""
-    return extract(source, inception_peers.ours(rule)).features
+    return extract(source, inception_peers.ours(rule).to(device)).features
 
 
-def works(title: str, source: Any, peers: Found, count: int, rounds: int, small: bool) -> list[Work]:
+def works(title: str, source: Any, peers: Found, count: int, rounds: int, small: bool, device: str) -> list[Work]:
     """Each peer beside fidprobe under the peer's rule."""
     calls: Found = {}
     for name in peers:
-        calls[f"{OURS} as {name}"] = partial(ours, source, RULES[name])
+        calls[f"{OURS} as {name}"] = partial(ours, source, RULES[name], device)
         calls[name] = peers[name]
     found: dict[str, Tensor] = {}
 
     def kept(name: str) -> Callable[[], None]:
         def call() -> None:
-            found[name] = torch.as_tensor(calls[name]()).float()
+            found[name] = torch.as_tensor(calls[name]()).float().cpu()
 
         return call
 
-    rate(torch.float32, small=small)
+    rate(torch.float32, small=small, device=device)
     timings = interleaved({name: kept(name) for name in calls}, rounds=rounds, patience=float("inf"))
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
         inception_peers.fresh_network()(torch.zeros(1, 3, 299, 299))
-    floor = count * counted.get_total_flops() / rate(torch.float32, small=small)
+    floor = count * counted.get_total_flops() / rate(torch.float32, small=small, device=device)
     out = []
     for name in peers:
         own, theirs = found[f"{OURS} as {name}"], found[name]
@@ -142,7 +142,7 @@ def works(title: str, source: Any, peers: Found, count: int, rounds: int, small:
     return out
 
 
-def measure(small: bool) -> dict[str, Any]:
+def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     """Time all and keep the record."""
     count, rounds = (4, 1) if small else (256, 3)
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
@@ -154,7 +154,10 @@ def measure(small: bool) -> dict[str, Any]:
         pixels = np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())])
         tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
         title = f"Inception features of {count} pictures of {SIZE[0]} x {SIZE[1]}"
-        found = works(f"{title}, folder of JPEGs", folder, from_folder(work, folder), count, rounds, small)
-        found += works(f"{title}, in memory", tensor, from_memory(work, tensor), count, rounds, small)
+        found = works(
+            f"{title}, folder of JPEGs", folder, from_folder(work, folder, device), count, rounds, small, device
+        )
+        found += works(f"{title}, in memory", tensor, from_memory(work, tensor, device), count, rounds, small, device)
     versions = {name: version(name) for name in PEERS}
-    return keep("extraction", found, inputs={"images": count, "size": SIZE}, versions=versions, small=small)
+    inputs = {"images": count, "size": SIZE}
+    return keep("extraction", found, inputs=inputs, versions=versions, small=small, device=device)

@@ -6,7 +6,7 @@ product, of numpy and of torch.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -23,17 +23,17 @@ PEERS = ("pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
 UPDATE = 500  # images that torchmetrics is given at a time
 
 
-def from_statistics(moments: list[tuple[Any, Any]]) -> dict[str, Callable[[], float]]:
-    """Each library's distance of two means and covariances, float64."""
+def from_statistics(sides: Sequence[GaussianStatistics]) -> dict[str, Callable[[], float]]:
+    """Each library's distance of two means and covariances, float64: on their device, or in NumPy on the CPU."""
     import cleanfid.fid
     import torchmetrics.image.fid
     from pytorch_fid.fid_score import calculate_frechet_distance
     from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-    (mr, cr), (mg, cg) = moments
-    ours = [GaussianStatistics(torch.from_numpy(m), torch.from_numpy(c), None) for m, c in moments]
-    named = [{"mu": m, "sigma": c} for m, c in moments]
-    tensors = [torch.from_numpy(array) for array in (mr, cr, mg, cg)]
+    ours = [GaussianStatistics(side.mean, side.cov, None) for side in sides]
+    tensors = [part for side in sides for part in (side.mean, side.cov)]
+    mr, cr, mg, cg = (part.cpu().numpy() for part in tensors)
+    named = [{"mu": mr, "sigma": cr}, {"mu": mg, "sigma": cg}]
     return {
         OURS: lambda: frechet(ours[0], ours[1]).value,
         "pytorch-fid": lambda: float(calculate_frechet_distance(mr, cr, mg, cg)),
@@ -60,17 +60,15 @@ def statistics_calls(features: tuple[torch.Tensor, torch.Tensor]) -> dict[str, C
     from torch_fidelity.metric_fid import fid_features_to_statistics
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    arrays = [side.numpy() for side in features]
-
     def torchmetrics() -> None:
-        metric = FrechetInceptionDistance(feature=Inert(features[0].shape[1]))
+        metric = FrechetInceptionDistance(feature=Inert(features[0].shape[1])).to(features[0].device)
         metric.set_dtype(torch.float64)
         for real, side in zip((True, False), features, strict=True):
             for rows in side.split(UPDATE):
                 metric.update(rows, real=real)
 
     def numpy() -> None:
-        for side in arrays:
+        for side in (one.cpu().numpy() for one in features):
             np.mean(side, axis=0)
             np.cov(side, rowvar=False)
 
@@ -78,15 +76,15 @@ def statistics_calls(features: tuple[torch.Tensor, torch.Tensor]) -> dict[str, C
         OURS: lambda: [GaussianStatistics.of(side) for side in features],
         "pytorch-fid": numpy,
         "clean-fid": numpy,
-        "torch-fidelity": lambda: [fid_features_to_statistics(side) for side in features],
+        "torch-fidelity": lambda: [fid_features_to_statistics(side.cpu()) for side in features],
         "torchmetrics": torchmetrics,
     }
 
 
-def primitives(dim: int) -> dict[str, Callable[[], Any]]:
+def primitives(dim: int, device: str = "cpu") -> dict[str, Callable[[], Any]]:
     """What the distance cannot do without."""
     rng = torch.Generator().manual_seed(0)
-    square = torch.randn(dim, 2 * dim, generator=rng, dtype=torch.float64)
+    square = torch.randn(dim, 2 * dim, generator=rng, dtype=torch.float64).to(device)
     matrix = square @ square.T
     return {
         "one Cholesky factor": lambda: torch.linalg.cholesky(matrix),
@@ -100,23 +98,24 @@ def added(first: Timing, second: Timing) -> Timing:
     return Timing((first.median + second.median,), value=second.value)
 
 
-def measure(small: bool) -> dict[str, Any]:
+def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     """Time all and keep the record."""
     images, dim = (600, 64) if small else (50_000, 2048)
     rounds = 1 if small else 5
     features = (
-        synthetic_features(images, dim, generated=False, seed=0),
-        synthetic_features(images, dim, generated=True, seed=0),
+        synthetic_features(images, dim, generated=False, seed=0, device=device),
+        synthetic_features(images, dim, generated=True, seed=0, device=device),
     )
-    moments = [(s.mean.numpy(), s.cov.numpy()) for s in map(GaussianStatistics.of, features)]
-    rate(torch.float64, small=small)
+    moments = [GaussianStatistics.of(side) for side in features]
+    rate(torch.float64, small=small, device=device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy's: `disp` will go
         alone = interleaved(from_statistics(moments), rounds=rounds)
         made = interleaved(statistics_calls(features), rounds=rounds)
-    parts = interleaved(primitives(dim), rounds=rounds)
+    parts = interleaved(primitives(dim, device), rounds=rounds)
     needed = sum(part.median for part in parts.values())
-    products = 2 * images * dim**2 / rate(torch.float64, small=small)  # both sets, symmetric: half of 2 n d² each
+    operations = 2 * images * dim**2  # both sets, symmetric: half of 2 n d² each
+    products = operations / rate(torch.float64, small=small, device=device)
     text = "one Cholesky factor, two products, one symmetric eigenvalue problem"
     facts = {"parts of the floor": {name: part.median for name, part in parts.items()}}
     whole = {name: added(made[name], alone[name]) for name in alone}
@@ -132,7 +131,8 @@ def measure(small: bool) -> dict[str, Any]:
         ),
     ]
     versions = {name: version(name) for name in PEERS} | {"scipy": version("scipy")}
-    return keep("frechet", works, inputs={"images": images, "dim": dim}, versions=versions, small=small)
+    inputs = {"images": images, "dim": dim}
+    return keep("frechet", works, inputs=inputs, versions=versions, small=small, device=device)
 
 
 def _work(title: str, rows: dict[str, Timing], floor: float, text: str, facts: dict[str, Any]) -> Work:

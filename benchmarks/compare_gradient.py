@@ -90,21 +90,21 @@ def finite() -> dict[str, dict[str, bool]]:
     }
 
 
-def measure(small: bool) -> dict[str, Any]:
+def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     """Time all and keep the record."""
     images, dim = (300, 48) if small else (10_000, 2048)
     rounds = 1 if small else 3
-    reference = GaussianStatistics.of(synthetic_features(2 * images, dim, generated=False, seed=0))
-    rows = synthetic_features(images, dim, generated=True, seed=0)
-    rate(torch.float64, small=small)
+    reference = GaussianStatistics.of(synthetic_features(2 * images, dim, generated=False, seed=0, device=device))
+    rows = synthetic_features(images, dim, generated=True, seed=0, device=device)
+    rate(torch.float64, small=small, device=device)
     ways = distances(reference)
     timings = interleaved({name: call(way, rows) for name, way in ways.items()}, rounds=rounds)
     # Forward: half of one product n x d x d, one Cholesky factor, two products, eigenvectors. Backward: two products.
-    parts = {name: one.median for name, one in interleaved(primitives(dim), rounds=rounds).items()}
-    square = torch.randn(dim, dim, dtype=torch.float64)
+    parts = {name: one.median for name, one in interleaved(primitives(dim, device), rounds=rounds).items()}
+    square = torch.randn(dim, dim, dtype=torch.float64, device=device)
     square = square @ square.T
     vectors = interleaved({"eigh": lambda: torch.linalg.eigh(square)}, rounds=rounds)["eigh"].median
-    products = (images * dim**2 + 2 * images * dim**2) / rate(torch.float64, small=small)
+    products = (images * dim**2 + 2 * images * dim**2) / rate(torch.float64, small=small, device=device)
     needed = vectors + parts["one Cholesky factor"] + 2 * parts["two products"] + products
     cases = finite()
     title = f"gradient of the Fréchet distance by {images:,} x {dim} features"
@@ -120,4 +120,5 @@ def measure(small: bool) -> dict[str, Any]:
     text = "1.5 products n x d x d, one Cholesky factor, four products, one symmetric eigendecomposition"
     work = Work(title, timings, aims, needed, text, facts={"finite": cases})
     versions = {"torchmetrics": version("torchmetrics")}
-    return keep("gradient", [work], inputs={"images": images, "dim": dim}, versions=versions, small=small)
+    inputs = {"images": images, "dim": dim}
+    return keep("gradient", [work], inputs=inputs, versions=versions, small=small, device=device)

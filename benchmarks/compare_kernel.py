@@ -26,7 +26,7 @@ def peers(real: Tensor, made: Tensor, subsets: int, size: int) -> dict[str, Call
     from torch_fidelity.metric_kid import kid_features_to_metric
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    metric = KernelInceptionDistance(torch.nn.Identity(), subsets=subsets, subset_size=size)
+    metric = KernelInceptionDistance(torch.nn.Identity(), subsets=subsets, subset_size=size).to(real.device)
     metric.update(real, real=True)
     metric.update(made, real=False)
 
@@ -43,21 +43,21 @@ def peers(real: Tensor, made: Tensor, subsets: int, size: int) -> dict[str, Call
     return {
         "torch-fidelity": fidelity,
         "torchmetrics": of_torchmetrics,
-        "clean-fid": lambda: cleanfid.fid.kernel_distance(real.numpy(), made.numpy(), subsets, size),
+        "clean-fid": lambda: cleanfid.fid.kernel_distance(real.cpu().numpy(), made.cpu().numpy(), subsets, size),
     }
 
 
-def measure(small: bool) -> dict[str, Any]:
+def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     """Time all and keep the record."""
     images, more, dim = (300, 400, 32) if small else (20_000, 50_000, 2048)
     subsets, size = (5, 100) if small else (100, 1000)
-    sides = [synthetic_features(more, dim, generated=made, seed=0) for made in (False, True)]
+    sides = [synthetic_features(more, dim, generated=made, seed=0, device=device) for made in (False, True)]
     few = [side[:images] for side in sides]
     np.random.seed(0)  # noqa: NPY002 - clean-fid draws from the global stream
-    rate(torch.float32, small=small)
+    rate(torch.float32, small=small, device=device)
 
     def floor(count: int) -> float:
-        return 4 * count**2 * dim / rate(torch.float32, small=small)
+        return 4 * count**2 * dim / rate(torch.float32, small=small, device=device)
 
     pairs = interleaved(
         {OURS: lambda: kernel_distance(*map(Features, few)).value, **peers(few[0], few[1], 1, images)}, rounds=1
@@ -82,7 +82,8 @@ def measure(small: bool) -> dict[str, Any]:
         ),
     ]
     inputs = {"images": images, "images of fidprobe alone": more, "dim": dim, "subsets": subsets, "subset size": size}
-    return keep("kernel", works, inputs=inputs, versions={name: version(name) for name in PEERS}, small=small)
+    versions = {name: version(name) for name in PEERS}
+    return keep("kernel", works, inputs=inputs, versions=versions, small=small, device=device)
 
 
 def _work(title: str, rows: Any, floor: float, text: str) -> Work:

@@ -22,7 +22,7 @@ from fidprobe.progress import silent
 K_BALLS, K_DENSITY = 3, 5
 
 
-def measure(small: bool) -> dict[str, Any]:
+def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     """Time all and keep the record."""
     import faiss
     import prdc
@@ -30,9 +30,9 @@ def measure(small: bool) -> dict[str, Any]:
 
     images, dim = (400, 32) if small else (20_000, 2048)
     rounds = 1 if small else 2
-    real, made = (synthetic_features(images, dim, generated=side, seed=0) for side in (False, True))
+    real, made = (synthetic_features(images, dim, generated=side, seed=0, device=device) for side in (False, True))
     sides = Features(real), Features(made)
-    rate(torch.float32, small=small)
+    rate(torch.float32, small=small, device=device)
 
     def fidelity() -> float:
         found = prc_features_to_metric(
@@ -42,30 +42,32 @@ def measure(small: bool) -> dict[str, Any]:
 
     def of_prdc() -> float:
         with contextlib.redirect_stdout(io.StringIO()):
-            return float(prdc.compute_prdc(real.numpy(), made.numpy(), nearest_k=K_DENSITY)["density"])
+            return float(prdc.compute_prdc(real.cpu().numpy(), made.cpu().numpy(), nearest_k=K_DENSITY)["density"])
 
     def both() -> float:
-        precision_recall(*sides, k=K_DENSITY)
-        return density_coverage(*sides, k=K_DENSITY).density
+        precision_recall(*sides, k=K_DENSITY, device=device)
+        return density_coverage(*sides, k=K_DENSITY, device=device).density
 
     def searched() -> float:
         index = faiss.IndexFlatL2(dim)
-        index.add(real.numpy())
-        return float(index.search(real.numpy(), K_BALLS + 1)[0][:, -1].mean())
+        rows = real.cpu().numpy()
+        index.add(rows)
+        return float(index.search(rows, K_BALLS + 1)[0][:, -1].mean())
 
     def own_radii() -> float:
-        points, _ = common_points(*sides, K_BALLS, "cpu")
+        points, _ = common_points(*sides, K_BALLS, device)
         found = radii(points, K_BALLS, Ticker(silent, "", 0))
         return float((found / points.frame.scale**2).mean())
 
     rows = [
         interleaved(
-            {OURS: lambda: precision_recall(*sides, k=K_BALLS).precision, "torch-fidelity": fidelity}, rounds=rounds
+            {OURS: lambda: precision_recall(*sides, k=K_BALLS, device=device).precision, "torch-fidelity": fidelity},
+            rounds=rounds,
         ),
         interleaved({OURS: both, "prdc": of_prdc}, rounds=rounds),
         interleaved({OURS: own_radii, "faiss IndexFlatL2": searched}, rounds=rounds),
     ]
-    pair = 2 * dim * images**2 / rate(torch.float32, small=small)  # seconds for all products of two sets
+    pair = 2 * dim * images**2 / rate(torch.float32, small=small, device=device)  # seconds for all products of two sets
     title = f"2 x {images:,} images, {dim} dimensions"
     works = [
         _work(f"precision and recall, {title}", rows[0], 2 * pair),
@@ -74,7 +76,7 @@ def measure(small: bool) -> dict[str, Any]:
     ]
     versions = {name: version(name) for name in ("torch-fidelity", "prdc")} | {"faiss": faiss.__version__}
     inputs = {"images": images, "dim": dim, "k": [K_BALLS, K_DENSITY]}
-    return keep("neighbours", works, inputs=inputs, versions=versions, small=small)
+    return keep("neighbours", works, inputs=inputs, versions=versions, small=small, device=device)
 
 
 def _work(title: str, rows: dict[str, Timing], floor: float, least: float = 5) -> Work:

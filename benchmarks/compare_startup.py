@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparison import OURS, Aim, Work, interleaved, keep
+from benchmarks.comparison import OURS, PATIENCE, Aim, Work, interleaved, keep
 
 PEERS = ("torch-fidelity", "pytorch-fid", "torchmetrics", "clean-fid")
 SCRIPTS = Path(sys.executable).parent
@@ -29,7 +29,7 @@ def imported(package: str) -> Callable[[], None]:
 
 def measure(small: bool) -> dict[str, Any]:
     """Time all and keep the record."""
-    rounds = 1 if small else 5
+    rounds, patience = (1, 0.0) if small else (5, PATIENCE)
     helps = {
         OURS: started("fidprobe", "--help"),
         "torch-fidelity": started("fidelity", "--help"),
@@ -46,7 +46,7 @@ def measure(small: bool) -> dict[str, Any]:
     }
     works = []
     for title, calls, most in (("--help", helps, 0.5), ("import", imports, 1.0)):
-        rows = interleaved(calls, rounds=rounds)
+        rows = interleaved(calls, rounds=rounds, patience=patience)
         aims = [Aim("seconds", rows[OURS].median, most=most)]
         floor = rows["Python alone"].median if "Python alone" in rows else None
         works.append(Work(title, rows, aims, floor, "Python itself"))

@@ -137,6 +137,8 @@ def interleaved(
                 continue
             begun, busy = time.perf_counter(), time.process_time()
             values[name] = call()
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             took = time.perf_counter() - begun, time.process_time() - busy
             if took[0] > patience:
                 done.add(name)
@@ -150,22 +152,20 @@ def interleaved(
     return out
 
 
-_rates: dict[torch.dtype, float] = {}
+_rates: dict[tuple[torch.dtype, str], float] = {}
 
 
-def rate(dtype: torch.dtype, *, small: bool = False) -> float:
+def rate(dtype: torch.dtype, *, small: bool = False, device: str = "cpu") -> float:
     """Operations a second of large products, the most that any call so far has seen.
 
     Floors follow from it: call it before and after what they are compared with, since others on the machine lower it.
     """
     rows, dim = (256, 256) if small else (4096, 2048)
-    left, right = (torch.rand(rows, dim, dtype=dtype) for _ in range(2))
-    for _ in range(6):
-        begun = time.perf_counter()
-        left @ right.T
-        seen = 2 * rows**2 * dim / (time.perf_counter() - begun)
-        _rates[dtype] = max(seen, _rates.get(dtype, 0))
-    return _rates[dtype]
+    left, right = (torch.rand(rows, dim, dtype=dtype, device=device) for _ in range(2))
+    runs = interleaved({"product": lambda: left @ right.T}, rounds=6)["product"].seconds
+    seen = 2 * rows**2 * dim / min(runs)
+    _rates[dtype, device] = max(seen, _rates.get((dtype, device), 0))
+    return _rates[dtype, device]
 
 
 def shown(work: Mapping[str, Any]) -> str:
@@ -187,9 +187,15 @@ def shown(work: Mapping[str, Any]) -> str:
 
 
 def keep(
-    name: str, works: Sequence[Work], *, inputs: Mapping[str, Any], versions: Mapping[str, str], small: bool
+    name: str,
+    works: Sequence[Work],
+    *,
+    inputs: Mapping[str, Any],
+    versions: Mapping[str, str],
+    small: bool,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """Print what was measured and, at full size, write it to `results/peers/NAME.json`.
+    """Print what was measured and, at full size, write it to `results/peers/NAME.json`, or to `NAME-cuda.json`.
 
     Args:
         name: Of the file.
@@ -197,15 +203,16 @@ def keep(
         inputs: What they worked on.
         versions: Of the peers.
         small: Whether the sizes were those of a test.
+        device: Where it was measured.
     """
     result: dict[str, Any] = {
         "inputs": dict(inputs),
-        "environment": environment() | dict(versions),
+        "environment": environment(device) | dict(versions),
         "load_average": os.getloadavg()[0],
         "works": [work.to_json() for work in works],
     }
     for one in result["works"]:
         print(shown(one), flush=True)
     if not small:
-        write(RESULTS / f"{name}.json", result)
+        write(RESULTS / (f"{name}.json" if device == "cpu" else f"{name}-{device}.json"), result)
     return result

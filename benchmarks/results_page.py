@@ -16,7 +16,9 @@ def results_page(results: Path = RESULTS) -> str:
     """The page as Markdown; `results.md.j2` takes every number from the records."""
     made = markdown_templates(_HERE)
     made.filters.update(seconds=_seconds, ratio=_ratio)
-    return made.get_template("results.md.j2").render(record=lambda name: _record(results, name))
+    return made.get_template("results.md.j2").render(
+        record=lambda name: _record(results, name), on_gpus=any(results.glob("*-cuda.json"))
+    )
 
 
 def _record(results: Path, name: str) -> Any:
