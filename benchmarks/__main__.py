@@ -10,10 +10,11 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
-from benchmarks.comparison import RESULTS, shown
+from benchmarks.comparison import record_path, shown
 from benchmarks.results_page import results_page
 
 NAMES = {
@@ -34,6 +35,11 @@ ON_GPUS = ("frechet", "gradient", "extraction", "kernel", "neighbours", "heatmap
 PAGE = Path(__file__).parent / "RESULTS.md"
 
 
+def script(name: str) -> ModuleType:
+    """The module that measures it."""
+    return import_module(f"benchmarks.{NAMES[name]}")
+
+
 def main() -> None:
     """Measure, or tell what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,15 +54,13 @@ def main() -> None:
     gpu = options.device != "cpu"
     if gpu and (alone := set(options.names) - set(ON_GPUS)):
         parser.error(f"only on processors: {', '.join(sorted(alone))}")
-    if gpu and not torch.cuda.is_available():
-        parser.error("--device cuda: torch sees no CUDA device")
     names = options.names or list(ON_GPUS if gpu else NAMES)
     if options.page:
         PAGE.write_text(results_page(), encoding="utf-8")
         print(f"written to {PAGE}")
     elif options.table:
         for name in names:
-            path = RESULTS / (f"{name}-{options.device}.json" if gpu else f"{name}.json")
+            path = record_path(name, options.device)
             if not path.is_file():
                 print(f"{name}: not run yet")
                 continue
@@ -67,8 +71,10 @@ def main() -> None:
                 print(f"{work}: {', '.join(f'{label} {share:.0%}' for label, share in one['shares'].items())}")
             for metric, one in record.get("metrics", {}).items():
                 print(f"{metric}: N^{one['exponents']['images']:.2f} d^{one['exponents']['dim']:.2f}")
+    elif gpu and not torch.cuda.is_available():
+        parser.error("--device cuda: torch sees no CUDA device")
     elif len(names) == 1:
-        import_module(f"benchmarks.{NAMES[names[0]]}").measure(options.small, *([options.device] if gpu else []))
+        script(names[0]).measure(options.small, *([options.device] if gpu else []))
     else:
         size = ["--device", options.device, *(["--small"] if options.small else [])]
         failed = []

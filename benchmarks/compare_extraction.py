@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
 from fidprobe.analysis.convention_table import CONVENTIONS
 from fidprobe.extraction import extract
+from fidprobe.extractors.base import full_precision
 from tests.extractors import inception_peers
 
 PEERS = ("pytorch-fid", "torch-fidelity", "clean-fid", "torchmetrics")
@@ -115,7 +116,8 @@ def works(title: str, source: Any, peers: Found, count: int, rounds: int, small:
 
     def kept(name: str) -> Callable[[], None]:
         def call() -> None:
-            found[name] = torch.as_tensor(calls[name]()).float().cpu()
+            with full_precision():  # on GPUs the peers would round to TF32, which is faster
+                found[name] = torch.as_tensor(calls[name]()).float().cpu()
 
         return call
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
+from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, on_processor, rate
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.features import Features
 from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets
@@ -41,9 +41,11 @@ def peers(real: Tensor, made: Tensor, subsets: int, size: int) -> dict[str, Call
         return float(metric.compute()[0])
 
     return {
-        "torch-fidelity": fidelity,
+        on_processor("torch-fidelity", real.device.type): fidelity,
         "torchmetrics": of_torchmetrics,
-        "clean-fid": lambda: cleanfid.fid.kernel_distance(real.cpu().numpy(), made.cpu().numpy(), subsets, size),
+        on_processor("clean-fid", real.device.type): lambda: cleanfid.fid.kernel_distance(
+            real.cpu().numpy(), made.cpu().numpy(), subsets, size
+        ),
     }
 
 

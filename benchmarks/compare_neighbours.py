@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, rate
+from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, on_processor, rate
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.features import Features
 from fidprobe.metrics.balls import common_points, radii
@@ -64,8 +64,8 @@ def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
             {OURS: lambda: precision_recall(*sides, k=K_BALLS, device=device).precision, "torch-fidelity": fidelity},
             rounds=rounds,
         ),
-        interleaved({OURS: both, "prdc": of_prdc}, rounds=rounds),
-        interleaved({OURS: own_radii, "faiss IndexFlatL2": searched}, rounds=rounds),
+        interleaved({OURS: both, on_processor("prdc", device): of_prdc}, rounds=rounds),
+        interleaved({OURS: own_radii, on_processor("faiss IndexFlatL2", device): searched}, rounds=rounds),
     ]
     pair = 2 * dim * images**2 / rate(torch.float32, small=small, device=device)  # seconds for all products of two sets
     title = f"2 x {images:,} images, {dim} dimensions"

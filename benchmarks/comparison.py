@@ -12,7 +12,19 @@ import torch
 
 from benchmarks.recording import environment, write
 
-__all__ = ["OURS", "RESULTS", "Aim", "Timing", "Work", "interleaved", "keep", "rate", "shown"]
+__all__ = [
+    "OURS",
+    "RESULTS",
+    "Aim",
+    "Timing",
+    "Work",
+    "interleaved",
+    "keep",
+    "on_processor",
+    "rate",
+    "record_path",
+    "shown",
+]
 
 OURS = "fidprobe"
 RESULTS = Path(__file__).parent / "results" / "peers"
@@ -121,7 +133,7 @@ def interleaved(
     """Run all in turns and time each.
 
     The first run of each warms up and does not count, but for those that take longer than `patience` seconds, which are
-    not run again.
+    not run again. Each turn begins with another: what the one before leaves behind in caches and threads hits all.
 
     Args:
         calls: By name.
@@ -132,11 +144,12 @@ def interleaved(
     values: dict[str, Any] = {}
     done: set[str] = set()
     for turn in range(rounds + 1):
-        for name, call in calls.items():
+        names = list(calls)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
             if name in done:
                 continue
             begun, busy = time.perf_counter(), time.process_time()
-            values[name] = call()
+            values[name] = calls[name]()
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
             took = time.perf_counter() - begun, time.process_time() - busy
@@ -150,6 +163,16 @@ def interleaved(
         number = float(value) if isinstance(value, (int, float)) or getattr(value, "ndim", None) == 0 else None
         out[name] = Timing(tuple(wall for wall, _ in took_each), tuple(cpu for _, cpu in took_each), number)
     return out
+
+
+def record_path(name: str, device: str) -> Path:
+    """Where a benchmark's record lies."""
+    return RESULTS / (f"{name}.json" if device == "cpu" else f"{name}-{device}.json")
+
+
+def on_processor(name: str, device: str) -> str:
+    """What a peer is called that computes on the processor, wherever fidprobe does."""
+    return name if device == "cpu" else f"{name} (on the processor)"
 
 
 _rates: dict[tuple[torch.dtype, str], float] = {}
@@ -214,5 +237,5 @@ def keep(
     for one in result["works"]:
         print(shown(one), flush=True)
     if not small:
-        write(RESULTS / (f"{name}.json" if device == "cpu" else f"{name}-{device}.json"), result)
+        write(record_path(name, device), result)
     return result

@@ -60,6 +60,12 @@ def some(images: Features, count: int) -> Features:
     return images.select(torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count])
 
 
+def curve(labels: Labels, generated: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Precision and recall of one clustering of both sets together."""
+    shares = [np.bincount(labels[side], minlength=CLUSTERS) / side.sum() for side in (~generated, generated)]
+    return prd_of_histograms(reference=shares[0], generated=shares[1])
+
+
 def clusterings(real: Features, made: Features, runs: int) -> dict[str, dict[str, float]]:
     """F of the curves averaged over runs, and the mean squared distance to centres, by each k-means."""
     points, generated = sorted_union(real.features, made.features)
@@ -68,8 +74,7 @@ def clusterings(real: Features, made: Features, runs: int) -> dict[str, dict[str
         curves, squares = [], []
         for seed in range(runs):
             labels = labels_of(points, seed)
-            shares = [np.bincount(labels[side], minlength=CLUSTERS) / side.sum() for side in (~generated, generated)]
-            curves.append(prd_of_histograms(reference=shares[0], generated=shares[1]))
+            curves.append(curve(labels, generated))
             squares.append(mean_square(points, labels))
         precisions, recalls = (np.stack(values) for values in zip(*curves, strict=True))
         space = known_space(real.space, made.space)

@@ -18,7 +18,7 @@ _BLOCK = 256  # columns of a triangular factor that are multiplied together
 
 
 def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
-    """L [d, r] with L Lᵀ = cov, r its numerical rank; lower triangular where that is d.
+    """L [d, r] with L Lᵀ = cov, r its numerical rank; lower triangular where Cholesky's algorithm can be trusted.
 
     Args:
         cov: Symmetric, positive semidefinite float64 [d, d].
@@ -39,7 +39,7 @@ def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
 
 
 def symmetric_product(factor: Tensor, cov: Tensor) -> Tensor:
-    """Lᵀ Σ L, exactly symmetric: of a triangular L in d³ operations, where products that know of neither take 4 d³.
+    """Lᵀ Σ L, symmetric to the bit: of a triangular L in d³ operations, where whole products take 4 d³.
 
     Args:
         factor: L [d, r], as from `covariance_factor`.

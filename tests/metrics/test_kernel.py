@@ -42,11 +42,13 @@ def test_subsets_of_sets_larger_than_memory_are_the_same(monkeypatch: pytest.Mon
     assert [bool((one.diff() > 0).all()) for one in asked] == [True, True]
 
 
-@pytest.mark.parametrize("block", [7, 64, 4096])
-def test_all_pairs_equal_the_direct_sum(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the block size."""
-    monkeypatch.setattr(kernel, "_BLOCK", block)
+@pytest.mark.parametrize(("block", "rows"), [(7, 256), (32, 3), (16, 5), (4096, 16), (4096, 256)])
+def test_all_pairs_equal_the_direct_sum(block: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the blocks, and the strips of those on the diagonal; and so does the error."""
     x, y = relu_features(60, 5, 1), relu_features(45, 5, 2, shift=0.1)
+    whole = kernel_distance(wrapped(x), wrapped(y))
+    monkeypatch.setattr(kernel, "_BLOCK", block)
+    monkeypatch.setattr(kernel, "ROWS", rows)
 
     def k(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return (a.double() @ b.double().T / 5 + 1) ** 3
@@ -56,7 +58,9 @@ def test_all_pairs_equal_the_direct_sum(block: int, monkeypatch: pytest.MonkeyPa
         return float((full.sum() - full.trace()) / (len(a) * (len(a) - 1)))
 
     expected = off_diagonal(x) + off_diagonal(y) - 2 * float(k(y, x).mean())
-    assert kernel_distance(wrapped(x), wrapped(y)).value == pytest.approx(expected, rel=1e-10)
+    found = kernel_distance(wrapped(x), wrapped(y))
+    assert found.value == pytest.approx(expected, rel=1e-10)
+    assert found.standard_error == pytest.approx(whole.standard_error, rel=1e-10)
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1.0, 300.0), (0.01, 0.0), (1e15, 0.0)])
