@@ -10,6 +10,7 @@ pages included, beyond which the kernel ends it (Linux, as root).
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,10 +120,12 @@ def measured(
     group: Path | None = None,
     *,
     program: tuple[str, ...] = ("-m", "fidprobe"),
+    may_be_killed: bool = False,
 ) -> dict[str, float]:
     """Seconds, and peaks of anonymous and of resident memory in bytes, of a Python program and all that it starts.
 
-    Shared pages count in every process that has them.
+    Shared pages count in every process that has them. A program that fails ends this one too, but for one that may be
+    killed, as the system does for lack of memory: what it held until then counts, and `killed` is true.
     """
     environ = {**os.environ, "FIDPROBE_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
     inside = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")] if group else []
@@ -140,10 +143,12 @@ def measured(
             peaks = {name: max(peaks[name], size) for name, size in held(run.pid).items()}
             time.sleep(_SECONDS)
         seconds = time.perf_counter() - begun
-        if run.returncode:
+        killed = may_be_killed and run.returncode == -signal.SIGKILL
+        if run.returncode and not killed:
             told.seek(0)
             raise SystemExit(f"{' '.join(arguments)}: {run.returncode} {told.read()}")
-    return {"seconds": seconds, "anonymous_bytes": peaks["RssAnon"], "resident_bytes": peaks["VmRSS"]}
+    found = {"seconds": seconds, "anonymous_bytes": peaks["RssAnon"], "resident_bytes": peaks["VmRSS"]}
+    return found | {"killed": True} if killed else found
 
 
 def main() -> None:
