@@ -1,6 +1,7 @@
 """Every benchmark runs, and all ways that it times give one number."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from benchmarks import compare_extraction, compare_startup, profiles
 from benchmarks.__main__ import script
 from benchmarks.comparison import OURS
+from benchmarks.memory import measured as memory_of
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -57,6 +59,17 @@ def test_memory_is_that_of_processes_that_came_to_their_end() -> None:
     (work,) = measured("memory")["works"]
     for name in (OURS, "torch-fidelity"):
         assert 0.1 < work["facts"]["anonymous GiB"][name] < work["rows"][name]["value"]
+
+
+def test_a_program_that_is_killed_counts_only_where_it_may_be(tmp_path: Path) -> None:
+    """What it held until then; one that fails never does."""
+    killed = ("-c", "import os, signal; held = bytes(10**8); os.kill(os.getpid(), signal.SIGKILL)")
+    assert memory_of(tmp_path, killed, program=(), may_be_killed=True)["killed"] is True
+    assert "killed" not in memory_of(tmp_path, ("-c", ""), program=(), may_be_killed=True)
+    with pytest.raises(SystemExit, match="-9"):
+        memory_of(tmp_path, killed, program=())
+    with pytest.raises(SystemExit, match="ValueError"):
+        memory_of(tmp_path, ("-c", "raise ValueError"), program=(), may_be_killed=True)
 
 
 def test_algorithm_1_comes_to_the_certified_level_later() -> None:
