@@ -144,8 +144,12 @@ def test_the_cost_of_neighbours_is_what_was_measured() -> None:
     measured = json.loads((ROOT / "benchmarks/results/peers/neighbours.json").read_text(encoding="utf-8"))
     balls, both = (measured["works"][i]["rows"] for i in (0, 1))
     images = f"{measured['inputs']['images']:,}"
+    growth = json.loads((ROOT / "benchmarks/results/peers/growth.json").read_text(encoding="utf-8"))
+    largest = growth["metrics"]["precision and recall"]["rows"][-1]
+    assert (largest["images"], largest["dim"]) == (40_000, measured["inputs"]["dim"])
     told = (
-        f"take {balls['fidprobe']['seconds']:.0f} s on two cores, and {both['fidprobe']['seconds']:.0f} s with density"
+        f"take {balls['fidprobe']['seconds']:.0f} s on two cores (40,000 against 40,000: {largest['seconds']:.0f} s), "
+        f"and {both['fidprobe']['seconds']:.0f} s with density"
     )
     assert f"{images} against {images} images of {measured['inputs']['dim']:,} dimensions {told}" in text
     ratios = balls["torch-fidelity"]["over_fidprobe"], both["prdc"]["over_fidprobe"]
