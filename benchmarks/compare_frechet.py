@@ -98,9 +98,11 @@ def primitives(dim: int, device: str = "cpu") -> dict[str, Callable[[], Any]]:
 
 
 def added(first: Timing, second: Timing) -> Timing:
-    """One after the other."""
-    runs = zip(first.seconds, second.seconds, strict=False)  # what takes long has run less often
-    return Timing(tuple(one + other for one, other in runs), value=second.value)
+    """One after the other: run by run, or by medians where one has run less often, as what takes long does."""
+    runs = [first.seconds, second.seconds]
+    if len(first.seconds) != len(second.seconds):
+        runs = [(first.median,), (second.median,)]
+    return Timing(tuple(map(sum, zip(*runs, strict=True))), value=second.value)
 
 
 def measure(small: bool, device: str = "cpu") -> dict[str, Any]:

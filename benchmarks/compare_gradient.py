@@ -79,12 +79,12 @@ def degenerate() -> dict[str, tuple[Tensor, Tensor]]:
     }
 
 
-def finite() -> dict[str, dict[str, bool]]:
+def finite(device: str = "cpu") -> dict[str, dict[str, bool]]:
     """Whether each way's gradient is finite, by case."""
     return {
         case: {
-            name: bool(torch.isfinite(gradient(way, rows)).all())
-            for name, way in distances(GaussianStatistics.of(real)).items()
+            name: bool(torch.isfinite(gradient(way, rows.to(device))).all())
+            for name, way in distances(GaussianStatistics.of(real.to(device))).items()
         }
         for case, (real, rows) in degenerate().items()
     }
@@ -107,7 +107,7 @@ def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     vectors = interleaved({"eigh": lambda: torch.linalg.eigh(square)}, rounds=rounds)["eigh"].median
     products = 3 * (images * dim**2 + dim**3) / rate(torch.float64, small=small, device=device)
     needed = vectors + factor + products
-    cases = finite()
+    cases = finite(device)
     title = f"gradient of the Fréchet distance by {images:,} x {dim} features"
     work = Work(title, timings)
     aims = [Aim(f"time of {name} over fidprobe's", work.ratio(name), least=5) for name in timings if name != OURS]

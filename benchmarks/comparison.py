@@ -1,6 +1,7 @@
 """Several ways to do one thing, timed in turns, so that others on the machine slow all alike."""
 
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,7 +134,7 @@ def interleaved(
     """Run all in turns and time each.
 
     The first run of each warms up and does not count, but for those that take longer than `patience` seconds, which are
-    not run again. Each turn begins with another: what the one before leaves behind in caches and threads hits all.
+    not run again. Each turn has an order of its own: what the one before leaves behind in caches and threads hits all.
 
     Args:
         calls: By name.
@@ -144,8 +145,7 @@ def interleaved(
     values: dict[str, Any] = {}
     done: set[str] = set()
     for turn in range(rounds + 1):
-        names = list(calls)
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+        for name in random.Random(turn).sample(list(calls), len(calls)):
             if name in done:
                 continue
             begun, busy = time.perf_counter(), time.process_time()
