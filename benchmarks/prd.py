@@ -21,7 +21,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from benchmarks.recording import environment, write
 from fidprobe.features import Features
-from fidprobe.metrics.clusters import clustered, sorted_union
+from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.metrics.prd import PRDResult, prd, prd_of_histograms
 from fidprobe.provenance import check_comparable, known_space
 
@@ -30,7 +30,7 @@ Labels = npt.NDArray[np.int64]
 Points = npt.NDArray[np.float32]
 # Batches of 100 were scikit-learn's default when the original was published, 1,024 are since its version 1.0.
 WAYS: dict[str, Callable[[Points, int], Labels]] = {
-    "fidprobe": lambda points, seed: clustered(points, CLUSTERS, np.random.default_rng(seed)),
+    "fidprobe": lambda points, seed: next(clusterings(points, CLUSTERS, [np.random.default_rng(seed)])),
     "KMeans": lambda points, seed: KMeans(CLUSTERS, n_init=1, random_state=seed).fit(points).labels_,
     "MiniBatchKMeans, batches of 1024": lambda points, seed: mini_batch(points, seed, 1024),
     "MiniBatchKMeans, batches of 100": lambda points, seed: mini_batch(points, seed, 100),
@@ -66,7 +66,7 @@ def curve(labels: Labels, generated: npt.NDArray[np.bool_]) -> tuple[npt.NDArray
     return prd_of_histograms(reference=shares[0], generated=shares[1])
 
 
-def clusterings(real: Features, made: Features, runs: int) -> dict[str, dict[str, float]]:
+def each_way(real: Features, made: Features, runs: int) -> dict[str, dict[str, float]]:
     """F of the curves averaged over runs, and the mean squared distance to centres, by each k-means."""
     points, generated = sorted_union(real.features, made.features)
     rows = {}
@@ -110,7 +110,7 @@ def main() -> None:
         real, made = references[-1], Features.load(path)
         check_comparable(real.provenance, made.provenance, (real.dim, made.dim))
         print(f"{args.images} images against as many of {path.name}, {args.runs} runs")
-        found = clusterings(some(real, args.images), some(made, args.images), args.runs)
+        found = each_way(some(real, args.images), some(made, args.images), args.runs)
         compared.append({"degraded": path.name, "images": args.images, "runs": args.runs, "rows": found})
     rows = []
     for images in references:

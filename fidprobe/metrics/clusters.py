@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fidprobe.images.scratch import gathered_rows
 
-__all__ = ["clustered", "sorted_union"]
+__all__ = ["clusterings", "sorted_union"]
 
 _ROWS = 65536  # at a time, of sets that memory does not hold
 _ITERATIONS = 25  # 10 and 100 give PRD curves that differ by less than single runs do
@@ -85,39 +85,51 @@ class _Union:
         return keys
 
 
-def clustered(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """The cluster of each point by one k-means that all of them train; equal points share one.
+def clusterings(
+    points: npt.NDArray[np.float32], clusters: int, rngs: Sequence[np.random.Generator]
+) -> Iterator[npt.NDArray[np.int64]]:
+    """The cluster of each point by one k-means after another, each trained by all points; equal points share one.
 
     Args:
         points: float32 [n, d], sorted so that equal ones stand together, n >= clusters.
         clusters: k.
-        rng: Draws the points that k-means begins with.
+        rngs: One for each k-means; draws the points that it begins with.
 
-    Returns:
+    Yields:
         int64 [n], 0..k-1; a cluster can be empty.
     """
     import faiss
 
-    means = faiss.Kmeans(
-        points.shape[1],
-        clusters,
-        niter=_ITERATIONS,
-        gpu=False,
-        min_points_per_centroid=1,  # faiss warns below 39,
-        max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
-    )
-    means.train(points, init_centroids=points[_spread_out(points, clusters, rng)])
-    # Asked for one at a time, rounding could part equal points that lie between two centres.
-    labels = np.empty(len(points), np.int64)
-    last = 0
+    repeated = _repeated(points)
+    for chosen in _spread_out(points, clusters, rngs):
+        means = faiss.Kmeans(
+            points.shape[1],
+            clusters,
+            niter=_ITERATIONS,
+            gpu=False,
+            min_points_per_centroid=1,  # faiss warns below 39,
+            max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
+        )
+        means.train(points, init_centroids=points[chosen])
+        # Asked for one at a time, rounding could part equal points that lie between two centres.
+        nearest = []
+        for part in _blocks(len(points)):
+            again = repeated[part]
+            block = points[part][~again] if again.any() else points[part]
+            if len(block) > 0:
+                nearest.append(means.index.search(block, 1)[1][:, 0])
+        yield np.concatenate(nearest)[np.cumsum(~repeated) - 1]
+
+
+def _repeated(points: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which points equal the one before, bool [n]."""
+    found = np.zeros(len(points), np.bool_)
     for part in _blocks(len(points)):
-        block = points[part]
-        before = points[max(0, part.start - 1) : part.stop - 1]
-        first = (block != before).any(axis=1) if part.start else np.r_[True, (block[1:] != before).any(axis=1)]
-        nearest = np.r_[last, means.index.search(block[first], 1)[1][:, 0]] if first.any() else np.array([last])
-        labels[part] = nearest[np.cumsum(first)]
-        last = int(labels[part.stop - 1])
-    return labels
+        at = np.arange(max(1, part.start), part.stop)
+        for columns in (slice(0, 8), slice(8, None)):  # of the whole rows few are left to be compared
+            at = at[(points[at, columns] == points[at - 1, columns]).all(axis=1)]
+        found[at] = True
+    return found
 
 
 def _blocks(count: int) -> Iterator[slice]:
@@ -125,30 +137,46 @@ def _blocks(count: int) -> Iterator[slice]:
         yield slice(start, min(start + _ROWS, count))
 
 
-def _spread_out(points: npt.NDArray[np.float32], clusters: int, rng: np.random.Generator) -> list[int]:
+def _spread_out(
+    points: npt.NDArray[np.float32], clusters: int, rngs: Sequence[np.random.Generator]
+) -> npt.NDArray[np.int64]:
     """Greedy k-means++: of a few points drawn by their squared distance from the nearest chosen one, the best is next.
 
     Arthur and Vassilvitskii 2007, with scikit-learn's number of trials. Faiss's own beginning, points drawn alike, puts
     two centres into one of several groups far apart as often as not.
+
+    Returns:
+        int64 [runs, k]; all runs are drawn together, since points are read for all in the time that they are for one.
     """
+    n, every = len(points), np.arange(len(rngs))
     squares = np.einsum("nd,nd->n", points, points)
     trials = 2 + int(np.log(clusters))
 
-    def distances(chosen: list[int]) -> npt.NDArray[np.float32]:
-        products = points @ points[chosen].T
-        found: npt.NDArray[np.float32] = (squares[:, None] - 2 * products + squares[chosen]).clip(0)
-        return found
+    def distances(drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Squared, of drawn points [runs, t] to all: [runs, t, n]."""
+        some = drawn.ravel()
+        found = points[some] @ points.T
+        found *= -2
+        found += squares
+        found += squares[some, None]
+        return found.clip(0, out=found).reshape(*drawn.shape, n)
 
-    chosen = [int(rng.integers(len(points)))]
-    nearest = distances(chosen)[:, 0]
-    while len(chosen) < clusters:
-        up_to = nearest.cumsum(dtype=np.float64)
-        if up_to[-1] > 0:
-            drawn = np.searchsorted(up_to, rng.random(trials) * up_to[-1], side="right").clip(max=len(points) - 1)
-        else:  # fewer different points than clusters
-            drawn = rng.integers(len(points), size=trials)
-        left = np.minimum(nearest[:, None], distances(drawn.tolist()))
-        best = int(left.sum(axis=0, dtype=np.float64).argmin())
-        chosen.append(int(drawn[best]))
-        nearest = left[:, best]
+    chosen = np.empty((len(rngs), clusters), np.int64)
+    chosen[:, 0] = [rng.integers(n) for rng in rngs]
+    nearest = distances(chosen[:, :1])[:, 0]
+    for i in range(1, clusters):
+        drawn = np.stack([_drawn_by(left, trials, rng) for left, rng in zip(nearest, rngs, strict=True)])
+        left = distances(drawn)
+        np.minimum(left, nearest[:, None], out=left)
+        best = left.sum(axis=2, dtype=np.float64).argmin(axis=1)
+        chosen[:, i], nearest = drawn[every, best], left[every, best]
     return chosen
+
+
+def _drawn_by(squared: npt.NDArray[np.float32], count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Points drawn with probabilities in proportion to squared distances [n]: int64 [count]."""
+    up_to = squared.cumsum(dtype=np.float64)
+    if up_to[-1] == 0:  # fewer different points than clusters
+        return rng.integers(len(squared), size=count)
+    found: npt.NDArray[np.int64] = np.searchsorted(up_to, rng.random(count) * up_to[-1], side="right")
+    return found.clip(max=len(squared) - 1)

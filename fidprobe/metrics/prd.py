@@ -13,7 +13,7 @@ curves are averaged along each angle.
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ import torch
 from fidprobe.errors import InputError
 from fidprobe.features import Features
 from fidprobe.images.scratch import scratch_rows
-from fidprobe.metrics.clusters import clustered, sorted_union
+from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
 
@@ -161,17 +161,14 @@ def prd(
         if not all(map(math.isfinite, torch.aminmax(one.features))):  # NaN where there is any
             raise InputError(f"{name} features contain NaN or infinite values")
     points, generated_rows = sorted_union(reference.features, generated.features)
-    sides = np.flatnonzero(~generated_rows), np.flatnonzero(generated_rows)
     curves = []
     progress("PRD", 0, runs)
-    for run in range(runs):
-        used = _drawn(points, sides, count, (seed, run))
-        label = clustered(_taken(points, used), clusters, np.random.default_rng((seed, run)))
+    for run, (used, labels) in enumerate(_labelled(points, generated_rows, count, clusters, seed, runs)):
         of_generated = generated_rows[used]
         curves.append(
             prd_of_histograms(
-                reference=_shares(label[~of_generated], clusters),
-                generated=_shares(label[of_generated], clusters),
+                reference=_shares(labels[~of_generated], clusters),
+                generated=_shares(labels[of_generated], clusters),
                 angles=angles,
             )
         )
@@ -275,6 +272,26 @@ def _balanced(counts: tuple[int, int], clusters: int, balance: bool, count: int 
     return count
 
 
+def _labelled(
+    points: npt.NDArray[np.float32],
+    generated_rows: npt.NDArray[np.bool_],
+    count: int | None,
+    clusters: int,
+    seed: int,
+    runs: int,
+) -> Iterator[tuple[npt.NDArray[np.int64] | slice, npt.NDArray[np.int64]]]:
+    """Of each run, the rows of the union that it uses and their clusters."""
+    sides = np.flatnonzero(~generated_rows), np.flatnonzero(generated_rows)
+    rngs = [np.random.default_rng((seed, run)) for run in range(runs)]
+    if all(count in (None, len(one)) for one in sides):  # every run uses all
+        for labels in clusterings(points, clusters, rngs):
+            yield slice(None), labels
+        return
+    for run, rng in enumerate(rngs):
+        used = _drawn(points, sides, count, (seed, run))
+        yield used, next(clusterings(_taken(points, used), clusters, [rng]))
+
+
 def _drawn(
     points: npt.NDArray[np.float32], sides: Sequence[npt.NDArray[np.int64]], count: int | None, seed: tuple[int, int]
 ) -> npt.NDArray[np.int64]:
@@ -297,8 +314,6 @@ def _checksum(points: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> i
 
 def _taken(points: npt.NDArray[np.float32], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """The rows that a run uses."""
-    if len(used) == len(points):
-        return points
     found: npt.NDArray[np.float32] = scratch_rows((len(used), points.shape[1]), np.float32, "a draw of both sets")
     for start in range(0, len(used), _ROWS):
         found[start : start + _ROWS] = points[used[start : start + _ROWS]]
