@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.comparison import OURS, Aim, Timing, Work, keep
+from benchmarks.comparison import OURS, Aim, Timing, Work, keep, rate
 from benchmarks.resampling import PAPER_CANDIDATES, PAPER_RATE, alone, reached
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
@@ -77,6 +77,7 @@ def measure(small: bool) -> dict[str, Any]:
         Aim("passes of Algorithm 1 over fidprobe's", passes / found[0], least=300),
         Aim("time of the released code's way over fidprobe's", steps * step / found[1], least=500),
     ]
-    work = Work(title, rows, aims, facts=facts)
+    floor = found[0] * 2 * count * dim**2 / rate(torch.float32, small=small)
+    work = Work(title, rows, aims, floor, "the products of fidprobe's passes in float32", facts=facts)
     inputs = {"candidates": count, "dim": dim, "most passes": most, "learning rate": learning_rate}
     return keep("resampling", [work], inputs=inputs, versions={}, small=small)
