@@ -71,7 +71,7 @@ def calls(small: bool) -> dict[str, Callable[[], Any]]:
         "KID, subsets": lambda: kernel_distance_subsets(*whole, subsets=subsets, subset_size=size),
         "precision and recall": lambda: precision_recall(*part),
         "density and coverage": lambda: density_coverage(*part),
-        "PRD, one clustering": lambda: prd(reference=part[0], generated=part[1], runs=1),
+        "PRD": lambda: prd(reference=Features(real[:few]), generated=Features(made[:few])),
         "resampling": lambda: CertifiedSolver(tolerance=1e-3).solve(WeightedFrechet(reference, narrow[1])),
     }
 

@@ -283,7 +283,7 @@ def _labelled(
     """Of each run, the rows of the union that it uses and their clusters."""
     sides = np.flatnonzero(~generated_rows), np.flatnonzero(generated_rows)
     rngs = [np.random.default_rng((seed, run)) for run in range(runs)]
-    if all(count in (None, len(one)) for one in sides):  # every run uses all
+    if count is None or all(len(one) == count for one in sides):  # every run uses all
         for labels in clusterings(points, clusters, rngs):
             yield slice(None), labels
         return
@@ -293,12 +293,12 @@ def _labelled(
 
 
 def _drawn(
-    points: npt.NDArray[np.float32], sides: Sequence[npt.NDArray[np.int64]], count: int | None, seed: tuple[int, int]
+    points: npt.NDArray[np.float32], sides: Sequence[npt.NDArray[np.int64]], count: int, seed: tuple[int, int]
 ) -> npt.NDArray[np.int64]:
     """The rows of the union that a run uses, in their order; a set's draw hangs on its own values, not on its side."""
     drawn = []
     for one in sides:
-        whole = count is None or count == len(one)
+        whole = count == len(one)
         rng = np.random.default_rng((*seed, 0 if whole else _checksum(points, one)))
         drawn.append(one if whole else rng.choice(one, count, replace=False))
     return np.sort(np.concatenate(drawn))

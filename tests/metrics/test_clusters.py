@@ -1,5 +1,8 @@
 """The union of two sets, in an order that is theirs, from memory and from files alike."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -50,16 +53,46 @@ def test_large_sets_in_files_and_blocks_give_the_same(monkeypatch: pytest.Monkey
     assert np.array_equal(again[1:][equal], again[:-1][equal])
 
 
-@pytest.mark.parametrize("dim", [2, 12, 40])
-def test_repeated_rows_are_known_by_all_their_columns(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_rows_are_known_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a block's last and first row, through a whole block, and not where the last column differs."""
     monkeypatch.setattr(clusters, "_ROWS", 7)
-    rows = awkward(60, dim, 0).numpy()
-    rows[8], rows[9] = rows[7], rows[7]
-    rows[9, -1] += 1  # apart in the last column only
+    rows = awkward(60, 12, 0).numpy()
+    rows[7:9] = rows[6]
+    rows[9] = rows[6]
+    rows[9, -1] += 1
+    rows[20:36] = rows[20]
     expected = [False] + [bool((rows[i] == rows[i - 1]).all()) for i in range(1, 60)]
-    assert expected[8]
-    assert not expected[9]
+    assert expected[6:10] == [False, True, True, False]
     assert clusters._repeated(rows).tolist() == expected
+    assert clusters._repeated(rows[:1]).tolist() == [False]
+
+
+@pytest.mark.parametrize("different", [1, 3, 40])
+def test_equal_points_share_a_cluster_through_whole_blocks(different: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "_ROWS", 7)
+    points = np.random.default_rng(0).normal(size=(different, 5)).astype(np.float32).repeat(120 // different, axis=0)
+    for labels in clusters.clusterings(points, 3, [np.random.default_rng(seed) for seed in range(2)]):
+        shared = labels.reshape(different, -1)
+        assert (shared == shared[:, :1]).all()
+        assert len(np.unique(labels)) == min(different, 3)
+
+
+def test_as_many_k_means_begin_together_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of seven at a time: the same begin as all at once, of whole coordinates."""
+    points = np.random.default_rng(0).integers(-40, 41, size=(300, 2)).astype(np.float32)
+    begin = partial(clusters._beginnings, points, 6)
+    whole = list(begin([np.random.default_rng(seed) for seed in range(7)]))
+    together: list[int] = []
+    spread_out = clusters._spread_out
+
+    def counted(points: Any, clusters: int, rngs: Any, trials: int) -> Any:
+        together.append(len(rngs))
+        return spread_out(points, clusters, rngs, trials)
+
+    monkeypatch.setattr(clusters, "_spread_out", counted)
+    monkeypatch.setattr(clusters, "_DISTANCES", 3 * 3 * 300)
+    assert np.array_equal(list(begin([np.random.default_rng(seed) for seed in range(7)])), whole)
+    assert together == [3, 3, 1]
 
 
 def test_k_means_one_after_another_are_those_of_each_alone() -> None:
@@ -79,7 +112,7 @@ def test_k_means_begin_as_scikit_learns_do() -> None:
     def left(chosen: np.ndarray) -> float:
         return float(((points[:, None] - points[chosen]) ** 2).sum(axis=2).min(axis=1).mean())
 
-    ours = [left(one) for one in clusters._spread_out(points, 8, [np.random.default_rng(seed) for seed in range(200)])]
+    ours = [left(one) for one in clusters._beginnings(points, 8, [np.random.default_rng(seed) for seed in range(200)])]
     theirs = [left(kmeans_plusplus(points, 8, random_state=seed)[1]) for seed in range(200)]
     error = np.hypot(np.std(ours), np.std(theirs)) / 200**0.5
     assert abs(np.mean(ours) - np.mean(theirs)) < 4 * error

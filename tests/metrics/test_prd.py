@@ -201,6 +201,8 @@ def test_a_seed_gives_one_result_and_runs_differ() -> None:
     assert not np.array_equal(first.precisions, other.precisions)
     assert not np.array_equal(first.precisions[0], first.precisions[1])
     assert np.array_equal(measured(a, b, runs=2).precisions, first.precisions[:2])
+    alike = a[:150]  # all begin together
+    assert np.array_equal(measured(alike, b, runs=2).precisions, measured(alike, b, runs=4).precisions[:2])
     assert first.precision == pytest.approx(first.precisions.mean(0))
     maxima = f_beta(precision=first.precisions, recall=first.recalls, beta=8).max(1)
     assert first.f_8_spread == pytest.approx(maxima.std())
