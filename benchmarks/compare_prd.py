@@ -41,7 +41,7 @@ def measure(small: bool) -> dict[str, Any]:
         **{name: partial(by, way, real, made, runs) for name, way in peers.items()},
     }
     rate(torch.float32, small=small)
-    rows = interleaved(calls, rounds=1)
+    rows = interleaved(calls, rounds=1 if small else 3)
     # Each point with each centre, in every iteration and once more for its label.
     products = runs * (ITERATIONS + 1) * 2 * images * CLUSTERS
     floor = 2 * dim * products / rate(torch.float32, small=small)

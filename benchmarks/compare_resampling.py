@@ -80,7 +80,7 @@ def measure(small: bool) -> dict[str, Any]:
         Aim("passes of Algorithm 1 over fidprobe's", passes / found[0], least=300),
         Aim("time of the released code's way over fidprobe's", steps * step / found[1], least=500),
     ]
-    # Of second moments, which are symmetric, one half is multiplied; of derivatives all.
+    # Of second moments, which are symmetric, one half is multiplied, and of derivatives all: at least half a pass.
     floor = found[0] * count * dim**2 / rate(torch.float32, small=small)
     work = Work(title, rows, aims, floor, "fidprobe's passes in float32, as if all were of moments", facts=facts)
     inputs = {"candidates": count, "dim": dim, "most passes": most, "learning rate": learning_rate}

@@ -11,7 +11,8 @@ from fidprobe.images.scratch import gathered_rows
 __all__ = ["ITERATIONS", "clusterings", "sorted_union"]
 
 _ROWS = 65536  # at a time, of sets that memory does not hold
-_DISTANCES = 2**26  # held together while k-means are begun: 256 MB
+_DISTANCES = 2**26  # in the largest array while k-means are begun: 256 MB
+_PRODUCTS = 1024  # rows multiplied with drawn points at a time: what comes of it is turned within the cache
 ITERATIONS = 25
 """Of a k-means; 10 and 100 give PRD curves that differ by less than single runs do."""
 
@@ -131,9 +132,10 @@ def _repeated(points: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, _ROWS):
-        yield slice(start, min(start + _ROWS, count))
+def _blocks(count: int, size: int | None = None) -> Iterator[slice]:
+    size = size or _ROWS
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def _beginnings(
@@ -162,8 +164,10 @@ def _spread_out(
     def distances(drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Squared, of drawn points [runs, t] to all: [runs, t, n]."""
         some = drawn.ravel()
-        found = points[some] @ points.T
-        found *= -2
+        found = np.empty((len(some), len(points)), np.float32)
+        columns = points[some].T * -2
+        for part in _blocks(len(points), _PRODUCTS):  # BLAS is slower the other way round, few rows by many columns
+            found[:, part] = (points[part] @ columns).T
         found += squares
         found += squares[some, None]
         return found.clip(0, out=found).reshape(*drawn.shape, len(points))

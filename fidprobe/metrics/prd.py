@@ -146,7 +146,8 @@ def prd(
             Clusters fit the larger side better, which then loses less.
         count: Balance at so many, at least `clusters`, so that curves of several models compare; by default as many
             as the smaller side has.
-        seed: Of the draws and of the clusterings' beginnings.
+        seed: Of the draws and of the clusterings' beginnings. Equal seeds and runs give equal results; with another
+            number of runs, rounding can decide otherwise what all but ties.
         progress: Told of runs.
 
     Raises:

@@ -104,6 +104,33 @@ def test_k_means_one_after_another_are_those_of_each_alone() -> None:
     assert len({labels.tobytes() for labels in together}) > 1
 
 
+@pytest.mark.parametrize(("different", "together"), [(300, 2**26), (300, 1), (3, 2**26), (1, 2**26)])
+def test_k_means_begin_as_one_point_after_another_does(
+    different: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Greedy k-means++ by direct distances, of the same draws: whole coordinates leave nothing to rounding."""
+    monkeypatch.setattr(clusters, "_DISTANCES", together)
+    monkeypatch.setattr(clusters, "_PRODUCTS", 7)
+    points = np.random.default_rng(0).integers(-40, 41, size=(different, 3)).repeat(300 // different, axis=0)
+
+    def one(rng: np.random.Generator) -> list[int]:
+        chosen = [int(rng.integers(300))]
+        nearest = ((points - points[chosen[0]]) ** 2).sum(axis=1)
+        while len(chosen) < 9:
+            if nearest.sum() == 0:
+                drawn = rng.integers(300, size=4).tolist()
+            else:
+                drawn = [int((np.cumsum(nearest) <= share * nearest.sum()).sum()) for share in rng.random(4)]
+            left = [np.minimum(nearest, ((points - points[at]) ** 2).sum(axis=1)) for at in drawn]
+            best = min(range(4), key=lambda at: left[at].sum())
+            chosen.append(drawn[best])
+            nearest = left[best]
+        return chosen
+
+    found = clusters._beginnings(points.astype(np.float32), 9, [np.random.default_rng(seed) for seed in range(5)])
+    assert np.array_equal(list(found), [one(np.random.default_rng(seed)) for seed in range(5)])
+
+
 def test_k_means_begin_as_scikit_learns_do() -> None:
     """Greedy k-means++: the mean squared distance from the nearest chosen point, over many draws."""
     rng = np.random.default_rng(0)

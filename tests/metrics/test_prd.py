@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features import Features
+from fidprobe.metrics.clusters import ITERATIONS
 from fidprobe.metrics.prd import PRDResult, f_beta, prd, prd_of_histograms
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from tests.helpers import relu_features, wrapped
@@ -201,8 +202,8 @@ def test_a_seed_gives_one_result_and_runs_differ() -> None:
     assert not np.array_equal(first.precisions, other.precisions)
     assert not np.array_equal(first.precisions[0], first.precisions[1])
     assert np.array_equal(measured(a, b, runs=2).precisions, first.precisions[:2])
-    alike = a[:150]  # all begin together
-    assert np.array_equal(measured(alike, b, runs=2).precisions, measured(alike, b, runs=4).precisions[:2])
+    alike = (9 * a[:150]).round(), (9 * b).round()  # all begin together; whole coordinates leave nothing to rounding
+    assert np.array_equal(measured(*alike, runs=2).precisions, measured(*alike, runs=4).precisions[:2])
     assert first.precision == pytest.approx(first.precisions.mean(0))
     maxima = f_beta(precision=first.precisions, recall=first.recalls, beta=8).max(1)
     assert first.f_8_spread == pytest.approx(maxima.std())
@@ -220,6 +221,9 @@ def test_curves_of_several_models_are_balanced_at_one_count() -> None:
     shares = result.precisions[:, 500] * 60  # whole numbers of images
     assert shares == pytest.approx(shares.round(), abs=1e-6)
     assert not np.array_equal(result.precisions[0], result.precisions[1])
+    smaller = measured(a, b, runs=3)  # all 150 of one side, as many of the other
+    assert (smaller.precisions[:, 500] * 150) == pytest.approx((smaller.precisions[:, 500] * 150).round(), abs=1e-6)
+    assert not np.array_equal(smaller.precisions, measured(a, b, runs=3, balance=False).precisions)
     for count in (19, 151):
         with pytest.raises(InputError, match=f"takes 20 to 150 images of each side.*got a count of {count}"):
             measured(a, b, count=count)
@@ -260,17 +264,17 @@ def test_all_images_train(monkeypatch: pytest.MonkeyPatch) -> None:
     """No subset of 256 a cluster, as is faiss's default, and no word on stderr about few."""
     import faiss
 
-    seen: list[int] = []
+    seen: list[tuple[int, bool, int]] = []
     train = faiss.Clustering.train
 
     def counted(self: Any, points: npt.NDArray[np.float32], *rest: Any) -> None:
-        seen.append(len(points))
+        seen.append((len(points), len(points) <= self.k * self.max_points_per_centroid, self.niter))
         train(self, points, *rest)
 
     monkeypatch.setattr(faiss.Clustering, "train", counted)
     a, b = normal(700, 3, 1), normal(700, 3, 2)
     result = measured(a, b, clusters=2, runs=1)
-    assert seen == [1400]
+    assert seen == [(1400, True, ITERATIONS)]
     assert result.f_8 > 0.9
 
 
