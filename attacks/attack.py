@@ -14,10 +14,10 @@ from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.rescoring import Score, Side, rescore
 from fidprobe.attacks.solver import Solution, never
 from fidprobe.errors import InputError
-from fidprobe.features import Features
-from fidprobe.progress import Progress, silent
+from fidprobe.features.value import Features
 from fidprobe.provenance import check_comparable, check_same_images
-from fidprobe.ranks import ALONE, Ranks
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Attack", "Choice", "Outcome", "Plan", "split_reference"]

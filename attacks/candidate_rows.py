@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.gram import gram
-from fidprobe.ranks import ALONE, Ranks
+from fidprobe.runtime.ranks import ALONE, Ranks
+from fidprobe.statistics import gram
 
 __all__ = ["CandidateRows"]
 

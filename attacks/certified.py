@@ -21,7 +21,7 @@ from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solution, Solver, Step, finished, never
 from fidprobe.errors import InputError
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["CertifiedSolver"]
 

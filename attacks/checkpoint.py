@@ -15,8 +15,8 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.extractors.state_dicts import state_dict_sha256
-from fidprobe.files import atomic_path, is_file
-from fidprobe.reasons import reason
+from fidprobe.runtime.files import atomic_path, is_file
+from fidprobe.runtime.messages import one_line
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Checkpoint", "fingerprint"]
@@ -57,7 +57,7 @@ class Checkpoint:
                 raise ValueError("its content is not what was saved")
             return tensors, dict(json.loads(metadata["scalars"]))
         except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{self.path}: damaged ({reason(error)}); delete it to start anew") from error
+            raise InputError(f"{self.path}: damaged ({one_line(error)}); delete it to start anew") from error
 
     def due(self) -> bool:
         """Whether the time has come to save again."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.errors import InputError
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
     "Draw",

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import PENDING_BYTES
 from fidprobe.extractors.base import Embedding, Extractor
-from fidprobe.feature_parts import Part, described
-from fidprobe.features import Features
-from fidprobe.forward_pass import embed_images
+from fidprobe.features.extraction import PENDING_BYTES
+from fidprobe.features.forward_pass import embed_images
+from fidprobe.features.parts import Part, described
+from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Drawn", "draw_until_full"]
 

@@ -35,8 +35,8 @@ from fidprobe.attacks.candidate_rows import CandidateRows
 from fidprobe.errors import MismatchError
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
+from fidprobe.runtime.threads import symmetric_eigen
 from fidprobe.statistics import GaussianStatistics
-from fidprobe.threads import symmetric_eigen
 
 __all__ = ["Point", "Slopes", "WeightedFrechet"]
 

@@ -23,9 +23,9 @@ from fidprobe.attacks.solver import Solver
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.swap_search import swap_search
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.class_space import named
-from fidprobe.progress import Progress
+from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["DRAWS", "Resampling"]
@@ -53,7 +53,7 @@ class Resampling(Attack):
     Example:
         >>> import torch
         >>> from fidprobe.attacks.resampling import Resampling
-        >>> from fidprobe.features import Features
+        >>> from fidprobe.features.value import Features
         >>> g = torch.Generator().manual_seed(0)
         >>> real, made = (Features(torch.randn(400, 4, generator=g) + shift) for shift in (0.0, 0.3))
         >>> outcome = Resampling("pre-logits", keep=80)(real, made)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.kernel import kernel_distance_subsets
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import Provenance
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics, Moments
 
 __all__ = ["Score", "Side", "Spread", "rescore"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Solution", "Solver", "Step", "never"]
 

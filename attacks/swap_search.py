@@ -36,7 +36,7 @@ from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.metrics.cauchy import cauchy_factor
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["SwapResult", "SwapRound", "local_kernel", "swap_search"]
 

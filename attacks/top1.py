@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fidprobe.attacks.attack import Attack, Choice, Plan, Reference
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
-from fidprobe.progress import Progress, silent
+from fidprobe.features.value import Features
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Top1Matching", "apportion", "first_to_fill", "top1_classes"]
@@ -46,7 +46,7 @@ class Top1Matching(Attack):
     Example:
         >>> import torch
         >>> from fidprobe.attacks.top1 import Top1Matching
-        >>> from fidprobe.features import Features
+        >>> from fidprobe.features.value import Features
         >>> real, made = (torch.eye(3)[torch.arange(n) % classes] for n, classes in ((8, 2), (60, 3)))
         >>> outcome = Top1Matching(held_out=0)(Features(real, real), Features(made, made))
         >>> made[outcome.choices[0]].sum(dim=0)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.recording import environment, write
-from fidprobe.threads import symmetric_eigen
+from fidprobe.runtime.threads import symmetric_eigen
 
 
 def spin() -> None:

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
-from fidprobe.analysis.convention_table import CONVENTIONS
-from fidprobe.extraction import extract
+from fidprobe.analysis.conventions.table import CONVENTIONS
 from fidprobe.extractors.base import full_precision
+from fidprobe.features.extraction import extract
 from tests.extractors import inception_peers
 
 PEERS = ("pytorch-fid", "torch-fidelity", "clean-fid", "torchmetrics")

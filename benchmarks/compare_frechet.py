@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, on_processor, rate
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 

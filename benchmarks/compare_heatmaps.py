@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep
 from benchmarks.heatmaps import as_the_papers_code
-from fidprobe.analysis.sensitivity import Sensitivity
+from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.extractors.base import full_precision
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.statistics import GaussianStatistics

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, on_processor, rate
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets
 
 PEERS = ("torch-fidelity", "torchmetrics", "clean-fid")

@@ -12,12 +12,12 @@ import torch
 
 from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, on_processor, rate
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.balls import common_points, radii
 from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.metrics.pair_products import Ticker
-from fidprobe.progress import silent
+from fidprobe.runtime.progress import silent
 
 K_BALLS, K_DENSITY = 3, 5
 

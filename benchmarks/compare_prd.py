@@ -15,7 +15,7 @@ import torch
 from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
 from benchmarks.prd import CLUSTERS, WAYS, curve, mean_square
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.clusters import ITERATIONS, sorted_union
 from fidprobe.metrics.prd import f_beta, prd
 

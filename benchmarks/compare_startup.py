@@ -37,7 +37,7 @@ def measure(small: bool) -> dict[str, Any]:
     }
     imports = {
         OURS: imported("fidprobe"),
-        "fidprobe, with its metrics": imported("fidprobe.analysis.scoring"),
+        "fidprobe, with its metrics": imported("fidprobe.analysis.scores.measure"),
         "torch-fidelity": imported("torch_fidelity"),
         "pytorch-fid": imported("pytorch_fid.fid_score"),
         "torchmetrics": imported("torchmetrics.image.fid"),

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from benchmarks.recording import environment, write
-from fidprobe.analysis.conventions import conventions
-from fidprobe.extraction import ReadOptions
+from fidprobe.analysis.conventions.measure import conventions
+from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import open_images, read_images
 from fidprobe.images.reading import SkippedImage
 

@@ -17,7 +17,7 @@ from benchmarks.comparison import RESULTS
 from benchmarks.recording import environment, write
 from benchmarks.resampling import peak_memory, reset_memory
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.kernel import kernel_distance
 from fidprobe.metrics.neighbours import precision_recall

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.recording import environment, write
-from fidprobe.analysis.pictures import read_pictures
-from fidprobe.analysis.sensitivity import Sensitivity
+from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
+from fidprobe.analysis.sets.pictures import read_pictures
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor, full_precision
 from fidprobe.extractors.network import NetworkExtractor
-from fidprobe.features import Features
-from fidprobe.forward_pass import prepare_images
+from fidprobe.features.forward_pass import prepare_images
+from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage

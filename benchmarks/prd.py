@@ -20,7 +20,7 @@ import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from benchmarks.recording import environment, write
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.metrics.prd import PRDResult, prd, prd_of_histograms
 from fidprobe.provenance import check_comparable, known_space

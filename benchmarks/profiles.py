@@ -17,7 +17,7 @@ from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.frechet import frechet, frechet_distance
 from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets

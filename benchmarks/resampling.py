@@ -25,7 +25,7 @@ from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solver
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 
 LEVELS = (0.5, 0.2, 0.1, 0.05, 0.01)  # above the optimum

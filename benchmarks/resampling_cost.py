@@ -17,7 +17,7 @@ from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 
 

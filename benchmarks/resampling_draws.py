@@ -21,7 +21,7 @@ from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.swap_search import swap_search
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 

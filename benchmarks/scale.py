@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.recording import environment, write
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 
 NETWORK = "efficientnet-lite0"

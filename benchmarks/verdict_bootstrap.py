@@ -16,8 +16,8 @@ import torch
 from benchmarks.recording import environment, write
 from benchmarks.verdict_coverage import leading
 from benchmarks.verdict_pools import features_of, reference_features
-from fidprobe.analysis.uncertainty import joint
-from fidprobe.features import Features
+from fidprobe.analysis.verdict.uncertainty import joint
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from benchmarks.recording import environment, write
 from benchmarks.verdict_pools import features_of, reference_features
-from fidprobe.analysis.uncertainty import Estimate, Joint, Ratio, Z, joint
-from fidprobe.features import Features
+from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, Ratio, Z, joint
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
 from fidprobe.statistics import GaussianStatistics

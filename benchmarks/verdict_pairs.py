@@ -25,8 +25,8 @@ from torch import Tensor
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
-from fidprobe.features import Features
-from fidprobe.progress import silent
+from fidprobe.features.value import Features
+from fidprobe.runtime.progress import silent
 
 __all__ = ["SIZES", "Draw", "Pair", "features", "pairs"]
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
-from fidprobe.features import Features
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.value import Features
 
 __all__ = ["POOLS", "features_of", "reference_features", "write_pools", "write_zip"]
 

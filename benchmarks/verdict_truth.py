@@ -22,9 +22,9 @@ from benchmarks.recording import environment, write
 from benchmarks.verdict_generator import GENERATED
 from benchmarks.verdict_pairs import SIZES, Pair, features, pairs
 from benchmarks.verdict_pools import POOLS, features_of, reference_features
-from fidprobe.analysis.sampling import SamplingSet
-from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge
-from fidprobe.features import Features
+from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge
+from fidprobe.analysis.verdict.sampling_error import SamplingSet
+from fidprobe.features.value import Features
 
 TRUTHS = ("real", "null", "none", "mixed")
 FOR = ("confirmed", "partly-confirmed")

@@ -16,38 +16,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.attack_output import write_attack as write_attack
-    from fidprobe.analysis.attacking import attack as attack
-    from fidprobe.analysis.audit import audit as audit
-    from fidprobe.analysis.class_comparing import compare_classes as compare_classes
-    from fidprobe.analysis.class_output import write_classes as write_classes
-    from fidprobe.analysis.comparison import compare as compare
-    from fidprobe.analysis.comparison_output import write_comparison as write_comparison
-    from fidprobe.analysis.conventions import conventions as conventions
-    from fidprobe.analysis.correlation import correlate as correlate
-    from fidprobe.analysis.correlation_output import write_correlation as write_correlation
-    from fidprobe.analysis.heatmap_check import check_heatmaps as check_heatmaps
-    from fidprobe.analysis.heatmap_check_output import write_heatmap_check as write_heatmap_check
-    from fidprobe.analysis.heatmap_output import write_heatmaps as write_heatmaps
-    from fidprobe.analysis.heatmaps import heatmaps as heatmaps
-    from fidprobe.analysis.influence import influence as influence
-    from fidprobe.analysis.influence_output import write_influence as write_influence
-    from fidprobe.analysis.metric_choices import MetricChoices as MetricChoices
-    from fidprobe.analysis.prd_curves import prd_curves as prd_curves
-    from fidprobe.analysis.prd_output import write_prd as write_prd
-    from fidprobe.analysis.report import write_report as write_report
-    from fidprobe.analysis.scoring import score as score
-    from fidprobe.analysis.training_metric import CrossCheckedFID as CrossCheckedFID
+    from fidprobe.analysis.attack.files import write_attack as write_attack
+    from fidprobe.analysis.attack.measure import attack as attack
+    from fidprobe.analysis.audit.measure import audit as audit
+    from fidprobe.analysis.classes.files import write_classes as write_classes
+    from fidprobe.analysis.classes.measure import compare_classes as compare_classes
+    from fidprobe.analysis.comparison.files import write_comparison as write_comparison
+    from fidprobe.analysis.comparison.measure import compare as compare
+    from fidprobe.analysis.conventions.measure import conventions as conventions
+    from fidprobe.analysis.correlation.files import write_correlation as write_correlation
+    from fidprobe.analysis.correlation.measure import correlate as correlate
+    from fidprobe.analysis.heatmap_check.files import write_heatmap_check as write_heatmap_check
+    from fidprobe.analysis.heatmap_check.measure import check_heatmaps as check_heatmaps
+    from fidprobe.analysis.heatmaps.files import write_heatmaps as write_heatmaps
+    from fidprobe.analysis.heatmaps.measure import heatmaps as heatmaps
+    from fidprobe.analysis.influence.files import write_influence as write_influence
+    from fidprobe.analysis.influence.measure import influence as influence
+    from fidprobe.analysis.prd.files import write_prd as write_prd
+    from fidprobe.analysis.prd.measure import prd_curves as prd_curves
+    from fidprobe.analysis.report.files import write_report as write_report
+    from fidprobe.analysis.scores.measure import score as score
+    from fidprobe.analysis.scores.metric_choices import MetricChoices as MetricChoices
+    from fidprobe.analysis.scores.training_metric import CrossCheckedFID as CrossCheckedFID
     from fidprobe.attacks.certified import CertifiedSolver as CertifiedSolver
     from fidprobe.attacks.gradient_descent import GradientDescent as GradientDescent
     from fidprobe.attacks.resampling import Resampling as Resampling
     from fidprobe.attacks.spaces import AttackSpace as AttackSpace
     from fidprobe.attacks.top1 import Top1Matching as Top1Matching
     from fidprobe.errors import FidprobeError as FidprobeError
-    from fidprobe.extraction import ReadOptions as ReadOptions
-    from fidprobe.extraction import extract as extract
     from fidprobe.extractors import load_extractor as load_extractor
-    from fidprobe.features import Features as Features
+    from fidprobe.features.extraction import ReadOptions as ReadOptions
+    from fidprobe.features.extraction import extract as extract
+    from fidprobe.features.value import Features as Features
     from fidprobe.images import open_images as open_images
     from fidprobe.metrics.am_score import am_score as am_score
     from fidprobe.metrics.class_space import class_space as class_space
@@ -64,60 +64,60 @@ if TYPE_CHECKING:
     from fidprobe.metrics.ms_ssim import ms_ssim_within_classes as ms_ssim_within_classes
     from fidprobe.metrics.neighbours import precision_recall as precision_recall
     from fidprobe.metrics.prd import prd as prd
-    from fidprobe.ranks import ranks_of_torchrun as ranks_of_torchrun
+    from fidprobe.runtime.ranks import ranks_of_torchrun as ranks_of_torchrun
     from fidprobe.statistics import GaussianStatistics as GaussianStatistics
 
 _HOME = {
     "AttackSpace": "attacks.spaces",
     "CertifiedSolver": "attacks.certified",
-    "CrossCheckedFID": "analysis.training_metric",
-    "Features": "features",
+    "CrossCheckedFID": "analysis.scores.training_metric",
+    "Features": "features.value",
     "FidprobeError": "errors",
     "GaussianStatistics": "statistics",
     "GradientDescent": "attacks.gradient_descent",
-    "MetricChoices": "analysis.metric_choices",
-    "ReadOptions": "extraction",
+    "MetricChoices": "analysis.scores.metric_choices",
+    "ReadOptions": "features.extraction",
     "Resampling": "attacks.resampling",
     "Top1Matching": "attacks.top1",
     "am_score": "metrics.am_score",
-    "attack": "analysis.attacking",
-    "audit": "analysis.audit",
-    "check_heatmaps": "analysis.heatmap_check",
+    "attack": "analysis.attack.measure",
+    "audit": "analysis.audit.measure",
+    "check_heatmaps": "analysis.heatmap_check.measure",
     "class_space": "metrics.class_space",
     "cmmd": "metrics.cmmd",
-    "compare": "analysis.comparison",
-    "compare_classes": "analysis.class_comparing",
-    "conventions": "analysis.conventions",
-    "correlate": "analysis.correlation",
+    "compare": "analysis.comparison.measure",
+    "compare_classes": "analysis.classes.measure",
+    "conventions": "analysis.conventions.measure",
+    "correlate": "analysis.correlation.measure",
     "density_coverage": "metrics.density_coverage",
-    "extract": "extraction",
+    "extract": "features.extraction",
     "frechet": "metrics.frechet",
     "frechet_distance": "metrics.frechet",
     "frechet_infinity": "metrics.extrapolation",
     "frechet_sampling": "metrics.frechet_sampling",
-    "heatmaps": "analysis.heatmaps",
+    "heatmaps": "analysis.heatmaps.measure",
     "inception_score": "metrics.inception_score",
     "inception_score_infinity": "metrics.extrapolation",
-    "influence": "analysis.influence",
+    "influence": "analysis.influence.measure",
     "kernel_distance": "metrics.kernel",
     "load_extractor": "extractors",
     "mode_score": "metrics.mode_score",
     "ms_ssim_within_classes": "metrics.ms_ssim",
     "open_images": "images",
     "prd": "metrics.prd",
-    "prd_curves": "analysis.prd_curves",
+    "prd_curves": "analysis.prd.measure",
     "precision_recall": "metrics.neighbours",
-    "ranks_of_torchrun": "ranks",
-    "score": "analysis.scoring",
-    "write_attack": "analysis.attack_output",
-    "write_classes": "analysis.class_output",
-    "write_comparison": "analysis.comparison_output",
-    "write_correlation": "analysis.correlation_output",
-    "write_heatmap_check": "analysis.heatmap_check_output",
-    "write_heatmaps": "analysis.heatmap_output",
-    "write_influence": "analysis.influence_output",
-    "write_prd": "analysis.prd_output",
-    "write_report": "analysis.report",
+    "ranks_of_torchrun": "runtime.ranks",
+    "score": "analysis.scores.measure",
+    "write_attack": "analysis.attack.files",
+    "write_classes": "analysis.classes.files",
+    "write_comparison": "analysis.comparison.files",
+    "write_correlation": "analysis.correlation.files",
+    "write_heatmap_check": "analysis.heatmap_check.files",
+    "write_heatmaps": "analysis.heatmaps.files",
+    "write_influence": "analysis.influence.files",
+    "write_prd": "analysis.prd.files",
+    "write_report": "analysis.report.files",
 }
 
 __all__ = [

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from fidprobe.compact_reference import load_reference_features, load_reference_statistics
 from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError
-from fidprobe.extraction import ReadOptions
-from fidprobe.features import Features, is_features_file
-from fidprobe.files import expanded
+from fidprobe.features.compact_reference import load_reference_features, load_reference_statistics
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.value import Features, is_features_file
 from fidprobe.images import ImageSource, open_images
-from fidprobe.printable import printable
+from fidprobe.runtime.files import expanded
+from fidprobe.runtime.messages import escape_controls
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 
 __all__ = ["Input", "open_input"]
@@ -75,9 +75,9 @@ def _embedded(text: str) -> Features | GaussianStatistics | None:
         return None
     space, _, form = rest.partition("/")
     if form not in ("", "statistics"):
-        raise InputError(f"{printable(text)}: write {PREFIX}{name}/NETWORK, or {PREFIX}{name}/NETWORK/statistics")
+        raise InputError(f"{escape_controls(text)}: write {PREFIX}{name}/NETWORK, or {PREFIX}{name}/NETWORK/statistics")
     load = load_reference_statistics if form else load_reference_features
     try:
         return load(embedded_file(name, "reference"), space)
     except InputError as error:
-        raise InputError(f"{printable(text)}: {error}; write {PREFIX}{name}/NETWORK") from error
+        raise InputError(f"{escape_controls(text)}: {error}; write {PREFIX}{name}/NETWORK") from error

@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
-from fidprobe.files import atomic_path, is_file
-from fidprobe.gram import gram
+from fidprobe.features.value import Features
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
-from fidprobe.ranks import ALONE, Ranks
-from fidprobe.reasons import reason
-from fidprobe.threads import symmetric_eigenvalues
+from fidprobe.runtime.files import atomic_path, is_file
+from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.ranks import ALONE, Ranks
+from fidprobe.runtime.threads import symmetric_eigenvalues
 
-__all__ = ["GaussianStatistics", "Moments", "check_moments", "is_statistics_file"]
+__all__ = ["GaussianStatistics", "Moments", "check_moments", "gram", "is_statistics_file"]
 
 _ROWS = 8192  # rows cast to float64 at a time: 128 MB at d = 2048
 _LARGEST = 1e140  # covariances, and squares of means: their products stay within float64
@@ -170,7 +170,7 @@ class GaussianStatistics:
         except InputError:
             raise
         except LOAD_ERRORS as error:
-            told = reason(error)
+            told = one_line(error)
             raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({told})") from error
         try:
             count = _count(arrays["count"]) if "count" in arrays else None
@@ -339,3 +339,39 @@ def is_statistics_file(path: str | PathLike[str]) -> bool:
         return {"mu", "sigma"} <= set(member_names(path))
     except LOAD_ERRORS:
         return False
+
+
+def gram(rows: Tensor) -> Tensor:
+    """Compute rowsᵀ rows, differentiable once. The product is symmetric, so only half of it is computed.
+
+    Args:
+        rows: float32 or float64 [n, d].
+
+    Returns:
+        [d, d] in the same precision, exactly symmetric on a CPU.
+    """
+    product: Tensor = _Gram.apply(rows)
+    return product
+
+
+class _Gram(torch.autograd.Function):
+    """The product with its gradient, which costs one product instead of autograd's two."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(rows)
+        if rows.device.type != "cpu":
+            return rows.T @ rows
+        array = rows.detach().numpy()
+        # NumPy hands a product with its own transpose to BLAS's routine for such, which torch does not offer. What
+        # becomes infinite is left to whoever looks at the product, as torch leaves it.
+        with np.errstate(all="ignore"):
+            return torch.from_numpy(np.matmul(array.T, array))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        slope: Tensor = rows @ (grad + grad.T)
+        return slope

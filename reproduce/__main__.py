@@ -8,7 +8,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from fidprobe.analysis.output import write_text
+from fidprobe.analysis.output.writers import write_text
 from reproduce.catalogue import listing
 from reproduce.results_page import results_page
 

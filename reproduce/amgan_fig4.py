@@ -8,10 +8,10 @@ FIDPROBE_DATA=/data python -m reproduce.amgan_fig4 --scale paper
 
 from dataclasses import dataclass, replace
 
-from fidprobe.analysis.class_entropies import CLEAR, ClassEntropies, class_entropies
-from fidprobe.analysis.class_entropies_figure import class_entropies_figure
 from fidprobe.extractors.base import Extractor
-from fidprobe.features import Features
+from fidprobe.features.value import Features
+from reproduce.class_entropies import CLEAR, ClassEntropies, class_entropies
+from reproduce.class_entropies_figure import class_entropies_figure
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import REAL, features, networks
 

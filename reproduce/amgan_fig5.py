@@ -1,6 +1,6 @@
 """Zhou et al. 2018, Figure 5: E KL, the logarithm of the Inception Score, as classes are dropped at random.
 
-The paper gives neither how many classes there are nor what its Gaussian is; `fidprobe.analysis.mode_dropping` says what
+The paper gives neither how many classes there are nor what its Gaussian is; `reproduce.mode_dropping` says what
 is taken here. Nothing is estimated: `paper` is the published setting, on any machine.
 
 python -m reproduce.amgan_fig5 --scale paper
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fidprobe.analysis.mode_dropping import DENSITIES, mode_dropping
-from fidprobe.analysis.mode_dropping_figure import mode_dropping_figure
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
+from reproduce.mode_dropping import DENSITIES, mode_dropping
+from reproduce.mode_dropping_figure import mode_dropping_figure
 
 __all__ = ["EXPERIMENT", "PRESETS", "Dropping", "main"]
 

@@ -9,8 +9,8 @@ FIDPROBE_DATA=/data python -m reproduce.amgan_fig6 --scale paper
 
 from collections.abc import Mapping, Sequence
 
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.wording import images_text
+from fidprobe.analysis.output.wording import images_text
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.metrics.am_score import am_score
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score

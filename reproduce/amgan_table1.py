@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fidprobe.analysis.wording import images_text
+from fidprobe.analysis.output.wording import images_text
 from fidprobe.metrics.am_score import am_score
 from fidprobe.metrics.inception_score import inception_score
 from reproduce.experiment import Cell, Experiment, Outcome, Setting

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.analysis.intra_class import collapsed_classes, intra_class_figure
-from fidprobe.analysis.wording import shortened
+from fidprobe.analysis.output.wording import shortened
 from fidprobe.errors import InputError
 from fidprobe.images import ImageSource, open_images
 from fidprobe.metrics.ms_ssim import ALIKE, IntraClassResult, ms_ssim_within_classes
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import KEPT_SMALL, MODELS_SMOKE, SMALL_RUNS, Kept, features, networks
+from reproduce.intra_class import collapsed_classes, intra_class_figure
 
 __all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "Alikeness", "main", "repeated"]
 

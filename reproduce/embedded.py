@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from fidprobe import ReadOptions, Resampling, extract, frechet_distance, load_extractor, open_images
-from fidprobe.analysis.output import write_text
-from fidprobe.compact_reference import load_reference_features, load_reference_statistics, save_reference
+from fidprobe.analysis.output.writers import write_text
 from fidprobe.embedded import EMBEDDED, SUMS, embedded_file
 from fidprobe.errors import FidprobeError
 from fidprobe.extractors.trained import Trained, load_trained, read_card, save_trained
-from fidprobe.features import Features
-from fidprobe.files import sha256_file
+from fidprobe.features.compact_reference import load_reference_features, load_reference_statistics, save_reference
+from fidprobe.features.value import Features
 from fidprobe.generators.saved import load_generator, save_generator
 from fidprobe.provenance import Provenance, SourceProvenance
+from fidprobe.runtime.files import sha256_file
 from fidprobe.statistics import GaussianStatistics
 from fidprobe.training.data import read_pictures
 from fidprobe.training.evaluation import Evaluator

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 
 from benchmarks.recording import environment
-from fidprobe.analysis.output import output_folder, write_figure, write_text
-from fidprobe.analysis.wording import json_text
+from fidprobe.analysis.output.wording import json_text
+from fidprobe.analysis.output.writers import output_folder, write_figure, write_text
 from fidprobe.cli.bars import Bars
 from fidprobe.errors import FidprobeError
-from fidprobe.extraction import ReadOptions
-from fidprobe.progress import Progress
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.runtime.progress import Progress
 from reproduce.data import DataFolder
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fidprobe.analysis.attack_sets import AttackSets, extract_attack_sets
-from fidprobe.analysis.attacking import Attacked, attack_sets
-from fidprobe.analysis.sets import extract_sets
+from fidprobe.analysis.attack.candidate_sets import AttackSets, extract_attack_sets
+from fidprobe.analysis.attack.measure import Attacked, attack_sets
+from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.rescoring import Score
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Setting
 

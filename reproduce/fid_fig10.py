@@ -6,8 +6,8 @@ FIDPROBE_DATA=/data python -m reproduce.fid_fig10 --scale paper
 
 from dataclasses import dataclass
 
-from fidprobe.analysis.heatmap_check import check_heatmaps
-from fidprobe.analysis.heatmap_check_figures import check_examples_figure, check_noise_figure, shown_scale
+from fidprobe.analysis.heatmap_check.figures import check_examples_figure, check_noise_figure, shown_scale
+from fidprobe.analysis.heatmap_check.measure import check_heatmaps
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fidprobe.analysis.heatmap_figures import heatmaps_figure
-from fidprobe.analysis.heatmaps import heatmaps
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.heatmaps.figures import heatmaps_figure
+from fidprobe.analysis.heatmaps.measure import heatmaps
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting, suffix_of
 

@@ -6,11 +6,11 @@ FIDPROBE_DATA=/data python -m reproduce.fid_fig4 --scale paper
 
 from dataclasses import dataclass
 
-from fidprobe.analysis.class_comparing import compare_classes
-from fidprobe.analysis.figures import class_histogram_figure
-from fidprobe.analysis.heatmap_figures import means_figure
-from fidprobe.analysis.heatmaps import heatmaps
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.classes.figures import class_histogram_figure
+from fidprobe.analysis.classes.measure import compare_classes
+from fidprobe.analysis.heatmaps.figures import means_figure
+from fidprobe.analysis.heatmaps.measure import heatmaps
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 

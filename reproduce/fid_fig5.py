@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fidprobe.analysis.attack_sets import AttackSets
-from fidprobe.analysis.pictures import read_pictures
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.weight_grid_figures import Panel, side_by_side_figure, strips_figure
-from fidprobe.analysis.weight_grids import celled, weight_tails
+from fidprobe.analysis.attack.candidate_sets import AttackSets
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.analysis.sets.pictures import read_pictures
+from fidprobe.analysis.weight_grids.figures import Panel, side_by_side_figure, strips_figure
+from fidprobe.analysis.weight_grids.measure import celled, weight_tails
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.top1 import Top1Matching
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting

@@ -8,8 +8,8 @@ Middle-N, as many classes around the middle of each image's ranking, is the cont
 
 from dataclasses import dataclass
 
-from fidprobe.analysis.attack_figures import SweepPoint, sweep_figure
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.attack.figures import SweepPoint, sweep_figure
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace

@@ -5,12 +5,12 @@ FIDPROBE_DATA=/data python -m reproduce.fid_fig7 --scale paper
 
 from dataclasses import dataclass
 
-from fidprobe.analysis.pictures import read_pictures
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.sets import extract_sets
-from fidprobe.analysis.weight_grid_figures import Panel, side_by_side_figure
-from fidprobe.analysis.weight_grids import celled
-from fidprobe.features import Features
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.analysis.sets.pictures import read_pictures
+from fidprobe.analysis.sets.two_spaces import extract_sets
+from fidprobe.analysis.weight_grids.figures import Panel, side_by_side_figure
+from fidprobe.analysis.weight_grids.measure import celled
+from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet

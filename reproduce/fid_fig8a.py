@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fidprobe.analysis.figures import INK, SPACE_COLOURS, plot_axes, styled
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.sets import extract_sets
-from fidprobe.features import Features
+from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS, plot_axes, styled
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.analysis.sets.two_spaces import extract_sets
+from fidprobe.features.value import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fidprobe.analysis.sets import extract_sets
-from fidprobe.features import Features
+from fidprobe.analysis.sets.two_spaces import extract_sets
+from fidprobe.features.value import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics

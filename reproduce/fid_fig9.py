@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fidprobe.analysis.correlation import correlate
-from fidprobe.analysis.correlation_figure import correlation_figure
+from fidprobe.analysis.correlation.figures import correlation_figure
+from fidprobe.analysis.correlation.measure import correlate
 from fidprobe.errors import SourceError
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting

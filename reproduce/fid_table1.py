@@ -7,7 +7,7 @@ FIDPROBE_DATA=/data python -m reproduce.fid_table1 --scale paper
 import statistics
 from dataclasses import replace
 
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.attacks.top1 import Top1Matching
 from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.fid_attacks import (

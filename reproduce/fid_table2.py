@@ -4,7 +4,7 @@ python -m reproduce.fid_table2 --scale small
 FIDPROBE_DATA=/data python -m reproduce.fid_table2 --scale paper
 """
 
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.attacks.resampling import Resampling
 from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.fid_attacks import (

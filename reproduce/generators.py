@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fidprobe.analysis.sets import load_network
+from fidprobe.analysis.sets.two_spaces import load_network
 from fidprobe.errors import InputError
-from fidprobe.extraction import extract
 from fidprobe.extractors.base import Extractor
-from fidprobe.features import Features
+from fidprobe.features.extraction import extract
+from fidprobe.features.value import Features
 from fidprobe.inputs import open_input
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Setting

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.lecture_losses import panels
@@ -212,7 +212,7 @@ def _figure(
     numbers: Array,
     expected: Sequence[float],
 ) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, (left, right) = panels(2)

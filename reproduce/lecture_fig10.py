@@ -139,7 +139,7 @@ def best_discriminator(real: Array, made: Array) -> tuple[Array, float]:
 
 
 def _figure(judged: Array, curves: dict[str, tuple[Array, Array]]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, (left, right) = panels(2)

@@ -74,7 +74,7 @@ def _gap(values: Array, inputs: Array, slope: float) -> float:
 
 
 def _figure(inputs: Array, curves: dict[str, Array]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, axes = panels(2, height=2.8)

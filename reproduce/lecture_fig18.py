@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.errors import InputError
-from fidprobe.files import cache_folder
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
 from fidprobe.images import open_images
+from fidprobe.runtime.files import cache_folder
 from fidprobe.training.data import Pictures, read_pictures
 from fidprobe.training.evaluation import Evaluation, Evaluator
 from fidprobe.training.gan import new_gan
@@ -219,7 +219,7 @@ def _cells(name: str, losses: Array, scores: Evaluation) -> list[Cell]:
 
 
 def _figure(losses: Mapping[str, Array]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, axes = panels(2)

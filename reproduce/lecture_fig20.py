@@ -153,7 +153,7 @@ def _crossings(x: Array, y: Array) -> float:
 
 
 def _figure(paths: Mapping[tuple[str, bool], tuple[Array, Array]], rate: float) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, axes = panels(4, height=5.2, rows=2)

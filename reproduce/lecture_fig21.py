@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fidprobe.analysis.scores import metric_label
-from fidprobe.extraction import extract
-from fidprobe.features import Features
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.features.extraction import extract
+from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.inception_score import inception_score
@@ -136,8 +136,8 @@ def run(preset: Disturbances, setting: Setting) -> Outcome:
 
 
 def _figure(levels: Sequence[int], distances: Mapping[str, Sequence[float]], scores: Sequence[float]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, SPACE_COLOURS, styled
-    from fidprobe.analysis.wording import shortened
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, SPACE_COLOURS, styled
+    from fidprobe.analysis.output.wording import shortened
 
     with styled():
         figure, (left, right) = panels(2, height=3.2)

@@ -138,7 +138,7 @@ def _of_sigmoid(weights: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tuple[Array, Array]]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, (left, right) = panels(2)

@@ -85,7 +85,7 @@ def run(preset: Errors, setting: Setting) -> Outcome:
 
 
 def _figure(errors: Array, curves: dict[str, tuple[Array, Array]]) -> "Figure":
-    from fidprobe.analysis.figures import INK, styled
+    from fidprobe.analysis.output.figure_style import INK, styled
 
     with styled():
         figure, (left, right) = panels(2)

@@ -68,7 +68,7 @@ def panels(number: int, *, width: float = 6.4, height: float = 2.9, rows: int = 
     """
     from matplotlib.figure import Figure
 
-    from fidprobe.analysis.model_marks import style_scatter
+    from fidprobe.analysis.output.model_points import style_scatter
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = list(figure.subplots(rows, number // rows, squeeze=False).ravel())

@@ -9,8 +9,8 @@ python -m reproduce.prd_fig10 --scale small
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fidprobe.analysis.figures import INK, WIDTH, styled
-from fidprobe.analysis.model_marks import legend_columns, model_legend, model_mark, style_scatter
+from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
+from fidprobe.analysis.output.model_points import legend_columns, model_legend, model_mark, style_scatter
 from fidprobe.errors import InputError
 from fidprobe.metrics.inception_score import inception_score
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting

@@ -120,7 +120,7 @@ def _properties(pairs: Mapping[str, tuple[Array, Array]], curves: Mapping[str, t
 
 
 def _distributions(pairs: Mapping[str, tuple[Array, Array]]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
 
     with styled():
         figure, axes = panels(6, height=3.6, rows=2)
@@ -145,8 +145,8 @@ def _distributions(pairs: Mapping[str, tuple[Array, Array]]) -> "Figure":
 
 
 def _curves(curves: Mapping[str, tuple[Array, Array]]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
-    from fidprobe.analysis.prd_figures import square_axes
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
+    from fidprobe.analysis.prd.figures import square_axes
 
     with styled():
         figure, axes = panels(6, height=4.9, rows=2)

@@ -156,8 +156,8 @@ def _grids(real: Array, made: Array, count: int) -> float:
 
 
 def _figure(real: Array, made: Array, precision: Array, recall: Array, point: Sequence[float]) -> "Figure":
-    from fidprobe.analysis.figures import COLOURS, INK, styled
-    from fidprobe.analysis.prd_figures import square_axes
+    from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
+    from fidprobe.analysis.prd.figures import square_axes
 
     with styled():
         figure, (left, right) = panels(2, height=3.2)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images.names import class_labels
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score

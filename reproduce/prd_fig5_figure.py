@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from fidprobe.analysis.prd_figures import square_axes
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.wording import shortened
+from fidprobe.analysis.output.wording import shortened
+from fidprobe.analysis.prd.figures import square_axes
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.metrics.prd import PRDResult
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def modes_figure(found: Mapping[str, Sequence[ModesRow]], real: int) -> "Figure"
     """
     from matplotlib.figure import Figure
 
-    from fidprobe.analysis.figures import INK, styled
+    from fidprobe.analysis.output.figure_style import INK, styled
 
     with styled():
         drawn = Figure(figsize=(6.4, 0.3 + 2.9 * len(found)), layout="constrained")
@@ -56,8 +56,8 @@ def modes_figure(found: Mapping[str, Sequence[ModesRow]], real: int) -> "Figure"
 
 
 def _distances(axes: "Axes", space: str, rows: Sequence[ModesRow], real: int) -> None:
-    from fidprobe.analysis.figures import INK, SPACE_COLOURS
-    from fidprobe.analysis.model_marks import style_scatter
+    from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS
+    from fidprobe.analysis.output.model_points import style_scatter
 
     style_scatter(axes)
     axes.set_box_aspect(1)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fidprobe.analysis.figures import COLOURS, INK, styled
-from fidprobe.analysis.prd_figures import square_axes
-from fidprobe.analysis.wording import shortened
+from fidprobe.analysis.output.figure_style import COLOURS, INK, styled
+from fidprobe.analysis.output.wording import shortened
+from fidprobe.analysis.prd.figures import square_axes
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import MODELS_SMALL, MODELS_SMOKE, SMALL_RUNS, Models
 from reproduce.prd_models import MODELS_NOTES, MeasuredModels, measured_models, model_cells

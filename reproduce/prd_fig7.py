@@ -5,7 +5,7 @@ python -m reproduce.prd_fig7 --scale small
 
 import numpy as np
 
-from fidprobe.analysis.prd_figures import curves_figure, f_figure
+from fidprobe.analysis.prd.figures import curves_figure, f_figure
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import MODELS_SMALL, MODELS_SMOKE, SMALL_RUNS, Models
 from reproduce.prd_models import MODELS_NOTES, measured_models, model_cells

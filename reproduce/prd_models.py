@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fidprobe.analysis.prd_curves import PRDCurves, prd_curves
-from fidprobe.analysis.scores import metric_label
-from fidprobe.features import Features
+from fidprobe.analysis.prd.measure import PRDCurves, prd_curves
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.prd import PRDResult
 from fidprobe.statistics import GaussianStatistics

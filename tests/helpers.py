@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 
 DATA = Path(os.environ.get("FIDPROBE_DATA", Path(__file__).parents[2] / "shared" / "data"))

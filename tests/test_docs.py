@@ -11,10 +11,10 @@ import pytest
 import typer.main
 
 import fidprobe
-from fidprobe.analysis.gates import QUANTITIES
-from fidprobe.analysis.metric_registry import METRICS
-from fidprobe.analysis.verdict import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
-from fidprobe.analysis.wording import plus_minus
+from fidprobe.analysis.audit.gates import QUANTITIES
+from fidprobe.analysis.output.wording import plus_minus
+from fidprobe.analysis.scores.metric_registry import METRICS
+from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -79,10 +79,10 @@ def test_every_public_name_can_be_had() -> None:
     "module",
     [
         "fidprobe",
-        "fidprobe.analysis.attacking",
-        "fidprobe.analysis.class_comparing",
-        "fidprobe.analysis.influence",
-        "fidprobe.analysis.scoring",
+        "fidprobe.analysis.attack.measure",
+        "fidprobe.analysis.classes.measure",
+        "fidprobe.analysis.influence.measure",
+        "fidprobe.analysis.scores.measure",
         "fidprobe.attacks.resampling",
         "fidprobe.attacks.top1",
         "fidprobe.metrics.frechet",
@@ -108,10 +108,10 @@ def test_every_docstring_with_an_example_is_run() -> None:
     }
     assert found == {
         "fidprobe/__init__.py",
-        "analysis/attacking.py",
-        "analysis/class_comparing.py",
-        "analysis/influence.py",
-        "analysis/scoring.py",
+        "analysis/attack/measure.py",
+        "analysis/classes/measure.py",
+        "analysis/influence/measure.py",
+        "analysis/scores/measure.py",
         "attacks/resampling.py",
         "attacks/top1.py",
         "fidprobe/metrics/frechet.py",

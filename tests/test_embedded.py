@@ -13,9 +13,9 @@ from safetensors import safe_open
 import fidprobe.embedded as embedded
 from fidprobe.embedded import EMBEDDED, SUMS, embedded_file
 from fidprobe.errors import InputError, WeightsError
-from fidprobe.extraction import ReadOptions
 from fidprobe.extractors import load_extractor
-from fidprobe.features import Features
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.inputs import open_input
 from fidprobe.metrics.frechet import frechet_distance

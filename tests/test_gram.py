@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.gram import gram
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, gram
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fidprobe import statistics
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extraction import ReadOptions
+from fidprobe.features.extraction import ReadOptions
 from fidprobe.inputs import open_input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.provenance import ExtractorProvenance, Provenance

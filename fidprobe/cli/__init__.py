@@ -20,23 +20,22 @@ def _run() -> None:
     from fidprobe.cli.app import app
     from fidprobe.cli.processes import standard_error, tells
     from fidprobe.errors import FidprobeError, InputError
-    from fidprobe.printable import printable
-    from fidprobe.reasons import reason
+    from fidprobe.runtime.messages import escape_controls, one_line
 
     try:
         app()
     except (FidprobeError, OSError) as error:
         told = error if isinstance(error, FidprobeError) else InputError(str(error))
         if tells(told):
-            typer.echo(f"fidprobe: error: {printable(' '.join(str(told).split()))}", file=standard_error())
+            typer.echo(f"fidprobe: error: {escape_controls(' '.join(str(told).split()))}", file=standard_error())
         sys.exit(2)
     except Exception as error:
         if not _is_out_of_memory(error):
             sys.stderr = standard_error()  # a defect of fidprobe's, of any process
             raise
         told = InputError(
-            f"not enough memory ({reason(error)}); take fewer images (--limit), a smaller --batch-size, or features of "
-            "fewer dimensions: covariances need their square"
+            f"not enough memory ({one_line(error)}); take fewer images (--limit), a smaller --batch-size, or features "
+            "of fewer dimensions: covariances need their square"
         )
         if tells(told):
             typer.echo(f"fidprobe: error: {told}", file=standard_error())

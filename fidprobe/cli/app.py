@@ -116,11 +116,11 @@ def audit(
 
     Example: fidprobe audit real/ model/ --baseline old-model/ -o out/
     """
-    from fidprobe.analysis.audit import audit as run
-    from fidprobe.analysis.gates import parse_gate
-    from fidprobe.analysis.metric_choices import MetricChoices
-    from fidprobe.analysis.report import report_json, report_paths, write_report
-    from fidprobe.files import expanded
+    from fidprobe.analysis.audit.gates import parse_gate
+    from fidprobe.analysis.audit.measure import audit as run
+    from fidprobe.analysis.report.files import report_json, report_paths, write_report
+    from fidprobe.analysis.scores.metric_choices import MetricChoices
+    from fidprobe.runtime.files import expanded
 
     gates = [parse_gate(one) for one in fail_if or ()]
     out = expanded(out)
@@ -205,11 +205,11 @@ def score(
     """
     from dataclasses import replace
 
-    from fidprobe.analysis.convention_table import advise_on_convention, conventions_named
-    from fidprobe.analysis.metric_choices import MetricChoices
-    from fidprobe.analysis.score_sets import open_score_sets
-    from fidprobe.analysis.scores import parse_metrics
-    from fidprobe.analysis.scoring import measure_score_sets
+    from fidprobe.analysis.conventions.table import advise_on_convention, conventions_named
+    from fidprobe.analysis.scores.measure import measure_score_sets
+    from fidprobe.analysis.scores.metric_choices import MetricChoices
+    from fidprobe.analysis.scores.score_sets import open_score_sets
+    from fidprobe.analysis.scores.space_scores import parse_metrics
     from fidprobe.errors import InputError
 
     choices = MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased)
@@ -269,8 +269,8 @@ def features(
     Example: fidprobe features real/ -o real.safetensors
     """
     from fidprobe.errors import InputError
-    from fidprobe.extraction import extract
-    from fidprobe.features import Features
+    from fidprobe.features.extraction import extract
+    from fidprobe.features.value import Features
     from fidprobe.images import ImageSource
     from fidprobe.inputs import open_input
 
@@ -318,7 +318,7 @@ def stats(
 
     Example: fidprobe stats real/ -o real.npz
     """
-    from fidprobe.analysis.merged_statistics import merged_statistics
+    from fidprobe.analysis.sets.merged_statistics import merged_statistics
     from fidprobe.inputs import open_input
 
     out = checked_output(out, ".npz", "statistics")
@@ -349,9 +349,9 @@ def demo(
     against its images as they come. The ImageNet network is efficientnet-lite0, the second opinion an encoder that
     learnt from CIFAR-10 without labels (docs/models.md).
     """
-    from fidprobe.analysis.demo import demo_cases, write_demo
-    from fidprobe.analysis.output import output_folder
-    from fidprobe.files import expanded
+    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.report.demo import demo_cases, write_demo
+    from fidprobe.runtime.files import expanded
 
     out = output_folder(expanded(out), "the demo")
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:

@@ -12,10 +12,10 @@ from fidprobe.cli.bars import Bars
 from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.processes import patient, ranks
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.attacking import Attacked
+    from fidprobe.analysis.attack.measure import Attacked
 
 __all__ = ["attack"]
 
@@ -173,12 +173,12 @@ def attack(
 
     Example: fidprobe attack real/ model/ --keep 50000 -o out/
     """
-    from fidprobe.analysis.attack_output import attack_folder, attack_json, state_path, write_attack
-    from fidprobe.analysis.attack_sets import extract_attack_sets
-    from fidprobe.analysis.attack_sweep import Swept, sweep_json, write_sweep
-    from fidprobe.analysis.attacking import attack_sets
+    from fidprobe.analysis.attack.candidate_sets import extract_attack_sets
+    from fidprobe.analysis.attack.files import attack_folder, attack_json, state_path, write_attack
+    from fidprobe.analysis.attack.measure import attack_sets
+    from fidprobe.analysis.attack.sweep import Swept, sweep_json, write_sweep
     from fidprobe.attacks.resampling import Resampling
-    from fidprobe.files import expanded
+    from fidprobe.runtime.files import expanded
 
     network = o.choice(extractor, device, resize, weights, unverified)
     chosen = AttackChoice(draw, solver, tolerance, steps, learning_rate)
@@ -230,7 +230,7 @@ def attack(
     if as_json:
         typer.echo(text, nl=False)
     else:
-        typer.echo("\n".join([*lines, f"outcome: {printable(str(out))}"]))
+        typer.echo("\n".join([*lines, f"outcome: {escape_controls(str(out))}"]))
     print_advice(dict.fromkeys(one for attacked in done for one in attacked.advice))
     if interrupted.pressed:
         typer.echo(f"fidprobe: {_fate(done, len(attacks))}", err=True)

@@ -59,7 +59,7 @@ class AttackChoice:
         Raises:
             InputError: options that do not fit together, unknown names, or a value out of range.
         """
-        from fidprobe.analysis.attack_sweep import sweep_name
+        from fidprobe.analysis.attack.sweep import sweep_name
         from fidprobe.attacks.resampling import Resampling
         from fidprobe.attacks.spaces import AttackSpace
         from fidprobe.attacks.top1 import Top1Matching

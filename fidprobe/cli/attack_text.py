@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.attack_sweep import Swept
-    from fidprobe.analysis.attacking import Attacked
+    from fidprobe.analysis.attack.measure import Attacked
+    from fidprobe.analysis.attack.sweep import Swept
     from fidprobe.attacks.rescoring import Score
 
 __all__ = ["attack_lines", "sweep_lines"]
@@ -34,7 +34,7 @@ def attack_lines(attacked: "Attacked") -> list[str]:
 
 
 def _course(attacked: "Attacked") -> Iterable[str]:
-    from fidprobe.analysis.wording import amount, number
+    from fidprobe.analysis.output.wording import amount, number
 
     outcome, solution = attacked.outcome, attacked.outcome.solution
     if solution is not None:
@@ -55,7 +55,7 @@ def _course(attacked: "Attacked") -> Iterable[str]:
     short = details.get("short_bins", ())
     if short:
         first = short[0]
-        name = printable(str(first["name"] or first["class"]))
+        name = escape_controls(str(first["name"] or first["class"]))
         yield (
             f"{amount(len(short))} classes stayed short of {amount(details['missing'])} images, the first: {name}, "
             f"{first['found']} of {first['wanted']}"
@@ -68,8 +68,8 @@ def _course(attacked: "Attacked") -> Iterable[str]:
 
 def _distances(attacked: "Attacked") -> list[str]:
     """The table: a space's name on a line of its own, below it a line for each part of the reference."""
-    from fidprobe.analysis.attacking import score_label
-    from fidprobe.analysis.wording import number, plus_minus, signed_percent
+    from fidprobe.analysis.attack.measure import score_label
+    from fidprobe.analysis.output.wording import number, plus_minus, signed_percent
 
     def spread(mean: float, std: float | None) -> str:
         # Without the second space a usual line is no longer than 80 characters.
@@ -83,7 +83,7 @@ def _distances(attacked: "Attacked") -> list[str]:
     label = ""
     for score in sorted(attacked.outcome.scores, key=_place):
         suffix = {"second_opinion": " (second opinion)", "attacked": " (attacked)"}.get(score.role, "")
-        if label != (found := printable(score_label(score)) + suffix):
+        if label != (found := escape_controls(score_label(score)) + suffix):
             label = found
             titles[len(rows)] = label
         rows.append(
@@ -118,8 +118,8 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 def sweep_lines(sweep: Iterable["Swept"]) -> list[str]:
     """One line an attack: how near the optimum it came, and what its drawn images measure in both spaces."""
-    from fidprobe.analysis.attacking import score_label
-    from fidprobe.analysis.wording import number, plus_minus, signed_percent
+    from fidprobe.analysis.attack.measure import score_label
+    from fidprobe.analysis.output.wording import number, plus_minus, signed_percent
 
     def told(score: "Score | None") -> list[str]:
         if score is None:
@@ -139,7 +139,7 @@ def sweep_lines(sweep: Iterable["Swept"]) -> list[str]:
     lines = [f"distances to the {part} of the reference, before the attack:"]
     for score, role in ((main, ""), (second, " (second opinion)")):
         if score is not None:
-            lines.append(f" {printable(score_label(score))}{role} {number(score.random.mean)}")
+            lines.append(f" {escape_controls(score_label(score))}{role} {number(score.random.mean)}")
     return [*lines, *_aligned(rows)]
 
 

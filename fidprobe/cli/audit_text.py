@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from fidprobe.cli.text import change_lines, score_lines
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.audit import Audit
+    from fidprobe.analysis.audit.measure import Audit
 
 __all__ = ["audit_lines", "print_gate"]
 
@@ -19,8 +19,8 @@ _HARD = "\N{NO-BREAK SPACE}"
 
 def audit_lines(audit: "Audit") -> list[str]:
     """What a reader needs, the verdict first."""
-    from fidprobe.analysis.budget_text import budget_sentence
-    from fidprobe.analysis.headline import verdict_sentence
+    from fidprobe.analysis.audit.headline import verdict_sentence
+    from fidprobe.analysis.budget.text import budget_sentence
 
     title = audit.verdict.title.upper() if audit.verdict else ""
     lines = _wrapped(f"{title + ': ' if title else ''}{verdict_sentence(audit)}")
@@ -43,7 +43,7 @@ def audit_lines(audit: "Audit") -> list[str]:
 
 def _table(audit: "Audit") -> list[str]:
     """Every distance without its bias, with its standard error, and its change; then precision and recall."""
-    from fidprobe.analysis.wording import plus_minus, shortened
+    from fidprobe.analysis.output.wording import plus_minus, shortened
 
     sampling = audit.sampling
     models = [name for name in ("baseline", "generated") if name in audit.scored.main.scores]
@@ -67,7 +67,7 @@ def _table(audit: "Audit") -> list[str]:
             rows.append([f"  {what}", *told])
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     return [
-        printable(
+        escape_controls(
             "  ".join(
                 cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=False))
             ).replace(_HARD, " ")
@@ -78,9 +78,9 @@ def _table(audit: "Audit") -> list[str]:
 
 def _wrapped(text: str) -> list[str]:
     """Text in lines that fit a terminal."""
-    return textwrap.wrap(printable(text.replace(_HARD, " ")), _WIDTH)
+    return textwrap.wrap(escape_controls(text.replace(_HARD, " ")), _WIDTH)
 
 
 def print_gate(condition: str, value: str, *, failed: bool) -> None:
     """What became of a condition, on stderr."""
-    typer.echo(f"{'FAILED' if failed else 'passed'}: --fail-if {printable(condition)} (it is {value})", err=True)
+    typer.echo(f"{'FAILED' if failed else 'passed'}: --fail-if {escape_controls(condition)} (it is {value})", err=True)

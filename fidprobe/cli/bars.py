@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fidprobe.cli.processes import ranks
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -81,7 +81,7 @@ class Bars:
         """
         if stage not in self._told and passed > _WARMED_UP and passed * times > _LONG:
             self._told.add(stage)
-            left = f"fidprobe: {printable(stage)}: about {passed * times / 3600:,.0f} hours left"
+            left = f"fidprobe: {escape_controls(stage)}: about {passed * times / 3600:,.0f} hours left"
             print(left, file=sys.stderr, flush=True)  # noqa: T201
 
     def _display(self) -> "Progress":

@@ -8,10 +8,10 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.class_comparison import ClassComparison, ClassShift
+    from fidprobe.analysis.classes.statistics import ClassComparison, ClassShift
 
 __all__ = ["classes"]
 
@@ -52,9 +52,9 @@ def classes(
 
     Example: fidprobe classes real/ model/ --top 5 -o out/
     """
-    from fidprobe.analysis.class_comparing import compare_classes
-    from fidprobe.analysis.class_output import classes_folder, classes_json, write_classes
-    from fidprobe.files import expanded
+    from fidprobe.analysis.classes.files import classes_folder, classes_json, write_classes
+    from fidprobe.analysis.classes.measure import compare_classes
+    from fidprobe.runtime.files import expanded
 
     out = classes_folder(expanded(out))  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
@@ -71,14 +71,14 @@ def classes(
     if as_json:
         typer.echo(classes_json(compared, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*_lines(compared.comparison, count), f"outcome: {printable(str(out))}"]))
+        typer.echo("\n".join([*_lines(compared.comparison, count), f"outcome: {escape_controls(str(out))}"]))
     print_advice(compared.advice)
 
 
 def _lines(comparison: "ClassComparison", count: int) -> list[str]:
     """Totals, the distance beside its noise floor, then the classes."""
-    from fidprobe.analysis.class_comparison import FALSE_DISCOVERY_RATE
-    from fidprobe.analysis.wording import amount, number, plus_minus
+    from fidprobe.analysis.classes.statistics import FALSE_DISCOVERY_RATE
+    from fidprobe.analysis.output.wording import amount, number, plus_minus
 
     sets = (comparison.reference, comparison.generated)
     many = "Top-1 confidence" if comparison.top == 1 else f"Top-{comparison.top} probability"
@@ -116,7 +116,7 @@ def _lines(comparison: "ClassComparison", count: int) -> list[str]:
 
 def _table(title: str, shifts: "list[ClassShift]") -> list[str]:
     """A class a line, no longer than 80 characters."""
-    from fidprobe.analysis.wording import amount, number, shortened, visible
+    from fidprobe.analysis.output.wording import amount, number, shortened, visible
 
     rows = [[title, "reference", "generated", "points", "ratio", "95 % interval"]]
     for one in shifts:

@@ -9,7 +9,7 @@ from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.models import SecondModels, named_models
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["compare"]
 
@@ -49,11 +49,11 @@ def compare(
 
     Example: fidprobe compare real/ model-a/ model-b/ model-c/ -o out/
     """
-    from fidprobe.analysis.comparison import compare as run
-    from fidprobe.analysis.comparison_output import comparison_json, write_comparison
-    from fidprobe.analysis.comparison_text import comparison_lines
-    from fidprobe.analysis.output import output_folder
-    from fidprobe.files import expanded
+    from fidprobe.analysis.comparison.files import comparison_json, write_comparison
+    from fidprobe.analysis.comparison.measure import compare as run
+    from fidprobe.analysis.comparison.text import comparison_lines
+    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     output_folder(out, "a comparison")  # an unwritable folder must not surface after the work
@@ -74,5 +74,5 @@ def compare(
     if as_json:
         typer.echo(comparison_json(found, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*comparison_lines(found), f"table and figure: {printable(str(out))}"]))
+        typer.echo("\n".join([*comparison_lines(found), f"table and figure: {escape_controls(str(out))}"]))
     print_advice(found.advice)

@@ -8,11 +8,11 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.convention_scores import ConventionScores
-    from fidprobe.analysis.conventions import Conventions
+    from fidprobe.analysis.conventions.convention_scores import ConventionScores
+    from fidprobe.analysis.conventions.measure import Conventions
 
 __all__ = ["conventions"]
 
@@ -52,7 +52,7 @@ def conventions(
 
     Example: fidprobe conventions real/ model/ --limit 10000
     """
-    from fidprobe.analysis.conventions import conventions as run
+    from fidprobe.analysis.conventions.measure import conventions as run
 
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         found = run(
@@ -75,13 +75,13 @@ def conventions(
 
 def _lines(found: "Conventions") -> list[str]:
     """A table of numbers, the spread in a sentence, the second opinion, and what differs."""
-    from fidprobe.analysis.wording import amount, number
+    from fidprobe.analysis.output.wording import amount, number
 
     def many(name: str) -> str:
         count = found.counts[name]
         return "an unknown number of" if count is None else amount(count)
 
-    label = printable(found.label)
+    label = escape_controls(found.label)
     lines = [f"{label} of {many('generated')} images against {many('reference')}, by each library's conventions"]
     distance, kernel = _names(found)
     table = [["", distance, f"{kernel} × 1000", "IS", "precision", "recall"]]
@@ -92,7 +92,8 @@ def _lines(found: "Conventions") -> list[str]:
         lines.append(line.rstrip())
     if found.second:
         lines.append(
-            f"second opinion {printable(found.second_label)}: {found.second.value:.6g} (of the other columns: none)"
+            f"second opinion {escape_controls(found.second_label)}: {found.second.value:.6g} "
+            "(of the other columns: none)"
         )
     else:
         lines.append("second opinion: not computed")
@@ -111,7 +112,7 @@ def _names(found: "Conventions") -> tuple[str, str]:
 
 def _differences(found: "Conventions") -> list[str]:
     """How each library gets its FID; only Inception's pixels are scaled as the library does."""
-    from fidprobe.analysis.convention_table import RESIZES
+    from fidprobe.analysis.conventions.table import RESIZES
 
     rows = [["what differs", "resize", "pixels", "covariance"]]
     for one in (row.convention for row in found.rows):
@@ -123,7 +124,7 @@ def _differences(found: "Conventions") -> list[str]:
 
 def _cells(row: "ConventionScores") -> list[str]:
     """Numbers of one library, with a spread where the library tells one."""
-    from fidprobe.analysis.wording import plus_minus
+    from fidprobe.analysis.output.wording import plus_minus
 
     one, kernel, score, balls = row.convention, row.kernel, row.score, row.balls
     lacking = {

@@ -9,10 +9,10 @@ from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.models import SecondModels, named_models
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.correlation import Correlation
+    from fidprobe.analysis.correlation.measure import Correlation
 
 __all__ = ["correlate"]
 
@@ -53,10 +53,10 @@ def correlate(
 
     Example: fidprobe correlate real/ run/step-*/ -o out/
     """
-    from fidprobe.analysis.correlation import correlate as run
-    from fidprobe.analysis.correlation_output import correlation_json, write_correlation
-    from fidprobe.analysis.output import output_folder
-    from fidprobe.files import expanded
+    from fidprobe.analysis.correlation.files import correlation_json, write_correlation
+    from fidprobe.analysis.correlation.measure import correlate as run
+    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     output_folder(out, "a correlation")  # an unwritable folder must not surface after the work
@@ -76,19 +76,19 @@ def correlate(
     if as_json:
         typer.echo(correlation_json(found, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*_lines(found), f"table and figure: {printable(str(out))}"]))
+        typer.echo("\n".join([*_lines(found), f"table and figure: {escape_controls(str(out))}"]))
     print_advice(found.advice)
 
 
 def _lines(found: "Correlation") -> list[str]:
     """A row a model, then how far the spaces agree."""
-    from fidprobe.analysis.correlation_figure import agreement_text
-    from fidprobe.analysis.wording import amount, number, shortened
+    from fidprobe.analysis.correlation.figures import agreement_text
+    from fidprobe.analysis.output.wording import amount, number, shortened
 
     titles = {"main": "distance", "logits": "in logits", "second": "second opinion"}
     columns = [which for which in titles if which in found.labels]
-    lines = [f"{titles[which]}: {printable(found.labels[which])}" for which in columns]
-    lines += [f"{titles[which]}: not available: {printable(why)}" for which, why in found.missing.items()]
+    lines = [f"{titles[which]}: {escape_controls(found.labels[which])}" for which in columns]
+    lines += [f"{titles[which]}: not available: {escape_controls(why)}" for which, why in found.missing.items()]
     rows = [["model", "images", *(titles[which] for which in columns)]]
     for name, one in found.models.items():
         values = {"main": one.main, "logits": one.logits, "second": one.second}

@@ -9,11 +9,11 @@ import typer
 
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.sample_output import WrittenSamples
     from fidprobe.images.generator_source import GeneratorSource
+    from fidprobe.training.sample_files import WrittenSamples
 
 __all__ = ["generate"]
 
@@ -58,11 +58,11 @@ def generate(
 
     Example: fidprobe generate run/generator.safetensors -n 10000 -o samples.zip
     """
-    from fidprobe.analysis.sample_output import check_samples_output, samples_kind, write_samples
     from fidprobe.errors import InputError
-    from fidprobe.files import expanded
     from fidprobe.images import open_images
     from fidprobe.images.generator_source import GeneratorSource
+    from fidprobe.runtime.files import expanded
+    from fidprobe.training.sample_files import check_samples_output, samples_kind, write_samples
 
     out = expanded(out)
     check_samples_output(out)  # an unwritable folder must not surface after the work
@@ -89,7 +89,7 @@ def _with_settings(generator: str, settings: dict[str, str | None]) -> str:
         InputError: one that is there already.
     """
     from fidprobe.errors import InputError
-    from fidprobe.files import expanded, is_file
+    from fidprobe.runtime.files import expanded, is_file
 
     for key, value in settings.items():
         if value is None:
@@ -105,21 +105,21 @@ def _lines(generator: str, source: "GeneratorSource", out: Path, written: "Writt
     """What was written where, and what made it."""
     what = f"a grid of {written.count:,} samples" if written.kind == "grid" else f"{written.count:,} samples"
     width, height = written.size
-    lines = [f"{printable(str(out))}: {what}, {width} x {height} pixels, seed {source.seed}"]
+    lines = [f"{escape_controls(str(out))}: {what}, {width} x {height} pixels, seed {source.seed}"]
     if len(written.classes) == 1:
-        lines.append(f"class: {printable(next(iter(written.classes)))}")
+        lines.append(f"class: {escape_controls(next(iter(written.classes)))}")
     elif written.classes:
         few, many = (pick(written.classes, key=written.classes.__getitem__) for pick in (min, max))
-        told = [f"{written.classes[name]:,} ({printable(name)})" for name in (few, many)]
+        told = [f"{written.classes[name]:,} ({escape_controls(name)})" for name in (few, many)]
         lines.append(f"classes: {len(written.classes)}, of {' to '.join(told)} samples")
-    lines.append(f"generator: {printable(generator)} (sha256 {source.sha256[:12]}...)")
+    lines.append(f"generator: {escape_controls(generator)} (sha256 {source.sha256[:12]}...)")
     card = _card(source)
     if card is not None:
         about = [str(card[key]) for key in ("title", "data") if key in card]
         if "steps" in card:
             about.append(f"{card['step']} of {card['steps']} steps" if "step" in card else f"{card['steps']} steps")
         if about:
-            lines.append(f"  {printable('; '.join(about))}")
+            lines.append(f"  {escape_controls('; '.join(about))}")
     return lines
 
 

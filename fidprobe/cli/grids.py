@@ -8,10 +8,10 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.weight_grids import WeightGrids
+    from fidprobe.analysis.weight_grids.measure import WeightGrids
 
 __all__ = ["grids"]
 
@@ -43,10 +43,10 @@ def grids(
 
     Example: fidprobe grids out/ --images model/ -o grids/
     """
-    from fidprobe.analysis.output import output_folder
-    from fidprobe.analysis.weight_grid_output import grids_json, write_grids
-    from fidprobe.analysis.weight_grids import weight_grids
-    from fidprobe.files import expanded
+    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.weight_grids.files import grids_json, write_grids
+    from fidprobe.analysis.weight_grids.measure import weight_grids
+    from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     output_folder(out, "grids")  # an unwritable folder must not surface after the work
@@ -56,26 +56,26 @@ def grids(
     if as_json:
         typer.echo(grids_json(found, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*_lines(found), f"grids: {printable(str(out))}"]))
+        typer.echo("\n".join([*_lines(found), f"grids: {escape_controls(str(out))}"]))
     print_advice(found.advice)
 
 
 def _lines(found: "WeightGrids") -> list[str]:
     """Each attack's distances, before and after, and what its tails hold."""
-    from fidprobe.analysis.attacking import score_label
-    from fidprobe.analysis.weight_grid_output import grid_names, tail_weights, told_distances
-    from fidprobe.analysis.wording import amount, number, signed_percent
+    from fidprobe.analysis.attack.measure import score_label
+    from fidprobe.analysis.output.wording import amount, number, signed_percent
+    from fidprobe.analysis.weight_grids.files import grid_names, tail_weights, told_distances
 
     part = "held-out part of the reference" if found.part == "held_out" else "optimised reference"
     lines = [f"distances to the {part}, random draw -> chosen:"]
     for name, one in zip(grid_names(found), found.attacks, strict=True):
-        lines.append(f"{one.attack.title} ({printable(name)}), {amount(one.attack.keep)} images")
+        lines.append(f"{one.attack.title} ({escape_controls(name)}), {amount(one.attack.keep)} images")
         told = told_distances(one.attack, found.part)
         for score in told:
             role = " (second opinion)" if score.role == "second_opinion" else ""
             change = "" if score.percent is None else f"  ({signed_percent(score.percent)})"
             values = f"{number(score.random.mean)} -> {number(score.drawn.mean)}"
-            lines.append(f"  {printable(score_label(score))}{role}  {values}{change}")
+            lines.append(f"  {escape_controls(score_label(score))}{role}  {values}{change}")
         if not any(score.role == "second_opinion" for score in told):
             lines.append("  second opinion: not computed")
         for which, tail in one.tails.items():

@@ -9,10 +9,10 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.heatmaps import Heatmaps
+    from fidprobe.analysis.heatmaps.measure import Heatmaps
 
 __all__ = ["heatmap"]
 
@@ -105,9 +105,9 @@ def heatmap(
 
     Example: fidprobe heatmap real/ model/ --per-class -o out/
     """
-    from fidprobe.analysis.heatmap_output import heatmap_folder, heatmap_json, write_heatmaps
-    from fidprobe.analysis.heatmaps import heatmaps
-    from fidprobe.files import expanded
+    from fidprobe.analysis.heatmaps.files import heatmap_folder, heatmap_json, write_heatmaps
+    from fidprobe.analysis.heatmaps.measure import heatmaps
+    from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     heatmap_folder(out)  # an unwritable folder must not surface after the work
@@ -130,17 +130,17 @@ def heatmap(
     if as_json:
         typer.echo(heatmap_json(made, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*_lines(made), f"heatmaps: {printable(str(page))}"]))
+        typer.echo("\n".join([*_lines(made), f"heatmaps: {escape_controls(str(page))}"]))
     print_advice(made.advice)
 
 
 def _lines(made: "Heatmaps") -> list[str]:
     """Every mapped image with its influence and what it is taken for."""
-    from fidprobe.analysis.heatmap_output import signed
-    from fidprobe.analysis.wording import amount, images_text, shortened
+    from fidprobe.analysis.heatmaps.files import signed
+    from fidprobe.analysis.output.wording import amount, images_text, shortened
 
     what = "change of the distance" if made.joined else "influence"
-    where = f"layer {printable(made.layer)}" if made.layer else "before the pooling"
+    where = f"layer {escape_controls(made.layer)}" if made.layer else "before the pooling"
     rows = [
         (
             signed(one.change if made.joined else one.influence),
@@ -152,7 +152,7 @@ def _lines(made: "Heatmaps") -> list[str]:
     width = max(len(what), *(len(value) for value, _, _ in rows))
     longest = max(len(name) for _, name, _ in rows)
     lines = [
-        f"{amount(len(rows))} of {images_text(made.fitting)} in the space of {printable(made.extractor.name)}",
+        f"{amount(len(rows))} of {images_text(made.fitting)} in the space of {escape_controls(made.extractor.name)}",
         f"{where}, {made.method}; second opinion: not asked",
         f"{what:>{width}}  image",
     ]

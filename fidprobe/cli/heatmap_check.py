@@ -8,11 +8,11 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.heatmap_check import HeatmapCheck
-    from fidprobe.analysis.heatmap_distances import Measured, SpaceCheck
+    from fidprobe.analysis.heatmap_check.distances import Measured, SpaceCheck
+    from fidprobe.analysis.heatmap_check.measure import HeatmapCheck
 
 __all__ = ["heatmap_check"]
 
@@ -70,9 +70,9 @@ def heatmap_check(
 
     Example: fidprobe heatmap-check real/ model/ --scales 0.05,0.2 -o out/
     """
-    from fidprobe.analysis.heatmap_check import check_heatmaps
-    from fidprobe.analysis.heatmap_check_output import heatmap_check_folder, heatmap_check_json, write_heatmap_check
-    from fidprobe.files import expanded
+    from fidprobe.analysis.heatmap_check.files import heatmap_check_folder, heatmap_check_json, write_heatmap_check
+    from fidprobe.analysis.heatmap_check.measure import check_heatmaps
+    from fidprobe.runtime.files import expanded
 
     numbers = _parsed(scales)
     out = heatmap_check_folder(expanded(out))  # an unwritable folder must not surface after the work
@@ -92,7 +92,7 @@ def heatmap_check(
     if as_json:
         typer.echo(heatmap_check_json(check, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*_lines(check), f"outcome: {printable(str(out))}"]))
+        typer.echo("\n".join([*_lines(check), f"outcome: {escape_controls(str(out))}"]))
     print_advice(check.advice)
 
 
@@ -112,24 +112,24 @@ def _parsed(scales: str) -> list[float]:
 
 def _lines(check: "HeatmapCheck") -> list[str]:
     """Distances without noise, the table, what it says, and the sanity check."""
-    from fidprobe.analysis.wording import amount
+    from fidprobe.analysis.output.wording import amount
 
     reference = check.counts["reference"]
     against = "an unknown number" if reference is None else amount(reference)
     lines = [f"{amount(check.counts['generated'] or 0)} generated images against {against}"]
     spaces = [(check.main, "")] if check.second is None else [(check.main, ""), (check.second, " (second opinion)")]
-    lines += [f"{printable(space.label)}{role} without noise  {_text(space.clean)}" for space, role in spaces]
+    lines += [f"{escape_controls(space.label)}{role} without noise  {_text(space.clean)}" for space, role in spaces]
     if check.second is None:
         lines.append("second opinion: not computed")
     lines += ["", *_table(check), ""]
     lines.append("noise in the important half raises the distance more:")
-    lines += [f"  {printable(space.label)}{role}  {_verdict(space)}" for space, role in spaces]
+    lines += [f"  {escape_controls(space.label)}{role}  {_verdict(space)}" for space, role in spaces]
     return [*lines, *_sanity(check)]
 
 
 def _table(check: "HeatmapCheck") -> list[str]:
     """A line for each scale and region, and the halves' difference; shares are of the rise by noise in all pixels."""
-    from fidprobe.analysis.heatmap_noise import REGIONS
+    from fidprobe.analysis.heatmap_check.noise import REGIONS
 
     spaces = [check.main] if check.second is None else [check.main, check.second]
     rows = [["noise", "in", "distance", "of rise", "second opinion", "of rise"][: 2 + 2 * len(spaces)]]
@@ -155,13 +155,13 @@ def _table(check: "HeatmapCheck") -> list[str]:
 
 
 def _text(measured: "Measured") -> str:
-    from fidprobe.analysis.wording import plus_minus
+    from fidprobe.analysis.output.wording import plus_minus
 
     return plus_minus(measured.value, measured.error).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _percent(share: "Measured") -> str:
-    from fidprobe.analysis.wording import plus_minus
+    from fidprobe.analysis.output.wording import plus_minus
 
     return f"{plus_minus(100 * share.value, 100 * share.error)} %".replace("\N{NO-BREAK SPACE}", " ")
 
@@ -172,10 +172,10 @@ def _verdict(space: "SpaceCheck") -> str:
 
 
 def _sanity(check: "HeatmapCheck") -> list[str]:
-    from fidprobe.analysis.wording import number
+    from fidprobe.analysis.output.wording import number
 
     if check.sanity is None:
-        return [f"sanity check of the maps: not made: {printable(check.sanity_missing)}"]
+        return [f"sanity check of the maps: not made: {escape_controls(check.sanity_missing)}"]
     sanity = check.sanity
 
     def told(correlation: float | None) -> str:

@@ -9,12 +9,12 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.class_influence import ClassInfluence
-    from fidprobe.analysis.influence import Influence
-    from fidprobe.analysis.space_influence import SpaceInfluence
+    from fidprobe.analysis.influence.class_influence import ClassInfluence
+    from fidprobe.analysis.influence.image_influence import SpaceInfluence
+    from fidprobe.analysis.influence.measure import Influence
 
 __all__ = ["influence"]
 
@@ -57,9 +57,9 @@ def influence(
 
     Example: fidprobe influence real/ model/ -o out/
     """
-    from fidprobe.analysis.influence import influence as run
-    from fidprobe.analysis.influence_output import influence_folder, influence_json, write_influence
-    from fidprobe.files import expanded
+    from fidprobe.analysis.influence.files import influence_folder, influence_json, write_influence
+    from fidprobe.analysis.influence.measure import influence as run
+    from fidprobe.runtime.files import expanded
 
     out = influence_folder(expanded(out))  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
@@ -78,13 +78,13 @@ def influence(
     if as_json:
         typer.echo(influence_json(found, count=count, command=o.command_line()), nl=False)
     else:
-        typer.echo("\n".join([*_lines(found, count), f"outcome: {printable(str(out))}"]))
+        typer.echo("\n".join([*_lines(found, count), f"outcome: {escape_controls(str(out))}"]))
     print_advice(found.advice)
 
 
 def _lines(found: "Influence", count: int) -> list[str]:
     """Distances, how the images spread, classes, and the strongest images by name."""
-    from fidprobe.analysis.wording import amount, number
+    from fidprobe.analysis.output.wording import amount, number
 
     reference = found.counts["reference"]
     against = "an unknown number" if reference is None else amount(reference)
@@ -112,12 +112,12 @@ def _lines(found: "Influence", count: int) -> list[str]:
 
 
 def _space(space: "SpaceInfluence", role: str) -> list[str]:
-    from fidprobe.analysis.wording import number
+    from fidprobe.analysis.output.wording import number
 
     raising = f"{100 * space.raising / len(space.influence):.3g} % of the images raise it"
     if space.top_share is not None:
         raising += f"; of that rise, the top 1 % hold {100 * space.top_share:.3g} %"
-    lines = [f"{printable(space.label)}{role}  {number(space.distance)}", f"  {raising}"]
+    lines = [f"{escape_controls(space.label)}{role}  {number(space.distance)}", f"  {raising}"]
     exactness = space.exactness
     if exactness is not None and exactness.largest_difference is not None:
         ranks = exactness.rank_correlation
@@ -130,7 +130,7 @@ def _space(space: "SpaceInfluence", role: str) -> list[str]:
 
 def _table(title: str, classes: "Sequence[ClassInfluence]") -> list[str]:
     """A class a line, no longer than 80 characters, columns without any value left out."""
-    from fidprobe.analysis.wording import amount, signed_percent
+    from fidprobe.analysis.output.wording import amount, signed_percent
 
     rows = [[title, "generated", "reference", "distance", "second opinion", "confidence"]]
     for one in classes:
@@ -149,7 +149,7 @@ def _table(title: str, classes: "Sequence[ClassInfluence]") -> list[str]:
 
 def _images(found: "Influence", title: str, indices: Sequence[int]) -> list[str]:
     """An image a line: its name, its influence in both spaces, its class."""
-    from fidprobe.analysis.wording import number, shortened, signed_percent
+    from fidprobe.analysis.output.wording import number, shortened, signed_percent
 
     rows = [[title, "distance", "second opinion", "class"]]
     for i in indices:
@@ -167,7 +167,7 @@ def _images(found: "Influence", title: str, indices: Sequence[int]) -> list[str]
 
 def _aligned(rows: list[list[str]]) -> list[str]:
     """A table's lines, no longer than 80 characters: names cut to the room, columns without any value left out."""
-    from fidprobe.analysis.wording import shortened
+    from fidprobe.analysis.output.wording import shortened
 
     used = [i for i in range(1, len(rows[0])) if any(row[i] for row in rows[1:])]
     widths = {i: max(len(row[i]) for row in rows) for i in used}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.sets import ExtractorChoice
-    from fidprobe.extraction import ReadOptions
+    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+    from fidprobe.features.extraction import ReadOptions
 
 __all__ = [
     "METRIC_NAMES",
@@ -73,7 +73,7 @@ METRIC_NAMES = (
     "fid, kid, fid-infinity, sfid, fd-dinov2, cmmd, fd-logits, fd-probabilities, pr, dc, prd, is, is-infinity, am, "
     "mode, ms-ssim"
 )
-"""As in `fidprobe.analysis.metric_registry`, whose import would make `--help` slow; a test holds them together."""
+"""As in `fidprobe.analysis.scores.metric_registry`, whose import would make `--help` slow; a test compares them."""
 
 Metrics = Annotated[
     str, typer.Option("--metrics", "-m", metavar="LIST", help=f"What to measure, comma-separated: {METRIC_NAMES}.")
@@ -165,7 +165,7 @@ RESUMED = (
 def read_options(limit: int | None, seed: int, skip_bad: bool, batch_size: int, no_cache: bool) -> "ReadOptions":
     """The library's form of the reading options."""
     from fidprobe.cli.processes import ranks
-    from fidprobe.extraction import ReadOptions
+    from fidprobe.features.extraction import ReadOptions
 
     kept = ReadOptions if no_cache else ReadOptions.with_cache
     return kept(limit=limit, seed=seed, skip_bad=skip_bad, batch_size=batch_size, ranks=ranks())
@@ -185,9 +185,9 @@ def choice(
     """
     import torch
 
-    from fidprobe.analysis.sets import ExtractorChoice
+    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
     from fidprobe.errors import InputError
-    from fidprobe.files import expanded
+    from fidprobe.runtime.files import expanded
 
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.features import Features
+    from fidprobe.features.value import Features
     from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["checked_output", "print_written"]
@@ -27,7 +27,7 @@ def checked_output(out: Path, suffix: str, what: str) -> Path:
         InputError: another ending, a folder by that name, or a place that cannot be written.
     """
     from fidprobe.errors import InputError
-    from fidprobe.files import check_writable, expanded
+    from fidprobe.runtime.files import check_writable, expanded
 
     out = expanded(out)
     if out.suffix.lower() != suffix:
@@ -43,7 +43,7 @@ def checked_output(out: Path, suffix: str, what: str) -> Path:
 
 def print_written(found: "Features | GaussianStatistics", out: Path, as_json: bool) -> None:
     """Say what was written, and on stderr what was skipped."""
-    from fidprobe.features import Features
+    from fidprobe.features.value import Features
 
     count = len(found) if isinstance(found, Features) else found.count
     if as_json:
@@ -51,7 +51,9 @@ def print_written(found: "Features | GaussianStatistics", out: Path, as_json: bo
         typer.echo(json.dumps(told, indent=2, allow_nan=False))
     else:
         many = "unknown number of" if count is None else f"{count:,}"
-        typer.echo(f"{printable(str(out))}: {many} images, {found.dim} dimensions [{printable(found.space)}]")
+        typer.echo(
+            f"{escape_controls(str(out))}: {many} images, {found.dim} dimensions [{escape_controls(found.space)}]"
+        )
     source = found.provenance.source
     for name, reason in source.skipped if source else ():
-        typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)
+        typer.echo(f"warning: skipped {escape_controls(name)}: {escape_controls(reason)}", err=True)

@@ -9,7 +9,7 @@ from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.models import SecondModels, named_models
 from fidprobe.cli.text import print_advice
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["prd"]
 
@@ -59,11 +59,11 @@ def prd(
 
     Example: fidprobe prd real/ model-a/ model-b/ -o out/
     """
-    from fidprobe.analysis.output import output_folder
-    from fidprobe.analysis.prd_curves import prd_curves
-    from fidprobe.analysis.prd_output import prd_json, write_prd
-    from fidprobe.analysis.prd_text import curve_lines
-    from fidprobe.files import expanded
+    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.prd.files import prd_json, write_prd
+    from fidprobe.analysis.prd.measure import prd_curves
+    from fidprobe.analysis.prd.text import curve_lines
+    from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     output_folder(out, "PRD curves")  # an unwritable folder must not surface after the work
@@ -88,5 +88,5 @@ def prd(
         typer.echo(prd_json(found, command=o.command_line()), nl=False)
     else:
         told = curve_lines(found, reference=reference)
-        typer.echo("\n".join([*told, "", f"curves and figures: {printable(str(out))}"]))
+        typer.echo("\n".join([*told, "", f"curves and figures: {escape_controls(str(out))}"]))
     print_advice(found.advice)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from fidprobe.errors import FidprobeError
-    from fidprobe.ranks import Ranks
+    from fidprobe.runtime.ranks import Ranks
 
 __all__ = ["join", "patient", "ranks", "standard_error", "tells"]
 
@@ -28,7 +28,7 @@ def ranks() -> "Ranks":
         InputError: an environment that makes no sense.
         ProcessError: they do not meet.
     """
-    from fidprobe.ranks import ranks_of_torchrun
+    from fidprobe.runtime.ranks import ranks_of_torchrun
 
     return ranks_of_torchrun(os.environ)
 

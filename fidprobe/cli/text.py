@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.advice import Advice
-    from fidprobe.analysis.audit import Change
-    from fidprobe.analysis.scores import Scores
-    from fidprobe.analysis.scoring import Scored, SpaceScores
+    from fidprobe.analysis.audit.measure import Change
+    from fidprobe.analysis.scores.measure import Scored, SpaceScores
+    from fidprobe.analysis.scores.space_scores import Scores
+    from fidprobe.analysis.sets.advice import Advice
 
 __all__ = ["change_lines", "print_advice", "score_lines"]
 
@@ -39,7 +39,7 @@ def score_lines(scored: "Scored", only: Collection[str] | None = None) -> list[s
 
 
 def _has_distance(space: "SpaceScores") -> bool:
-    from fidprobe.analysis.metric_registry import METRICS
+    from fidprobe.analysis.scores.metric_registry import METRICS
 
     return any(METRICS[name].distance for one in space.scores.values() for name in one.results if name in METRICS)
 
@@ -56,7 +56,7 @@ def _block(scores: "Scores", role: str, only: Collection[str] | None) -> list[st
     """The space, then a line a number."""
     from dataclasses import replace
 
-    from fidprobe.analysis.scores import metric_name, score_lines
+    from fidprobe.analysis.scores.space_scores import metric_name, score_lines
 
     if only is not None:
         kept, missing = (
@@ -70,7 +70,9 @@ def _block(scores: "Scores", role: str, only: Collection[str] | None) -> list[st
         rows.append((metric_name(scores.space, line.name), line.value + (f"  ({notes})" if notes else "")))
     rows += [(metric, f"not computed: {why}") for metric, why in scores.missing.items()]
     width = max((len(name) for name, _ in rows), default=0) + 2
-    return [f"  {printable(scores.space)}{role}", *(f"    {n:<{width}}{value}" for n, value in rows)] if rows else []
+    return (
+        [f"  {escape_controls(scores.space)}{role}", *(f"    {n:<{width}}{value}" for n, value in rows)] if rows else []
+    )
 
 
 def change_lines(changes: Iterable["Change"]) -> list[str]:
@@ -85,4 +87,4 @@ def change_lines(changes: Iterable["Change"]) -> list[str]:
 def print_advice(advice: Iterable["Advice"]) -> None:
     """Warnings, on stderr."""
     for one in advice:
-        typer.echo(f"warning: {printable(one.text)}", err=True)
+        typer.echo(f"warning: {escape_controls(one.text)}", err=True)

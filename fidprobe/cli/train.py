@@ -9,7 +9,7 @@ import typer
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.interrupts import Interrupts
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
     from fidprobe.training.generator_run import GeneratorRun
@@ -158,9 +158,9 @@ def train(
     """
     from difflib import get_close_matches
 
-    from fidprobe.analysis.output import output_folder
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.errors import InputError
-    from fidprobe.files import expanded
+    from fidprobe.runtime.files import expanded
     from fidprobe.training.data import read_pictures
     from fidprobe.training.gan import GanTask
     from fidprobe.training.generator_run import train_generator
@@ -250,9 +250,11 @@ def train(
                 )
     for source in sources:
         for name, reason in source.skipped:
-            typer.echo(f"warning: skipped {printable(name)}: {printable(reason)}", err=True)
+            typer.echo(f"warning: skipped {escape_controls(name)}: {escape_controls(reason)}", err=True)
         if source.resized:
-            told = f"{source.resized:,} pictures of {printable(source.description)} were resized to 32 x 32 pixels"
+            told = (
+                f"{source.resized:,} pictures of {escape_controls(source.description)} were resized to 32 x 32 pixels"
+            )
             typer.echo(f"warning: {told}", err=True)
     if as_json:
         typer.echo(_told(found), nl=False)
@@ -270,7 +272,7 @@ def _told(found: "GeneratorRun | NetworkRun") -> str:
 
 
 def _lines(found: "GeneratorRun | NetworkRun", title: str, total: int) -> list[str]:
-    from fidprobe.analysis.scores import metric_label
+    from fidprobe.analysis.scores.space_scores import metric_label
     from fidprobe.training.generator_run import GeneratorRun
 
     done = found.trained.steps
@@ -288,10 +290,10 @@ def _lines(found: "GeneratorRun | NetworkRun", title: str, total: int) -> list[s
             if one.am_score is not None:
                 lines.append(f"AM Score: {one.am_score:.3f}")
             lines.append(f"(scores of {one.images:,} images after {one.step:,} steps)")
-        lines.append(f"generator: {printable(str(found.generator))}")
+        lines.append(f"generator: {escape_controls(str(found.generator))}")
     else:
         if found.accuracy is not None:
             what = "accuracy" if title == "classifier" else "linear probe"
             lines.append(f"{what}: {found.accuracy:.1%}")
-        lines.append(f"network: {printable(f'trained:{found.network}')}")
+        lines.append(f"network: {escape_controls(f'trained:{found.network}')}")
     return lines

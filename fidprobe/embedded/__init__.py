@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fidprobe.errors import InputError, WeightsError
-from fidprobe.files import sha256_file
+from fidprobe.runtime.files import sha256_file
 
 __all__ = ["EMBEDDED", "PREFIX", "SUMS", "embedded_file"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from fidprobe.errors import WeightsError
-from fidprobe.progress import Progress
+from fidprobe.runtime.progress import Progress
 
 try:
     import fcntl

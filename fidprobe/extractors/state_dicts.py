@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from fidprobe.errors import WeightsError
-from fidprobe.reasons import reason
-from fidprobe.torchscript_files import open_torchscript
+from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.torchscript_files import open_torchscript
 
 __all__ = ["jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
 
@@ -48,7 +48,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "them can run any code: convert it to a state dict or safetensors"
         ) from error
     except Exception as error:  # damage can surface anywhere in three parsers, as nearly any class of error
-        raise WeightsError(f"{path} cannot be read as weights: {reason(error)}") from error
+        raise WeightsError(f"{path} cannot be read as weights: {one_line(error)}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -103,7 +103,7 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
     try:
         return open_torchscript(path)
     except Exception as error:  # as above
-        raise WeightsError(f"{path} is not a readable TorchScript archive: {reason(error)}") from error
+        raise WeightsError(f"{path} is not a readable TorchScript archive: {one_line(error)}") from error
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

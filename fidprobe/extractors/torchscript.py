@@ -19,8 +19,8 @@ from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
 from fidprobe.extractors.state_dicts import jit_load
-from fidprobe.files import sha256_file
 from fidprobe.provenance import ExtractorProvenance
+from fidprobe.runtime.files import sha256_file
 
 __all__ = ["TorchScript", "load_torchscript"]
 

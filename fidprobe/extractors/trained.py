@@ -19,8 +19,8 @@ from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library
 from fidprobe.extractors.small_resnet import MEAN, STD, SmallResNet
 from fidprobe.extractors.state_dicts import load_strictly, read_state_dict, state_dict_sha256
 from fidprobe.provenance import ExtractorProvenance
-from fidprobe.reasons import reason
-from fidprobe.tensor_files import write_tensors
+from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.tensor_files import write_tensors
 
 __all__ = ["Trained", "load_trained", "read_card", "save_trained"]
 
@@ -93,7 +93,7 @@ def read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(_told(path)["card"])
     except (KeyError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: its card is damaged ({reason(error)})") from error
+        raise WeightsError(f"{path}: its card is damaged ({one_line(error)})") from error
     return dict(card) if isinstance(card, dict) else {}
 
 
@@ -124,7 +124,7 @@ def load_trained(path: Path, *, resize: str, embedded: str | None = None) -> Tra
         with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
             network = SmallResNet(**shape)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} does not say how its network is built ({reason(error)})") from error
+        raise WeightsError(f"{path} does not say how its network is built ({one_line(error)})") from error
     kind = "encoder" if network.classifier is None else "classifier"
     state = read_state_dict(path)
     floats = {key: tensor.is_floating_point() for key, tensor in network.state_dict().items()}
@@ -161,7 +161,7 @@ def _told(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             told = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: no safetensors file, or a damaged one ({reason(error)})") from error
+        raise WeightsError(f"{path}: no safetensors file, or a damaged one ({one_line(error)})") from error
     if told.get("format") != _FORMAT:
         raise WeightsError(f"{path}: not a classifier or encoder of `fidprobe train`")
     return dict(told)

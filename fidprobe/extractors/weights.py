@@ -14,8 +14,8 @@ from typing import Literal
 
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.download import part_path, receive
-from fidprobe.files import atomic_path, cache_folder, sha256_file
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.files import atomic_path, cache_folder, sha256_file
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
     "WEIGHTS",

@@ -18,10 +18,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.files import is_file, sha256_file
 from fidprobe.generators.networks import Generator
-from fidprobe.reasons import reason
-from fidprobe.tensor_files import write_tensors
+from fidprobe.runtime.files import is_file, sha256_file
+from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.tensor_files import write_tensors
 
 __all__ = ["SavedGenerator", "load_generator", "safetensors_format", "save_generator"]
 
@@ -123,7 +123,7 @@ def load_generator(path: str | PathLike[str]) -> SavedGenerator:
             weights = _weights(path, file, network)
     except (SafetensorError, OSError) as error:
         raise SourceError(
-            f"{path}: damaged or not a safetensors file ({reason(error)}); make or copy it again"
+            f"{path}: damaged or not a safetensors file ({one_line(error)}); make or copy it again"
         ) from error
     network.load_state_dict(weights, assign=True)
     return SavedGenerator(network.requires_grad_(False).eval(), names, card, sha256_file(path))
@@ -173,7 +173,7 @@ def _parsed(path: Path, metadata: Mapping[str, str]) -> tuple[Generator, tuple[s
         if problem := _names_problem(names, classes):
             raise ValueError(problem)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        why = f"no {error.args[0]!r}" if isinstance(error, KeyError) else reason(error)
+        why = f"no {error.args[0]!r}" if isinstance(error, KeyError) else one_line(error)
         raise SourceError(f"{path}: does not say well how its network is built ({why}); make it again") from error
     with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
         network = Generator(width=width, classes=classes, latent=latent, normalised=False, leaky=leaky)

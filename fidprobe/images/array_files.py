@@ -12,8 +12,8 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.files import BOUNDED
 from fidprobe.images.scratch import IN_MEMORY
+from fidprobe.runtime.files import BOUNDED
 
 __all__ = [
     "LOAD_ERRORS",

@@ -15,8 +15,7 @@ from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, membe
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.names import MOST_CLASSES
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
-from fidprobe.printable import printable
-from fidprobe.reasons import reason
+from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["ArraySource", "as_numpy", "open_npy", "open_npz"]
 
@@ -146,7 +145,7 @@ def _images_name(path: Path, names: list[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(printable(name[:80]) for name in names[:10])
+    shown = ", ".join(escape_controls(name[:80]) for name in names[:10])
     return f"{shown} and {len(names) - 10} more" if names[10:] else shown
 
 
@@ -173,7 +172,7 @@ def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySour
 
 
 def _refusal(path: Path, error: Exception) -> str:
-    text = reason(error)
+    text = one_line(error)
     if "pickle" in text or "Python objects" in text or "allow_pickle" in text:
         return f"{path}: holds pickled Python objects, which are never loaded; save plain uint8 arrays"
     return f"{path}: not an array file that can be read ({text})"

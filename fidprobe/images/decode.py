@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fidprobe.errors import SourceError
 from fidprobe.images.base import DecodedImage
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "decode_image", "decode_pil", "digest_bytes"]
 
@@ -61,7 +61,7 @@ def decode_image(data: bytes, name: str) -> DecodedImage:
     """
     from PIL import Image, UnidentifiedImageError
 
-    shown = printable(name)
+    shown = escape_controls(name)
     if not data:
         raise SourceError(f"{shown}: the file is empty (0 bytes)")
     _quiet_pillow()
@@ -95,7 +95,7 @@ def decode_pil(image: Any, name: str, treatments: list[str] | None = None) -> De
     Raises:
         SourceError: values with no range (a float picture outside [0, 1], negative integers).
     """
-    shown = printable(name)
+    shown = escape_controls(name)
     done = list(treatments or ())
     kind = image.format or "array"
     if kind in ("TIFF", "PPM") and _colour_bits(image) == 16:
@@ -205,7 +205,7 @@ def _too_large(shown: str, size: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return printable(str(error)).strip() or type(error).__name__
+    return escape_controls(str(error)).strip() or type(error).__name__
 
 
 @cache

@@ -11,8 +11,7 @@ from fidprobe.errors import SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import MAX_FILE_BYTES, decode_image, digest_bytes
 from fidprobe.images.names import class_index, class_labels, natural_key, no_images, valid_names
-from fidprobe.printable import printable
-from fidprobe.reasons import reason
+from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["EncodedSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]
 
@@ -110,7 +109,9 @@ def check_size(size: int, name: str) -> None:
         SourceError: more than MAX_FILE_BYTES.
     """
     if size > MAX_FILE_BYTES:
-        raise SourceError(f"{printable(name)}: {size} bytes; at most {MAX_FILE_BYTES} are read, leave the file out")
+        raise SourceError(
+            f"{escape_controls(name)}: {size} bytes; at most {MAX_FILE_BYTES} are read, leave the file out"
+        )
 
 
 def read_file(path: str) -> bytes:
@@ -123,11 +124,11 @@ def read_file(path: str) -> bytes:
         with open(path, "rb", opener=_open_at_once) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise SourceError(f"{printable(path)}: not a regular file; leave it out")
+                raise SourceError(f"{escape_controls(path)}: not a regular file; leave it out")
             check_size(status.st_size, path)
             return stream.read()
     except OSError as error:
-        raise SourceError(f"{printable(path)}: cannot be read ({error.strerror or error})") from error
+        raise SourceError(f"{escape_controls(path)}: cannot be read ({error.strerror or error})") from error
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -153,7 +154,7 @@ def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | N
         return {str(key): _class_index(value) for key, value in pairs}
     except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(
-            f"{printable(name)}: not a StyleGAN dataset.json ({reason(error)}); remove or mend it"
+            f"{escape_controls(name)}: not a StyleGAN dataset.json ({one_line(error)}); remove or mend it"
         ) from error
 
 

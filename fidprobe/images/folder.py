@@ -6,7 +6,7 @@ from pathlib import Path
 from fidprobe.errors import SourceError
 from fidprobe.images.encoded import EncodedSource, build_source, read_file, read_stylegan_labels
 from fidprobe.images.names import is_image
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["open_folder"]
 
@@ -49,5 +49,5 @@ def _list(folder: str) -> list[tuple[str, str]]:
                         # A broken link is kept: a picture is missing, and reading it says so.
                         files.append((name, entry.path))
         except OSError as error:
-            raise SourceError(f"{printable(folder)}: cannot be listed ({error.strerror or error})") from error
+            raise SourceError(f"{escape_controls(folder)}: cannot be listed ({error.strerror or error})") from error
     return files

@@ -10,7 +10,7 @@ from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import decode_image, digest_bytes
 from fidprobe.images.encoded import read_file
-from fidprobe.reasons import reason
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["HuggingFaceSource", "is_huggingface", "open_huggingface"]
 
@@ -122,7 +122,7 @@ def open_huggingface(text: str) -> HuggingFaceSource:
     except InputError:
         raise
     except Exception as error:  # hub, network, parser and file errors of many libraries
-        told = reason(ValueError(f"{type(error).__name__}: {error}"))
+        told = one_line(ValueError(f"{type(error).__name__}: {error}"))
         raise SourceError(f"{text}: cannot be loaded ({told}); offline, give a saved dataset's folder") from error
     finally:
         if shown_bars:
@@ -141,7 +141,7 @@ def open_huggingface(text: str) -> HuggingFaceSource:
     except FidprobeError:
         raise
     except Exception as error:  # columns whose types lie, in any of several libraries
-        raise SourceError(f"{text}: damaged ({reason(error)}); save the dataset again") from error
+        raise SourceError(f"{text}: damaged ({one_line(error)}); save the dataset again") from error
 
 
 _SAVED = ("dataset_info.json", "dataset_dict.json")

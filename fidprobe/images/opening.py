@@ -24,7 +24,7 @@ from fidprobe.images.tars import expand_shards, open_tars
 from fidprobe.images.torchscript import TorchScriptSource
 from fidprobe.images.torchvision_names import TORCHVISION_NAMES, open_torchvision
 from fidprobe.images.zips import open_zip
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["open_images"]
 
@@ -63,7 +63,7 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
         try:
             opened = _open_text(text, limit, seed)
         except OSError as error:  # a name too long, a folder that may not be entered
-            raise SourceError(f"{printable(text)}: cannot be opened ({error.strerror or error})") from error
+            raise SourceError(f"{escape_controls(text)}: cannot be opened ({error.strerror or error})") from error
     else:
         opened = _open_value(source, limit, seed)
     # Generators know no end: there the limit is how many to make, and already applied.
@@ -83,7 +83,7 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
         name, _, query = text.removeprefix(PREFIX).partition("?")
         if EMBEDDED.get(name.partition("/")[0]) == "reference":
             raise InputError(
-                f"{printable(text)}: holds features, not images; commands that measure take it in their place"
+                f"{escape_controls(text)}: holds features, not images; commands that measure take it in their place"
             )
         return TrainedGeneratorSource(embedded_file(name, "generator"), query, description=text, limit=limit, seed=seed)
     if text.startswith("hf:"):
@@ -113,7 +113,9 @@ def _expanded(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         user = text.partition("/")[0]
-        raise SourceError(f"{printable(text)}: there is no user {printable(user)}; write the folder's path") from error
+        raise SourceError(
+            f"{escape_controls(text)}: there is no user {escape_controls(user)}; write the folder's path"
+        ) from error
 
 
 def _open_trained(path: Path, query: str, text: str, limit: int | None, seed: int) -> ImageSource:
@@ -121,11 +123,13 @@ def _open_trained(path: Path, query: str, text: str, limit: int | None, seed: in
 
     held = safetensors_format(path)
     if held == "features":
-        raise InputError(f"{printable(text)}: holds features, not images; commands that measure take it in their place")
+        raise InputError(
+            f"{escape_controls(text)}: holds features, not images; commands that measure take it in their place"
+        )
     if held not in ("generator", None):
         raise SourceError(
-            f"{printable(text)}: holds neither a trained generator nor features "
-            f"({printable(held) or 'it does not say what'}); `fidprobe train` and `fidprobe features` make them"
+            f"{escape_controls(text)}: holds neither a trained generator nor features "
+            f"({escape_controls(held) or 'it does not say what'}); `fidprobe train` and `fidprobe features` make them"
         )
     return TrainedGeneratorSource(path, query, description=text, limit=limit, seed=seed)
 
@@ -145,9 +149,10 @@ def _open_file(path: Path, text: str, limit: int | None, seed: int) -> ImageSour
     if name.endswith(_NETWORKS):
         raise InputError(f"{text}: a generator needs its latent size, as in {text}?z=512")
     if name.endswith(IMAGE_EXTENSIONS):
-        raise SourceError(f"{printable(text)}: a single image; give the folder or archive that holds the images")
+        raise SourceError(f"{escape_controls(text)}: a single image; give the folder or archive that holds the images")
     raise SourceError(
-        f"{printable(text)}: not an image source by its name; known are folders, {', '.join((*openers, *_NETWORKS))}"
+        f"{escape_controls(text)}: not an image source by its name; known are folders, "
+        f"{', '.join((*openers, *_NETWORKS))}"
     )
 
 
@@ -199,8 +204,8 @@ def _missing(path: Path, text: str) -> str:
         siblings = [str(path.parent / e.name) for e in os.scandir(path.parent) if not e.name.startswith(".")]
     close = get_close_matches(str(path), [*siblings, *TORCHVISION_NAMES], n=1)
     hint = (
-        f"did you mean {printable(close[0])}?"
+        f"did you mean {escape_controls(close[0])}?"
         if close
         else ("cifar10:train is a torchvision name, hf:NAME:SPLIT a Hugging Face one, module:function a generator")
     )
-    return f"{printable(text)}: no such file or folder; {hint}"
+    return f"{escape_controls(text)}: no such file or folder; {hint}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ReadImage", "SkippedImage", "read_images"]
 

@@ -11,7 +11,7 @@ from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.pixels import digest_array
 from fidprobe.images.reading import ReadImage, read_images
 from fidprobe.images.scratch import filled_file
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Spooled"]
 

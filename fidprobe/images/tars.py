@@ -16,8 +16,7 @@ from fidprobe.errors import SourceError
 from fidprobe.images.encoded import EncodedSource, build_source, check_size
 from fidprobe.images.names import class_index, escape_problem, is_image, natural_key
 from fidprobe.images.scratch import filled_file
-from fidprobe.printable import printable
-from fidprobe.reasons import reason
+from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["expand_shards", "open_tars"]
 
@@ -57,7 +56,7 @@ def expand_shards(pattern: str) -> list[Path]:
         return [Path(pattern)]
     found = sorted(glob(pattern), key=natural_key) if re.search(r"[*?\[]", pattern) else []  # noqa: PTH207
     if not found:
-        raise SourceError(f"{printable(pattern)}: no such shard; check the pattern and the folder")
+        raise SourceError(f"{escape_controls(pattern)}: no such shard; check the pattern and the folder")
     return [Path(name) for name in found]
 
 
@@ -107,7 +106,7 @@ def _label(place: _Place) -> int | None:
     try:
         return class_index(int(data))
     except ValueError:
-        shown = f"{place.archive.path}/{printable(place.name)}"
+        shown = f"{place.archive.path}/{escape_controls(place.name)}"
         raise SourceError(f"{shown}: not a class number: {data[:20].decode('utf-8', 'replace')!a}") from None
 
 
@@ -117,9 +116,9 @@ def _read(place: _Place) -> bytes:
     try:
         data = place.archive.read_at(place.offset, place.size)
     except OSError as error:
-        raise SourceError(f"{printable(name)}: cannot be read ({error.strerror or error})") from error
+        raise SourceError(f"{escape_controls(name)}: cannot be read ({error.strerror or error})") from error
     if len(data) < place.size:
-        raise SourceError(f"{printable(name)}: the archive was cut short while it was read")
+        raise SourceError(f"{escape_controls(name)}: the archive was cut short while it was read")
     return data
 
 
@@ -199,14 +198,14 @@ class _Reader:
             ValueError,
             RecursionError,  # a chain of headers that each lengthen the next one's name
         ) as error:
-            raise SourceError(f"{self.path}: not a tar archive that can be read ({reason(error)})") from error
+            raise SourceError(f"{self.path}: not a tar archive that can be read ({one_line(error)})") from error
 
     def _place(self, member: tarfile.TarInfo) -> _Place | None:
         problem = escape_problem(member.name)
         if not (member.isdir() or (member.isreg() and not member.issparse())):
             problem = "is a link or a special file"
         if problem:
-            shown = printable(member.name)
+            shown = escape_controls(member.name)
             raise SourceError(f"{self.path}: member {shown!r} {problem}; repack with plain relative files")
         if member.isdir():
             return None

@@ -11,7 +11,7 @@ from fidprobe.images.arrays import as_numpy
 from fidprobe.images.functions import required_limit
 from fidprobe.images.generator_source import GeneratorSource, parse_device, parse_settings, parse_whole
 from fidprobe.images.pixels import batch_layout
-from fidprobe.reasons import reason
+from fidprobe.runtime.messages import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -131,12 +131,12 @@ def _range(text: str) -> tuple[float, float]:
 def _load_network(path: Path, device: str) -> Any:
     import torch
 
-    from fidprobe.torchscript_files import open_torchscript
+    from fidprobe.runtime.torchscript_files import open_torchscript
 
     try:
         return open_torchscript(path).eval().to(torch.device(device))
     except Exception as error:  # damage can surface as nearly any class of error; AssertionError: torch without CUDA
         raise SourceError(
-            f"{path}: not a TorchScript file that can be loaded on {device} ({reason(error)}); "
+            f"{path}: not a TorchScript file that can be loaded on {device} ({one_line(error)}); "
             "only torch.jit.save makes them"
         ) from error

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.files import cache_folder
 from fidprobe.images.datasets import DatasetSource
-from fidprobe.reasons import reason
+from fidprobe.runtime.files import cache_folder
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["TORCHVISION_NAMES", "open_torchvision"]
 
@@ -54,7 +54,7 @@ def open_torchvision(text: str) -> DatasetSource:
         dataset = _download(make, root, splits[split], text)
     except Exception as error:  # damage that no checksum found, as MNIST's unpacked files have none
         raise SourceError(
-            f"{text}: torchvision's files for {class_name} in {root} are damaged ({reason(error)}); remove them, or "
+            f"{text}: torchvision's files for {class_name} in {root} are damaged ({one_line(error)}); remove them, or "
             "put sound ones there"
         ) from error
     return DatasetSource(dataset, description=text)
@@ -67,6 +67,6 @@ def _download(make: Any, root: Path, arguments: dict[str, Any], text: str) -> An
             return make(root, download=True, **arguments)
     except Exception as error:  # urllib, sockets, archives and checksums
         raise SourceError(
-            f"{text}: not in {root} and cannot be downloaded ({reason(error)}); offline, put torchvision's files for "
+            f"{text}: not in {root} and cannot be downloaded ({one_line(error)}); offline, put torchvision's files for "
             f"{make.__name__} there, or set FIDPROBE_DATA to the folder that has them"
         ) from error

@@ -7,11 +7,10 @@ import zlib
 from pathlib import Path
 
 from fidprobe.errors import SourceError
-from fidprobe.files import BOUNDED
 from fidprobe.images.encoded import EncodedSource, build_source, check_size, read_stylegan_labels
 from fidprobe.images.names import escape_problem, is_image
-from fidprobe.printable import printable
-from fidprobe.reasons import reason
+from fidprobe.runtime.files import BOUNDED
+from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["open_zip"]
 
@@ -44,11 +43,11 @@ def open_zip(path: Path, description: str, inside: str = "") -> EncodedSource:
             labels = read_stylegan_labels(reader.read(member), f"{path}/{prefix}dataset.json")
         elif is_image(name):
             if member.flag_bits & 1:
-                raise SourceError(f"{path}: member {printable(name)!r} is encrypted; repack without a password")
+                raise SourceError(f"{path}: member {escape_controls(name)!r} is encrypted; repack without a password")
             if member.compress_type not in BOUNDED:
                 raise SourceError(
-                    f"{path}: member {printable(name)!r} is packed by another method than deflate, which may unpack to "
-                    "any size; repack the archive"
+                    f"{path}: member {escape_controls(name)!r} is packed by another method than deflate, which may "
+                    "unpack to any size; repack the archive"
                 )
             files[name] = member
     if inside and not files:
@@ -65,7 +64,7 @@ class _Reader:
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise SourceError(f"{path}: not a zip archive that can be read ({reason(error)})") from error
+            raise SourceError(f"{path}: not a zip archive that can be read ({one_line(error)})") from error
 
     def members(self) -> list[zipfile.ZipInfo]:
         """All members, each with a name and type that can be trusted."""
@@ -76,13 +75,14 @@ class _Reader:
                 problem = "is a link"
             if problem:
                 raise SourceError(
-                    f"{self._path}: member {printable(member.filename)!r} {problem}; repack with plain relative files"
+                    f"{self._path}: member {escape_controls(member.filename)!r} {problem}; repack with plain "
+                    "relative files"
                 )
         return members
 
     def top_folders(self) -> str:
         tops = sorted({name.partition("/")[0] for name in self._archive.namelist() if "/" in name})
-        return ", ".join(printable(name) for name in tops[:10]) or "no folders"
+        return ", ".join(escape_controls(name) for name in tops[:10]) or "no folders"
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
         name = f"{self._path}/{member.filename}"
@@ -100,4 +100,4 @@ class _Reader:
             RuntimeError,  # encrypted
             NotImplementedError,  # an unknown compression method
         ) as error:
-            raise SourceError(f"{printable(name)}: damaged member of the archive ({reason(error)})") from error
+            raise SourceError(f"{escape_controls(name)}: damaged member of the archive ({one_line(error)})") from error

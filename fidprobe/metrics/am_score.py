@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.class_probabilities import (
     class_logits,
     divergence,

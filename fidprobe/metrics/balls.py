@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.nearness import Pairs, direct, direct_to_all, nearness, positions, survivors
 from fidprobe.metrics.pair_products import ROWS, Points, Ticker, common_frame, products, rounding, slices
 from fidprobe.metrics.projections import projected, sampled_products

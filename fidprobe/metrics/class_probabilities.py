@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 
 __all__ = ["class_logits", "divergence", "entropies", "expected", "expected_exp", "log_mean", "standard_error"]
 

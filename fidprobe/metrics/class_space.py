@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import Provenance
 
 __all__ = ["CLASS_SPACES", "class_space", "named"]

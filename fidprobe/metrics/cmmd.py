@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.kernel import two_sample
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["CMMD_EXTRACTOR", "CmmdResult", "cmmd"]
 

@@ -6,7 +6,7 @@ The eigenvalues of Lᵀ Σ' L are those of Σ Σ', without its asymmetry.
 import torch
 from torch import Tensor
 
-from fidprobe.threads import symmetric_eigen
+from fidprobe.runtime.threads import symmetric_eigen
 
 __all__ = ["RANK", "covariance_factor", "symmetric_product"]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share
 from fidprobe.metrics.pair_products import Ticker, block_count
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import known_space
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["DensityCoverageResult", "density_coverage"]
 

@@ -28,11 +28,11 @@ import numpy.typing as npt
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Extrapolation", "frechet_infinity", "inception_score_infinity"]

@@ -21,12 +21,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
-from fidprobe.gram import gram
+from fidprobe.features.value import Features
 from fidprobe.metrics.covariance_factor import RANK, covariance_factor, symmetric_product
 from fidprobe.provenance import check_comparable, known_space
-from fidprobe.statistics import GaussianStatistics, check_moments
-from fidprobe.threads import symmetric_eigen, symmetric_eigenvalues
+from fidprobe.runtime.threads import symmetric_eigen, symmetric_eigenvalues
+from fidprobe.statistics import GaussianStatistics, check_moments, gram
 
 __all__ = [
     "FrechetResult",

@@ -36,13 +36,13 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.threads import symmetric_eigen
 from fidprobe.statistics import GaussianStatistics
-from fidprobe.threads import symmetric_eigen
 
 __all__ = ["FrechetSampling", "frechet_sampling", "kernel_rows"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 
 __all__ = ["InceptionScoreResult", "inception_score"]
 

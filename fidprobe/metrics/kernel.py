@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images import scratch
 from fidprobe.metrics.pair_products import ROWS, Frame, Points, Ticker, common_frame, products, slices
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
     "Kernel",

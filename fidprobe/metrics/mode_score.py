@@ -15,7 +15,7 @@ empirical study on evaluation metrics of generative adversarial networks", 2018)
 import math
 from dataclasses import dataclass
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.class_probabilities import (
     class_logits,
     divergence,

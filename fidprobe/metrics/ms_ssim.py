@@ -20,7 +20,7 @@ from fidprobe.images.base import ImageSource
 from fidprobe.images.names import natural_key
 from fidprobe.images.spool import Spooled
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, Frame, drawn_pairs, similarities
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ALIKE", "UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssim_within_classes"]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share, within
 from fidprobe.metrics.nearness import Needed, direct, nearness
 from fidprobe.metrics.pair_products import Points, Ticker, block_count, rounding
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import known_space
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["PrecisionRecallResult", "precision_recall"]
 

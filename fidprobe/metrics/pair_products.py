@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fidprobe.progress import Progress
+from fidprobe.runtime.progress import Progress
 
 __all__ = [
     "ROWS",

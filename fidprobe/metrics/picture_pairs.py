@@ -14,7 +14,7 @@ from fidprobe.extractors.base import full_precision
 from fidprobe.extractors.resize import resize
 from fidprobe.images.base import ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
-from fidprobe.progress import Progress
+from fidprobe.runtime.progress import Progress
 
 __all__ = ["LEAST_SIDE", "Frame", "drawn_pairs", "similarities"]
 

@@ -21,11 +21,11 @@ import numpy.typing as npt
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images.scratch import scratch_rows
 from fidprobe.metrics.clusters import clusterings, sorted_union
-from fidprobe.progress import Progress, silent
 from fidprobe.provenance import check_comparable, known_space
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["PRDResult", "f_beta", "prd", "prd_of_histograms"]
 

@@ -32,8 +32,8 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
 from fidprobe.provenance import check_comparable
+from fidprobe.runtime.threads import symmetric_eigen
 from fidprobe.statistics import GaussianStatistics
-from fidprobe.threads import symmetric_eigen
 
 __all__ = ["SingleImage", "enough_images"]
 

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.state_dicts import state_dict_sha256
-from fidprobe.reasons import reason
-from fidprobe.tensor_files import write_tensors
+from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.tensor_files import write_tensors
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -84,7 +84,7 @@ def load_checkpoint(
         if told.get("sha256", digest := _digest(step, tensors)) != digest:  # older files have none
             raise ValueError("its content is not what was saved")
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: a damaged checkpoint ({reason(error)}); remove it to begin again") from error
+        raise SourceError(f"{path}: a damaged checkpoint ({one_line(error)}); remove it to begin again") from error
     for key in ("task", *settings, *before):  # what it is comes first
         if before.get(key) != settings.get(key):
             if key == "data":
@@ -101,7 +101,7 @@ def load_checkpoint(
     except (RuntimeError, KeyError, ValueError, AttributeError) as error:
         told = " ".join(str(error).split())  # torch tells of each weight in a line of its own
         raise SourceError(
-            f"{path}: not the networks of this run ({reason(ValueError(told))}); remove it to begin again"
+            f"{path}: not the networks of this run ({one_line(ValueError(told))}); remove it to begin again"
         ) from error
     return step, _below(tensors, "further/")
 

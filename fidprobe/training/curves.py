@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fidprobe.analysis.figures import COLOURS, INK, SPACE_COLOURS, WIDTH, styled
-from fidprobe.analysis.model_marks import style_scatter
-from fidprobe.analysis.output import write_figure, write_table
-from fidprobe.analysis.scores import metric_label
+from fidprobe.analysis.output.figure_style import COLOURS, INK, SPACE_COLOURS, WIDTH, styled
+from fidprobe.analysis.output.model_points import style_scatter
+from fidprobe.analysis.output.writers import write_figure, write_table
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.training.evaluation import SCORE_TITLES, Evaluation
 from fidprobe.training.loop import Trained
 

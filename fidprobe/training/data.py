@@ -10,7 +10,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.extractors.resize import resize
 from fidprobe.images import SkippedImage, open_images, read_images
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["SIDE", "Pictures", "read_pictures"]
 

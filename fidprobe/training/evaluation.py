@@ -5,16 +5,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from fidprobe.analysis.sets import Network, load_network
+from fidprobe.analysis.sets.two_spaces import Network, load_network
 from fidprobe.errors import InputError
-from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import Extractor
-from fidprobe.features import Features
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
 from fidprobe.metrics.am_score import am_score
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["SCORE_TITLES", "Evaluation", "Evaluator"]

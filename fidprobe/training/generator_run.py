@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fidprobe.analysis.output import output_folder, write_text
-from fidprobe.analysis.sample_output import write_samples
+from fidprobe.analysis.output.writers import output_folder, write_text
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
 from fidprobe.generators.variants import GANS
 from fidprobe.images import ImageSource, open_images
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.training.curves import write_history
 from fidprobe.training.data import Pictures
 from fidprobe.training.evaluation import Evaluation, Evaluator
 from fidprobe.training.gan import GanTask
 from fidprobe.training.loop import Trained, train
+from fidprobe.training.sample_files import write_samples
 from fidprobe.training.vae import VaeTask
 
 __all__ = ["GeneratorRun", "earlier_scores", "train_generator"]

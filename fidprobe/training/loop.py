@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.training.checkpoint import load_checkpoint, save_checkpoint
 
 __all__ = ["Batch", "Task", "Trained", "train"]

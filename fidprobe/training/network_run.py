@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fidprobe.analysis.output import output_folder, write_text
+from fidprobe.analysis.output.writers import output_folder, write_text
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.trained import load_trained, read_card, save_trained
-from fidprobe.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent
 from fidprobe.training.classifier import ClassifierTask
 from fidprobe.training.curves import write_history
 from fidprobe.training.data import Pictures

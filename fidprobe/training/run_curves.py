@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fidprobe.analysis.figures import INK, styled
-from fidprobe.analysis.model_marks import MOST_NAMED, legend_columns, model_legend, model_mark, style_scatter
-from fidprobe.analysis.scores import metric_label
-from fidprobe.analysis.wording import shortened
+from fidprobe.analysis.output.figure_style import INK, styled
+from fidprobe.analysis.output.model_points import MOST_NAMED, legend_columns, model_legend, model_mark, style_scatter
+from fidprobe.analysis.output.wording import shortened
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.errors import InputError
 from fidprobe.training.evaluation import SCORE_TITLES, Evaluation
 

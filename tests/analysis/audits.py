@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from fidprobe.analysis.advice import Advice
-from fidprobe.analysis.audit import Audit
-from fidprobe.analysis.class_histogram import ClassHistogram
-from fidprobe.analysis.look import Influential, Look
-from fidprobe.analysis.sampling import Sampling
-from fidprobe.analysis.scores import Scores, metric_label
-from fidprobe.analysis.scoring import Scored, SpaceScores
-from fidprobe.analysis.uncertainty import Joint
-from fidprobe.analysis.verdict import judge
+from fidprobe.analysis.audit.influential_images import Influential, Look
+from fidprobe.analysis.audit.measure import Audit
+from fidprobe.analysis.classes.histogram import ClassHistogram
+from fidprobe.analysis.scores.measure import Scored, SpaceScores
+from fidprobe.analysis.scores.space_scores import Scores, metric_label
+from fidprobe.analysis.sets.advice import Advice
+from fidprobe.analysis.verdict.rule import judge
+from fidprobe.analysis.verdict.sampling_error import Sampling
+from fidprobe.analysis.verdict.uncertainty import Joint
 from fidprobe.metrics.frechet import FrechetResult
 from fidprobe.metrics.frechet_sampling import FrechetSampling
 from fidprobe.metrics.inception_score import InceptionScoreResult

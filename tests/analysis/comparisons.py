@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from fidprobe.analysis.comparison import Comparison, compare
-from fidprobe.features import Features
+from fidprobe.analysis.comparison.measure import Comparison, compare
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 
 __all__ = ["Sets", "compared", "model", "real"]

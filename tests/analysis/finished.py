@@ -7,9 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 import fidprobe
-from fidprobe.analysis.attack_output import write_attack
+from fidprobe.analysis.attack.files import write_attack
 from fidprobe.attacks.attack import Attack
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from tests.helpers import relu_features

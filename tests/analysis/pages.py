@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from fidprobe.analysis.audit import Audit
-from fidprobe.analysis.report import report_html
-from fidprobe.features import Features
+from fidprobe.analysis.audit.measure import Audit
+from fidprobe.analysis.report.files import report_html
+from fidprobe.features.value import Features
 from tests.helpers import wrapped
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

@@ -12,7 +12,7 @@ from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import SourceProvenance
 from fidprobe.statistics import GaussianStatistics
 from tests.helpers import relu_features, wrapped

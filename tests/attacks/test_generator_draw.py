@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from fidprobe.attacks.generator_draw import Drawn, draw_until_full
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError, MismatchError, SourceError
-from fidprobe.extraction import extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Embedding, Extractor
-from fidprobe.features import Features
+from fidprobe.features.extraction import extract
+from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, open_images
 from fidprobe.provenance import ExtractorProvenance
 

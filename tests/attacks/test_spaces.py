@@ -7,7 +7,7 @@ from torch import Tensor
 from fidprobe.attacks import spaces
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 
 
 def logits(rows: int, classes: int, *, seed: int = 0) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor
 from fidprobe.attacks.attack import Outcome
 from fidprobe.attacks.top1 import Top1Matching, apportion, first_to_fill, top1_classes
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
-from fidprobe.progress import silent
+from fidprobe.features.value import Features
+from fidprobe.runtime.progress import silent
 from fidprobe.statistics import GaussianStatistics
 from tests.helpers import wrapped
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
@@ -53,7 +53,7 @@ def test_an_attack_prints_a_table_and_writes_its_outcome(run: Run, tmp_path: Pat
     assert "drawn 3 times 150 of 600 candidates, with replacement" in out
     titles = [line for line in lines if line.startswith(("FD[", "KD["))]
     assert titles == ["FD[first]", "FD[second] (second opinion)", "KD[first]"]
-    from fidprobe.analysis.wording import number
+    from fidprobe.analysis.output.wording import number
 
     held_out = next(s for s in data["scores"] if (s["role"], s["reference"]) == ("main", "held_out"))
     row = lines[lines.index("FD[first]") + 2]
@@ -277,7 +277,7 @@ def test_what_cannot_be_written_is_not_computed_again(
         raise InputError("cannot write out/attack.json: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fidprobe.analysis.attack_output.write_attack", full)
+        patch.setattr("fidprobe.analysis.attack.files.write_attack", full)
         assert run(*whole)[0] == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["attack-state.safetensors"]
     assert run(*whole)[0] == 0

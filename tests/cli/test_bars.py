@@ -6,7 +6,7 @@ import pytest
 
 from fidprobe.cli import bars
 from fidprobe.cli.bars import Bars
-from fidprobe.printable import printable
+from fidprobe.runtime.messages import escape_controls
 
 
 def test_slow_stages_get_a_bar_on_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_quick_or_quiet_work_prints_nothing(
 
 def test_names_cannot_rewrite_the_terminal() -> None:
     """Control characters are shown, not obeyed."""
-    assert printable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
+    assert escape_controls("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
 
 
 def test_detail_after_a_stage_changes_without_a_new_bar(

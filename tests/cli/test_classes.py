@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from tests.cli.running import Run
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "classes.md"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
 
@@ -47,7 +47,7 @@ def test_audit_writes_both_reports_and_prints_the_change(run: Run, sets: Path) -
     assert data["changes"][0]["percent"] < 0
     assert data["command"].startswith("fidprobe audit real model")
     html = (sets / "out" / "report.html").read_text()
-    from fidprobe.analysis.wording import number
+    from fidprobe.analysis.output.wording import number
 
     assert f">{number(data['main']['generated']['frechet_distance'])}<" in "".join(html.split())
 

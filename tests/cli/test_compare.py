@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.analysis.comparisons import model, real
 from tests.cli.running import Run

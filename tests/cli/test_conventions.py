@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe.analysis.wording import number
-from fidprobe.features import Features
+from fidprobe.analysis.output.wording import number
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fidprobe.cli.models import model_names
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
@@ -35,7 +35,7 @@ def seconds() -> list[str]:
 
 def test_a_table_and_correlations_are_printed(run: Run, tmp_path: Path) -> None:
     """A row a model, then r and ρ of both pairs; numbers as in the JSON; within 80 columns."""
-    from fidprobe.analysis.wording import number
+    from fidprobe.analysis.output.wording import number
 
     code, out, err = run("real.safetensors", *MODELS, *seconds(), "-o", "o")
     assert code == 0, err

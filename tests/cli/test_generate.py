@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe.analysis import sample_output
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
 from fidprobe.images import ReadImage, open_images, read_images
+from fidprobe.training import sample_files
 from tests.cli.running import Run
 
 NAMES = ("cat", "dog", "ship")
@@ -193,7 +193,7 @@ def test_what_fails_in_the_middle_leaves_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
         return b"png"
 
-    monkeypatch.setattr(sample_output, "png_bytes", full)
+    monkeypatch.setattr(sample_files, "png_bytes", full)
     code, out, err = run("plain.safetensors", "-n", "50", "-o", name)
     assert (code, out) == (2, "")
     assert "No space left on device" in err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.test_heatmaps import drawn, folder
+from tests.analysis.heatmaps.test_measure import drawn, folder
 from tests.cli.running import Run
 
 

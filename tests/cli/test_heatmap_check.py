@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fidprobe.analysis.wording import plus_minus
-from fidprobe.extraction import extract
+from fidprobe.analysis.output.wording import plus_minus
 from fidprobe.extractors import load_extractor
+from fidprobe.features.extraction import extract
 from tests.cli.running import Run
 from tests.extractors.contract import pictures
 

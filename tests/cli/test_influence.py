@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
@@ -39,7 +39,7 @@ def plain(text: str) -> str:
 
 def test_it_prints_distances_classes_and_images(run: Run, tmp_path: Path) -> None:
     """Within 80 columns, without control characters; the second opinion below; numbers as in the JSON."""
-    from fidprobe.analysis.wording import amount, number, signed_percent
+    from fidprobe.analysis.output.wording import amount, number, signed_percent
 
     code, out, err = run(*SETS, *SECOND, "--exact", "--count", "2", "-o", "o")
     assert code == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
 

@@ -15,7 +15,7 @@ __all__ = ["Ended", "alone", "together"]
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["torch.distributed", "fidprobe.cli.app", "fidprobe.analysis.attacking", "fidprobe.analysis.scoring"]
+    ["torch.distributed", "fidprobe.cli.app", "fidprobe.analysis.attack.measure", "fidprobe.analysis.scores.measure"]
 )
 _PATIENCE = 120  # seconds, after which a test has failed
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from tests.distributed.processes import alone, together
 from tests.helpers import wrapped
 

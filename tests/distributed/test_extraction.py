@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.distributed.processes import alone, together
 
@@ -37,7 +37,7 @@ def images(tmp_path: Path) -> Path:
 def small_parts(rank: int) -> None:
     """Save often, so that there is something to lose."""
     del rank
-    from fidprobe import extraction
+    from fidprobe.features import extraction
 
     extraction.PART_IMAGES = 4
 
@@ -45,7 +45,7 @@ def small_parts(rank: int) -> None:
 def second_dies(rank: int) -> None:
     """The second process is killed after its third piece."""
     small_parts(rank)
-    from fidprobe.feature_cache import CacheEntry
+    from fidprobe.features.cache import CacheEntry
 
     keep, kept = CacheEntry.keep, []
 
@@ -61,7 +61,7 @@ def second_dies(rank: int) -> None:
 def counted(rank: int) -> None:
     """Leave a file for every image that is embedded."""
     small_parts(rank)
-    from fidprobe import feature_parts
+    from fidprobe.features import parts as feature_parts
 
     add = feature_parts.Part.add
 
@@ -77,7 +77,7 @@ def slow_first(rank: int) -> None:
     """The first process takes its time; what it embeds leaves a file."""
     counted(rank)
     if rank == 0:
-        from fidprobe.feature_cache import CacheEntry
+        from fidprobe.features.cache import CacheEntry
 
         keep = CacheEntry.keep
 
@@ -98,7 +98,7 @@ def impatient(rank: int) -> None:
     del rank
     from datetime import timedelta
 
-    from fidprobe import ranks
+    from fidprobe.runtime import ranks
 
     ranks._MEETING = timedelta(seconds=0.5)
 

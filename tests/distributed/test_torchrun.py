@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 
 COUNT = 6000
 

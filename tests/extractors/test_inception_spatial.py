@@ -12,7 +12,7 @@ from fidprobe.errors import InputError, MismatchError, WeightsError
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.inception_spatial import InceptionSpatial, load_inception_spatial
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet_distance
 from fidprobe.provenance import Provenance
 from tests.extractors import inception_peers as peers

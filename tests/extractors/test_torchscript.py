@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors import load_extractor
-from fidprobe.files import sha256_file
+from fidprobe.runtime.files import sha256_file
 from tests.extractors.contract import check_contract, pictures
 
 

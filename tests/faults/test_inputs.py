@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from fidprobe.cli.bars import Bars
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images import read_images
 from tests.cli.running import Run
 from tests.cli.test_attack import write_sets
@@ -121,7 +121,7 @@ def test_a_damaged_state_of_an_attack_is_told(
 
     with monkeypatch.context() as patch:  # the state is left where the outcome could not be written
         patch.setattr("fidprobe.attacks.checkpoint.Checkpoint.due", lambda _: True)
-        patch.setattr("fidprobe.analysis.attack_output.write_attack", full)
+        patch.setattr("fidprobe.analysis.attack.files.write_attack", full)
         assert "the disk is full" in refused(cli(*command))
     state = tmp_path / "out" / "attack-state.safetensors"
     DAMAGES[how](state)

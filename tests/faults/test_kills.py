@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from benchmarks import kills
 import fidprobe.cli.app, fidprobe.images.generated
-from fidprobe.analysis import sample_output
+from fidprobe.training import sample_files
 @contextmanager
 def in_place(target):
     target.write_bytes(b"half")
@@ -29,7 +29,7 @@ job = kills.Job("zip", "generate embedded:am-gan -n 40 -o {}", "s.zip", "generat
 def tally(name):
     return vars(kills.measure((job,), 4, 0, Path(sys.argv[2]) / name, lambda _: None)["zip"])
 as_it_is = tally("as it is")
-sample_output.atomic_path = in_place
+sample_files.atomic_path = in_place
 print(json.dumps([as_it_is, tally("in place")]))
 """
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-import fidprobe.analysis.demo as demo
-import fidprobe.files as fidprobe_files
-from fidprobe.analysis.demo import DemoCase
-from fidprobe.analysis.output import write_figure
+import fidprobe.analysis.report.demo as demo
+import fidprobe.runtime.files as fidprobe_files
+from fidprobe.analysis.output.writers import write_figure
+from fidprobe.analysis.report.demo import DemoCase
 from tests.analysis import audits
 from tests.cli.running import Ran, Run
 from tests.faults.machine import files_up_to, read_only
@@ -99,7 +99,7 @@ def test_an_output_folder_that_vanishes_is_made_again(
             if instead == "a file":
                 folder.write_text("mine")
 
-    for module in ("fidprobe.files", "fidprobe.analysis.output"):
+    for module in ("fidprobe.runtime.files", "fidprobe.analysis.output.writers"):
         monkeypatch.setattr(f"{module}.check_writable", vanishing)
     ran = run(*command.onto(folder))
     if instead == "nothing":
@@ -119,7 +119,7 @@ def test_a_folder_that_vanishes_while_it_is_written_is_no_half_result(
         shutil.rmtree(tmp_path / "out")
         write_figure(figure, path, title)
 
-    monkeypatch.setattr("fidprobe.analysis.class_output.write_figure", vanishing)
+    monkeypatch.setattr("fidprobe.analysis.classes.files.write_figure", vanishing)
     told = refused(run(*COMMANDS["classes"].onto(tmp_path)))
     assert "it vanished while it was written to; run again" in told
     assert not any(snapshot(tmp_path).values())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from tests.analysis.finished import write_finished, write_pictures
 from tests.cli.test_generate import written

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator, safetensors_format, save_generator
 

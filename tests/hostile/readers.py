@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from fidprobe.analysis.finished_attack import read_attack
+from fidprobe.analysis.attack.finished import read_attack
 from fidprobe.attacks.checkpoint import Checkpoint
-from fidprobe.compact_reference import load_reference_features, load_reference_statistics, save_reference
 from fidprobe.errors import InputError
-from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.small_resnet import SmallResNet
 from fidprobe.extractors.state_dicts import read_state_dict
 from fidprobe.extractors.torchscript import load_torchscript
 from fidprobe.extractors.trained import load_trained, read_card, save_trained
-from fidprobe.feature_cache import CacheEntry
-from fidprobe.features import Features, is_features_file
+from fidprobe.features.cache import CacheEntry
+from fidprobe.features.compact_reference import load_reference_features, load_reference_statistics, save_reference
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.value import Features, is_features_file
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator, safetensors_format, save_generator
 from fidprobe.images import open_images, read_images
@@ -270,7 +270,7 @@ def _read_state(path: Path) -> None:
 def _attack() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         write_pictures(Path(folder) / "pictures", count=12)
-        with mock.patch("fidprobe.analysis.attack_output.write_figure"):  # nobody reads figures back
+        with mock.patch("fidprobe.analysis.attack.files.write_figure"):  # nobody reads figures back
             write_finished(Path(folder) / "attack", Path(folder) / "pictures")
         return {name: (Path(folder) / "attack" / name).read_bytes() for name in ("attack.json", "weights.csv")}
 

@@ -15,7 +15,7 @@ from fidprobe.attacks.resampling import DRAWS, Resampling
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import KnownReference, frechet, frechet_distance
 from fidprobe.statistics import GaussianStatistics
 from tests.hostile.test_numbers import changed, pair

@@ -16,7 +16,7 @@ from PIL import Image
 
 from fidprobe.errors import InputError, SourceError, WeightsError
 from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
-from fidprobe.features import Features, is_features_file
+from fidprobe.features.value import Features, is_features_file
 from fidprobe.images import array_files, open_images, read_images
 from fidprobe.statistics import GaussianStatistics
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from tests.cli.running import Run
 

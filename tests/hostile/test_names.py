@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fidprobe.analysis.audit import audit
-from fidprobe.analysis.finished_attack import read_attack
-from fidprobe.analysis.report import write_report
+from fidprobe.analysis.attack.finished import read_attack
+from fidprobe.analysis.audit.measure import audit
+from fidprobe.analysis.report.files import write_report
 from fidprobe.errors import SourceError
-from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
-from fidprobe.features import Features
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.value import Features
 from fidprobe.images import ReadImage, open_images, read_images
 from tests.analysis.finished import write_finished
-from tests.analysis.test_report import assert_inert
+from tests.analysis.report.test_files import assert_inert
 from tests.cli.running import Run
 
 LONG = "ü" * 125 + "x.png"  # 255 bytes, the most that file systems take

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fidprobe.analysis.metric_choices import MetricChoices
-from fidprobe.analysis.metric_registry import METRICS
+from fidprobe.analysis.scores.metric_choices import MetricChoices
+from fidprobe.analysis.scores.metric_registry import METRICS
 from fidprobe.errors import FidprobeError, InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.extrapolation import frechet_infinity, inception_score_infinity
 from fidprobe.metrics.frechet import KnownReference, frechet, frechet_distance
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.metrics.kernel import kernel_distance_subsets
-from fidprobe.progress import silent
+from fidprobe.runtime.progress import silent
 from fidprobe.statistics import GaussianStatistics
 
 CHOICES = MetricChoices(kid_subset_size=8)

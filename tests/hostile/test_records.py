@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from fidprobe.analysis.finished_attack import read_attack
-from fidprobe.compact_reference import load_reference_features, load_reference_statistics
+from fidprobe.analysis.attack.finished import read_attack
 from fidprobe.errors import FidprobeError, InputError, SourceError, WeightsError
 from fidprobe.extractors.torchscript import load_torchscript
 from fidprobe.extractors.trained import load_trained
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.features import Features
+from fidprobe.features.compact_reference import load_reference_features, load_reference_statistics
+from fidprobe.features.value import Features
 from fidprobe.generators.saved import load_generator
 from fidprobe.images import open_images
+from fidprobe.runtime.tensor_files import tensor_header
 from fidprobe.statistics import GaussianStatistics
-from fidprobe.tensor_files import tensor_header
 from fidprobe.training.generator_run import earlier_scores
 from tests.hostile.picture_files import encoded
 from tests.hostile.readers import READERS

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extraction import ReadOptions, extract
 from fidprobe.extractors import load_extractor
-from fidprobe.features import Features, is_features_file
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.value import Features, is_features_file
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator, save_generator
 from fidprobe.images import ImageSource, ReadImage, open_images, read_images

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.am_score import am_score
 from fidprobe.metrics.inception_score import inception_score
 from fidprobe.metrics.mode_score import mode_score

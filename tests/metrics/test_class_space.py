@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.class_space import CLASS_SPACES, class_space
 from fidprobe.metrics.frechet import frechet
 from tests.helpers import wrapped

@@ -104,7 +104,7 @@ def test_what_cannot_be_compared_is_named() -> None:
     with pytest.raises(InputError, match="positive sigma, got 0; papers take sigma 10"):
         cmmd(wrapped(x), wrapped(x), sigma=0)
     other = Provenance(ExtractorProvenance("other", "0" * 64, "tf1"))
-    from fidprobe.features import Features
+    from fidprobe.features.value import Features
 
     with pytest.raises(MismatchError, match="extracted differently"):
         cmmd(wrapped(x), Features(x, provenance=other))

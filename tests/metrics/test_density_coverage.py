@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics import balls, nearness, pair_products
 from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.neighbours import precision_recall

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import linregress
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.extrapolation import frechet_infinity, inception_score_infinity
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.inception_score import inception_score

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling, kernel_rows
 from fidprobe.statistics import GaussianStatistics

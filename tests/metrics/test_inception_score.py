@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.inception_score import inception_score
 
 

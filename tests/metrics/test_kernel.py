@@ -6,12 +6,12 @@ import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.images import scratch
 from fidprobe.metrics import kernel
 from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets, two_sample
 from fidprobe.metrics.pair_products import common_frame
-from fidprobe.progress import silent
+from fidprobe.runtime.progress import silent
 from tests.helpers import relu_features, wrapped
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics import balls, neighbours, pair_products
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.metrics.clusters import ITERATIONS
 from fidprobe.metrics.prd import PRDResult, f_beta, prd, prd_of_histograms
 from fidprobe.provenance import ExtractorProvenance, Provenance

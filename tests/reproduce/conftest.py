@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fidprobe.analysis.output import FIGURE_SUFFIXES
+from fidprobe.analysis.output.writers import FIGURE_SUFFIXES
 
 Smoke = Callable[[str], dict[str, Any]]
 

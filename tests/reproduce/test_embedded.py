@@ -12,9 +12,9 @@ from PIL import Image
 
 import fidprobe.embedded
 from fidprobe.embedded import EMBEDDED, embedded_file
-from fidprobe.extraction import ReadOptions
 from fidprobe.extractors.trained import read_card
-from fidprobe.features import Features
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.value import Features
 from fidprobe.generators.saved import load_generator
 from fidprobe.inputs import open_input
 from fidprobe.statistics import GaussianStatistics

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from torch import Tensor, nn
 
-from fidprobe.analysis.figures import plot_axes, styled
+from fidprobe.analysis.output.figure_style import plot_axes, styled
 from fidprobe.errors import InputError, SourceError
 from reproduce.catalogue import ITEMS, cost, duration, experiment, listing, record
 from reproduce.data import DataFolder

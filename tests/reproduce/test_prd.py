@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from tests.reproduce.conftest import Smoke
 
 ROOT = Path(__file__).parents[2]

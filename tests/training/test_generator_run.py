@@ -12,10 +12,10 @@ from PIL import Image
 from safetensors import safe_open
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.extraction import extract
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.small_resnet import SmallResNet
 from fidprobe.extractors.trained import save_trained
+from fidprobe.features.extraction import extract
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator
 from fidprobe.images import open_images

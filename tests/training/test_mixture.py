@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fidprobe.features import Features
+from fidprobe.features.value import Features
 from fidprobe.generators.variants import GANS
 from fidprobe.metrics.am_score import am_score
 from fidprobe.metrics.inception_score import inception_score

@@ -1,0 +1,1 @@
+"""Attacks on whole sets: extract, attack, draw, write."""

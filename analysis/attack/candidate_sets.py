@@ -1,0 +1,253 @@
+"""What an attack starts from: reference and candidates in both spaces, opened, checked and extracted once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from fidprobe.analysis.sets.two_spaces import (
+    Measurable,
+    Network,
+    check_same_order,
+    extract_sets,
+    load_network,
+    open_sets,
+    probe,
+)
+from fidprobe.attacks.attack import Attack
+from fidprobe.attacks.generator_draw import draw_until_full
+from fidprobe.attacks.resampling import Resampling
+from fidprobe.attacks.solver import never
+from fidprobe.attacks.spaces import AttackSpace
+from fidprobe.attacks.top1 import Top1Matching, top1_classes
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Extractor
+from fidprobe.features.extraction import ReadOptions, check_divisible
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource, ReadImage
+from fidprobe.images.functions import FunctionSource
+from fidprobe.images.generator_source import GeneratorSource
+from fidprobe.images.spool import Spooled
+from fidprobe.inputs import Input, open_input
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["AttackSets", "extract_attack_sets"]
+
+
+@dataclass(frozen=True, eq=False)
+class AttackSets:
+    """Reference and candidates in both spaces, ready for any number of attacks.
+
+    Attributes:
+        reference: The real images' features; statistics where an attack needs no more.
+        candidates: The generated images' features.
+        second_reference: The reference in the second opinion's space; None if it could not be had.
+        second_candidates: The candidates there; None likewise.
+        images: The candidates' pictures, where they came as such.
+        places: For candidates that are only what was kept of a generator's images, how many had been drawn before
+            each, int64 [n]; else None, and the candidates together are a fair sample.
+        drawn: How many images were drawn then.
+        seconds: What it took.
+    """
+
+    reference: Measurable
+    candidates: Features
+    second_reference: Measurable | None
+    second_candidates: Features | None
+    images: ImageSource | None
+    places: Tensor | None = None
+    drawn: int | None = None
+    seconds: float = 0.0
+
+
+def extract_attack_sets(
+    reference: Any,
+    candidates: Any,
+    attacks: Sequence[Attack] = (),
+    *,
+    extractor: Network = "inception",
+    second_opinion: Network = "clip",
+    second_reference: Any = None,
+    second_candidates: Any = None,
+    options: ReadOptions | None = None,
+    candidate_options: ReadOptions | None = None,
+    keep_images: bool = False,
+    interrupted: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> AttackSets:
+    """Open and extract what `attacks` will need; what is known to fail then fails before the work.
+
+    Candidates out of a generator are all drawn, at most as many as `candidate_options.limit`, and kept in a temporary
+    file; for a single `Top1Matching` they are drawn until every class is full, and only those that matter are kept.
+
+    Args:
+        reference: As for `fidprobe.attack`, like all that follows.
+        candidates: Likewise.
+        attacks: What will be done with the sets.
+        extractor: The main space.
+        second_opinion: The second space.
+        second_reference: The reference's features there.
+        second_candidates: The candidates'.
+        options: How the reference is read.
+        candidate_options: How the candidates are read; as the reference by default, but whole.
+        keep_images: Whether pictures that a generator shows only once will be wanted again.
+        interrupted: Asked while a generator is drawn from whether to stop with what there is.
+        progress: Told of each stage.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+    begun = time.perf_counter()
+    options = options or ReadOptions()
+    candidate_options = candidate_options or replace(options, limit=None)
+    opened = open_sets({"reference": reference}, options, progress)
+    seconds = open_sets({"reference": second_reference}, options, progress)
+    seconds |= open_sets({"candidates": second_candidates}, candidate_options, progress)
+    pool = open_input(candidates, candidate_options)
+    if isinstance(pool, GaussianStatistics):
+        raise InputError(
+            "the candidates came as statistics, which hold only mean and covariance; an attack chooses among images: "
+            "give images or features"
+        )
+    if keep_images and isinstance(pool, Features):
+        raise InputError("the candidates came as features, without pictures to write; give the images themselves")
+
+    def check(network: Extractor | None) -> None:
+        for one in attacks:
+            _check(one, {**opened, "candidates": pool}, network)
+
+    if isinstance(pool, ImageSource):
+        check_divisible(pool, candidate_options)
+    # Several processes divide a given number of images; one draws until it has enough.
+    alone = candidate_options.ranks.size == 1
+    if isinstance(pool, FunctionSource | GeneratorSource) and len(attacks) == 1 and alone:
+        [only] = attacks
+        if isinstance(only, Top1Matching):
+            if second_candidates is not None:
+                raise InputError(
+                    "images that are drawn until all classes are full get their second opinion on the way; leave out "
+                    "the second space's features of the candidates, or give features for both spaces"
+                )
+            main = load_network(extractor, progress)
+            check(main)
+            drawing = _Drawing(only, pool, main, options=candidate_options, keep_images=keep_images)
+            found = drawing.run(opened, seconds, second_opinion, interrupted, progress)
+            return replace(found, seconds=time.perf_counter() - begun)
+    if isinstance(pool, ImageSource) and not pool.replayable:
+        pool = Spooled(pool, progress=progress)
+    extracted = extract_sets(
+        {**opened, "candidates": pool},
+        seconds,
+        extractor=extractor,
+        second_opinion=second_opinion,
+        options=options,
+        check=check,
+        progress=progress,
+    )
+    second = extracted.second or {}
+    for name, side in second.items():
+        check_same_order(name, extracted.main[name], side)
+    return AttackSets(
+        reference=extracted.main["reference"],
+        candidates=_features(extracted.main["candidates"]),
+        second_reference=second.get("reference"),
+        second_candidates=_features(second["candidates"]) if second else None,
+        images=pool if isinstance(pool, ImageSource) else None,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """Candidates drawn from a generator until every class of the reference is full."""
+
+    attack: Top1Matching
+    source: ImageSource
+    network: Extractor
+    options: ReadOptions
+    keep_images: bool
+
+    def run(
+        self,
+        opened: Mapping[str, Input],
+        seconds: Mapping[str, Input],
+        second_opinion: Network,
+        interrupted: Callable[[], bool],
+        progress: Progress,
+    ) -> AttackSets:
+        reference = opened["reference"]
+        has_second = "reference" in seconds or isinstance(reference, ImageSource)
+        second = load_network(second_opinion, progress) if has_second else None
+        extracted = extract_sets(
+            opened,
+            seconds,
+            extractor=self.network,
+            second_opinion=second or second_opinion,
+            options=self.options,
+            progress=progress,
+        )
+        quotas = self.attack.quotas(extracted.main["reference"])
+        with ExitStack() as stack:
+            images: ImageSource | None = None
+            keep: Callable[[ReadImage], None] | None = None
+            if self.keep_images:
+                images, keep = stack.enter_context(Spooled.while_read(self.source))
+            drawn = draw_until_full(
+                self.source,
+                self.network,
+                quotas,
+                second=second,
+                batch_size=self.options.batch_size,
+                skip_bad=self.options.skip_bad,
+                keep_image=None if keep is None else lambda _, read: keep(read),
+                interrupted=interrupted,
+                progress=progress,
+            )
+        return AttackSets(
+            reference=extracted.main["reference"],
+            candidates=drawn.features,
+            second_reference=(extracted.second or {}).get("reference"),
+            second_candidates=drawn.second,
+            images=images,
+            places=drawn.places,
+            drawn=drawn.candidates,
+        )
+
+
+def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | None) -> None:
+    """Find out before the work what is known to fail after it.
+
+    Raises:
+        InputError: an attack on classes where there are none, or more images without repeats than candidates.
+    """
+    space = attack.space if isinstance(attack, Resampling) else None
+    if space != AttackSpace("pre-logits"):
+        for name, side in opened.items():
+            if isinstance(side, GaussianStatistics):
+                raise InputError(
+                    f"an attack on {space or 'top-1'} needs every image's logits, and the {name} came as statistics, "
+                    "which hold only mean and covariance; give images or features"
+                )
+            if isinstance(side, ImageSource):
+                assert network is not None
+                one = probe(network)
+            else:
+                one = side.select([0])
+            if space is None:
+                top1_classes(one, name, silent)
+            else:
+                space.rows(one)
+    candidates = opened["candidates"]
+    if isinstance(attack, Resampling) and attack.draw == "swap-unique" and attack.keep is not None:
+        count = len(candidates) if isinstance(candidates, ImageSource | Features) else 0
+        if attack.keep >= count:
+            raise InputError(f"{attack.keep} images without repeats cannot be chosen from {count} candidates")
+
+
+def _features(side: Measurable) -> Features:
+    assert isinstance(side, Features)  # statistics have been refused
+    return side

@@ -1,0 +1,1 @@
+"""The audit: is the gain of one set over another real?"""

@@ -1,0 +1,201 @@
+"""What the main distance looks at: the images that raise and lower it most, and where in images it is sensitive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fidprobe.analysis.heatmaps.measure import Heatmap, predictions
+from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
+from fidprobe.analysis.sets.pictures import Picture, read_pictures
+from fidprobe.analysis.sets.two_spaces import Measurable, Network, load_network, statistics_of
+from fidprobe.analysis.verdict.sampling_error import Sampling
+from fidprobe.errors import FidprobeError
+from fidprobe.features.forward_pass import prepare_images
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource
+from fidprobe.inputs import Input
+from fidprobe.metrics.frechet_sampling import FrechetSampling
+from fidprobe.metrics.single_image import SingleImage
+from fidprobe.runtime.progress import Progress, silent
+
+__all__ = ["Influential", "Look", "look"]
+
+_EITHER = 6  # images that raise the distance, and as many that lower it
+_MAPS = 4  # of the most influential images, and as many of random ones
+_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Influential:
+    """One image of the generated set.
+
+    Attributes:
+        index: Its place in the set.
+        name: Its name; None if unknown.
+        class_name: Its Top-1 class; None without a classifier.
+        percent: Its influence on the main distance, in percent of it; None for a distance of 0.
+        second_percent: The same in the first second opinion's space; None without one.
+        picture: uint8 [h, w, 3]; None where the set did not come as images.
+    """
+
+    index: int
+    name: str | None
+    class_name: str | None
+    percent: float | None
+    second_percent: float | None
+    picture: Picture | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the picture."""
+        return {
+            "index": self.index,
+            "name": self.name,
+            "class": self.class_name,
+            "influence_percent": self.percent,
+            "second_influence_percent": self.second_percent,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the main distance looks at.
+
+    Attributes:
+        label: Of the main distance.
+        second_label: Of the first second opinion's; None without one.
+        raising: The images that raise the distance most, the strongest first.
+        lowering: Those that lower it most.
+        maps: Where the distance is sensitive in the most influential images, then in random ones.
+        influential: How many of the maps are of the most influential images.
+        why: Why there are no maps; else empty.
+    """
+
+    label: str
+    second_label: str | None
+    raising: tuple[Influential, ...]
+    lowering: tuple[Influential, ...]
+    maps: tuple[Heatmap, ...]
+    influential: int
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but pictures and maps."""
+        return {
+            "label": self.label,
+            "second_label": self.second_label,
+            "raising": [one.to_json() for one in self.raising],
+            "lowering": [one.to_json() for one in self.lowering],
+            "mapped": [one.name for one in self.maps],
+            "no_maps": self.why or None,
+        }
+
+
+def look(
+    images: Input,
+    spaces: Mapping[str, Mapping[str, Measurable]],
+    sampling: Sampling,
+    *,
+    extractor: Network,
+    progress: Progress = silent,
+) -> Look | None:
+    """The most influential images of the generated set, and maps of a few.
+
+    What cannot be had is left out with its reason: this is the last of an audit's work, and must not undo the rest.
+
+    Args:
+        images: The generated set as it came.
+        spaces: Space -> `reference` and `generated` -> features; the main one first.
+        sampling: Of the same.
+        extractor: The main space's network.
+        progress: Told of reading and mapping.
+
+    Returns:
+        None where the generated set came as statistics, or has too few images.
+    """
+    main, *others = spaces
+    sides = spaces[main]
+    features, single = sides["generated"], sampling.single.get((main, "generated"))
+    if not isinstance(features, Features) or single is None:
+        return None
+    second = next((space for space in others if (space, "generated") in sampling.single), None)
+    influence = single.generated.numpy()
+    order = np.argsort(-influence, kind="stable")
+    raising = [i for i in order[:_EITHER].tolist() if influence[i] > 0]
+    lowering = [i for i in order[::-1][:_EITHER].tolist() if influence[i] < 0]
+    random = np.random.default_rng(_SEED).choice(len(features), min(_MAPS, len(features)), replace=False).tolist()
+    strongest = np.argsort(-np.abs(influence), kind="stable")[:_MAPS].tolist()
+    mapped = [*strongest, *(i for i in sorted(random) if i not in strongest)]
+    percents = [_percents(single), None if second is None else _percents(sampling.single[second, "generated"])]
+    pictures, why = _pictures(images, features, [*raising, *lowering, *mapped], progress)
+
+    def told(i: int) -> Influential:
+        first = predictions(features, i)
+        known = [None if one is None else float(one[i]) for one in percents]
+        name = None if features.names is None else features.names[i]
+        return Influential(i, name, first[0].name if first else None, known[0], known[1], pictures.get(i))
+
+    maps: Sequence[Heatmap] = ()
+    if not why:
+        try:
+            maps = _maps(sides, features, influence, {i: pictures[i] for i in mapped}, extractor, progress)
+        except FidprobeError as error:  # a network without a grid of activations
+            why = str(error)
+    return Look(
+        label=sampling.labels[main],
+        second_label=None if second is None else sampling.labels[second],
+        raising=tuple(told(i) for i in raising),
+        lowering=tuple(told(i) for i in lowering),
+        maps=tuple(maps),
+        influential=len(strongest),
+        why=why,
+    )
+
+
+def _percents(single: FrechetSampling) -> Any:
+    """Influences in percent of the distance; None where that is 0 but for rounding."""
+    return None if single.value <= single.rounding else 100 * single.generated.numpy() / single.value
+
+
+def _pictures(
+    images: Input, features: Features, places: Sequence[int], progress: Progress
+) -> tuple[dict[int, Picture], str]:
+    """Place -> picture, or why there are none."""
+    if not isinstance(images, ImageSource) or features.names is None:
+        return {}, "the generated set came as features, without its pictures"
+    order = list(dict.fromkeys(places))
+    try:
+        found = read_pictures(images, [features.names[i] for i in order], progress=progress)
+    except FidprobeError as error:  # the source has changed since it was read
+        return {}, str(error)
+    return dict(zip(order, found, strict=True)), ""
+
+
+def _maps(
+    sides: Mapping[str, Measurable],
+    features: Features,
+    influence: Any,
+    pictures: Mapping[int, Picture],
+    extractor: Network,
+    progress: Progress,
+) -> list[Heatmap]:
+    """Raises FidprobeError where the network has no maps."""
+    network = load_network(extractor, progress)
+    progress("mapping", 0, len(pictures))
+    reference, generated = (statistics_of(sides[name]) for name in ("reference", "generated"))
+    sensitivity = Sensitivity(network, SingleImage(reference, generated, device=network.device))
+    made = sensitivity(prepare_images(network, list(pictures.values()))).numpy()
+    progress("mapping", len(pictures), len(pictures))
+    return [
+        Heatmap(
+            name=features.names[i] if features.names else str(i),
+            picture=picture,
+            box=network.seen(*picture.shape[:2]),
+            map=one,
+            predictions=predictions(features, i),
+            influence=float(influence[i]),
+            change=None,
+        )
+        for (i, picture), one in zip(pictures.items(), made, strict=True)
+    ]

@@ -1,0 +1,143 @@
+"""What a null-space budget says: distances at equal and at an attack's weights, in every space."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fidprobe.analysis.sets.advice import Advice
+
+__all__ = ["MOSTLY", "Budget", "Effect", "Removal"]
+
+MOSTLY = 0.5
+"""A distance of which sampling error makes up at least this share is no measure of the model."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What weights do to one Fréchet distance.
+
+    Attributes:
+        label: `FID`, `FD[clip]`, ...
+        part: Of the reference: `held_out`, `optimised`, or `whole` where nothing could be held out.
+        before: The distance at equal weights.
+        after: At the attack's weights.
+        percent: 100 (after - before) / before, negative where the distance falls; None for a distance of 0.
+    """
+
+    label: str
+    part: str
+    before: float
+    after: float
+    percent: float | None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One attack and what it takes away.
+
+    Attributes:
+        attack: Out of `BUDGET_ATTACKS`.
+        title: Its name for people.
+        main: In the main space, to the held-out half (or the whole).
+        seconds: Label -> the same in each second opinion.
+        optimised: The same, main space first, to the half that the weights were optimised against; empty where nothing
+            was held out.
+        effective_size: 1 / Σ p²: how many equally weighted images would scatter as much.
+        gap: How much more of the attacked distance other weights could take away at most, in percentage points of
+            what it is at equal weights, on the optimised half; None for Top-1, which has one solution.
+        details: What else the attack tells, as plain data.
+    """
+
+    attack: str
+    title: str
+    main: Effect
+    seconds: Mapping[str, Effect]
+    optimised: tuple[Effect, ...]
+    effective_size: float
+    gap: float | None
+    details: Mapping[str, Any]
+
+    @property
+    def shares(self) -> dict[str, float | None]:
+        """Label -> a second opinion's relative change over the main space's, where that falls; else None.
+
+        What is left of a null-space move where ImageNet's classes do not count; the paper's is 0.06 to 0.17.
+        """
+        main = self.main.percent
+        return {
+            label: one.percent / main if main is not None and main < 0 and one.percent is not None else None
+            for label, one in self.seconds.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        shares = self.shares
+        return {
+            "attack": self.attack,
+            "title": self.title,
+            "main": asdict(self.main),
+            "second_opinions": [{**asdict(one), "share": shares[label]} for label, one in self.seconds.items()],
+            "optimised": [asdict(one) for one in self.optimised],
+            "effective_sample_size": self.effective_size,
+            "gap_points": self.gap,
+            **self.details,
+        }
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a model's distance choosing among its images can buy.
+
+    Attributes:
+        label: Of the main space's distance.
+        second_labels: Of the second opinions'; empty where there is none.
+        removals: The attacks that could be done, in `BUDGET_ATTACKS`' order.
+        missing: Attack -> why it could not be done.
+        count: The model's images.
+        reference_counts: Part of the reference (`optimised`, `held_out`, or `whole`) -> images; None if unknown.
+        held_out: Share of the reference that was held out; 0 where nothing was.
+        seed: Of the split.
+        tolerance: Of the optimisations.
+        noise: Share of the main distance at equal weights that finite samples add, 0..1: what the model's own images
+            add weights remove in part, what the reference's add they do not. None where it is not known.
+        advice: What a reader must know before believing a number.
+        elapsed: Seconds it took.
+    """
+
+    label: str
+    second_labels: tuple[str, ...]
+    removals: tuple[Removal, ...]
+    missing: Mapping[str, str]
+    count: int
+    reference_counts: Mapping[str, int | None]
+    held_out: float
+    seed: int
+    tolerance: float
+    noise: float | None
+    advice: tuple[Advice, ...]
+    elapsed: float
+
+    @property
+    def largest(self) -> Removal | None:
+        """The attack after which the main distance is lowest; None where none has a relative change."""
+        told = [(one.main.percent, i) for i, one in enumerate(self.removals) if one.main.percent is not None]
+        return self.removals[min(told)[1]] if told else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: everything but the weights."""
+        largest = self.largest
+        return {
+            "label": self.label,
+            "second_opinions": list(self.second_labels),
+            "images": self.count,
+            "reference_images": dict(self.reference_counts),
+            "held_out": self.held_out,
+            "seed": self.seed,
+            "tolerance": self.tolerance,
+            "noise_share": self.noise,
+            "largest": None if largest is None else largest.attack,
+            "removals": [one.to_json() for one in self.removals],
+            "missing": dict(self.missing),
+            "warnings": [asdict(one) for one in self.advice],
+            "seconds": round(self.elapsed, 3),
+        }

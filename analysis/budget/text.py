@@ -1,0 +1,95 @@
+"""The null-space budget in words: one sentence for the verdict, and a table for the terminal."""
+
+import textwrap
+
+from fidprobe.analysis.budget.result import MOSTLY, Budget, Effect, Removal
+from fidprobe.analysis.budget.weights import TITLES
+from fidprobe.analysis.output.wording import amount, images_text, number, shortened, signed_percent
+
+__all__ = ["budget_lines", "budget_sentence", "percent_text", "reference_text"]
+
+_LABEL = 40  # characters of a distance's label: the table then fits 80 columns
+_SPACE = "\N{NO-BREAK SPACE}"
+_ROW = "{:<{}}  {:>8} {:>8}  {:>8}  {:>6}"
+
+
+def budget_sentence(budget: Budget) -> str:
+    """`choosing among this model's images removes 61 % of FID; FD[clip] sees 8 % (half of the reference held out)`.
+
+    Of the attack that removes most. It begins in lower case and has no full stop, so that it fits into another one.
+    """
+    label, where = shortened(budget.label, _LABEL), reference_text(budget)
+    largest = budget.largest
+    if largest is None:
+        if budget.removals:
+            return f"{label} is 0 but for rounding: choosing among this model's images has nothing to remove"
+        why = "; ".join(dict.fromkeys(budget.missing.values()))
+        return f"how much choosing among this model's images removes of {label} is not known: {why}"
+    removed = -(largest.main.percent or 0.0)
+    if removed <= 0:
+        return f"choosing among this model's images removes nothing of {label} ({where})"
+    seen = [_seen(one) for one in largest.seconds.values()]
+    opinion = ", ".join(seen) if seen else "there is no second opinion"
+    if budget.noise is not None and budget.noise >= MOSTLY:
+        label += f", which is {percent_text(100 * budget.noise)} sampling error"
+    return f"choosing among this model's images removes {percent_text(removed)} of {label}; {opinion} ({where})"
+
+
+def budget_lines(budget: Budget) -> list[str]:
+    """A table of at most 80 columns: every attack in every space, what is missing, and how to read it."""
+    counts = budget.reference_counts
+    measured = counts["held_out" if "held_out" in counts else "whole"]
+    reference = "unknown number of" if measured is None else amount(measured)
+    lines = [f"null-space budget: {images_text(budget.count)}, weighted; {reference_text(budget)}"]
+    rows = [shortened(budget.label, _LABEL - 17)]
+    rows += [f"{shortened(label, _LABEL - 17)} (second opinion)" for label in budget.second_labels]
+    width = max(30, 2 + max(map(len, rows)))
+    lines.append(_ROW.format(f"against {reference} images", width, "equal", "weighted", "change", "share").rstrip())
+    for one in budget.removals:
+        lines.append(f"{one.title} {_quality(one)}")
+        shares = (None, *one.shares.values())
+        for name, effect, share in zip(rows, (one.main, *one.seconds.values()), shares, strict=True):
+            cells = (number(effect.before), number(effect.after), _change(effect))
+            told = "" if share is None else number(share, 2)
+            lines.append(_ROW.format(f"  {name}", width, *cells, told).rstrip())
+    if budget.noise is not None:
+        lines.append(f"sampling error: {percent_text(100 * budget.noise)} of {rows[0]} at equal weights")
+    for name, why in budget.missing.items():
+        lines += textwrap.wrap(f"{TITLES[name]}: not computed: {why}", 80, subsequent_indent="  ")
+    if not budget.second_labels:
+        lines.append("second opinion: not computed")
+    return lines
+
+
+def reference_text(budget: Budget) -> str:
+    """What part of the reference was kept from the optimisation: `half of the reference held out`."""
+    if budget.held_out == 0:
+        return "nothing of the reference held out"
+    if budget.held_out == 0.5:
+        return "half of the reference held out"
+    return f"{percent_text(100 * budget.held_out)} of the reference held out"
+
+
+def percent_text(value: float) -> str:
+    """`61 %`, `8 %`, `0.31 %`: whole percent from 1 on, two digits below."""
+    return f"{number(value, 2) if value < 1 else f'{value:.0f}'}{_SPACE}%"
+
+
+def _seen(effect: Effect) -> str:
+    label = shortened(effect.label, _LABEL)
+    if effect.percent is None:
+        return f"{label} is 0"
+    if effect.percent > 0:
+        return f"{label} rises by {percent_text(effect.percent)}"
+    return f"{label} sees {percent_text(-effect.percent)}"
+
+
+def _change(effect: Effect) -> str:
+    return "from 0" if effect.percent is None else signed_percent(effect.percent)
+
+
+def _quality(removal: Removal) -> str:
+    parts = [f"effective sample size {amount(round(removal.effective_size))}"]
+    if removal.gap is not None:
+        parts.append(f"at most {number(max(removal.gap, 0.0), 2)} points short")
+    return f"({', '.join(parts)})"

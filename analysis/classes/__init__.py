@@ -1,0 +1,1 @@
+"""Which classes a classifier sees more or less often in one set than in another."""

@@ -1,0 +1,86 @@
+"""Which classes mark each image: its N most probable ones (role-of-imagenet-classes-in-fid, §2.3 and §3.3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.attacks.spaces import highest
+from fidprobe.errors import InputError
+from fidprobe.features.value import Features
+from fidprobe.runtime.progress import Progress, silent
+
+__all__ = ["Marks", "check_marks", "class_marks"]
+
+_ROWS = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """The N most probable classes of each image of a set.
+
+    Attributes:
+        images: n, the number of images.
+        top: N, how many classes mark an image.
+        counts: int64 [c], images that each class marks; their sum is n N.
+        probability: float64 [c], mean probability of each class over the images it marks; NaN where it marks none.
+        packed: uint8 [n, ceil(c / 8)], a bit for each class as `numpy.packbits` sets them; None for Top-1, where
+            nothing but the counts matters to a reshuffling of images.
+    """
+
+    images: int
+    top: int
+    counts: npt.NDArray[np.int64]
+    probability: npt.NDArray[np.float64]
+    packed: npt.NDArray[np.uint8] | None
+
+
+def check_marks(features: Features, top: int, what: str) -> None:
+    """Refuse what cannot be marked; looks at shapes alone.
+
+    Raises:
+        InputError: no logits, or `top` out of 1..c.
+    """
+    if features.logits is None:
+        raise InputError(
+            f"class histograms need a classifier's logits, and the features of {what} [{features.space}] have none; "
+            "use a network with classes (inception, efficientnet-lite0)"
+        )
+    classes = features.logits.shape[1]
+    if not 1 <= top <= classes:
+        raise InputError(f"Top-{top} of {classes} classes: N must be from 1 to {classes}")
+
+
+def class_marks(features: Features, top: int, what: str, *, progress: Progress = silent) -> Marks:
+    """Mark each image's N most probable classes, bias included, the first of equal ones going first.
+
+    Args:
+        features: With logits.
+        top: N, 1..c.
+        what: Whose they are, for messages: `reference` or `generated`.
+        progress: Told of images.
+
+    Raises:
+        InputError: no logits, NaN or infinite ones, or `top` out of range.
+    """
+    check_marks(features, top, what)
+    assert features.logits is not None
+    n, classes = features.logits.shape
+    counts, probability = np.zeros(classes, dtype=np.int64), np.zeros(classes)
+    packed = None if top == 1 else np.empty((n, -(-classes // 8)), dtype=np.uint8)
+    for start in range(0, n, _ROWS):
+        block = features.logits[start : start + _ROWS].cpu().numpy()
+        if not np.isfinite(block).all():
+            row = start + int((~np.isfinite(block).all(axis=1)).nonzero()[0][0])
+            raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
+        marked = highest(block, top)
+        counts += marked.sum(axis=0)
+        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
+            powers = np.exp(block - block.max(axis=1, keepdims=True))
+        shares = 1 / powers.sum(axis=1, dtype=np.float64)
+        probability += shares @ np.where(marked, powers, 0)
+        if packed is not None:
+            packed[start : start + _ROWS] = np.packbits(marked, axis=1)
+        progress(f"counting classes of {what}", min(start + _ROWS, n), n)
+    with np.errstate(invalid="ignore"):
+        return Marks(n, top, counts, probability / counts, packed)

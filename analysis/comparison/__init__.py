@@ -1,0 +1,1 @@
+"""Several models of nearly equal FID, compared by second opinions and recall."""

@@ -1,0 +1,137 @@
+"""What a comparison measures of each model: distances with their errors, precision and recall, one model at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, manifold
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.analysis.sets.several_models import ModelSets, describe, fingerprint
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, statistics_of
+from fidprobe.analysis.verdict.sampling_error import SamplingSet, ungrounded
+from fidprobe.analysis.verdict.uncertainty import Estimate, Key
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.inputs import Input
+from fidprobe.metrics.frechet import frechet
+from fidprobe.metrics.neighbours import PrecisionRecallResult
+from fidprobe.provenance import SourceProvenance
+from fidprobe.runtime.progress import Progress
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["ComparedModel", "Distance", "ModelMeasures", "equal_images"]
+
+_ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A model's Fréchet distance in one space.
+
+    Attributes:
+        value: As every tool prints it; None where the model could not be had in this space.
+        estimate: The same less its bias, with its sampling error; None where there is no ground for it.
+        missing: Why something is None; else empty.
+    """
+
+    value: float | None
+    estimate: Estimate | None = None
+    missing: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        one = self.estimate
+        return {
+            "distance": self.value,
+            "corrected": None if one is None else one.value,
+            "standard_error": None if one is None else one.error,
+            "interval": None if one is None else list(one.interval),
+            "missing": self.missing or None,
+        }
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """What is known of one model.
+
+    Attributes:
+        source: Which pictures; None where unknown.
+        count: How many; None where unknown.
+        distances: Space -> distance; every space of the comparison.
+        manifolds: Space -> precision and recall, where they could be computed.
+        no_manifold: Why the main space has none; else empty.
+    """
+
+    source: SourceProvenance | None
+    count: int | None
+    distances: Mapping[str, Distance]
+    manifolds: Mapping[str, PrecisionRecallResult]
+    no_manifold: str
+
+
+class ModelMeasures:
+    """The reference in every space, and everything that is measured of models against it.
+
+    Attributes:
+        sets: All of them.
+        images: Of each set that precision and recall are measured on.
+        samplings: Distances with their errors.
+        missing: (space, model) -> why its distance is not judged.
+        alike: Fingerprint -> names of the sets of these very values, the reference first.
+    """
+
+    def __init__(self, sets: ModelSets, images: int, progress: Progress) -> None:
+        self.sets, self.images, self._progress = sets, images, progress
+        self.samplings = SamplingSet()
+        self.missing: dict[Key, str] = {}
+        self.alike: dict[str, list[str]] = {}
+        self._real = sets.extracted("reference")
+        self._check_order("reference", self._real)
+        self.alike[fingerprint(self._real["main"])] = ["reference"]
+
+    def model(self, name: str) -> ComparedModel:
+        """One model in every space; distances are still without their errors, which are computed together."""
+        found = self.sets.extracted(name)
+        self._check_order(name, found)
+        same = self.alike.setdefault(fingerprint(found["main"]), [])
+        same.append(name)
+        distances, manifolds, no_manifold = {}, {}, ""
+        for space, real in self._real.items():
+            if space not in found:
+                self.missing[space, name] = f"{name} came without images or features of this space"
+                distances[space] = Distance(None, missing=self.missing[space, name])
+                continue
+            made = found[space]
+            sampled = self.samplings.add(space, name, real, made, progress=self._progress)
+            if "reference" in same:
+                self.missing[space, name] = f"{name} is the reference's own images, whose distance is 0 by design"
+                distances[space] = Distance(0.0)
+            else:
+                label = metric_label(next((s.space for s in (real, made) if s.space != "unknown"), "unknown"))
+                if why := ungrounded("the reference", real, label) or ungrounded(name, made, label):
+                    self.missing[space, name] = why
+                plain = frechet(statistics_of(real), statistics_of(made)) if sampled is None else sampled
+                distances[space] = Distance(plain.value)
+            shares = manifold({"reference": real, name: made}, images=self.images, progress=self._progress)
+            if name in shares.models:
+                manifolds[space] = shares.models[name]
+            if space == "main":
+                no_manifold = shares.missing.get(name, "")
+        source, count = describe(found["main"])
+        return ComparedModel(source, count, distances, manifolds, no_manifold)
+
+    def _check_order(self, name: str, found: Mapping[str, Measurable]) -> None:
+        for space, side in found.items():
+            if space != "main":
+                check_same_order(name, found["main"], side)
+
+
+def equal_images(opened: Mapping[str, Input], options: ReadOptions) -> int:
+    """How many images of each set precision and recall are measured on, before the first model is.
+
+    Args:
+        opened: All sets; those too small for any precision and recall do not count.
+        options: Whether unreadable images are left out, for which there must be room.
+    """
+    counts = [len(side) for side in opened.values() if not isinstance(side, GaussianStatistics)]
+    least = equal_count(count for count in counts if count >= LEAST)
+    return int(_ROOM * least) if options.skip_bad else least

@@ -1,0 +1,1 @@
+"""One pair of sets by every library's conventions."""

@@ -1,0 +1,1 @@
+"""Whether distances in several spaces agree over several models."""

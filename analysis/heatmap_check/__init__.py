@@ -1,0 +1,1 @@
+"""Whether heatmaps show where FID looks: noise in bright and dark regions, randomised weights."""

@@ -1,0 +1,1 @@
+"""Where in images FID is sensitive: Grad-CAM of the Fréchet distance."""

@@ -1,0 +1,1 @@
+"""How much each image and each class raises or lowers a distance."""

@@ -1,0 +1,1 @@
+"""What all rooms write with: files, folders, pages, figures' style, wording."""

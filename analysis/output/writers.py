@@ -1,0 +1,134 @@
+"""Results as files: each whole or not at all, and an unwritable folder found out before the work."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.analysis.output.figure_style import svg, write_pdf, write_png
+from fidprobe.errors import InputError
+from fidprobe.runtime.files import atomic_path, check_writable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FIGURE_SUFFIXES",
+    "output_folder",
+    "write_array",
+    "write_arrays",
+    "write_figure",
+    "write_table",
+    "write_text",
+]
+
+_RECORD = "\r\n"
+
+FIGURE_SUFFIXES = (".svg", ".pdf", ".png")
+"""What `write_figure` writes."""
+
+
+def output_folder(folder: str | os.PathLike[str], what: str) -> Path:
+    """Find out before the work whether a folder for results can be written; the first of them makes it.
+
+    Args:
+        folder: Where.
+        what: `a report`, for the message.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    path = Path(folder)
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise InputError(f"cannot write {what} into {path}: {error.strerror or error}; choose another") from error
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file; None is an empty cell, and names that are no valid text are told as escapes.
+
+    Lines end in a line feed; a cell that holds one, a carriage return, a comma or a quote is quoted.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        table = csv.writer(_LineFeeds(stream), lineterminator=_RECORD)
+        table.writerow(header)
+        table.writerows(rows)
+
+
+class _LineFeeds:
+    """What a csv writer writes its records to; they end in a line feed in the file.
+
+    The writer quotes the characters of its own line end alone: with a line feed for it, a carriage return in a name
+    would stand bare, and be read as the end of the record.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, record: str) -> None:
+        """One record, as `csv.writer` hands it over."""
+        self._stream.write(record.removesuffix(_RECORD) + "\n")
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an `.npy` of a plain array.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    buffer = io.BytesIO()  # numpy tells a full disk that it meets itself in numbers of items alone
+    np.save(buffer, array, allow_pickle=False)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write an `.npz` of plain arrays (no pickled objects).
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def write_figure(figure: "Figure", path: Path, title: str) -> None:
+    """Write a figure as `.svg` (for pages), `.pdf` (for papers) and `.png`.
+
+    Args:
+        figure: A matplotlib figure.
+        path: Without suffix.
+        title: What it shows, for those who cannot see it.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    svg_path, pdf_path, png_path = (path.with_name(path.name + suffix) for suffix in FIGURE_SUFFIXES)
+    write_text(svg_path, svg(figure, title=title) + "\n")
+    with atomic_path(pdf_path) as temporary:
+        write_pdf(figure, temporary, title=title)
+    with atomic_path(png_path) as temporary:
+        write_png(figure, temporary)

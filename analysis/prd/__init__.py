@@ -1,0 +1,1 @@
+"""Precision and recall curves of distributions, for several models."""

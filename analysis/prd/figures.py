@@ -1,0 +1,131 @@
+"""Figures of PRD: curves of many models in each space, and their F numbers for recall and precision."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
+from fidprobe.analysis.output.model_points import (
+    DOT,
+    MOST_NAMED,
+    legend_columns,
+    model_legend,
+    model_mark,
+    style_scatter,
+)
+from fidprobe.analysis.output.wording import shortened
+from fidprobe.analysis.prd.measure import PRDCurves
+from fidprobe.analysis.prd.text import beta_text, space_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["curves_figure", "f_figure", "square_axes"]
+
+_LINE = "#8a8f98"
+_MARKS = 3  # on each curve, at angles of its own
+_COLOURED = 7  # models with colours of their own; more repeat them, dashed
+_TITLE = 40  # characters of 8 points over a panel that is alone
+_HALF = 24  # and over one of two, beside its role
+
+
+def curves_figure(found: PRDCurves) -> "Figure":
+    """Precision against recall, a panel for each space (Fig. 5, middle). Up to twelve models are named."""
+    names = [shortened(name, 24) for name in found.models]
+    named = len(names) <= MOST_NAMED
+    with styled():
+        figure = _panels(found, names if named else [])
+        for axes, space in zip(figure.axes, found.spaces, strict=True):
+            square_axes(axes)
+            for i, one in enumerate(found.models.values()):
+                mark: dict[str, Any] = {**model_mark(i), "markersize": 4.5} if named else {"color": DOT["color"]}
+                if space not in one.curves:
+                    axes.plot([], [], **{**mark, "linestyle": "-"})  # its name is in the legend
+                    continue
+                curve = one.curves[space]
+                points = _marked(len(curve.precision), i, len(names)) if named else None
+                dashes = "-" if i < _COLOURED or not named else (0, (4, 1.5))
+                style = {"linestyle": dashes, "linewidth": 1.2, "clip_on": False, "markevery": points}
+                axes.plot(curve.recall, curve.precision, **{**mark, **style, "alpha": 1 if named else 0.4})
+            axes.set_xlabel("recall")
+            axes.set_ylabel("precision")
+        if named:
+            model_legend(figure, names)
+    return figure
+
+
+def f_figure(found: PRDCurves) -> "Figure":
+    """Precision's F_1/β against recall's F_β, a point a model, a panel a space (Fig. 7). Up to twelve are named.
+
+    Models below the dashed diagonal have more recall than precision, those above more precision.
+    """
+    names = [shortened(name, 24) for name in found.models]
+    named = len(names) <= MOST_NAMED
+    first, second = beta_text(found.beta)
+    with styled():
+        from matplotlib.ticker import MaxNLocator
+
+        figure = _panels(found, names if named else [])
+        for axes, space in zip(figure.axes, found.spaces, strict=True):
+            style_scatter(axes)
+            axes.set_box_aspect(1)
+            points = []
+            for i, one in enumerate(found.models.values()):
+                mark: dict[str, Any] = model_mark(i) if named else DOT
+                curve = one.curves.get(space)
+                values = [] if curve is None else [curve.max_f(found.beta), curve.max_f(1 / found.beta)]
+                axes.plot(values[:1], values[1:], **{**mark, "clip_on": False, "zorder": 3})
+                points += values
+            room = 0.08 * (max(points) - min(points)) or 0.05
+            low, high = max(0.0, min(points) - room), min(1.0, max(points) + room)
+            axes.set_xlim(low, high)
+            axes.set_ylim(low, high)
+            axes.yaxis.set_major_locator(MaxNLocator(5))  # as along the other axis
+            axes.plot([low, high], [low, high], color=_LINE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+            roles = ("recall", "precision") if found.beta >= 1 else ("precision", "recall")
+            axes.set_xlabel(f"{first} ({roles[0]})")
+            axes.set_ylabel(f"{second} ({roles[1]})")
+        if named:
+            model_legend(figure, names)
+    return figure
+
+
+def square_axes(axes: "Axes") -> None:
+    """The unit square with a grid in both directions."""
+    style_scatter(axes)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_box_aspect(1)
+    ticks = np.linspace(0, 1, 6)
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
+
+
+def _panels(found: PRDCurves, names: list[str]) -> "Figure":
+    """As many empty panels as spaces, titled, with room for the legend."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(names) // legend_columns(names)) if names else 0
+    alone = len(found.spaces) == 1
+    figure = Figure(figsize=(WIDTH, (3.9 if alone else 2.9) + 0.17 * rows), layout="constrained")
+    for place, space in enumerate(found.spaces):
+        axes = figure.add_subplot(1, len(found.spaces), place + 1)
+        title = space_text(found, space, _TITLE if alone else _HALF)
+        if alone:
+            title += "; second opinion: not available"
+        axes.set_title(
+            title.replace(" (", "\n(") if len(title) > _TITLE else title,
+            fontsize=8,
+            color=INK,
+            loc="left",
+            parse_math=False,
+        )
+    return figure
+
+
+def _marked(angles: int, model: int, models: int) -> npt.NDArray[np.int64]:
+    """Places on a curve for its marks, other ones for each model, so that curves that coincide show both marks."""
+    shares = (np.arange(_MARKS) + (model + 0.5) / models) / _MARKS
+    return (shares * (angles - 1)).astype(np.int64)

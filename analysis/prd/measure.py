@@ -1,0 +1,250 @@
+"""PRD of several models against one reference: curves in the main space, and the second opinion's beside them.
+
+Sajjadi et al. 2018, Fig. 5 and 7. FID gives one number to a model that drops modes and to one that invents them;
+these curves tell the two apart.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from fidprobe.analysis.output.wording import images_text
+from fidprobe.analysis.prd.advice import advise_on_curves
+from fidprobe.analysis.sets.advice import Advice
+from fidprobe.analysis.sets.several_models import ModelSets, describe, fingerprint, open_models, source_json
+from fidprobe.analysis.sets.two_spaces import Measurable, Network
+from fidprobe.errors import FidprobeError, InputError
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.value import Features
+from fidprobe.inputs import Input
+from fidprobe.metrics.prd import PRDResult, prd
+from fidprobe.provenance import SourceProvenance
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["SCHEMA", "ModelPRD", "PRDCurves", "prd_curves"]
+
+SCHEMA = 1
+"""Of the JSON: raised whenever a key changes its meaning or goes. docs/prd.md documents it."""
+
+_ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
+
+
+@dataclass(frozen=True)
+class ModelPRD:
+    """One model's curves.
+
+    Attributes:
+        source: Which pictures; None where unknown.
+        count: How many.
+        curves: `main`, and where it can be had `second` -> curve.
+    """
+
+    source: SourceProvenance | None
+    count: int
+    curves: Mapping[str, PRDResult]
+
+
+@dataclass(frozen=True)
+class PRDCurves:
+    """Curves of precision and recall of several models.
+
+    Attributes:
+        models: Name -> curves, in the order given.
+        spaces: `main`, and where a model has it `second` -> name of the feature space (`inception`, `clip`, `unknown`).
+        images: Of each set, in every run, the same for all models.
+        clusters, runs, seed: Of the clusterings.
+        beta: F_β and F_1/β are told beside the curves.
+        no_second: Why there is no second opinion; empty where there is one.
+        reference: Which real images; None where unknown.
+        reference_count: How many.
+        advice: What a reader must know before believing a number.
+        seconds: How long it took.
+        version: Of fidprobe.
+    """
+
+    models: Mapping[str, ModelPRD]
+    spaces: Mapping[str, str]
+    images: int
+    clusters: int
+    runs: int
+    seed: int
+    beta: float
+    no_second: str
+    reference: SourceProvenance | None
+    reference_count: int
+    advice: tuple[Advice, ...]
+    seconds: float
+    version: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without the curves' points, which the table holds."""
+        return {
+            "schema": SCHEMA,
+            "fidprobe": self.version,
+            "reference": {"count": self.reference_count, "source": source_json(self.reference)},
+            "spaces": dict(self.spaces),
+            "no_second_opinion": self.no_second or None,
+            "images": self.images,
+            "clusters": self.clusters,
+            "runs": self.runs,
+            "seed": self.seed,
+            "beta": self.beta,
+            "models": [
+                {
+                    "name": name,
+                    "count": one.count,
+                    **{space: _told(curve, self.beta) for space, curve in one.curves.items()},
+                    "source": source_json(one.source),
+                }
+                for name, one in self.models.items()
+            ],
+            "warnings": [asdict(one) for one in self.advice],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def prd_curves(
+    reference: Any,
+    models: Mapping[str, Any],
+    *,
+    clusters: int = 20,
+    runs: int = 10,
+    seed: int = 0,
+    beta: float = 8.0,
+    extractor: Network = "inception",
+    second_opinion: Network = "clip",
+    second_reference: Any = None,
+    second_models: Mapping[str, Any] | None = None,
+    options: ReadOptions | None = None,
+    progress: Progress = silent,
+) -> PRDCurves:
+    """Measure precision and recall of models as curves, each in the main space and in the second opinion's.
+
+    The reference goes through each network once; models follow one another, so that memory holds one of them.
+
+    Args:
+        reference: Real images: anything `fidprobe.images.open_images` takes, features, or a path to one. Any embedding
+            of anything counts as features.
+        models: Name -> generated ones, likewise; at least 1.
+        clusters: Of each k-means, >= 2.
+        runs: Clusterings to average, >= 1.
+        seed: Draws equal numbers of images and begins the clusterings.
+        beta: For F_β (recall, where β > 1) and F_1/β (precision), above 0.
+        extractor: The main space: a registry name, or a loaded network.
+        second_opinion: The second space.
+        second_reference: The reference's features in the second space, where `reference` is features.
+        second_models: The models' features there, by the same names.
+        options: Subset, bad files, batch size, cache.
+        progress: Told of each stage.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+    begun = time.perf_counter()
+    options = options or ReadOptions()
+    if not models:
+        raise InputError("there is no model to measure; give at least one beside the reference")
+    if not 0 < beta < float("inf"):
+        raise InputError(f"F_β needs a finite β above 0, got {beta}; the paper's is 8")
+    if clusters < 2 or runs < 1:
+        raise InputError(f"PRD needs at least 2 clusters and 1 run, got {clusters} and {runs}")
+    opened, seconds = open_models(reference, models, second_reference, second_models, options)
+    images = _equal_count(opened, seconds, clusters, options)
+    sets = ModelSets(opened, seconds, extractor, [second_opinion], options, progress)
+    real = sets.extracted("reference")
+    told = {fingerprint(real["main"]): "reference"}
+    measured: dict[str, ModelPRD] = {}
+    same = []
+    for done, name in enumerate(models):
+        progress("models", done, len(models))
+        found = sets.extracted(name)
+        if told.setdefault(fingerprint(found["main"]), name) == "reference":
+            same.append(name)
+        curves = {}
+        for space, goal in real.items():
+            if space in found:
+
+                def tell(stage: str, done: int, total: int | None, name: str = name, where: str = goal.space) -> None:
+                    progress(f"{stage} {name} [{where}]", done, total)
+
+                try:
+                    curves[space] = prd(
+                        reference=_features(goal),
+                        generated=_features(found[space]),
+                        clusters=clusters,
+                        runs=runs,
+                        count=min(images, len(_features(goal)), len(_features(found[space]))),
+                        seed=seed,
+                        progress=tell,
+                    )
+                except FidprobeError as error:
+                    raise type(error)(f"{name}: {error}") from error
+        source, _ = describe(found["main"])
+        measured[name] = ModelPRD(source, len(_features(found["main"])), curves)
+    progress("models", len(models), len(models))
+    spaces: dict[str, str] = {}
+    for one in measured.values():
+        for space, curve in one.curves.items():
+            if spaces.get(space, "unknown") == "unknown":
+                spaces[space] = curve.space
+    source, _ = describe(real["main"])
+    return PRDCurves(
+        models=measured,
+        spaces=spaces,
+        images=images,
+        clusters=clusters,
+        runs=runs,
+        seed=seed,
+        beta=beta,
+        no_second="" if "second" in spaces else sets.no_second,
+        reference=source,
+        reference_count=len(_features(real["main"])),
+        advice=tuple(advise_on_curves(sets, images, same)),
+        seconds=time.perf_counter() - begun,
+        version=version("fidprobe"),
+    )
+
+
+def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clusters: int, options: ReadOptions) -> int:
+    """How many images of each set every run takes, before any long work.
+
+    Raises:
+        InputError: statistics, or a set with fewer images than clusters.
+    """
+    for name, side in [*opened.items(), *seconds.items()]:
+        if isinstance(side, GaussianStatistics):
+            raise InputError(
+                f"{name} came as statistics, which hold no single images to cluster; give images or features"
+            )
+    counts = {name: len(side) for name, side in opened.items() if not isinstance(side, GaussianStatistics)}
+    for name, count in counts.items():
+        if count < clusters:
+            raise InputError(
+                f"{name} has {images_text(count)}, fewer than the {clusters} clusters; give more images, thousands to "
+                "mean anything, or fewer --clusters"
+            )
+    least = min(counts.values())
+    return max(clusters, int(_ROOM * least)) if options.skip_bad else least
+
+
+def _features(side: Measurable) -> Features:
+    assert isinstance(side, Features)  # statistics were refused
+    return side
+
+
+def _told(curve: PRDResult, beta: float) -> dict[str, Any]:
+    return {
+        "space": curve.space,
+        "f_8": curve.f_8,
+        "f_8_spread": curve.f_8_spread,
+        "f_1_8": curve.f_1_8,
+        "f_1_8_spread": curve.f_1_8_spread,
+        "f_beta": curve.max_f(beta),
+        "f_beta_spread": curve.spread(beta),
+        "f_1_beta": curve.max_f(1 / beta),
+        "f_1_beta_spread": curve.spread(1 / beta),
+        "images": curve.balanced_count,
+    }

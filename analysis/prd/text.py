@@ -1,0 +1,67 @@
+"""PRD curves in words: for the terminal, a table for each space."""
+
+from textwrap import wrap
+
+from fidprobe.analysis.output.wording import images_text, shortened
+from fidprobe.analysis.prd.measure import PRDCurves
+
+__all__ = ["beta_text", "curve_lines", "space_text"]
+
+_COLUMNS = 80
+_NAME = 32
+
+
+def curve_lines(found: PRDCurves, *, reference: str) -> list[str]:
+    """At most 80 columns: which set is the reference, then a row a model and a table a space.
+
+    Args:
+        found: What to tell.
+        reference: What the user calls the real images.
+    """
+    lines = [f"reference (real): {shortened(reference, 40)}, {images_text(found.reference_count)}"]
+    means = f"{found.runs} runs" if found.runs > 1 else "1 run"
+    lines += wrap(f"{means} of {found.clusters} clusters, each on {images_text(found.images)} of every set", _COLUMNS)
+    for space in found.spaces:
+        lines += ["", *_table(found, space)]
+    if "second" not in found.spaces:
+        lines += ["", *wrap(f"second opinion: not available: {shortened(found.no_second, 200)}", _COLUMNS)]
+    return lines
+
+
+def beta_text(beta: float) -> tuple[str, str]:
+    """`F_8`, `F_1/8`: how both are written, the one that weighs recall by β first."""
+    inverse = f"1/{beta:g}" if beta >= 1 else f"{1 / beta:g}"
+    return f"F_{beta:g}", f"F_{inverse}"
+
+
+def space_text(found: PRDCurves, space: str, length: int) -> str:
+    """`clip (second opinion)`: a space's name, cut to a length, and its role."""
+    name = found.spaces[space]
+    named = "features of an unknown space" if name == "unknown" else shortened(name, length)
+    return named if space == "main" else f"{named} (second opinion)"
+
+
+def _table(found: PRDCurves, space: str) -> list[str]:
+    first, second = beta_text(found.beta)
+    roles = ("recall", "precision") if found.beta >= 1 else ("precision", "recall")
+    rows = [["model", "images", f"{first} ({roles[0]})", f"{second} ({roles[1]})"]]
+    for name, one in found.models.items():
+        curve = one.curves.get(space)
+        told = ["not measured", "not measured"]
+        if curve is not None:
+            told = [_number(curve.max_f(b), curve.spread(b), curve.runs) for b in (found.beta, 1 / found.beta)]
+        rows.append([shortened(name, _NAME), f"{one.count:,}", *told])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        f"{space_text(found, space, 50)}:",
+        *(
+            "  ".join(
+                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+            ).rstrip()
+            for row in rows
+        ),
+    ]
+
+
+def _number(value: float, spread: float, runs: int) -> str:
+    return f"{value:.4f} ± {spread:.4f}" if runs > 1 else f"{value:.4f}"

@@ -1,0 +1,1 @@
+"""The audit's report as HTML, Markdown and JSON, and the demo."""

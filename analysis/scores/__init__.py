@@ -1,0 +1,1 @@
+"""Scores of sets in every space: the metrics by name, and what measures them."""

@@ -1,0 +1,110 @@
+"""Precision, recall, density and coverage of several models, on equal numbers of images so that they compare."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.analysis.sets.two_spaces import Measurable
+from fidprobe.features.value import Features
+from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
+from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
+from fidprobe.provenance import known_space
+from fidprobe.runtime.progress import Progress, silent
+
+__all__ = ["LEAST", "Manifold", "equal_count", "manifold"]
+
+_MOST = 10_000  # images of a set: both numbers depend on how many, and this is what the audit's models mostly have
+_NEIGHBOUR = 3  # as in the paper
+_SEED = 0
+_LEAST_DENSITY = 7  # density's and coverage's balls reach to the fifth neighbour
+
+LEAST = _NEIGHBOUR + 2
+"""Images of a set that precision and recall need."""
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """Precision and recall in one space.
+
+    Attributes:
+        label: Of the space's Fréchet distance.
+        images: How many of each set, drawn at random, the same for all; 0 where nothing could be computed.
+        models: Model -> result.
+        missing: Model -> why it has none.
+        densities: Model -> density and coverage, where they were asked for and there are images enough.
+    """
+
+    label: str
+    images: int
+    models: Mapping[str, PrecisionRecallResult]
+    missing: Mapping[str, str]
+    densities: Mapping[str, DensityCoverageResult] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "label": self.label,
+            "images": self.images,
+            "models": {name: asdict(one) for name, one in self.models.items()},
+            "missing": dict(self.missing),
+            "density_coverage": {name: asdict(one) for name, one in self.densities.items()},
+        }
+
+
+def manifold(
+    sides: Mapping[str, Measurable], *, images: int | None = None, density: bool = False, progress: Progress = silent
+) -> Manifold:
+    """Improved precision and recall of all models against the reference.
+
+    Args:
+        sides: `reference` and models -> features; statistics have none.
+        images: How many of each set, where more models follow than are given here (see `equal_count`); by default as
+            many as the smallest set has, and 10,000 at most.
+        density: Density and coverage too.
+        progress: Told of each model's blocks.
+    """
+    reference = sides["reference"]
+    label = metric_label(known_space(*(side.space for side in sides.values())))
+    models = {name: side for name, side in sides.items() if name != "reference"}
+    alone = "came as statistics, which hold no single images"
+    if not isinstance(reference, Features):
+        return Manifold(label, 0, {}, dict.fromkeys(models, f"the reference {alone}"))
+    usable = {name: side for name, side in models.items() if isinstance(side, Features)}
+    missing = {name: f"{name} {alone}" for name in models if name not in usable}
+    if images is None:
+        images = equal_count([len(reference), *(len(side) for side in usable.values())])
+    for name, side in {"reference": reference, **usable}.items():
+        if len(side) < images:
+            short = f"{name} has {len(side)} images, fewer than the {images} that all are measured on"
+            missing |= dict.fromkeys(usable, short) if name == "reference" else {name: short}
+    usable = {name: side for name, side in usable.items() if name not in missing}
+    if images < LEAST:
+        few = f"a set has {images} images, and balls to the third neighbour need at least {LEAST}"
+        return Manifold(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
+    real = _drawn(reference, images)
+    found, densities = {}, {}
+    for name, side in usable.items():
+
+        def tell(stage: str, done: int, total: int | None, name: str = name) -> None:
+            progress(f"{stage} {name} [{label}]", done, total)
+
+        drawn = _drawn(side, images)
+        found[name] = precision_recall(real, drawn, k=_NEIGHBOUR, progress=tell)
+        if density and images >= _LEAST_DENSITY:
+            densities[name] = density_coverage(real, drawn, progress=tell)
+    return Manifold(label, images, found, missing, densities)
+
+
+def equal_count(counts: Iterable[int]) -> int:
+    """How many images of each set to measure, of sets of so many images."""
+    return min([_MOST, *counts])
+
+
+def _drawn(side: Features, count: int) -> Features:
+    if len(side) == count:
+        return side
+    order = torch.randperm(len(side), generator=torch.Generator().manual_seed(_SEED))
+    return side.select(order[:count].sort().values)

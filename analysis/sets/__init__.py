@@ -1,0 +1,1 @@
+"""Opening and extracting sets in several spaces, and warnings about them."""

@@ -1,0 +1,54 @@
+"""Mean and covariance of several sets of images together."""
+
+from collections.abc import Sequence
+
+from fidprobe.analysis.sets.two_spaces import Network, load_network
+from fidprobe.errors import InputError
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource
+from fidprobe.inputs import Input
+from fidprobe.provenance import Provenance, check_comparable
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["merged_statistics"]
+
+
+def merged_statistics(
+    opened: Sequence[Input], *, extractor: Network, options: ReadOptions | None = None, progress: Progress = silent
+) -> GaussianStatistics:
+    """Statistics of the union of disjoint sets, exactly; several processes divide each set among themselves.
+
+    Args:
+        opened: Images, features or statistics, at least one.
+        extractor: The network for images; not loaded if there are none.
+        options: How images are read, and the processes.
+        progress: Told of each set.
+
+    Raises:
+        MismatchError: different feature spaces.
+        InputError: statistics of several sets of which one does not tell its count.
+        SourceError: an image cannot be read.
+    """
+    options = options or ReadOptions()
+    network = load_network(extractor, progress) if any(isinstance(one, ImageSource) for one in opened) else None
+    # What is known to fail when sets are merged fails before the first of them is extracted.
+    known = [] if network is None else [(Provenance(network.provenance), network.dim)]
+    for one in opened:
+        if isinstance(one, ImageSource):
+            continue
+        if isinstance(one, GaussianStatistics) and one.count is None and len(opened) > 1:
+            raise InputError("statistics without a count cannot be merged; the file does not say how many images")
+        known.append((one.provenance, one.dim))
+    for provenance, dim in known[1:]:
+        check_comparable(known[0][0], provenance, (known[0][1], dim))
+    merged: GaussianStatistics | None = None
+    for one in opened:
+        if isinstance(one, ImageSource):
+            assert network is not None
+            one = extract(one, network, options, progress=progress)  # noqa: PLW2901 - features in the images' place
+        own = GaussianStatistics.of(one, ranks=options.ranks) if isinstance(one, Features) else one
+        merged = own if merged is None else merged.merge(own)
+    assert merged is not None
+    return merged

@@ -1,0 +1,244 @@
+"""A reference and several models in the main space and in second opinions', one model after the other."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from fidprobe.analysis.sets.advice import Advice, same_values
+from fidprobe.analysis.sets.two_spaces import Measurable, Network, count_of, extract_sets, load_network
+from fidprobe.errors import InputError
+from fidprobe.extractors.base import Extractor
+from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource
+from fidprobe.images.spool import Spooled
+from fidprobe.inputs import Input, open_input
+from fidprobe.provenance import Provenance, SourceProvenance, check_comparable
+from fidprobe.runtime.progress import Progress
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = ["ModelSets", "describe", "fingerprint", "gathered", "grouped", "open_models", "source_json"]
+
+_NO_SECOND = "{} came as features or statistics of one space; give its features in the second space as well"
+
+
+class ModelSets:
+    """Sets by name, each through every network when it is asked for, so that memory need hold but one.
+
+    Attributes:
+        spaces: `main`, `second`, `second 2`, ... -> set name -> what is known of it there, without its values.
+        same: The sets with the very same features in the main space and in a second opinion's.
+        no_second: Why the last set that has no second opinion has none; else empty.
+
+    Raises:
+        FidprobeError: sets that cannot meet, as far as it is known before the work.
+    """
+
+    def __init__(
+        self,
+        opened: Mapping[str, Input],
+        seconds: Mapping[str, Input],
+        extractor: Network,
+        second_opinions: Sequence[Network],
+        options: ReadOptions,
+        progress: Progress,
+    ) -> None:
+        self._opened, self._seconds, self._options, self._progress = opened, seconds, options, progress
+        pictured = {name for name, side in opened.items() if isinstance(side, ImageSource)}
+        has_second = "reference" in pictured | set(seconds)
+        if seconds and not has_second:
+            raise InputError(
+                "the models' features in the second space were given but not the reference's, which came without "
+                "images too; give --second-reference as well"
+            )
+        if "reference" in seconds and not (pictured | set(seconds)) - {"reference"}:
+            raise InputError(
+                "the reference's features in the second space were given but no model's, which came without images "
+                "too; give --second-model once for each as well"
+            )
+        first, *further = second_opinions
+        if further and (without := [name for name in opened if name not in pictured]):
+            raise InputError(
+                f"more than one second opinion needs images, and {without[0]} came without; give images, or one "
+                "second opinion"
+            )
+        _check_counts(opened, "")
+        _check_counts(seconds, " in the second space")
+        # All networks first: missing weights must not surface after an hour of extraction.
+        network = load_network(extractor, progress) if pictured else None
+        self._extractor: Network = network or extractor
+        self._second_opinion: Network | None = first if has_second else None
+        if has_second and pictured - set(seconds):
+            self._second_opinion = load_network(first, progress)
+        self._further = [load_network(one, progress) for one in further]
+        _check_different([one for one in (self._second_opinion, *self._further) if isinstance(one, Extractor)])
+        _check(opened, network)
+        self.no_second = "" if has_second else _NO_SECOND.format("reference")
+        self.spaces: dict[str, dict[str, Measurable]] = {"main": {}}
+        self.same: list[str] = []
+
+    def extracted(self, name: str) -> dict[str, Measurable]:
+        """`main`, and where they can be had `second`, `second 2`, ..., of one set."""
+        side = self._opened[name]
+        if isinstance(side, ImageSource) and not side.replayable:
+            side = Spooled(side, progress=self._progress)
+        second = {name: self._seconds[name]} if name in self._seconds else {}
+        sets = extract_sets(
+            {name: side},
+            second,
+            extractor=self._extractor,
+            second_opinion=self._second_opinion,
+            options=self._options,
+            progress=self._progress,
+        )
+        found = {"main": sets.main[name]}
+        if sets.second is not None:
+            found["second"] = sets.second[name]
+        elif self._second_opinion is not None:
+            self.no_second = _NO_SECOND.format(name)
+        for number, network in enumerate(self._further, start=2):
+            sets = extract_sets(
+                {name: side},
+                {},
+                extractor=network,
+                second_opinion=None,
+                options=self._options,
+                progress=self._progress,
+            )
+            found[f"second {number}"] = sets.main[name]
+        if any(same_values(found["main"], other) for space, other in found.items() if space != "main"):
+            self.same.append(name)
+        for space, values in found.items():
+            self.spaces.setdefault(space, {})[name] = _hollow(values)
+        return found
+
+
+def open_models(
+    reference: Any,
+    models: Mapping[str, Any],
+    second_reference: Any,
+    second_models: Mapping[str, Any] | None,
+    options: ReadOptions,
+) -> tuple[dict[str, Input], dict[str, Input]]:
+    """Open every source before any long work.
+
+    Args:
+        reference: Real images, features or statistics.
+        models: Name -> generated ones.
+        second_reference: The reference's features in the second space; None where its images give them.
+        second_models: The models' features there, by the same names.
+        options: Subset.
+
+    Returns:
+        Set name -> input, in the main space and in the second one.
+
+    Raises:
+        InputError: a name that no model can have.
+        SourceError: no such images.
+    """
+    second_models = second_models or {}
+    unknown = [name for name in second_models if name not in models]
+    if "reference" in models or unknown:
+        raise InputError(f"no model can be called {'reference' if 'reference' in models else unknown[0]!r} here")
+    opened = {name: open_input(source, options) for name, source in {"reference": reference, **models}.items()}
+    given = {"reference": second_reference, **second_models}
+    return opened, {name: open_input(source, options) for name, source in given.items() if source is not None}
+
+
+def _check_counts(sides: Mapping[str, Input], where: str) -> None:
+    """Find out before the work which sets are too small.
+
+    Raises:
+        InputError: a set of fewer than two images.
+    """
+    for name, side in sides.items():
+        count = side.count if isinstance(side, GaussianStatistics) else len(side)
+        if count is not None and count < 2:
+            raise InputError(
+                f"{name} has {count} image{'s' if count != 1 else ''}{where}; a Fréchet distance needs at least 2, and "
+                "thousands to mean anything"
+            )
+
+
+def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
+    """Find out before the work which sets cannot meet.
+
+    Raises:
+        MismatchError: features of another space than the network's or the first features'.
+    """
+    known = [] if network is None else [(Provenance(network.provenance), network.dim)]
+    for side in opened.values():
+        if isinstance(side, ImageSource):
+            continue
+        known.append((side.provenance, side.dim))
+        check_comparable(known[0][0], side.provenance, (known[0][1], side.dim))
+
+
+def _check_different(networks: Sequence[Extractor]) -> None:
+    """Refuse to ask one network twice.
+
+    Raises:
+        InputError: two second opinions are the same.
+    """
+    names = [one.provenance.name for one in networks]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"the second opinion {twice!r} is given twice; give different ones")
+
+
+def _hollow(side: Measurable) -> Measurable:
+    """Count, dimension and provenance without the values: one number in memory, seen as a matrix."""
+    if isinstance(side, GaussianStatistics):
+        nothing = torch.zeros((), dtype=torch.float64)
+        return replace(side, mean=nothing.expand(side.dim), cov=nothing.expand(side.dim, side.dim))
+    return replace(side, features=torch.zeros(()).expand(len(side), side.dim), logits=None, logit_bias=None, names=None)
+
+
+def describe(side: Measurable) -> tuple[SourceProvenance | None, int | None]:
+    """Which pictures a set consists of and how many; None where unknown."""
+    return side.provenance.source, count_of(side)
+
+
+def source_json(value: SourceProvenance | None) -> Any:
+    """Which pictures, as plain data."""
+    return Provenance(source=value).to_json()["source"]
+
+
+def fingerprint(side: Measurable) -> str:
+    """What is the same for sets of the very same values only."""
+    parts = [side.features] if isinstance(side, Features) else [side.mean, side.cov]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
+    """One set for all models that warnings about counts and spaces cannot tell apart, without its files."""
+    groups: dict[tuple[bool, int | None, bool], list[str]] = {}
+    for name, side in sides.items():
+        key = (name == "reference", describe(side)[1], side.provenance.extractor is None)
+        groups.setdefault(key, []).append(name)
+    return {
+        names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more": replace(
+            sides[names[0]], provenance=Provenance(sides[names[0]].provenance.extractor)
+        )
+        for names in groups.values()
+    }
+
+
+def gathered(advice: Iterable[Advice]) -> list[Advice]:
+    """Warnings about the files of many models are told of the first, and counted."""
+    groups: dict[str, list[Advice]] = {}
+    for one in advice:
+        groups.setdefault(one.code, []).append(one)
+    return [
+        one[0]
+        if len(one) == 1
+        else Advice(
+            one[0].code, f"{one[0].text} Likewise for {len(one) - 1} more {'set' if len(one) == 2 else 'sets'}."
+        )
+        for one in groups.values()
+    ]

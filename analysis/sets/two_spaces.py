@@ -1,0 +1,254 @@
+"""Sets of images in two spaces: open them all, check what can be checked, then extract."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.extractors import load_extractor
+from fidprobe.extractors.base import Extractor
+from fidprobe.features.extraction import ReadOptions, check_divisible, extract
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource
+from fidprobe.images.spool import Spooled
+from fidprobe.inputs import Input, open_input
+from fidprobe.provenance import Provenance, check_comparable, check_same_images
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import GaussianStatistics
+
+__all__ = [
+    "Extracted",
+    "ExtractorChoice",
+    "Measurable",
+    "Network",
+    "check_same_order",
+    "check_seconds",
+    "count_of",
+    "extract_sets",
+    "load_network",
+    "open_sets",
+    "probe",
+    "statistics_of",
+]
+
+Measurable = Features | GaussianStatistics
+
+
+@dataclass(frozen=True)
+class ExtractorChoice:
+    """Which network to load, once it is known to be needed.
+
+    Attributes:
+        name: A registry name.
+        resize: A resize rule; None for the network's own.
+        weights: A local weights file.
+        unverified_weights: Accept a local file that is not the published one.
+        device: Where to compute.
+    """
+
+    name: str
+    resize: str | None = None
+    weights: Path | None = None
+    unverified_weights: bool = False
+    device: str = "cpu"
+
+    def load(self, progress: Progress = silent) -> Extractor:
+        """Load the network; see `fidprobe.extractors.load_extractor` for errors."""
+        return load_extractor(
+            self.name,
+            resize=self.resize,
+            weights=self.weights,
+            unverified_weights=self.unverified_weights,
+            device=self.device,
+            progress=progress,
+        )
+
+
+Network = str | Extractor | ExtractorChoice
+"""How a caller names a network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """The same sets in two spaces.
+
+    Attributes:
+        main: Set name -> its features or statistics in the main space.
+        second: The same in the second opinion's; None if not every set could be had there.
+    """
+
+    main: Mapping[str, Measurable]
+    second: Mapping[str, Measurable] | None
+
+
+def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress: Progress = silent) -> dict[str, Input]:
+    """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
+    options = options or ReadOptions()
+    opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
+    for side in opened.values():
+        if isinstance(side, ImageSource):
+            check_divisible(side, options)
+    return {
+        name: Spooled(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
+        for name, side in opened.items()
+    }
+
+
+def extract_sets(
+    opened: Mapping[str, Input],
+    seconds: Mapping[str, Input],
+    *,
+    extractor: Network,
+    second_opinion: Network | None,
+    options: ReadOptions | None,
+    check: Callable[[Extractor | None], None] | None = None,
+    progress: Progress = silent,
+) -> Extracted:
+    """Extract opened sets in both spaces, or in the main one alone.
+
+    Args:
+        opened: Set name -> images, features or statistics.
+        seconds: Set name -> the second space's features, overriding what `opened` would give.
+        extractor: The main space.
+        second_opinion: The second space; None where no distance is reported that it would have to confirm.
+        options: Bad files, batch size, cache.
+        check: Called with the main network (None if there are no images) before any image goes through it, to raise
+            what is known to fail afterwards.
+        progress: Told of each stage.
+
+    Raises:
+        FidprobeError: any user's mistake, in one line.
+    """
+    options = options or ReadOptions()
+    second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
+    if second_opinion is not None:
+        check_seconds(seconds, opened)
+    has_second = second_opinion is not None and set(second_inputs) == set(opened)
+    # Both networks first: missing weights must not surface after an hour of extraction.
+    main_network = _network(extractor, opened, progress)
+    second_network = None
+    if has_second and second_opinion is not None:
+        second_network = _network(second_opinion, second_inputs, progress)
+    _check_sides(opened, main_network)
+    _check_sides(second_inputs if has_second else {}, second_network)
+    if check is not None:
+        check(main_network)
+    main = _features(opened, main_network, options, progress)
+    second = _features(second_inputs, second_network, options, progress) if has_second else None
+    for name, side in (second or {}).items():
+        check_same_images(name, main[name].provenance, side.provenance, (count_of(main[name]), count_of(side)))
+    return Extracted(main, second)
+
+
+def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
+    """Refuse a second space's features of some sets that the others leave without use.
+
+    Args:
+        seconds: The sets they were given for.
+        opened: Set name -> images, features or statistics. Images need no second features: they are extracted.
+
+    Raises:
+        InputError: features were given for some of the sets that are no images, and not for all.
+    """
+    given = sorted(seconds)
+    missing = [name for name, side in opened.items() if not isinstance(side, ImageSource) and name not in given]
+    if given and missing:
+        raise InputError(
+            f"the second space's features were given for {' and '.join(given)} but not for {' and '.join(missing)}, "
+            f"which came without images too; give --second-{' and --second-'.join(missing)} as well"
+        )
+
+
+def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
+    """Refuse a second opinion of images in another order, where images are told apart by their place.
+
+    Args:
+        name: The set, for the message.
+        main: In the main space.
+        second: In the second opinion's.
+
+    Raises:
+        MismatchError: both sides know their images' names, and these differ.
+    """
+    if not isinstance(main, Features) or not isinstance(second, Features) or None in (main.names, second.names):
+        return
+    contents = [side.provenance.source.content if side.provenance.source else None for side in (main, second)]
+    if contents[0] is not None and contents[0] == contents[1]:
+        return  # the same pixels in the same order, whatever they are called
+    for i, (one, other) in enumerate(zip(main.names or (), second.names or (), strict=False)):
+        if one != other:
+            raise MismatchError(
+                f"image {i} of the {name} is {one!r} in the main space and {other!r} in the second opinion's; extract "
+                "both from the same images, in the same order"
+            )
+
+
+def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
+    """The network that a caller named, on a GPU if there is one and no device was chosen."""
+    if isinstance(chosen, Extractor):
+        return chosen
+    if isinstance(chosen, str):
+        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
+    return chosen.load(progress)
+
+
+def probe(network: Extractor) -> Features:
+    """One black image's features: find out in a moment, not after an hour of extraction, what a network gives."""
+    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    return Features(features, logits, class_names=network.class_names, provenance=Provenance(network.provenance))
+
+
+def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
+    """Find out before the work what is known to fail after it.
+
+    Raises:
+        InputError: a set of one image.
+        MismatchError: features of another space than the network's.
+    """
+    for name, side in sides.items():
+        if isinstance(side, ImageSource):
+            if len(side) < 2:
+                raise InputError(
+                    f"{name} has 1 image; a Fréchet distance needs at least 2, and thousands to mean anything"
+                )
+            continue
+        if network is not None:
+            check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
+
+
+def statistics_of(side: Measurable) -> GaussianStatistics:
+    """Statistics, made of features where a side is not statistics yet."""
+    return GaussianStatistics.of(side) if isinstance(side, Features) else side
+
+
+def count_of(side: Measurable) -> int | None:
+    """How many images a side has; None if its statistics do not say."""
+    return len(side) if isinstance(side, Features) else side.count
+
+
+def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:
+    """The network, if any side still consists of images."""
+    if isinstance(chosen, Extractor):
+        return chosen
+    return load_network(chosen, progress) if any(isinstance(side, ImageSource) for side in sides.values()) else None
+
+
+def _features(
+    sides: Mapping[str, Input], network: Extractor | None, options: ReadOptions, progress: Progress
+) -> dict[str, Measurable]:
+    out: dict[str, Measurable] = {}
+    for name, side in sides.items():
+        if isinstance(side, ImageSource):
+            if network is None:
+                raise InputError(f"no network was given to extract the features of {side.description}")
+
+            def stage(what: str, done: int, total: int | None, name: str = name) -> None:
+                progress(f"{what} {name} [{network.provenance.name}]", done, total)
+
+            out[name] = extract(side, network, options, progress=stage)
+        else:
+            out[name] = side
+    return out

@@ -1,0 +1,269 @@
+"""The verdict on an FID gain: how much of it a second opinion confirms, by one rule on one interval.
+
+Let r be the relative change of the (bias-corrected) Fréchet distance from the baseline to the model, in the main,
+ImageNet space, and r' that in a second opinion's. The *confirmed share* is r' / r: 1 where both spaces see the same
+gain, 0 where the second one sees none. Choosing among images, which betters none of them, leaves a share of 0.06 to
+0.17 in CLIP's space (role-of-imagenet-classes-in-fid, Table 2) and of 0.04 to 0.15 by Top-1 matching (Table 1). The
+limits were set on one half of the pairs of known truth in docs/verdict-evidence.md and tried on the other half.
+
+    no gain          the 95 % interval of the main space's change is not wholly below 0
+    reversed         the share's 95 % interval is wholly below 0: the second opinion sees the model as worse
+    not confirmed    wholly below `NULL_SHARE`: no more than what choosing among images gives
+    confirmed        wholly from `CONFIRMED_SHARE` up
+    partly confirmed wholly from `NULL_SHARE` up
+    inconclusive     the interval holds `NULL_SHARE`, is unbounded, or a set has too few images for its dimensions
+
+Several second opinions are judged one by one. One that cannot tell contradicts none; where the others contradict each
+other the verdict is `disputed`. An untrained network may speak against a gain but not for it, and the main space itself
+has no say.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, Ratio
+
+__all__ = ["CONFIRMED_SHARE", "NULL_SHARE", "VERDICTS", "Opinion", "Verdict", "judge", "judge_share"]
+
+NULL_SHARE = 0.5
+"""Confirmed shares below this can be what choosing among images leaves in a second opinion."""
+
+CONFIRMED_SHARE = 0.75
+"""From this share up, a gain counts as confirmed and not only in part."""
+
+VERDICTS = {
+    "confirmed": "Confirmed",
+    "partly-confirmed": "Partly confirmed",
+    "not-confirmed": "Not confirmed",
+    "reversed": "Reversed",
+    "disputed": "Disputed",
+    "inconclusive": "Inconclusive",
+    "no-gain": "No gain",
+    "not-judged": "Not judged",
+}
+"""Every verdict's code, and its name for readers."""
+
+_FOR = {"confirmed", "partly-confirmed"}
+_AGAINST = {"not-confirmed", "reversed"}
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one second opinion says of a gain.
+
+    Attributes:
+        space: Its label, `FD[clip]`, ...
+        verdict: A key of `VERDICTS`: `no-gain`, `inconclusive` or one of the four answers.
+        change: From the baseline's distance to the model's in this space, bias-corrected.
+        relative: The same as a share of the baseline's.
+        share: The confirmed share of the main space's gain.
+        more_images: How many times as many images of every set would settle it, if the share stays; None where it is
+            settled, or no number would do.
+        reason: Why it cannot tell, where that is not the interval's width; else empty.
+    """
+
+    space: str
+    verdict: str
+    change: Estimate
+    relative: Ratio
+    share: Ratio
+    more_images: float | None
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "space": self.space,
+            "verdict": self.verdict,
+            "change": self.change.to_json(),
+            "relative_change": self.relative.to_json(),
+            "confirmed_share": self.share.to_json(),
+            "more_images": self.more_images,
+            "reason": self.reason or None,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a model's gain over its baseline is real.
+
+    Attributes:
+        code: A key of `VERDICTS`.
+        space: The main space's label, `FID`, ...
+        change: From the baseline's distance to the model's in the main space, bias-corrected; negative is better.
+        relative: The same as a share of the baseline's.
+        opinions: One a second opinion.
+        more_images: How many times as many images would settle it; None where it is settled, or no number would do.
+        reason: Why there is no answer, where that is known; else empty.
+    """
+
+    code: str
+    space: str
+    change: Estimate
+    relative: Ratio
+    opinions: tuple[Opinion, ...]
+    more_images: float | None = None
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """The verdict in words."""
+        return VERDICTS[self.code]
+
+    @property
+    def share(self) -> Ratio | None:
+        """The smallest confirmed share among the opinions that decide; of the undecided ones where none does.
+
+        None where there is no gain to share, or no interval of a share.
+        """
+        if self.code in {"no-gain", "not-judged"} or self.reason:
+            return None
+        usable = [one for one in self.opinions if one.share.interval is not None and not one.reason]
+        known = [one for one in usable if one.verdict != "inconclusive"] or usable
+        return min((one.share for one in known), key=lambda share: share.value) if known else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "verdict": self.code,
+            "space": self.space,
+            "change": self.change.to_json(),
+            "relative_change": self.relative.to_json(),
+            "confirmed_share": None if self.share is None else self.share.to_json(),
+            "opinions": [one.to_json() for one in self.opinions],
+            "more_images": self.more_images,
+            "reason": self.reason or None,
+            "rule": {"null_share": NULL_SHARE, "confirmed_share": CONFIRMED_SHARE},
+        }
+
+
+def judge_share(share: Ratio) -> str:
+    """The answer that a confirmed share's interval gives: a key of `VERDICTS`."""
+    if share.interval is None:
+        return "inconclusive"
+    low, high = share.interval
+    if high < 0:
+        return "reversed"
+    if high < NULL_SHARE:
+        return "not-confirmed"
+    if low >= CONFIRMED_SHARE:
+        return "confirmed"
+    return "partly-confirmed" if low >= NULL_SHARE else "inconclusive"
+
+
+def judge(
+    joint: Joint,
+    main: str,
+    seconds: Sequence[str],
+    *,
+    labels: Mapping[str, str],
+    model: str = "generated",
+    baseline: str = "baseline",
+    singular: Mapping[str, str] | None = None,
+    doubts: Mapping[str, str] | None = None,
+) -> Verdict:
+    """Judge a model's gain over a baseline.
+
+    Args:
+        joint: The distances of both in all spaces.
+        main: The main space's key in `joint`.
+        seconds: The second opinions'.
+        labels: Space -> how its distance is written.
+        model: The model's key.
+        baseline: The baseline's.
+        singular: Space -> why distances in it cannot be judged (too few images for its dimensions).
+        doubts: Space -> `same-space` or `untrained-network`, for what has no say, or none for a gain.
+    """
+    singular = singular or {}
+    change, relative = joint.change(main, model, baseline), joint.relative_change(main, model, baseline)
+    gain = change.interval[1] < 0
+    opinions = tuple(
+        _weighed(_opinion(joint, main, space, labels, model, baseline, gain, singular), (doubts or {}).get(space, ""))
+        for space in seconds
+    )
+    if main in singular:
+        return Verdict("inconclusive", labels[main], change, relative, opinions, reason=singular[main])
+    if not gain:
+        needed = (change.z * change.error / change.value) ** 2 if change.value < 0 else None
+        return Verdict("no-gain", labels[main], change, relative, opinions, more_images=needed)
+    if not opinions:
+        why = "there is no second opinion, which alone could confirm the gain"
+        return Verdict("not-judged", labels[main], change, relative, (), reason=why)
+    code = _together([one.verdict for one in opinions])
+    more = [one.more_images for one in opinions if one.more_images is not None]
+    reasons = [one.reason for one in opinions if one.reason]
+    undecided = code in {"inconclusive", "not-judged"}
+    return Verdict(
+        code,
+        labels[main],
+        change,
+        relative,
+        opinions,
+        more_images=min(more) if undecided and more else None,
+        reason=reasons[0] if undecided and reasons and not more else "",
+    )
+
+
+def _opinion(
+    joint: Joint,
+    main: str,
+    space: str,
+    labels: Mapping[str, str],
+    model: str,
+    baseline: str,
+    gain: bool,
+    singular: Mapping[str, str],
+) -> Opinion:
+    label, share = labels[space], joint.share(space, main, model, baseline)
+    verdict, more, reason = "no-gain", None, ""
+    if gain:
+        verdict = judge_share(share)
+        if space in singular:
+            verdict, reason = "inconclusive", singular[space]
+        elif share.interval is None:
+            # The divisor is the product of both: the one that is less certain is to blame.
+            parts = {labels[main]: joint.change(main, model, baseline), label: joint.distance(space, baseline)}
+            weakest = min(parts, key=lambda one: abs(parts[one].value) / (parts[one].error or 1))
+            whose = f"the gain in {weakest}" if weakest == labels[main] != label else f"the baseline's {label}"
+            reason = f"{whose} is too small beside its error to take a share of"
+        elif verdict == "inconclusive":
+            # An interval's width falls with the root of the number of images.
+            low, high = share.interval
+            side = share.value - low if share.value >= NULL_SHARE else high - share.value
+            gap = abs(share.value - NULL_SHARE)
+            more = (side / gap) ** 2 if gap > 0 else None
+    return Opinion(
+        label,
+        verdict,
+        joint.change(space, model, baseline),
+        joint.relative_change(space, model, baseline),
+        share,
+        more,
+        reason,
+    )
+
+
+def _weighed(one: Opinion, doubt: str) -> Opinion:
+    """An opinion as far as it counts."""
+    if doubt == "same-space":
+        return replace(one, verdict="not-judged", more_images=None, reason="it is the main space itself")
+    if doubt == "untrained-network" and one.verdict in _FOR:
+        return replace(
+            one, verdict="inconclusive", more_images=None, reason="an untrained network cannot confirm a gain"
+        )
+    return one
+
+
+def _together(verdicts: Sequence[str]) -> str:
+    """One word for several opinions; what cannot tell does not contradict what can."""
+    if set(verdicts) == {"not-judged"}:
+        return "not-judged"
+    decided = {one for one in verdicts if one not in {"inconclusive", "not-judged"}}
+    if not decided:
+        return "inconclusive"
+    if len(decided) == 1:
+        return decided.pop()
+    if decided <= _FOR:
+        return "partly-confirmed"
+    return "not-confirmed" if decided <= _AGAINST else "disputed"

@@ -1,0 +1,1 @@
+"""Pictures of which images an attack preferred."""

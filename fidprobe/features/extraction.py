@@ -1,0 +1,351 @@
+"""From images to features: streamed, resumable after a kill, and cached by content.
+
+The cache key is made of what was read (the images' bytes), in which way (decoder, resize rule, library versions)
+and by which weights; never of a path.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from fidprobe.errors import InputError, SourceError
+from fidprobe.extractors.base import Extractor
+from fidprobe.features.cache import CacheEntry
+from fidprobe.features.parts import Part, decoder_version, described, joined, with_positions
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
+from fidprobe.provenance import Provenance
+from fidprobe.runtime.files import cache_folder
+from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.ranks import ALONE, Ranks
+
+__all__ = ["PENDING_BYTES", "ReadOptions", "check_divisible", "extract"]
+
+PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
+PENDING_BYTES = 2**28  # decoded images that wait for a full batch
+
+_VISIBLE = 180  # seconds until a file that another machine has written shows: network file systems remember absence
+
+_Range = tuple[int, int]  # of positions in the source: first, stop
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How images are read and where features are kept.
+
+    Attributes:
+        limit: Use a random subset of this many images; None uses all.
+        seed: Draws the subset.
+        skip_bad: Leave out images that cannot be read (and list them) instead of stopping.
+        batch_size: Images that go through the network at a time, fewer if they are large. Does not change the numbers.
+        cache: Folder for features; None keeps nothing on disk and cannot resume.
+        ranks: The processes among which images are divided. All call `extract` with the same source and get the same
+            features; they need a cache in a folder that all of them see.
+    """
+
+    limit: int | None = None
+    seed: int = 0
+    skip_bad: bool = False
+    batch_size: int = 64
+    cache: Path | None = None
+    ranks: Ranks = ALONE
+
+    @classmethod
+    def with_cache(cls, **options: Any) -> Self:
+        """Options with features kept in fidprobe's cache folder."""
+        return cls(cache=cache_folder() / "features", **options)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"batch size must be at least 1, got {self.batch_size}")
+        if self.ranks.size > 1 and self.cache is None:
+            raise InputError("several processes meet in the features cache; leave out --no-cache")
+
+
+def extract(
+    source: Any, extractor: Extractor, options: ReadOptions | None = None, *, progress: Progress = silent
+) -> Features:
+    """Features of all images of a source.
+
+    Args:
+        source: Anything `fidprobe.images.open_images` takes.
+        extractor: The network, on its device.
+        options: How to read and where to keep; the default keeps nothing.
+        progress: Told of images hashed and extracted, of this process's share where there are several.
+
+    Returns:
+        Features in the source's order, with names and provenance; memory-mapped if cached.
+
+    Raises:
+        SourceError: an image cannot be read (and is not to be skipped), none is left, or one changed meanwhile.
+        InputError: the cache cannot be written, the network gives NaN, or several processes do not see the same.
+        ProcessError: another process has ended.
+    """
+    options = options or ReadOptions()
+    ranks = options.ranks
+    # An opened source is used as it is: its subset has been drawn.
+    images = source if isinstance(source, ImageSource) else open_images(source, limit=options.limit, seed=options.seed)
+    check_divisible(images, options)
+    content = _content(images, ranks, "reading", progress)
+    if options.cache is None or content is None:
+        parts = [
+            part.features()
+            for _, part in _parts(images, extractor, options, [(0, len(images))], 0, progress)
+            if part.names
+        ]
+        if content != _content(images, ranks, "checking", progress):
+            raise _changed(images)
+        return joined(images, content, parts)
+    entry = CacheEntry(options.cache, _key(content, extractor), owner=ranks.first)
+    _check_agreement(entry, extractor, ranks)
+    with ExitStack() as stack:
+        with ranks.together():
+            if ranks.first:
+                stack.enter_context(entry.locked(progress))
+        _check_shared(entry, ranks)
+        found = None
+        with ranks.together():
+            if ranks.first:
+                found = _cached(entry, images, options)
+        if ranks.from_first(found is None):
+            _make(entry, images, extractor, options, content, progress)
+        with ranks.together():
+            return _awaited(entry, images, options) if found is None else found
+
+
+def check_divisible(images: ImageSource, options: ReadOptions) -> None:
+    """Refuse a source whose images several processes cannot divide among themselves.
+
+    Raises:
+        InputError: it draws its images anew for whoever asks.
+    """
+    if options.ranks.size > 1 and not images.replayable:
+        raise InputError(
+            f"{images.description}: its images cannot be divided among {options.ranks.size} processes; run one, or "
+            "write the images to files first"
+        )
+
+
+def _content(images: ImageSource, ranks: Ranks, stage: str, progress: Progress) -> str | None:
+    """The source's content hash, to which every process reads its share."""
+    if ranks.size == 1 or not images.replayable:
+        total = len(images)
+        return images.content(lambda done: progress(stage, done, total))
+    ranks.agree(f"number of images of {images.description}", len(images))
+    names = hashlib.sha256("\0".join(item.name for item in images.items()).encode()).hexdigest()
+    ranks.agree(f"names of the images of {images.description} (their SHA-256)", names)
+    share, mine = ranks.share(len(images)), bytearray()
+    with ranks.together() as failed:
+        for done, digest in enumerate(images.digests(share), start=1):
+            mine += digest
+            progress(stage, done, len(share))
+            if done % PART_IMAGES == 0 and failed():
+                break
+    return hashlib.sha256(b"".join(ranks.gathered(bytes(mine)))).hexdigest()
+
+
+def _check_agreement(entry: CacheEntry, extractor: Extractor, ranks: Ranks) -> None:
+    """Refuse processes that would extract in different ways."""
+    own = extractor.provenance
+    way = [own.name, own.resize, torch.device(extractor.device).type, decoder_version(), f"weights {own.weights[:12]}"]
+    ranks.agree("way of extracting", [*way, f"({entry.path.stem[:12]})"])
+
+
+def _check_shared(entry: CacheEntry, ranks: Ranks) -> None:
+    """Refuse a cache that is another folder on another machine."""
+    if ranks.size == 1:
+        return
+    with ranks.together():
+        token = entry.leave_token() if ranks.first else None
+    token = ranks.from_first(token)
+    seen = ranks.exchanged(entry.sees_token(token))
+    if ranks.first:
+        entry.remove_token(token)
+    folders = ranks.exchanged(str(entry.path.parent.parent))
+    if not all(seen):
+        other = seen.index(False)
+        raise InputError(
+            f"the features cache {folders[other]} of process {other} is not the {folders[0]} of process 0; point "
+            "FIDPROBE_CACHE to a folder that all machines share"
+        )
+
+
+def _changed(images: ImageSource) -> SourceError:
+    return SourceError(f"{images.description}: its images changed while they were read; run again")
+
+
+def _key(content: str, extractor: Extractor) -> str:
+    identity = {
+        "content": content,
+        "extractor": Provenance(extractor=extractor.provenance).to_json()["extractor"],
+        "decoder": decoder_version(),
+        "device": torch.device(extractor.device).type,
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _cached(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features | None:
+    features = entry.load()
+    return None if features is None else _renamed(features, images, options)
+
+
+def _awaited(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features:
+    """The entry that has just been made, here or on another machine."""
+    patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
+    while (found := _cached(entry, images, options)) is None:
+        if time.monotonic() >= patience:
+            raise InputError(f"{entry.path}: vanished from the cache; run again, or use --no-cache")
+        time.sleep(1)
+    return found
+
+
+def _make(
+    entry: CacheEntry,
+    images: ImageSource,
+    extractor: Extractor,
+    options: ReadOptions,
+    content: str,
+    progress: Progress,
+) -> None:
+    """Extract into the cache what the pieces of a stopped run leave open, each process its share of that."""
+    ranks, total = options.ranks, len(images)
+    sound: list[_Range] = []
+    with ranks.together():
+        for first, stop, piece in entry.pieces() if ranks.first else ():
+            if _still_unreadable(piece, images) is not None:  # of no use if it left out a file that can be read now
+                sound.append((first, stop))
+    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(sound)]
+    mine = _portion(_gaps(kept, total), ranks)
+    own = sum(stop - first for first, stop in mine)
+    made: list[_Range] = []
+    skipped: list[tuple[str, str]] = []
+    with ranks.together() as failed:
+        done = total - own if ranks.size == 1 else 0
+        for (first, stop), part in _parts(images, extractor, options, mine, done, progress):
+            if part.names:
+                entry.keep(first, stop, with_positions(part.features(), images, first, stop))
+                made.append((first, stop))
+            else:
+                places = {item.name: str(at) for at, item in enumerate(images.items(range(first, stop)), first)}
+                skipped += [(places[name], reason) for name, reason in part.skipped]
+            if failed():
+                break
+    told = ranks.exchanged([made, skipped])
+    if content != _content(images, ranks, "checking", progress):
+        if ranks.first:
+            entry.drop_parts()
+        raise _changed(images)
+    with ranks.together():
+        if ranks.first:
+            ranges = sorted([*kept, *((first, stop) for one, _ in told for first, stop in one)])
+            parts = entry.kept(ranges)
+            left_out = [(place, reason) for _, one in told for place, reason in one]
+            try:
+                names, provenance = described(images, content, parts, skipped=left_out)
+                entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
+            except InputError:
+                # Where there are no locks, another program may have finished the entry and removed the pieces.
+                if entry.load() is None:
+                    raise
+                entry.drop_parts()  # those that were made since
+
+
+def _gaps(kept: Sequence[_Range], total: int) -> list[_Range]:
+    """What ordered ranges leave open of `range(total)`."""
+    edges = [0, *(edge for one in kept for edge in one), total]
+    return [(first, stop) for first, stop in zip(edges[::2], edges[1::2], strict=True) if first < stop]
+
+
+def _portion(missing: Sequence[_Range], ranks: Ranks) -> list[_Range]:
+    """A process's part of what is missing, as many images as any other's, in the source's order."""
+    share = ranks.share(sum(stop - first for first, stop in missing))
+    found, before = [], 0
+    for first, stop in missing:
+        part = max(first, first + share.start - before), min(stop, first + share.stop - before)
+        if part[0] < part[1]:
+            found.append(part)
+        before += stop - first
+    return found
+
+
+def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> Features | None:
+    """Cached features under today's names; None if a file that could not be read then can be read now.
+
+    Raises:
+        SourceError: files cannot be read, and are not to be skipped.
+    """
+    found = features.provenance.source
+    assert found is not None
+    skipped = _still_unreadable(features, images)
+    if skipped is None:
+        return None
+    if skipped and not options.skip_bad:
+        raise SourceError(f"{skipped[0][1]}; --skip-bad goes on without such files")
+    names = [item.name for item in images.items()]
+    if found.skipped:
+        names = [names[int(position)] for position in features.names or ()]
+    source = replace(
+        found, description=images.description, limit=images.limit, seed=images.seed, skipped=tuple(skipped)
+    )
+    return replace(features, names=tuple(names), provenance=replace(features.provenance, source=source))
+
+
+def _still_unreadable(features: Features, images: ImageSource) -> list[tuple[str, str]] | None:
+    """Names and reasons of the files that cached features leave out; None if one of them can be read now."""
+    source = features.provenance.source
+    assert source is not None
+    skipped = []
+    for item in images.items(sorted(int(position) for position, _ in source.skipped)):
+        try:
+            item.decode()
+        except SourceError as error:
+            skipped.append((item.name, str(error)))
+        else:
+            return None
+    return skipped
+
+
+def _parts(
+    images: ImageSource,
+    extractor: Extractor,
+    options: ReadOptions,
+    ranges: Sequence[_Range],
+    done: int,
+    progress: Progress,
+) -> Iterator[tuple[_Range, Part]]:
+    """Pieces that cover ranges of the source's positions, each with its own range.
+
+    One without images stands for a whole range in which none could be read.
+    """
+    total = done + sum(stop - first for first, stop in ranges)
+    progress("extracting", done, total)
+    for begin, end in ranges:
+        pending: list[ReadImage] = []
+        waiting = 0
+        first, made = begin, Part(extractor)
+        for read in read_images(images, start=begin, stop=end, skip_bad=options.skip_bad):
+            if isinstance(read, SkippedImage):
+                made.skipped.append((read.name, read.reason))
+                continue
+            # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
+            if len(made.names) + len(pending) >= PART_IMAGES:
+                made.add(pending)
+                yield (first, read.index), made
+                first, made, pending, waiting = read.index, Part(extractor), [], 0
+            pending.append(read)
+            waiting += read.image.pixels.nbytes
+            if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
+                made.add(pending)
+                pending, waiting = [], 0
+                progress("extracting", done + read.index + 1 - begin, total)
+        made.add(pending)
+        done += end - begin
+        progress("extracting", done, total)
+        yield (first, end), made

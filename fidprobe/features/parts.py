@@ -1,0 +1,143 @@
+"""What several passes over a source's images are made of: features piece by piece, and what the whole is called."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import PIL
+import torch
+
+from fidprobe.errors import SourceError
+from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.features.forward_pass import embed_images
+from fidprobe.features.value import Features
+from fidprobe.images import ImageSource, ReadImage
+from fidprobe.provenance import Provenance, SourceProvenance
+
+__all__ = ["Part", "decoder_version", "described", "joined", "with_positions"]
+
+
+class Part:
+    """Features under construction.
+
+    Args:
+        extractor: The network, on its device.
+    """
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
+        self.names: list[str] = []
+        self.skipped: list[tuple[str, str]] = []
+        self.embedded: list[Embedding] = []
+        self.sizes, self.formats, self.treatments = Counter[str](), Counter[str](), Counter[str]()
+
+    def add(self, batch: Sequence[ReadImage], embedding: Embedding | None = None) -> None:
+        """Add images, embedded here if they are not yet.
+
+        Raises:
+            InputError: the network gives NaN or infinite numbers; names the image.
+        """
+        if not batch:
+            return
+        self.embedded.append(embed_images(self.extractor, batch) if embedding is None else embedding)
+        for read in batch:
+            height, width = read.image.pixels.shape[:2]
+            self.names.append(read.name)
+            self.sizes[f"{width}x{height}"] += 1
+            self.formats[read.image.format] += 1
+            self.treatments.update(read.image.treatments)
+
+    def features(self) -> Features:
+        """All that were added; at least one image."""
+        bias = self.extractor.logit_bias
+        logits = [part.logits for part in self.embedded if part.logits is not None]
+        source = SourceProvenance(
+            description="",
+            count=len(self.names),
+            skipped=tuple(self.skipped),
+            sizes=dict(self.sizes),
+            formats=dict(self.formats),
+            treatments=dict(self.treatments),
+        )
+        return Features(
+            features=torch.cat([part.features for part in self.embedded]),
+            logits=torch.cat(logits) if logits else None,
+            logit_bias=None if bias is None else bias.cpu(),
+            names=tuple(self.names),
+            class_names=self.extractor.class_names,
+            provenance=Provenance(self.extractor.provenance, source),
+        )
+
+
+def decoder_version() -> str:
+    """What decodes images, and which version of it."""
+    return f"pillow {PIL.__version__}"
+
+
+def described(
+    images: ImageSource,
+    content: str | None,
+    parts: Sequence[Features],
+    *,
+    skipped: Sequence[tuple[str, str]] = (),
+) -> tuple[tuple[str, ...], Provenance]:
+    """Names and provenance of the whole that the parts of a source make up.
+
+    Args:
+        images: The source.
+        content: Its hash, if it has one.
+        parts: Of its images, in order.
+        skipped: Names and reasons of files that were left out beside those that the parts tell.
+
+    Raises:
+        SourceError: there are no parts.
+    """
+    if not parts:
+        raise SourceError(f"{images.description}: none of its {len(images)} images could be read")
+    names: list[str] = []
+    left_out: list[tuple[str, str]] = []
+    facts = {name: Counter[str]() for name in ("sizes", "formats", "treatments")}
+    extractor = None
+    for part in parts:
+        names += part.names or ()
+        extractor = extractor or part.provenance.extractor
+        if (piece := part.provenance.source) is not None:
+            left_out += piece.skipped
+            for name, total in facts.items():
+                total.update(getattr(piece, name))
+    source = SourceProvenance(
+        description=images.description,
+        count=len(names),
+        content=content,
+        skipped=(*left_out, *skipped),
+        limit=images.limit,
+        seed=images.seed,
+        sizes=dict(facts["sizes"]),
+        formats=dict(facts["formats"]),
+        treatments=dict(facts["treatments"]),
+        decoder=decoder_version(),
+    )
+    return tuple(names), Provenance(extractor, source)
+
+
+def with_positions(part: Features, images: ImageSource, first: int, stop: int) -> Features:
+    """The piece that covers images `first` to `stop` with positions for names, also of the files it skipped."""
+    place = {item.name: str(first + i) for i, item in enumerate(images.items(range(first, stop)))}
+    source = part.provenance.source
+    assert source is not None
+    skipped = tuple((place[name], reason) for name, reason in source.skipped)
+    provenance = replace(part.provenance, source=replace(source, skipped=skipped))
+    return replace(part, names=tuple(place[name] for name in part.names or ()), provenance=provenance)
+
+
+def joined(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
+    """The parts of a source as one, in memory; see `described` for errors."""
+    names, provenance = described(images, content, parts)
+    logits = [part.logits for part in parts if part.logits is not None]
+    return replace(
+        parts[0],
+        features=torch.cat([part.features for part in parts]),
+        logits=torch.cat(logits) if logits else None,
+        names=names,
+        provenance=provenance,
+    )

@@ -1,0 +1,373 @@
+"""Features: what a network says of a set of images, with names and provenance, in memory or on disk."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fidprobe.errors import InputError
+from fidprobe.generators.saved import safetensors_format
+from fidprobe.images import scratch
+from fidprobe.images.array_files import (
+    LOAD_ERRORS,
+    ArrayHeader,
+    load_member,
+    map_npy,
+    member_header,
+    member_names,
+    npy_header,
+)
+from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
+from fidprobe.runtime.files import atomic_path, is_file
+from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.ranks import Ranks
+from fidprobe.runtime.tensor_files import tensor_header
+
+__all__ = ["Features", "is_features_file", "write_features"]
+
+_FORMAT = "fidprobe-features-1"
+_ROWS = 8192  # copied at a time
+_NO_DIGEST = "0" * 64  # stands where a file's own SHA-256 will stand
+_ROUNDING = 1e-3  # of the spread of numbers, by which float32 may round them
+_LOOKED_AT = 16  # rows that processes compare
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Embeddings of a set of images; immutable.
+
+    Attributes:
+        features: float32 [n, d].
+        logits: float32 [n, c], bias included; None where the network has no classifier.
+        logit_bias: float32 [c], the bias the logits contain; None where there is none.
+        names: One name an image; None if unknown.
+        class_names: One name a logit; None if unknown.
+        provenance: Which pictures, through which network.
+
+    Raises:
+        InputError: shapes or dtypes that do not fit together.
+    """
+
+    features: Tensor
+    logits: Tensor | None = None
+    logit_bias: Tensor | None = None
+    names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    provenance: Provenance = UNKNOWN
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or 0 in self.features.shape or self.features.dtype != torch.float32:
+            raise InputError(
+                "features must be a non-empty float32 matrix [images, dimensions], got "
+                f"{self.features.dtype} {list(self.features.shape)}"
+            )
+        n = len(self.features)
+        if self.logits is not None and (self.logits.ndim != 2 or len(self.logits) != n):
+            raise InputError(f"logits must have one row for each of {n} images, got {list(self.logits.shape)}")
+        for what, tensor in (("logits", self.logits), ("logit biases", self.logit_bias)):
+            if tensor is not None and tensor.dtype != torch.float32:
+                raise InputError(f"{what} must be float32, got {tensor.dtype}")
+        if self.names is not None and len(self.names) != n:
+            raise InputError(f"there are {len(self.names)} names for {n} images")
+        classes = None if self.logits is None else self.logits.shape[1]
+        for what, value in (("class names", self.class_names), ("logit biases", self.logit_bias)):
+            if value is not None and classes is not None and len(value) != classes:
+                raise InputError(f"there are {len(value)} {what} for {classes} logits")
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def dim(self) -> int:
+        """d, the number of feature dimensions."""
+        return self.features.shape[1]
+
+    @property
+    def space(self) -> str:
+        """Short name of the feature space for messages and labels; `unknown` without provenance."""
+        return "unknown" if self.provenance.extractor is None else self.provenance.extractor.name
+
+    @property
+    def logits_unbiased(self) -> Tensor | None:
+        """float32 [n, c], logits without the classifier's bias: what the original Inception Score uses."""
+        if self.logits is None or self.logit_bias is None:
+            return self.logits
+        return self.logits - self.logit_bias
+
+    def select(
+        self, indices: Sequence[int] | Tensor, *, limit: int | None = None, seed: int | None = None
+    ) -> "Features":
+        """The rows at `indices`, in that order; repeats allowed.
+
+        Args:
+            indices: Positions, [m].
+            limit: Recorded as the size asked for, where the rows are a random subset.
+            seed: Recorded as what drew it.
+        """
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        source = self.provenance.source
+        if source is not None:
+            # Facts and content of the whole are not those of a part.
+            source = SourceProvenance(
+                source.description, len(index), limit=limit, seed=seed, skipped=source.skipped, decoder=source.decoder
+            )
+        return replace(
+            self,
+            features=_rows(self.features, index),
+            logits=None if self.logits is None else _rows(self.logits, index),
+            names=None if self.names is None else tuple(self.names[int(i)] for i in index),
+            provenance=replace(self.provenance, source=source),
+        )
+
+    def check_shared(self, ranks: Ranks) -> None:
+        """Refuse features that are not the same to all processes.
+
+        What is looked at are shapes, names, provenance and a few rows.
+
+        Args:
+            ranks: The processes, each of which calls this with its own.
+
+        Raises:
+            InputError: a process has others.
+            ProcessError: another process has ended.
+        """
+        if ranks.size == 1:
+            return
+        some = np.linspace(0, len(self) - 1, _LOOKED_AT).astype(np.int64)
+        told = hashlib.sha256(json.dumps([self.names, self.class_names, self.provenance.to_json()]).encode())
+        for tensor in (self.features, self.logits):
+            if tensor is not None:
+                told.update(np.ascontiguousarray(tensor[torch.from_numpy(some)].detach().cpu().numpy()).data)
+        shape = f"{len(self)} x {self.dim} of {self.space}"
+        ranks.agree("features", [shape, f"(SHA-256 {told.hexdigest()[:12]})"])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a safetensors file; the old file stays until the new one is whole.
+
+        Raises:
+            InputError: the path does not end in `.safetensors`, or cannot be written.
+        """
+        write_features(path, [self], names=self.names, class_names=self.class_names, provenance=self.provenance)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Features":
+        """Read features; the file is memory-mapped, so only the rows that are used stay in memory.
+
+        A `.safetensors` of up to 1 GiB is held to the SHA-256 that it was saved with; a larger one is not read for it.
+
+        Args:
+            path: `.safetensors` written by `save`; or a float `.npy` (or `.npz` with one array) of shape [n, d],
+                taken as features of unknown provenance.
+
+        Raises:
+            InputError: no such file, damaged, not features, or numbers that float32 cannot tell apart.
+        """
+        path = Path(path)
+        if not is_file(path):
+            raise InputError(f"{path}: no such features file")
+        return _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_numpy(path)
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """The rows at `index`; a copy that memory should not hold lies in a temporary file."""
+    size = max(len(index), len(values)) * values.shape[1] * values.element_size()
+    if values.device.type != "cpu" or size <= scratch.IN_MEMORY:
+        return values[index]
+    rows = values.detach().numpy()
+    found = scratch.gathered_rows(index.numpy(), values.shape[1], lambda at: rows[at], "a selection of features")
+    return torch.from_numpy(found)
+
+
+def is_features_file(path: str | PathLike[str]) -> bool:
+    """Whether a path holds features: a `.safetensors` of them, or a float matrix in `.npy` or `.npz`."""
+    path = Path(path)
+    if not is_file(path):
+        return False
+    match path.suffix.lower():
+        case ".safetensors":
+            # A damaged one counts: loading it says what is wrong.
+            return safetensors_format(path) in ("features", None)
+        case ".npy" | ".npz":
+            try:
+                header = _numpy_header(path)
+            except InputError:
+                return False
+            return header is not None and _is_matrix(header)
+    return False
+
+
+def write_features(
+    path: str | PathLike[str],
+    parts: Sequence[Features],
+    *,
+    names: Sequence[str] | None,
+    class_names: Sequence[str] | None,
+    provenance: Provenance,
+) -> None:
+    """Stream consecutive parts of one set into one safetensors file, a part in memory at a time.
+
+    Args:
+        path: The target, `.safetensors`.
+        parts: At least one, all of the same dimensions; their own names and provenance are not written.
+        names: One an image of the whole.
+        class_names: One a logit.
+        provenance: Of the whole.
+
+    Raises:
+        InputError: wrong suffix, names too long for the format, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors":
+        raise InputError(f"{path}: features are saved as .safetensors; choose a name that ends so")
+    first, count = parts[0], sum(map(len, parts)) if names is None else len(names)
+    metadata = {"format": _FORMAT, "provenance": json.dumps(provenance.to_json()), "sha256": _NO_DIGEST}
+    if names is not None:
+        metadata["names"] = json.dumps(names)
+    if class_names is not None:
+        metadata["class_names"] = json.dumps(class_names)
+    shapes: dict[str, list[int]] = {"features": [count, first.dim]}
+    if first.logits is not None:
+        shapes["logits"] = [count, first.logits.shape[1]]
+        if first.logit_bias is not None:
+            shapes["logit_bias"] = [first.logits.shape[1]]
+    layout = {name: (np.float32, shape) for name, shape in shapes.items()}
+    header = tensor_header(path, layout, metadata)
+    digest = hashlib.sha256(header)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(header)
+        for name in shapes:
+            for piece in [first] if name == "logit_bias" else parts:
+                data = np.ascontiguousarray(getattr(piece, name).cpu().numpy(), dtype="<f4").data
+                digest.update(data)
+                stream.write(data)
+        stream.seek(0)
+        stream.write(tensor_header(path, layout, {**metadata, "sha256": digest.hexdigest()}))
+
+
+def _load_safetensors(path: Path) -> Features:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            names = list(file.keys())
+            if metadata.get("format") != _FORMAT or "features" not in names:
+                raise InputError(f"{path}: not a features file of fidprobe; make one with `fidprobe features`")
+            tensors = {name: file.get_tensor(name) for name in names}
+        # Older files have none.
+        if "sha256" in metadata and path.stat().st_size <= scratch.IN_MEMORY and _digest(path) != metadata["sha256"]:
+            raise InputError(f"{path}: damaged (its content is not what was saved); extract it again")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged or not a safetensors file ({one_line(error)}); extract it again") from error
+
+    def listed(key: str) -> tuple[str, ...] | None:
+        if key not in metadata:
+            return None
+        values = json.loads(metadata[key])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise InputError(f"{key} must be a list of texts, got {metadata[key][:60]}")
+        return tuple(values)
+
+    try:
+        return Features(
+            features=tensors["features"],
+            logits=tensors.get("logits"),
+            logit_bias=tensors.get("logit_bias"),
+            names=listed("names"),
+            class_names=listed("class_names"),
+            provenance=Provenance.from_json(json.loads(metadata["provenance"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: its metadata is damaged ({one_line(error)}); extract it again") from error
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file of features, in which its own digest counts as zeros."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        header = stream.read(int.from_bytes(start, "little"))
+        told = re.sub(rb'"sha256": "[0-9a-f]{64}"', f'"sha256": "{_NO_DIGEST}"'.encode(), header, count=1)
+        total = hashlib.sha256(start + told)
+        while chunk := stream.read(2**20):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def _numpy_header(path: Path) -> ArrayHeader | None:
+    """Of the one array in a .npy or .npz, without reading its data; None if an .npz holds several."""
+    try:
+        if path.suffix.lower() == ".npy":
+            return npy_header(path)
+        names = member_names(path)
+        return member_header(path, names[0]) if len(names) == 1 else None
+    except LOAD_ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _is_matrix(header: ArrayHeader) -> bool:
+    return len(header.shape) == 2 and 0 not in header.shape and np.issubdtype(header.dtype, np.floating)
+
+
+def _load_numpy(path: Path) -> Features:
+    header = _numpy_header(path)
+    if header is None:
+        raise InputError(f"{path}: holds several arrays; features files hold one float matrix [n, d]")
+    if header.dtype.hasobject:
+        raise _damaged(path, ValueError("Python objects"))
+    if not _is_matrix(header):
+        raise InputError(f"{path}: features must be a float matrix [n, d], got {header.dtype} {list(header.shape)}")
+    try:
+        # Copy-on-write maps are writable to torch and leave the file alone.
+        array = map_npy(path, "c") if path.suffix.lower() == ".npy" else load_member(path, member_names(path)[0], "c")
+    except LOAD_ERRORS as error:
+        raise _damaged(path, error) from error
+    return Features(torch.from_numpy(_in_float32(array, path)))
+
+
+def _in_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
+    """The matrix in rows of this machine's float32; as it is if it is so already, else a copy.
+
+    Raises:
+        InputError: numbers beyond its range, or that differ by no more than it rounds.
+        SourceError: a large copy finds no room in the temporary folder.
+    """
+    if array.dtype == np.float32 and array.dtype.isnative and array.flags.c_contiguous:
+        return array
+    found: npt.NDArray[np.float32] = scratch.scratch_rows(array.shape, np.float32, f"{path} in float32")
+    low, high = np.full(array.shape[1], np.inf), np.full(array.shape[1], -np.inf)
+    rounding = 0.0
+    for start in range(0, len(array), _ROWS):
+        part = slice(start, start + _ROWS)
+        with np.errstate(over="ignore"):
+            found[part] = array[part]
+        if array.dtype.itemsize > 4:
+            values = np.asarray(array[part], dtype=np.float64)
+            finite = np.isfinite(values)
+            if not np.isfinite(found[part][finite]).all():
+                raise InputError(
+                    f"{path}: values up to {np.abs(values[finite]).max():.3g}, and features are kept in float32; "
+                    "rescale them"
+                )
+            rounding = max(rounding, float(np.abs(values[finite] - found[part][finite]).max(initial=0)))
+            low = np.minimum(low, np.where(finite, values, np.inf).min(axis=0))
+            high = np.maximum(high, np.where(finite, values, -np.inf).max(axis=0))
+    spread = float((high - low).max())
+    if rounding > _ROUNDING * spread > 0:
+        raise InputError(
+            f"{path}: values that differ by at most {spread:.3g}, and float32, in which features are kept, rounds them "
+            f"by up to {rounding:.3g}; subtract the same mean from both sets and rescale them"
+        )
+    return found
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({one_line(error)})")

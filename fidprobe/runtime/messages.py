@@ -1,0 +1,27 @@
+"""Texts from elsewhere (file names, other libraries' errors) as one line that is safe to print."""
+
+__all__ = ["escape_controls", "one_line"]
+
+_LONGEST = 300  # characters
+
+
+def escape_controls(text: str) -> str:
+    """Escape control characters, and all else without a shape of its own, so that text cannot rewrite a terminal.
+
+    Args:
+        text: A name of a file, or what another library says.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, escaped and cut where it is long; never empty.
+
+    Other libraries quote a damaged file's own bytes in what they say of it.
+
+    Args:
+        error: As it was raised.
+    """
+    first = next(iter(str(error).split("\n")), "")
+    text = escape_controls(first[: 2 * _LONGEST]).strip()
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text or type(error).__name__

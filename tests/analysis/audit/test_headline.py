@@ -1,0 +1,161 @@
+"""The sentences of the report follow from the numbers, for every verdict, and claim no more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fidprobe.analysis.audit.headline import more_images_text, percents, span_text, statement, verdict_sentence
+from fidprobe.analysis.verdict.rule import VERDICTS
+from fidprobe.analysis.verdict.sampling_error import Sampling
+from fidprobe.analysis.verdict.uncertainty import Joint, Ratio
+from tests.analysis import audits
+from tests.analysis.audits import judged
+
+CLIP, DINO = "FD[clip]", "FD[dinov2]"
+FEW = "baseline has 400 images, no more than the 512 dimensions of FD[clip]"
+
+CASES = {
+    "confirmed": judged({"FID": (20, 35), CLIP: (5, 8)}, {CLIP: 0.1}),
+    "partly-confirmed": judged({"FID": (20, 35), CLIP: (5.8, 8)}, {CLIP: 0.1}),
+    "not-confirmed": judged({"FID": (20.2, 35.1), CLIP: (7.8, 8)}, {CLIP: 0.05}),
+    "reversed": judged({"FID": (20, 35), CLIP: (9, 8)}, {CLIP: 0.1}),
+    "disputed": judged({"FID": (20, 35), CLIP: (5, 8), DINO: (99, 100)}, {CLIP: 0.1}),
+    "inconclusive": judged({"FID": (30, 35), CLIP: (7.6, 8)}, {CLIP: 0.2}),
+    "no-gain": judged({"FID": (34.8, 35), CLIP: (7.8, 8)}),
+    "not-judged": judged({"FID": (20, 35)}),
+}
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_cases_are_what_they_are_called_and_all_verdicts_are_there() -> None:
+    assert {name: made.verdict.code for name, made in CASES.items() if made.verdict} == {one: one for one in VERDICTS}
+
+
+@pytest.mark.parametrize(
+    ("case", "parts"),
+    [
+        # 5/8 - 1 = -37.5 %, 20/35 - 1 = -42.9 %: 87.5 % of it
+        (
+            "confirmed",
+            ("FID falls by 42.9 % (35.0 to 20.0; 95 %: −44.5 to −41.2 %), and FD[clip] confirms 88 %", "outside FID's"),
+        ),
+        ("partly-confirmed", ("and FD[clip] confirms 64 % of that", "not for certain 75 % of the gain")),
+        # -0.2/8 = -2.5 % of -42.5 %
+        ("not-confirmed", ("but FD[clip] confirms only 6 % of that", "may lie mostly inside FID's null space.")),
+        ("reversed", ("but FD[clip] rises by 12 %", "does not show outside FID's space.")),
+        ("disputed", ("FD[clip] confirms 88 %", "FD[dinov2] confirms only 2.3 %", "contradict each other.")),
+        ("inconclusive", ("but FD[clip] may confirm anything from", "too uncertain to tell. About")),
+        ("no-gain", ("which may be chance", "no gain is shown. About")),
+        ("not-judged", ("FID falls by 42.9 %", "but there is no second opinion, which alone could confirm the gain.")),
+    ],
+)
+def test_every_verdict_has_its_sentence(case: str, parts: tuple[str, ...]) -> None:
+    text = plain(verdict_sentence(CASES[case]))
+    for part in parts:
+        assert part in text, text
+    assert text.endswith(".")
+
+
+@pytest.mark.parametrize("case", [name for name in VERDICTS if name not in {"confirmed", "partly-confirmed"}])
+def test_nothing_but_a_confirmation_says_that_the_gain_shows_elsewhere(case: str) -> None:
+    text = verdict_sentence(CASES[case])
+    assert "the gain shows outside" not in text
+    assert "more than choosing" not in text.replace("no more than choosing", "")
+
+
+def test_a_loss_is_told_as_a_loss() -> None:
+    text = plain(statement(judged({"FID": (40, 35), CLIP: (9, 8)})))
+    assert text.startswith("FID rises by 14.3 % (95 %: +12.2 to +16.4 %)")
+    assert text.endswith("there is no gain to confirm.")
+
+
+def test_the_same_model_twice_is_no_gain_and_has_no_share() -> None:
+    made = judged({"FID": (35, 35), CLIP: (8, 8)})
+    assert statement(made) == "FID is the same for both models: there is no gain to confirm."
+    assert more_images_text(made) == ""
+
+
+def test_a_set_too_small_for_its_space_is_named() -> None:
+    second = plain(statement(judged({"FID": (20, 35), CLIP: (5, 8)}, singular={CLIP: FEW})))
+    assert second.startswith("FID falls by 42.9 %")
+    assert second.endswith(f"but nothing can be said of its confirmation: {FEW}.")
+    main = statement(judged({"FID": (20, 35), CLIP: (5, 8)}, singular={"FID": FEW.replace(CLIP, "FID")}))
+    assert main == f"Nothing can be said of FID: {FEW.replace(CLIP, 'FID')}."
+
+
+def test_a_second_opinion_that_counts_for_little_is_never_let_confirm() -> None:
+    for code, words in (
+        ("untrained-network", "comes from an untrained network, which cannot confirm a gain."),
+        (
+            "imagenet-second-opinion",
+            "comes from another ImageNet classifier, which shares the main space's blind spots.",
+        ),
+        ("same-space", "comes from the main space's own features, which confirm nothing."),
+    ):
+        text = verdict_sentence(judged({"FID": (20, 35), CLIP: (5, 8)}, {CLIP: 0.1}, doubts={CLIP: code}))
+        assert text.endswith(f"FD[clip] {words}")
+        assert "the gain shows outside" not in text
+    lacking = verdict_sentence(judged({"FID": (20, 35), CLIP: (7.9, 8)}, {CLIP: 0.05}, doubts={CLIP: code}))
+    assert "null space" not in lacking
+
+
+def test_what_cannot_tell_stands_beside_what_can() -> None:
+    text = plain(statement(judged({"FID": (20, 35), CLIP: (5, 8), DINO: (90, 100)}, {CLIP: 0.1, DINO: 9})))
+    assert "FD[clip] confirms 88 % of that" in text
+    assert "and FD[dinov2] may confirm anything from" in text
+
+
+def test_how_many_images_would_tell_is_rounded_up_and_given_up_where_it_is_no_help() -> None:
+    made = CASES["inconclusive"]
+    assert made.verdict is not None
+    told = replace(made, verdict=replace(made.verdict, more_images=2.41))
+    assert "About 2.4 times as many images of every set (13,000 instead of 5,000" in plain(more_images_text(told))
+    far = replace(made, verdict=replace(made.verdict, more_images=4000.0))
+    assert more_images_text(far).startswith("More than 100 times as many images")
+    assert more_images_text(CASES["confirmed"]) == ""
+
+
+def test_without_a_baseline_the_distances_and_what_to_give() -> None:
+    # the bias of half a unit is taken off 20.25 and 8.75; 1.96 × 0.25 = 0.49
+    assert plain(verdict_sentence(audits.audit(baseline=False))) == (
+        "FID is 19.8 (95 %: 19.26 to 20.24) and FD[clip] is 8.25 (95 %: 7.76 to 8.74). Give a --baseline for a verdict "
+        "on a gain."
+    )
+    assert "There is no second opinion." in verdict_sentence(audits.audit(baseline=False, second=False))
+
+
+def test_statistics_have_changes_but_no_interval_and_no_verdict() -> None:
+    why = "generated came as statistics, which hold no single images"
+    empty = Joint((), np.zeros(0), np.zeros((0, 0)))
+    made = replace(
+        audits.audit(), verdict=None, sampling=Sampling({"main": "FID"}, {}, empty, {("main", "generated"): why}, {})
+    )
+    assert plain(verdict_sentence(made)) == (
+        "FID goes from 35.0 to 20.2 (−42.1 %) and FD[clip] goes from 8.88 to 8.75 (−1.4 %); there is no interval and "
+        f"no verdict, because {why}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (Ratio(0.064, (0.01, 0.11)), ("6 %", "1 to 11 %")),
+        (Ratio(0.064, (0.05, 0.078)), ("6.4 %", "5.0 to 7.8 %")),
+        (Ratio(0.064, (0.0638, 0.0642)), ("6.40 %", "6.38 to 6.42 %")),
+        (Ratio(-0.001, (-0.2, 0.2)), ("0 %", "−20 to 20 %")),
+        (Ratio(0.5, None), ("50 %", "")),
+        (Ratio(float("nan"), None), ("unknown", "")),
+    ],
+)
+def test_shares_have_the_places_that_their_interval_leaves(share: Ratio, expected: tuple[str, str]) -> None:
+    assert tuple(plain(text) for text in percents(share)) == expected
+
+
+def test_both_ends_of_an_interval_end_at_the_same_place() -> None:
+    assert span_text(-0.339, -0.0614, signed=True) == "−0.34 to −0.06"
+    assert span_text(18.94, 21.16, signed=True) == "+18.9 to +21.2"
+    assert span_text(1234.5, 2345.6) == "1,234 to 2,346"

@@ -1,0 +1,280 @@
+"""The metric of training loops against scores of whole sets, torchmetrics' own, and what loops do to metrics."""
+
+import copy
+import math
+import pickle
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+import fidprobe
+from fidprobe.analysis.scores.training_metric import CrossCheckedFID, _home, _key
+from fidprobe.errors import InputError, MismatchError
+from fidprobe.metrics.frechet import frechet
+from fidprobe.statistics import GaussianStatistics
+from tests.analysis.small_network import MADE, REAL, tiny
+
+FIRST, SECOND = tiny(0, "tiny"), tiny(1, "small:2")
+
+
+def metric(**options: object) -> CrossCheckedFID:
+    return CrossCheckedFID(FIRST, SECOND, **options)  # type: ignore[arg-type]
+
+
+def batches(images: Tensor, size: int = 16) -> Iterator[Tensor]:
+    yield from images.split(size)
+
+
+def fed(one: CrossCheckedFID, real: Tensor = REAL, made: Tensor = MADE) -> CrossCheckedFID:
+    for side, images in ((True, real), (False, made)):
+        for batch in batches(images):
+            one.update(batch, real=side)
+    return one
+
+
+def expected(real: Tensor = REAL, made: Tensor = MADE) -> dict[str, float]:
+    """From features extracted as a whole, with centred moments."""
+    values = {}
+    for key, network in (("fd_tiny", FIRST), ("fd_small_2", SECOND)):
+        values[key] = frechet(*(fidprobe.extract(images, network) for images in (real, made))).value
+    return values
+
+
+def assert_same(got: dict[str, Tensor], wanted: dict[str, float], rel: float = 1e-8) -> None:
+    assert list(got) == list(wanted)
+    for key, value in got.items():
+        assert value.shape == ()
+        assert value.dtype == torch.float64
+        assert float(value) == pytest.approx(wanted[key], rel=rel)
+
+
+def test_equal_to_scores_of_the_whole_sets() -> None:
+    """The pair that `fidprobe.score` gives, the main space first."""
+    scored = fidprobe.score(REAL, MADE, extractor="random", second_opinion="random:1")
+    assert scored.second is not None
+    pair = [space.scores["generated"].frechet for space in (scored.main, scored.second)]
+    got = fed(CrossCheckedFID("random", "random:1")).compute()
+    assert_same(got, {f"fd_random{end}": one.value for end, one in zip(("", "_1"), pair, strict=True) if one})
+
+
+def test_equal_to_torchmetrics_with_the_same_network() -> None:
+    """Its own metric around the same features; its result is float32."""
+
+    class Features(nn.Module):
+        num_features = FIRST.dim
+
+        def forward(self, images: Tensor) -> Tensor:
+            return FIRST(images).features
+
+    theirs = FrechetInceptionDistance(feature=Features())
+    for side, images in ((True, REAL), (False, MADE)):
+        for batch in batches(images):
+            theirs.update(batch, real=side)
+    assert float(fed(metric()).compute()["fd_tiny"]) == pytest.approx(float(theirs.compute()), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rel"),
+    [(1, 1e-12), (100, 1e-10), (1000, 1e-8)],
+)
+def test_sums_that_are_not_centred_lose_few_digits(ratio: float, rel: float) -> None:
+    """Means `ratio` times the spread of the features, in every direction."""
+
+    class Shifted(type(tiny())):  # type: ignore[misc]
+        def embed(self, prepared: Tensor) -> object:
+            made = super().embed(prepared)
+            spread = FIRST(REAL).features.std()
+            return made._replace(features=made.features + ratio * spread)
+
+    network = copy.copy(FIRST)
+    network.__class__ = Shifted
+    one = fed(CrossCheckedFID(network, SECOND))
+    assert_same(
+        {"fd_tiny": one.compute()["fd_tiny"]},
+        {"fd_tiny": frechet(*(fidprobe.extract(images, network) for images in (REAL, MADE))).value},
+        rel,
+    )
+
+
+def test_merged_states_equal_one_pass() -> None:
+    """Two halves by `merge_state`, as after evaluation in parts."""
+    one, other = fed(metric(), REAL[:30], MADE[:20]), fed(metric(), REAL[30:], MADE[20:])
+    one.merge_state(other)
+    assert_same(one.compute(), expected())
+
+
+def test_two_processes_give_the_distance_of_all_images() -> None:
+    """Through torchmetrics' synchronisation, its gathering played by the other half's states; undone afterwards."""
+    other = fed(metric(), REAL[30:], MADE[20:])
+
+    def gather(state: Tensor, group: object = None) -> list[Tensor]:
+        name = next(name for name in one._defaults if getattr(one, name) is state)
+        return [state, getattr(other, name)]
+
+    one = fed(metric(dist_sync_fn=gather, distributed_available_fn=lambda: True), REAL[:30], MADE[:20])
+    assert_same(one.compute(), expected())
+    assert int(one.real_count) == 30
+
+
+def test_reset_forgets_all_or_keeps_the_real_images() -> None:
+    """By torchmetrics' own option."""
+    one = fed(metric())
+    one.reset()
+    one.update(MADE[:2], real=False)
+    with pytest.raises(InputError, match="got 0 and 2"):
+        one.compute()
+    kept = fed(metric(reset_real_features=False), made=MADE[:10])
+    kept.reset()
+    kept.update(MADE, real=False)
+    assert_same(kept.compute(), expected())
+
+
+def test_a_reference_takes_the_place_of_real_images() -> None:
+    """Statistics measured once; real images beside them, and those of another space, are refused."""
+    sides = [GaussianStatistics.of(fidprobe.extract(REAL, network)) for network in (FIRST, SECOND)]
+    one = metric(reference=(sides[0], sides[1]))
+    one.update(MADE, real=False)
+    assert_same(one.compute(), expected())
+    one.reset()
+    one.update(MADE[:1], real=False)
+    with pytest.raises(InputError, match="at least 2 generated images, and thousands to mean anything; got 1:"):
+        one.compute()
+    with pytest.raises(InputError, match="given as reference; update with generated"):
+        one.update(REAL, real=True)
+    with pytest.raises(MismatchError, match="name is"):
+        metric(reference=(sides[1], sides[0]))
+
+
+def test_floats_become_the_nearest_level() -> None:
+    """With `normalize`, in any float type; uint8 divided by 255 comes back exactly."""
+    assert_same(fed(metric(normalize=True), REAL / 255, MADE / 255).compute(), expected())
+    assert_same(fed(metric(normalize=True), REAL.double() / 255, MADE / 255).compute(), expected())
+
+
+def test_modes_of_training_leave_no_trace() -> None:
+    """Autocast, inference mode in turn with gradients, and a module in training mode around it."""
+    one = metric()
+    holder = nn.ModuleList([one]).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        one.update(REAL[:20], real=True)
+    with torch.inference_mode():
+        one.update(REAL[20:], real=True)
+        one.update(MADE[:25], real=False)
+    one.update(MADE[25:], real=False)
+    assert_same(one.compute(), expected())
+    assert not any(value.requires_grad for value in one.compute().values())
+    with torch.inference_mode():
+        one.reset()
+    assert_same(fed(one).compute(), expected())
+    assert not list(holder.parameters())
+    assert not FIRST.network.training
+
+
+@pytest.mark.parametrize("convert", ["half", "bfloat16", "to", "set_dtype"])
+def test_conversions_of_a_module_leave_sums_in_float64(convert: str) -> None:
+    """`to(torch.bfloat16)` on a whole model is how true half precision is set."""
+    one = fed(metric())
+    getattr(one, convert)(*([torch.bfloat16] if convert in ("to", "set_dtype") else []))
+    assert one.real_outer_main.dtype == torch.float64
+    assert_same(one.compute(), expected())
+
+
+def test_networks_move_with_the_metric() -> None:
+    """And to the CPU beside it where the device has no float64."""
+    one = CrossCheckedFID("random", "random:1")
+    one.to("meta")
+    assert {network.device.type for network in one.networks} == {"meta"}
+    assert one.generated_sum_second.device.type == "meta"
+    assert (_home(torch.device("mps")), _home(torch.device("cuda:1"))) == (torch.device("cpu"), torch.device("cuda:1"))
+
+
+def test_copies_pickles_and_checkpoints() -> None:
+    """All with the images so far; checkpoints only if asked to, and without the networks' weights."""
+    one = fed(metric())
+    assert_same(pickle.loads(pickle.dumps(one)).compute(), expected())
+    assert_same(one.clone().compute(), expected())
+    assert one.state_dict() == {}
+    one.persistent(True)
+    saved = one.state_dict()
+    assert set(saved) == set(one._defaults)
+    again = metric()
+    again.persistent(True)
+    again.load_state_dict(saved)
+    with warnings.catch_warnings():  # torchmetrics warns of a compute before any update
+        warnings.simplefilter("ignore", UserWarning)
+        assert_same(again.compute(), expected())
+
+
+def test_in_a_collection() -> None:
+    """Both numbers beside another metric's, under its prefix."""
+    both = MetricCollection({"cross": metric()}, prefix="val_")
+    for side, images in ((True, REAL), (False, MADE)):
+        both.update(images, real=side)
+    assert {key: float(value) for key, value in both.compute().items()} == pytest.approx(
+        {f"val_{key}": value for key, value in expected().items()}, rel=1e-8
+    )
+
+
+def test_keys_are_what_loggers_take() -> None:
+    """`fid` for Inception alone."""
+    assert [_key(space) for space in ("inception", "clip", "efficientnet-lite0", "timm:resnet50.a1_in1k")] == [
+        "fid",
+        "fd_clip",
+        "fd_efficientnet_lite0",
+        "fd_timm_resnet50_a1_in1k",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "normalize", "message"),
+    [
+        (torch.zeros(2, 3, 8, 8), False, "must be uint8 in 0..255, got torch.float32; normalize=True"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), True, "floats in 0..1 with normalize=True, got torch.uint8"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.int64), False, "must be uint8 in 0..255, got torch.int64"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), False, r"\[n, 3, h, w\], got \[2, 1, 8, 8\]"),
+        (torch.zeros(0, 3, 8, 8, dtype=torch.uint8), False, r"got \[0, 3, 8, 8\]"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), False, r"got \[3, 8, 8\]"),
+        (REAL.numpy(), False, "must be a tensor .*, got ndarray"),
+        (torch.full((2, 3, 8, 8), 1.1), True, "1.1"),
+        (torch.full((2, 3, 8, 8), -1.0), True, "-1"),
+        (torch.full((2, 3, 8, 8), math.nan), True, "NaN"),
+    ],
+)
+def test_wrong_images_are_named_and_not_counted(images: Tensor, normalize: bool, message: str) -> None:
+    """Type, shape and range, in one line."""
+    one = metric(normalize=normalize)
+    with pytest.raises(InputError, match=message) as caught:
+        one.update(images, real=True)
+    assert "\n" not in str(caught.value)
+    assert int(one.real_count) == 0
+
+
+def test_mistakes_are_named() -> None:
+    """Flags, sides, spaces, networks and calls."""
+    with pytest.raises(InputError, match="real must be True or False, got 'yes'"):
+        metric().update(REAL, real="yes")  # type: ignore[arg-type]
+    for name in ("normalize", "reset_real_features"):
+        with pytest.raises(InputError, match=f"{name} must be True or False, got 1"):
+            metric(**{name: 1})
+    with pytest.raises(InputError, match="both networks write their distance as 'fd_tiny'"):
+        CrossCheckedFID(FIRST, tiny(2, "tiny"))
+    one = metric()
+    one.update(REAL, real=True)
+    with pytest.raises(InputError, match="at least 2 real and of generated images.*got 60 and 0: call update"):
+        one.compute()
+    with pytest.raises(InputError, match="one batch has no Fréchet distance; call update"):
+        one(MADE, real=False)
+    assert int(one.real_count) == 60
+
+    broken = tiny(3, "broken")
+    with torch.no_grad():
+        next(broken.network.parameters()).fill_(math.nan)
+    one = CrossCheckedFID(FIRST, broken)
+    with pytest.raises(InputError, match="broken gives NaN or infinite numbers for image 0 of the batch"):
+        one.update(REAL, real=True)
+    assert not any(bool(getattr(one, name).any()) for name in one._defaults)  # counted in neither space
