@@ -1,15 +1,36 @@
-"""Numbers and names as reports and figures print them: consistent digits, no invisible characters."""
+"""Numbers, names and tables as reports, figures and the terminal print them.
+
+Digits are consistent, no character is invisible, and no line of a table is longer than the terminal.
+"""
 
 import json
 import math
+import textwrap
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from fidprobe.errors import InputError
 
-__all__ = ["amount", "images_text", "json_text", "number", "plus_minus", "shortened", "signed_percent", "visible"]
+__all__ = [
+    "COLUMNS",
+    "aligned",
+    "amount",
+    "images_text",
+    "joined",
+    "json_text",
+    "number",
+    "plus_minus",
+    "shortened",
+    "signed_percent",
+    "visible",
+    "wrapped",
+]
+
+COLUMNS = 80
+"""Characters in a line on the terminal."""
+
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10"
@@ -82,6 +103,49 @@ def plus_minus(value: float, spread: float) -> str:
     return f"({_fixed(_scaled(value, top), places)}{_OR}{_fixed(_scaled(spread, top), places)}){_TIMES}{power}"
 
 
+def joined(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, indent: str = "") -> list[str]:
+    """Lay out a table for the terminal, in lines of at most `COLUMNS` characters.
+
+    Columns without any value below their header are left out. Names in the first column are cut where a line would
+    be too long.
+
+    Args:
+        rows: The header, then a row a line; all of one length.
+        left: Columns aligned to the left; the others, numbers, are aligned to the right.
+        indent: What names in the first column begin with; the header has none.
+    """
+    used = [i for i in range(len(rows[0])) if i < left or any(row[i] for row in rows[1:])]
+    cells = [[visible(row[i].replace("\N{NO-BREAK SPACE}", " ")) for i in used] for row in rows]
+    others = [max(map(len, column)) for column in list(zip(*cells, strict=True))[1:]]
+    names = [cells[0][0], *(indent + row[0] for row in cells[1:])]
+    room = COLUMNS - sum(others) - 2 * len(others)
+    width = max(len(names[0]), min(room, max(map(len, names))))
+    lines = []
+    for name, row in zip(names, cells, strict=True):
+        values = [
+            cell.ljust(size) if i < left else cell.rjust(size)
+            for i, (cell, size) in enumerate(zip(row[1:], others, strict=True), start=1)
+        ]
+        lines.append("  ".join([shortened(name, width).ljust(width), *values]).rstrip())
+    return lines
+
+
+def wrapped(text: str, *, indent: str = "") -> list[str]:
+    """A sentence as lines of at most `COLUMNS` characters, safe to print on a terminal.
+
+    Args:
+        text: What to print; names in it may hold any character.
+        indent: What lines after the first begin with.
+    """
+    text = visible(text.replace("\N{NO-BREAK SPACE}", " "))
+    return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False) or [""]
+
+
 def json_text(data: Any, whose: str) -> str:
     """Plain data as JSON text (ASCII, two spaces of indent).
 
@@ -94,7 +158,7 @@ def json_text(data: Any, whose: str) -> str:
     """
     for place, value in _numbers(data, ""):
         if not math.isfinite(value):
-            raise InputError(f"{whose}'s {place} is {value}, which no report can hold; check the features behind it")
+            raise InputError(f"{whose}: {place} is {value}, which no report can hold; check the features behind it")
     return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 

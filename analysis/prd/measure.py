@@ -6,13 +6,12 @@ these curves tell the two apart.
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.prd.advice import advise_on_curves
-from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.several_models import ModelSets, describe, fingerprint, open_models, source_json
 from fidprobe.analysis.sets.two_spaces import Measurable, Network
 from fidprobe.errors import FidprobeError, InputError
@@ -24,10 +23,7 @@ from fidprobe.provenance import SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["SCHEMA", "ModelPRD", "PRDCurves", "prd_curves"]
-
-SCHEMA = 1
-"""Of the JSON: raised whenever a key changes its meaning or goes. docs/prd.md documents it."""
+__all__ = ["ModelPRD", "PRDCurves", "prd_curves"]
 
 _ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
 
@@ -48,8 +44,8 @@ class ModelPRD:
 
 
 @dataclass(frozen=True)
-class PRDCurves:
-    """Curves of precision and recall of several models.
+class PRDCurves(Result):
+    """Curves of precision and recall of several models; docs/prd.md documents the JSON.
 
     Attributes:
         models: Name -> curves, in the order given.
@@ -60,10 +56,10 @@ class PRDCurves:
         no_second: Why there is no second opinion; empty where there is one.
         reference: Which real images; None where unknown.
         reference_count: How many.
-        advice: What a reader must know before believing a number.
-        seconds: How long it took.
-        version: Of fidprobe.
     """
+
+    WHAT: ClassVar[str] = "the PRD curves"
+    SCHEMA: ClassVar[int | None] = 1
 
     models: Mapping[str, ModelPRD]
     spaces: Mapping[str, str]
@@ -75,15 +71,10 @@ class PRDCurves:
     no_second: str
     reference: SourceProvenance | None
     reference_count: int
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
 
-    def to_json(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """Plain data, without the curves' points, which the table holds."""
         return {
-            "schema": SCHEMA,
-            "fidprobe": self.version,
             "reference": {"count": self.reference_count, "source": source_json(self.reference)},
             "spaces": dict(self.spaces),
             "no_second_opinion": self.no_second or None,
@@ -101,8 +92,6 @@ class PRDCurves:
                 }
                 for name, one in self.models.items()
             ],
-            "warnings": [asdict(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
 
 
@@ -203,8 +192,7 @@ def prd_curves(
         reference=source,
         reference_count=len(_features(real["main"])),
         advice=tuple(advise_on_curves(sets, images, same)),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

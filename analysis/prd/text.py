@@ -1,13 +1,10 @@
 """PRD curves in words: for the terminal, a table for each space."""
 
-from textwrap import wrap
-
-from fidprobe.analysis.output.wording import images_text, shortened
+from fidprobe.analysis.output.wording import aligned, images_text, shortened, wrapped
 from fidprobe.analysis.prd.measure import PRDCurves
 
 __all__ = ["beta_text", "curve_lines", "space_text"]
 
-_COLUMNS = 80
 _NAME = 32
 
 
@@ -20,11 +17,11 @@ def curve_lines(found: PRDCurves, *, reference: str) -> list[str]:
     """
     lines = [f"reference (real): {shortened(reference, 40)}, {images_text(found.reference_count)}"]
     means = f"{found.runs} runs" if found.runs > 1 else "1 run"
-    lines += wrap(f"{means} of {found.clusters} clusters, each on {images_text(found.images)} of every set", _COLUMNS)
+    lines += wrapped(f"{means} of {found.clusters} clusters, each on {images_text(found.images)} of every set")
     for space in found.spaces:
         lines += ["", *_table(found, space)]
     if "second" not in found.spaces:
-        lines += ["", *wrap(f"second opinion: not available: {shortened(found.no_second, 200)}", _COLUMNS)]
+        lines += ["", *wrapped(f"second opinion: not available: {shortened(found.no_second, 200)}")]
     return lines
 
 
@@ -51,16 +48,7 @@ def _table(found: PRDCurves, space: str) -> list[str]:
         if curve is not None:
             told = [_number(curve.max_f(b), curve.spread(b), curve.runs) for b in (found.beta, 1 / found.beta)]
         rows.append([shortened(name, _NAME), f"{one.count:,}", *told])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        f"{space_text(found, space, 50)}:",
-        *(
-            "  ".join(
-                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            ).rstrip()
-            for row in rows
-        ),
-    ]
+    return [f"{space_text(found, space, 50)}:", *aligned(rows)]
 
 
 def _number(value: float, spread: float, runs: int) -> str:

@@ -36,6 +36,6 @@ def audit_curves(audit: Audit) -> PRDCurves | None:
         reference=scored.sets["reference"],
         reference_count=curves[0].reference_count,
         advice=(),
-        seconds=scored.seconds,
+        elapsed=scored.seconds,
         version=scored.version,
     )

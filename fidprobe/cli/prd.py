@@ -60,13 +60,13 @@ def prd(
     Example: fidprobe prd real/ model-a/ model-b/ -o out/
     """
     from fidprobe.analysis.output.writers import output_folder
-    from fidprobe.analysis.prd.files import prd_json, write_prd
-    from fidprobe.analysis.prd.measure import prd_curves
+    from fidprobe.analysis.prd.files import write_prd
+    from fidprobe.analysis.prd.measure import PRDCurves, prd_curves
     from fidprobe.analysis.prd.text import curve_lines
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)
-    output_folder(out, "PRD curves")  # an unwritable folder must not surface after the work
+    output_folder(out, PRDCurves.WHAT)  # an unwritable folder must not surface after the work
     named, seconds = named_models(models, second_model)
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         found = prd_curves(
@@ -85,7 +85,7 @@ def prd(
         )
     write_prd(found, out, command=o.command_line())
     if as_json:
-        typer.echo(prd_json(found, command=o.command_line()), nl=False)
+        typer.echo(found.json_text(o.command_line()), nl=False)
     else:
         told = curve_lines(found, reference=reference)
         typer.echo("\n".join([*told, "", f"curves and figures: {escape_controls(str(out))}"]))

@@ -94,7 +94,7 @@ def test_the_second_opinion_stands_beside(run: Run) -> None:
         (("real.npy", "nan.npy"), "generated features contain NaN or infinite values"),
         (("real.npy", "narrow.npy"), "6 and 2 feature dimensions"),
         (("real.npy", "dropping.npy", "--beta", "0"), "F_β needs a finite β above 0, got 0.0"),
-        (("real.npy", "dropping.npy", "-o", "real.npy/o"), "cannot write PRD curves into"),
+        (("real.npy", "dropping.npy", "-o", "real.npy/o"), "cannot write the PRD curves into"),
         (("real.npy", "dropping.npy", "--second-model", "real.npy"), "give --second-reference as well"),
     ],
 )

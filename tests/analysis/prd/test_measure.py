@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fidprobe.analysis.prd.figures import curves_figure, f_figure
-from fidprobe.analysis.prd.files import prd_json, write_prd
+from fidprobe.analysis.prd.files import write_prd
 from fidprobe.analysis.prd.measure import PRDCurves, prd_curves
 from fidprobe.analysis.prd.text import beta_text, curve_lines
 from fidprobe.errors import InputError
@@ -179,7 +179,7 @@ def test_files(found: PRDCurves, tmp_path: Path) -> None:
     write_prd(one, tmp_path)
     assert not (tmp_path / "prd-f.png").exists()
     assert (tmp_path / "prd.png").exists()
-    with pytest.raises(InputError, match="cannot write PRD curves into"):
+    with pytest.raises(InputError, match="cannot write the PRD curves into"):
         write_prd(one, tmp_path / "prd.json")
 
 
@@ -237,8 +237,8 @@ def test_mistakes_are_found_before_the_work() -> None:
 
 def test_json_refuses_what_is_no_number(found: PRDCurves) -> None:
     """And says where."""
-    with pytest.raises(InputError, match=r"the PRD result's beta is nan"):
-        prd_json(replace(found, beta=float("nan"), models={}))
+    with pytest.raises(InputError, match=r"the PRD curves: beta is nan"):
+        replace(found, beta=float("nan"), models={}).json_text()
 
 
 def test_an_error_names_its_model() -> None:

@@ -11,8 +11,8 @@ from fidprobe.analysis.report.verdict_head import scale, sign_of, verdict_view
 from fidprobe.analysis.verdict.rule import VERDICTS
 from fidprobe.analysis.verdict.uncertainty import Ratio
 from tests.analysis import audits
-from tests.analysis.pages import page_of
 from tests.analysis.audit.test_headline import CASES
+from tests.analysis.pages import page_of
 
 CLIP = "FD[clip]"
 
