@@ -17,7 +17,7 @@ from benchmarks.comparison import OURS, Aim, Timing, Work, keep
 from benchmarks.memory import measured
 from benchmarks.small_network import save_small_network
 
-SIDE, DIM = 32, 2048
+SIDE = 32
 
 PEER = """
 import numpy as np, torch, torch_fidelity
@@ -66,12 +66,12 @@ def pictures(count: int, spread: float, seed: int) -> npt.NDArray[np.uint8]:
 
 def measure(small: bool) -> dict[str, Any]:
     """Run both, each in a process of its own, and keep the record."""
-    images = 300 if small else 50_000
+    images, dim = (100, 64) if small else (50_000, 2048)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for side, spread, seed in (("real", 30, 0), ("made", 36, 1)):
             np.save(folder / f"{side}.npy", pictures(images, spread, seed))
-        save_small_network(folder / "network.pt", side=SIDE, dim=DIM)
+        save_small_network(folder / "network.pt", side=SIDE, dim=dim)
         (folder / "peer.py").write_text(PEER)
         ours = measured(
             folder, ("audit", "real.npy", "made.npy", "-e", "torchscript:network.pt", "-s", "random", "-o", "out", "-q")
@@ -82,7 +82,7 @@ def measure(small: bool) -> dict[str, Any]:
         OURS: Timing((ours["seconds"],), value=ours["resident_bytes"] / 2**30),
         peer: Timing((theirs["seconds"],), value=theirs["resident_bytes"] / 2**30),
     }
-    title = f"audit of 2 x {images:,} images, {DIM} dimensions (values: peak of resident memory, GiB)"
+    title = f"audit of 2 x {images:,} images, {dim} dimensions (values: peak of resident memory, GiB)"
     aims = [
         Aim("fidprobe's peak over torch-fidelity's", ours["resident_bytes"] / theirs["resident_bytes"], most=0.5),
     ]

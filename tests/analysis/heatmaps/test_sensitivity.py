@@ -68,12 +68,16 @@ def error(ours: Tensor, truth: Tensor) -> float:
     return float((difference / truth.double().abs().amax((1, 2))).max())
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=["inception", "efficientnet-lite0"])
-def test_closed_form_equals_autograd_on_sixteen_images(network: tuple[Callable[[], Extractor], str, int]) -> None:
+@pytest.mark.parametrize(
+    ("network", "count"), list(zip(NETWORKS, (2, 16), strict=True)), ids=["inception", "efficientnet-lite0"]
+)
+def test_closed_form_equals_autograd_on_many_images(
+    network: tuple[Callable[[], Extractor], str, int], count: int
+) -> None:
     """Images that join the set: the exact transport map of each; by one forward pass, and by the generic path."""
     make, layer, _ = network
     extractor = make()
-    images = prepared(extractor, 16)
+    images = prepared(extractor, count)
     with torch.no_grad():
         reference, generated = sides(extractor.embed(images).features)
     single = SingleImage(GaussianStatistics.of(reference), GaussianStatistics.of(generated))
@@ -84,7 +88,7 @@ def test_closed_form_equals_autograd_on_sixteen_images(network: tuple[Callable[[
     assert error(maps, through_autograd(extractor, images, reference, generated)) < 1e-5
     generic = Sensitivity(extractor, single, member=False, layer=layer)
     assert generic.method == "autograd"
-    assert error(generic(images[:4]), maps[:4]) < 1e-5
+    assert error(generic(images[:2]), maps[:2]) < 1e-5
 
 
 def test_an_image_of_the_set_is_mapped_as_if_it_joined_the_others() -> None:
