@@ -2,13 +2,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check venv
+.PHONY: demo test test-quick slow-tests check venv
 
 demo: venv
 	$(BIN)/fidprobe demo -o demo-out
 
 test: venv
 	$(BIN)/pytest -n auto --dist loadfile
+
+# For the loop while writing: all but the tests that take longer than a third of a second.
+test-quick: venv
+	$(BIN)/pytest -n auto --dist loadfile --quick
+
+# Finds out anew which tests these are.
+slow-tests: venv
+	$(BIN)/pytest -n auto --dist loadfile -q --durations=0 --durations-min=0.33 \
+		| sed -n 's/^[0-9.]*s [a-z]* *\(tests[^ []*\).*/\1/p' | sort -u > tests/slow.txt
 
 check: venv
 	$(BIN)/ruff check .
