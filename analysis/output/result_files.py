@@ -16,7 +16,7 @@ from fidprobe.analysis.output.replaceable_folder import (
     left_hidden,
     move_in,
 )
-from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.output.writers import (
     FIGURE_SUFFIXES,
     output_folder,
@@ -73,7 +73,7 @@ class ResultFiles:
 def result_folder(
     folder: str | os.PathLike[str],
     name: str,
-    result: Result,
+    result: Document,
     *,
     command: str | None,
     files: Sequence[str] = (),
