@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from fidprobe.analysis.output.replaceable_folder import (
     is_own_folder,
     left_hidden,
     move_in,
+    replaced_folder,
 )
 from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.output.writers import (
@@ -63,6 +64,10 @@ class ResultFiles:
     def arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write an `.npz` file."""
         write_arrays(self.folder / name, arrays)
+
+    def subfolder(self, name: str) -> AbstractContextManager[Path]:
+        """A folder to fill, whole or not at all."""
+        return replaced_folder(self.folder / name)
 
     def figure(self, name: str, figure: "Figure", title: str) -> None:
         """Write a figure as `.svg`, `.pdf` and `.png`; the title says what it shows to those who cannot see it."""
