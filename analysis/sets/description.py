@@ -22,6 +22,11 @@ class SetDescription:
     source: SourceProvenance | None
     count: int | None
 
+    @property
+    def content(self) -> str | None:
+        """What only the very same images share; None where unknown."""
+        return None if self.source is None else self.source.content
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {"count": self.count, "source": Provenance(source=self.source).to_json()["source"]}
