@@ -51,7 +51,7 @@ class AttackSets:
         places: For candidates that are only what was kept of a generator's images, how many had been drawn before
             each, int64 [n]; else None, and the candidates together are a fair sample.
         drawn: How many images were drawn then.
-        seconds: What it took.
+        elapsed: Seconds that it took.
     """
 
     reference: Measurable
@@ -61,7 +61,7 @@ class AttackSets:
     images: ImageSource | None
     places: Tensor | None = None
     drawn: int | None = None
-    seconds: float = 0.0
+    elapsed: float = 0.0
 
 
 def extract_attack_sets(
@@ -105,8 +105,8 @@ def extract_attack_sets(
     options = options or ReadOptions()
     candidate_options = candidate_options or replace(options, limit=None)
     opened = open_sets({"reference": reference}, options, progress)
-    seconds = open_sets({"reference": second_reference}, options, progress)
-    seconds |= open_sets({"candidates": second_candidates}, candidate_options, progress)
+    second_inputs = open_sets({"reference": second_reference}, options, progress)
+    second_inputs |= open_sets({"candidates": second_candidates}, candidate_options, progress)
     pool = open_input(candidates, candidate_options)
     if isinstance(pool, GaussianStatistics):
         raise InputError(
@@ -135,13 +135,13 @@ def extract_attack_sets(
             main = load_network(extractor, progress)
             check(main)
             drawing = _Drawing(only, pool, main, options=candidate_options, keep_images=keep_images)
-            found = drawing.run(opened, seconds, second_opinion, interrupted, progress)
-            return replace(found, seconds=time.perf_counter() - begun)
+            found = drawing.run(opened, second_inputs, second_opinion, interrupted, progress)
+            return replace(found, elapsed=time.perf_counter() - begun)
     if isinstance(pool, ImageSource) and not pool.replayable:
         pool = Spooled(pool, progress=progress)
     extracted = extract_sets(
         {**opened, "candidates": pool},
-        seconds,
+        second_inputs,
         extractor=extractor,
         second_opinion=second_opinion,
         options=options,
@@ -157,7 +157,7 @@ def extract_attack_sets(
         second_reference=second.get("reference"),
         second_candidates=_features(second["candidates"]) if second else None,
         images=pool if isinstance(pool, ImageSource) else None,
-        seconds=time.perf_counter() - begun,
+        elapsed=time.perf_counter() - begun,
     )
 
 
@@ -174,17 +174,17 @@ class _Drawing:
     def run(
         self,
         opened: Mapping[str, Input],
-        seconds: Mapping[str, Input],
+        second_inputs: Mapping[str, Input],
         second_opinion: Network,
         interrupted: Callable[[], bool],
         progress: Progress,
     ) -> AttackSets:
         reference = opened["reference"]
-        has_second = "reference" in seconds or isinstance(reference, ImageSource)
+        has_second = "reference" in second_inputs or isinstance(reference, ImageSource)
         second = load_network(second_opinion, progress) if has_second else None
         extracted = extract_sets(
             opened,
-            seconds,
+            second_inputs,
             extractor=self.network,
             second_opinion=second or second_opinion,
             options=self.options,

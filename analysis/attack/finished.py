@@ -15,9 +15,10 @@ import numpy.typing as npt
 from fidprobe.analysis.attack.files import state_path
 from fidprobe.analysis.output.wording import visible
 from fidprobe.analysis.sets.advice import Advice
+from fidprobe.analysis.sets.description import SetDescription
 from fidprobe.attacks.rescoring import Score, Spread
 from fidprobe.errors import InputError
-from fidprobe.provenance import Provenance, SourceProvenance
+from fidprobe.provenance import Provenance
 from fidprobe.runtime.files import expanded, is_file
 
 __all__ = ["FinishedAttack", "read_attack"]
@@ -35,8 +36,7 @@ class FinishedAttack:
         settings: The attack's, as plain data (`name`, `space`, `draw`, `seed`, `held_out`, ...).
         keep: Images in a draw.
         stopped: Why the solver stopped (`certified`, `interrupted`, ...); None for attacks without weights.
-        sets: `reference` and `candidates` -> which pictures; None where unknown.
-        counts: The same keys -> number of images; None where unknown.
+        sets: `reference` and `candidates` -> which images, and how many.
         scores: Distances before and after.
         advice: The attack's warnings.
         names: One a candidate, as `weights.csv` holds them: what is no valid text is told as escapes.
@@ -48,8 +48,7 @@ class FinishedAttack:
     settings: Mapping[str, Any]
     keep: int
     stopped: str | None
-    sets: Mapping[str, SourceProvenance | None]
-    counts: Mapping[str, int | None]
+    sets: Mapping[str, SetDescription]
     scores: tuple[Score, ...]
     advice: tuple[Advice, ...]
     names: tuple[str, ...]
@@ -70,6 +69,11 @@ class FinishedAttack:
             if (score.metric, score.role, score.reference) == ("frechet_distance", role, part):
                 return score
         return None
+
+    def distances(self, part: str) -> list[Score]:
+        """The Fréchet distances to a part of the reference: the main space's and the second opinion's, if any."""
+        found = (self.distance(role, part) for role in ("main", "second_opinion"))
+        return [score for score in found if score is not None]
 
 
 def read_attack(folder: str | os.PathLike[str]) -> FinishedAttack:
@@ -94,14 +98,14 @@ def read_attack(folder: str | os.PathLike[str]) -> FinishedAttack:
         _value(file, settings, key, kind)
     keep = _value(file, data, "keep", int)
     sets = _value(file, data, "sets", Mapping)
-    sources, counts = {}, {}
+    described = {}
     for name in ("reference", "candidates"):
         one = _value(file, sets, name, Mapping)
         try:
-            sources[name] = Provenance.from_json({"source": one.get("source")}).source
+            source = Provenance.from_json({"source": one.get("source")}).source
         except InputError as error:
             raise InputError(f"{file} is damaged: {error}; run the attack again") from error
-        counts[name] = _value(file, one, "count", int | None)
+        described[name] = SetDescription(source, _value(file, one, "count", int | None))
     scores = tuple(_score(file, one) for one in _value(file, data, "scores", list))
     if not any((score.metric, score.role) == ("frechet_distance", "main") for score in scores):
         _damaged(file, "it has no Fréchet distance in the main space")
@@ -111,8 +115,7 @@ def read_attack(folder: str | os.PathLike[str]) -> FinishedAttack:
         settings=settings,
         keep=keep,
         stopped=_value(file, data, "stopped", str | None),
-        sets=sources,
-        counts=counts,
+        sets=described,
         scores=scores,
         advice=tuple(_advice(file, one) for one in _value(file, data, "warnings", list)),
         names=names,

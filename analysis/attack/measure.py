@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fidprobe.analysis.attack.candidate_sets import AttackSets, extract_attack_sets
+from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.advice import Advice, advise_on_attack, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.two_spaces import Measurable, Network, count_of
+from fidprobe.analysis.sets.advice import advise_on_attack, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
+from fidprobe.analysis.sets.two_spaces import Measurable, Network
 from fidprobe.attacks.attack import Attack, Outcome
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
@@ -19,7 +20,6 @@ from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
-from fidprobe.provenance import Provenance, SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Attacked", "attack", "attack_sets", "score_label"]
@@ -29,7 +29,7 @@ _OTHERWISE = {"counts-differ"}  # an attack chooses as many as are compared
 
 
 @dataclass(frozen=True, eq=False)
-class Attacked:
+class Attacked(Result):
     """An attack's outcome, with what it was done to and what a reader must know.
 
     Attributes:
@@ -37,39 +37,28 @@ class Attacked:
         candidates: How many there were to choose from.
         names: One a candidate; None if unknown.
         images: The candidates' pictures, where they came as such.
-        sets: `reference` and `candidates` -> which pictures; None where unknown.
-        counts: The same keys -> number of images; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long everything took.
-        version: Of fidprobe.
+        sets: `reference` and `candidates` -> which images, and how many.
     """
+
+    WHAT: ClassVar[str] = "the attack"
+    ELAPSED_KEY: ClassVar[str] = "total_seconds"  # "seconds" is what the solver took
 
     outcome: Outcome
     candidates: int
     names: tuple[str, ...] | None
     images: ImageSource | None
-    sets: Mapping[str, SourceProvenance | None]
-    counts: Mapping[str, int | None]
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    sets: Mapping[str, SetDescription]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data: everything but weights, choices and names."""
+    def content(self) -> dict[str, Any]:
+        """Everything but weights, choices and names as plain data."""
         data = self.outcome.to_json()
         return {
-            "fidprobe": self.version,
-            "sets": {
-                name: {"count": self.counts[name], "source": Provenance(source=source).to_json()["source"]}
-                for name, source in self.sets.items()
-            },
+            "sets": sets_json(self.sets),
             **data,
             "scores": [
                 {"label": score_label(score), **plain}
                 for score, plain in zip(self.outcome.scores, data["scores"], strict=True)
             ],
-            "warnings": [vars(one) for one in self.advice],
-            "total_seconds": round(self.seconds, 3),
         }
 
 
@@ -194,12 +183,10 @@ def attack_sets(
         candidates=len(sets.candidates),
         names=sets.candidates.names,
         images=sets.images,
-        sets={name: side.provenance.source for name, side in main.items()},
-        counts={
-            "reference": count_of(sets.reference),
-            "candidates": sets.drawn or len(sets.candidates),
+        sets={
+            "reference": describe(sets.reference),
+            "candidates": SetDescription(sets.candidates.provenance.source, sets.drawn or len(sets.candidates)),
         },
         advice=tuple(advice),
-        seconds=sets.seconds + time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=sets.elapsed + time.perf_counter() - begun,
     )

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fidprobe.analysis.attack.figures import SweepPoint, sweep_figure
 from fidprobe.analysis.attack.measure import Attacked, score_label
-from fidprobe.analysis.output.result_files import replaced_result
-from fidprobe.analysis.output.wording import json_text
-from fidprobe.analysis.output.writers import write_figure, write_text
+from fidprobe.analysis.output.result import Document
+from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.attacks.rescoring import Score
 from fidprobe.attacks.spaces import AttackSpace
 
-__all__ = ["Swept", "sweep_json", "sweep_name", "write_sweep"]
+__all__ = ["Sweep", "Swept", "sweep_name", "write_sweep"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,34 +47,40 @@ def sweep_name(space: AttackSpace) -> str:
     return f"{space.name}-{space.n}"
 
 
-def sweep_json(sweep: Sequence[Swept], *, command: str | None = None) -> str:
-    """All attacks of a sweep in short, as JSON text.
+@dataclass(frozen=True, eq=False)
+class Sweep(Document):
+    """All attacks of a sweep.
 
-    Raises:
-        InputError: a number is not finite; names its place.
+    Attributes:
+        attacks: At least one.
     """
-    first = sweep[0].attacked.to_json()
-    warnings = dict.fromkeys(one for swept in sweep for one in swept.attacked.advice)
-    data = {
-        "fidprobe": first["fidprobe"],
-        "sets": first["sets"],
-        "keep": first["keep"],
-        "sweep": [_row(one) for one in sweep],
-        "warnings": [vars(one) for one in warnings],
-        "command": command,
-    }
-    return json_text(data, "the sweep")
+
+    WHAT: ClassVar[str] = "the sweep"
+
+    attacks: Sequence[Swept]
+
+    def to_json(self) -> dict[str, Any]:
+        """All attacks in short as plain data."""
+        first = self.attacks[0].attacked.to_json()
+        warnings = dict.fromkeys(one for swept in self.attacks for one in swept.attacked.advice)
+        return {
+            "fidprobe": first["fidprobe"],
+            "sets": first["sets"],
+            "keep": first["keep"],
+            "sweep": [_row(one) for one in self.attacks],
+            "warnings": [vars(one) for one in warnings],
+        }
 
 
-def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = None) -> Path:
+def write_sweep(sweep: Sweep, folder: Path, *, command: str | None = None) -> Path:
     """Write `sweep.json`, and `sweep` as `.svg`, `.pdf` and `.png`: the paper's Fig. 6.
 
     The distances drawn are those of the drawn images to the held-out half of the reference, where there is one.
 
     Args:
-        sweep: At least one.
-        folder: Where.
-        command: The command line that made it, to be told.
+        sweep: The attacks.
+        folder: Where; made if missing.
+        command: The command line that made it, which the JSON states.
 
     Returns:
         The path of `sweep.json`.
@@ -83,12 +88,11 @@ def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = N
     Raises:
         InputError: a file cannot be written, or a number is not finite.
     """
-    text = sweep_json(sweep, command=command)
-    with replaced_result(folder, "sweep.json", "the sweep", figures=("sweep",)) as fresh:
-        main, second = (sweep[0].score(role) for role in ("main", "second_opinion"))
+    with result_folder(folder, "sweep", sweep, command=command, figures=("sweep",)) as files:
+        main, second = (sweep.attacks[0].score(role) for role in ("main", "second_opinion"))
         if main is not None and main.random.mean > 0 and (second is None or second.random.mean > 0):
             points = []
-            for one in sweep:
+            for one in sweep.attacks:
                 after, confirmed = (one.score(role) for role in ("main", "second_opinion"))
                 assert after is not None
                 assert one.space.n is not None
@@ -100,9 +104,8 @@ def write_sweep(sweep: Sequence[Swept], folder: Path, *, command: str | None = N
                 second=None if second is None else score_label(second),
                 unattacked=(main.random.mean, None if second is None else second.random.mean),
             )
-            write_figure(figure, fresh / "sweep", "Distances of the drawn images against N, in both spaces")
-        write_text(fresh / "sweep.json", text)
-    return folder / "sweep.json"
+            files.figure("sweep", figure, "Distances of the drawn images against N, in both spaces")
+    return files.path
 
 
 def _row(one: Swept) -> dict[str, Any]:

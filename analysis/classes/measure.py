@@ -3,18 +3,19 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 from fidprobe.analysis.classes.statistics import ClassComparison, class_comparison
 from fidprobe.analysis.classes.top_classes import check_marks
+from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.two_spaces import Network, extract_sets, open_sets, probe
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -25,38 +26,27 @@ _OTHERWISE = {"few-images", "counts-differ", "singular-covariance", "no-second-o
 
 
 @dataclass(frozen=True)
-class ComparedClasses:
+class ComparedClasses(Result):
     """A comparison of class histograms, with what was compared and what a reader must know.
 
     Attributes:
         comparison: The classes of both sets.
         extractor: The classifier; None for features of unknown provenance.
-        sets: `reference` and `generated` -> which pictures; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long everything took.
-        version: Of fidprobe.
+        sets: `reference` and `generated` -> which images, and how many.
     """
+
+    WHAT: ClassVar[str] = "the class histograms"
 
     comparison: ClassComparison
     extractor: ExtractorProvenance | None
-    sets: Mapping[str, SourceProvenance | None]
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    sets: Mapping[str, SetDescription]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        counts = {"reference": self.comparison.reference.images, "generated": self.comparison.generated.images}
+    def content(self) -> dict[str, Any]:
+        """Sets, classifier and comparison as plain data."""
         return {
-            "fidprobe": self.version,
-            "sets": {
-                name: {"count": counts[name], "source": Provenance(source=source).to_json()["source"]}
-                for name, source in self.sets.items()
-            },
+            "sets": sets_json(self.sets),
             "extractor": Provenance(self.extractor).to_json()["extractor"],
             **self.comparison.to_json(),
-            "warnings": [vars(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
 
 
@@ -120,10 +110,9 @@ def compare_classes(
     return ComparedClasses(
         comparison=comparison,
         extractor=real.provenance.extractor or made.provenance.extractor,
-        sets={name: side.provenance.source for name, side in main.items()},
+        sets={name: describe(side) for name, side in main.items()},
         advice=_advice(comparison, real, made),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

@@ -32,7 +32,7 @@ _WIDE = 20  # times as large a distance as the smallest, from which on axes are 
 
 def drawn_spaces(found: Comparison) -> list[str]:
     """The second opinions that have a panel: those with a model whose error is known."""
-    return [space for space in found.seconds_spaces if _points(found, space)]
+    return [space for space in found.second_spaces if _points(found, space)]
 
 
 def comparison_figure(found: Comparison) -> "Figure":
@@ -107,7 +107,7 @@ def _panel(axes: "Axes", found: Comparison, space: str, shown: list[str], named:
         _scale(axes, axis, values)
     _bands(axes, found, points)
     axes.set_xlabel(shortened(found.labels["main"], 30), parse_math=False)
-    role = "second opinion" if len(found.seconds_spaces) == 1 else space.replace("second", "opinion")
+    role = "second opinion" if len(found.second_spaces) == 1 else space.replace("second", "opinion")
     label = shortened(found.labels[space], 28)
     between = " " if len(label + role) <= _LABEL else "\n"
     axes.set_ylabel(f"{label}{between}({role})", parse_math=False)

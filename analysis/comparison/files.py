@@ -8,27 +8,12 @@ from fidprobe.analysis.comparison.figures import comparison_figure, drawn_spaces
 from fidprobe.analysis.comparison.measure import Comparison
 from fidprobe.analysis.comparison.text import distance_text, group_sentences, how_text, space_title, step_sentence
 from fidprobe.analysis.output.markdown import escaped
-from fidprobe.analysis.output.result_files import replaced_result
-from fidprobe.analysis.output.wording import amount, json_text
-from fidprobe.analysis.output.writers import output_folder, write_figure, write_table, write_text
+from fidprobe.analysis.output.result_files import result_folder
+from fidprobe.analysis.output.wording import amount
 
-__all__ = ["comparison_json", "comparison_markdown", "write_comparison"]
+__all__ = ["comparison_markdown", "write_comparison"]
 
 _FIGURE = "compare"
-
-
-def comparison_json(found: Comparison, *, command: str | None = None) -> str:
-    """Everything as JSON text.
-
-    Args:
-        found: What to tell.
-        command: The command line that made it.
-
-    Raises:
-        InputError: a number is not finite; names its place.
-    """
-    sentences = {"groups_in_words": group_sentences(found), "steps_in_words": [step_sentence(s) for s in found.steps]}
-    return json_text({**found.to_json(), **sentences, "command": command}, "the comparison")
 
 
 def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
@@ -48,7 +33,7 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
                 [
                     str(found.group_of(name) or ""),
                     escaped(name),
-                    "unknown" if one.count is None else amount(one.count),
+                    amount(one.images.count),
                     *(escaped(distance_text(one.distances[space])) for space, _ in columns),
                     *(["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]),
                 ]
@@ -77,7 +62,7 @@ def write_comparison(found: Comparison, folder: str | os.PathLike[str], *, comma
     Args:
         found: What to tell.
         folder: Where; made if missing.
-        command: The command line that made it, to be told.
+        command: The command line that made it, which the JSON states.
 
     Returns:
         The path of `compare.json`.
@@ -85,22 +70,19 @@ def write_comparison(found: Comparison, folder: str | os.PathLike[str], *, comma
     Raises:
         InputError: a file cannot be written, or a number is not finite.
     """
-    text = comparison_json(found, command=command)
-    path = output_folder(folder, "a comparison")
-    with replaced_result(path, "compare.json", "the comparison", figures=(_FIGURE,)) as fresh:
-        write_table(fresh / "compare.csv", *_table(found))
+    with result_folder(folder, "compare", found, command=command, figures=(_FIGURE,)) as files:
+        files.table("compare.csv", *_table(found))
         drawn = bool(drawn_spaces(found))
         if drawn:
             title = "Fréchet distances of models in the main space against second opinions, with 95 % intervals"
-            write_figure(comparison_figure(found), fresh / _FIGURE, title)
-        write_text(fresh / "compare.md", comparison_markdown(found, figure=f"{_FIGURE}.svg" if drawn else ""))
-        write_text(fresh / "compare.json", text)
-    return path / "compare.json"
+            files.figure(_FIGURE, comparison_figure(found), title)
+        files.text("compare.md", comparison_markdown(found, figure=f"{_FIGURE}.svg" if drawn else ""))
+    return files.path
 
 
 def _table(found: Comparison) -> tuple[list[str], list[list[Any]]]:
     header = ["model", "images", "group"]
-    rows: list[list[Any]] = [[name, one.count, found.group_of(name)] for name, one in found.models.items()]
+    rows: list[list[Any]] = [[name, one.images.count, found.group_of(name)] for name, one in found.models.items()]
     for space in found.labels:
         prefix = space.replace(" ", "_")
         header += [f"{prefix}_{what}" for what in ("distance", "corrected", "standard_error", "precision", "recall")]

@@ -7,32 +7,29 @@ rate one as far better. A ranking by FID cannot see that.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 from fidprobe.analysis.comparison.advice import advise_on_comparison
 from fidprobe.analysis.comparison.iso_fid_groups import IsoGroup, Step, group_steps, iso_groups
 from fidprobe.analysis.comparison.models import ComparedModel, Distance, ModelMeasures, equal_images
-from fidprobe.analysis.sets.advice import Advice
-from fidprobe.analysis.sets.several_models import ModelSets, describe, grouped, open_models, source_json
+from fidprobe.analysis.comparison.text import group_sentences, step_sentence
+from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.several_models import ModelSets, grouped, open_models
 from fidprobe.analysis.sets.two_spaces import Network
 from fidprobe.analysis.verdict.sampling_error import Sampling
 from fidprobe.analysis.verdict.second_opinion_caveats import doubt
 from fidprobe.analysis.verdict.uncertainty import Key
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
-from fidprobe.provenance import SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["SCHEMA", "Comparison", "compare"]
-
-SCHEMA = 1
-"""Of the comparison's JSON: raised whenever a key changes its meaning or goes. docs/compare.md documents it."""
+__all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Several models against one reference.
+class Comparison(Result):
+    """Several models against one reference; docs/compare.md documents the JSON.
 
     Attributes:
         models: Name -> model, by its corrected distance in the main space; those without one are last.
@@ -42,12 +39,11 @@ class Comparison:
         within: Share of a distance that counts as nearly equal.
         manifold_images: How many images of each set precision and recall rest on; 0 where there are none.
         no_second: Why there is no second opinion; empty where there is one.
-        reference: Which real images; None where unknown.
-        reference_count: How many; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long it took.
-        version: Of fidprobe.
+        reference: Which real images, and how many.
     """
+
+    WHAT: ClassVar[str] = "the comparison"
+    SCHEMA: ClassVar[int | None] = 1
 
     models: Mapping[str, ComparedModel]
     labels: Mapping[str, str]
@@ -56,14 +52,10 @@ class Comparison:
     within: float
     manifold_images: int
     no_second: str
-    reference: SourceProvenance | None
-    reference_count: int | None
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    reference: SetDescription
 
     @property
-    def seconds_spaces(self) -> tuple[str, ...]:
+    def second_spaces(self) -> tuple[str, ...]:
         """The second opinions' keys."""
         return tuple(space for space in self.labels if space != "main")
 
@@ -71,12 +63,10 @@ class Comparison:
         """The number of a model's group, from 1; None for one without an estimate."""
         return next((i for i, one in enumerate(self.groups, start=1) if model in one.models), None)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+    def content(self) -> dict[str, Any]:
+        """Models, groups and steps as plain data."""
         return {
-            "schema": SCHEMA,
-            "fidprobe": self.version,
-            "reference": {"count": self.reference_count, "source": source_json(self.reference)},
+            "reference": self.reference.to_json(),
             "labels": dict(self.labels),
             "no_second_opinion": self.no_second or None,
             "within": self.within,
@@ -84,20 +74,23 @@ class Comparison:
             "models": [
                 {
                     "name": name,
-                    "count": one.count,
+                    "count": one.images.count,
                     "group": self.group_of(name),
                     "distances": {space: distance.to_json() for space, distance in one.distances.items()},
                     "precision_recall": {space: asdict(found) for space, found in one.manifolds.items()},
                     "no_precision_recall": one.no_manifold or None,
-                    "source": source_json(one.source),
+                    "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
             ],
             "groups": [one.to_json() for one in self.groups],
             "steps": [one.to_json() for one in self.steps],
-            "warnings": [asdict(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole comparison as plain data; sentences about groups and steps stand at its end."""
+        sentences = {"groups_in_words": group_sentences(self), "steps_in_words": list(map(step_sentence, self.steps))}
+        return {**super().to_json(), **sentences}
 
 
 def compare(
@@ -148,18 +141,19 @@ def compare(
         progress("models", done, len(models))
         compared[name] = measuring.model(name)
     progress("models", len(models), len(models))
-    return _told(measuring, compared, within, time.perf_counter() - begun)
+    return _assembled(measuring, compared, within, begun)
 
 
-def _told(measuring: ModelMeasures, compared: Mapping[str, ComparedModel], within: float, seconds: float) -> Comparison:
+def _assembled(
+    measuring: ModelMeasures, compared: Mapping[str, ComparedModel], within: float, begun: float
+) -> Comparison:
     """Everything together, once all distances are known."""
     sampling = measuring.samplings.result()
     missing = {**sampling.missing, **measuring.missing}
     labels = dict(sampling.labels)
     models = {
         name: ComparedModel(
-            one.source,
-            one.count,
+            one.images,
             {space: _with_error(one.distances[space], sampling, (space, name), missing) for space in labels},
             one.manifolds,
             one.no_manifold,
@@ -174,7 +168,6 @@ def _told(measuring: ModelMeasures, compared: Mapping[str, ComparedModel], withi
     main = grouped(sets.spaces["main"])
     doubts = {space: doubt(main, grouped(sets.spaces[space]), same=sets.same) for space in spaces}
     without = {name: one.distances["main"].missing for name, one in models.items() if name not in judged}
-    source, count = describe(measuring.sets.spaces["main"]["reference"])
     return Comparison(
         models={name: models[name] for name in order},
         labels=labels,
@@ -183,11 +176,9 @@ def _told(measuring: ModelMeasures, compared: Mapping[str, ComparedModel], withi
         within=within,
         manifold_images=measuring.images if any(one.manifolds for one in models.values()) else 0,
         no_second="" if spaces else measuring.sets.no_second,
-        reference=source,
-        reference_count=count,
+        reference=describe(measuring.sets.spaces["main"]["reference"]),
         advice=tuple(advise_on_comparison(measuring.sets, measuring.alike.values(), without)),
-        seconds=seconds,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, manifold
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.several_models import ModelSets, describe, fingerprint
+from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.several_models import ModelSets, fingerprint
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, statistics_of
 from fidprobe.analysis.verdict.sampling_error import SamplingSet, ungrounded
 from fidprobe.analysis.verdict.uncertainty import Estimate, Key
@@ -14,7 +15,6 @@ from fidprobe.features.extraction import ReadOptions
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.neighbours import PrecisionRecallResult
-from fidprobe.provenance import SourceProvenance
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
@@ -54,15 +54,13 @@ class ComparedModel:
     """What is known of one model.
 
     Attributes:
-        source: Which pictures; None where unknown.
-        count: How many; None where unknown.
+        images: Which, and how many.
         distances: Space -> distance; every space of the comparison.
         manifolds: Space -> precision and recall, where they could be computed.
         no_manifold: Why the main space has none; else empty.
     """
 
-    source: SourceProvenance | None
-    count: int | None
+    images: SetDescription
     distances: Mapping[str, Distance]
     manifolds: Mapping[str, PrecisionRecallResult]
     no_manifold: str
@@ -116,8 +114,7 @@ class ModelMeasures:
                 manifolds[space] = shares.models[name]
             if space == "main":
                 no_manifold = shares.missing.get(name, "")
-        source, count = describe(found["main"])
-        return ComparedModel(source, count, distances, manifolds, no_manifold)
+        return ComparedModel(describe(found["main"]), distances, manifolds, no_manifold)
 
     def _check_order(self, name: str, found: Mapping[str, Measurable]) -> None:
         for space, side in found.items():

@@ -1,12 +1,15 @@
 """A comparison in words: a table for the terminal, a sentence for each iso-FID group, a line for each step."""
 
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from fidprobe.analysis.comparison.iso_fid_groups import IsoGroup, Pair, Ranking, Step
-from fidprobe.analysis.comparison.measure import Comparison
 from fidprobe.analysis.comparison.models import ComparedModel, Distance
 from fidprobe.analysis.output.wording import amount, images_text, number, plus_minus, shortened, signed_percent
 from fidprobe.analysis.verdict.uncertainty import Ratio
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.comparison.measure import Comparison
 
 __all__ = [
     "comparison_lines",
@@ -24,12 +27,12 @@ _MOST = 6  # models named in a sentence
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
-def comparison_lines(found: Comparison) -> list[str]:
+def comparison_lines(found: "Comparison") -> list[str]:
     """At most 80 columns: a row a model, then groups and steps in words."""
     lines = [f"{space_title(space)}: {shortened(label, 56)}" for space, label in found.labels.items()]
     if found.no_second:
         lines += wrap(f"second opinion: not available: {shortened(found.no_second, 200)}", _COLUMNS)
-    seconds = list(found.seconds_spaces)
+    seconds = list(found.second_spaces)
     lines += _table(found, ["main", *seconds[:1]], shares=True)
     for start in range(1, len(seconds), 2):
         lines += ["", *_table(found, seconds[start : start + 2], shares=False)]
@@ -51,7 +54,7 @@ def distance_text(distance: Distance) -> str:
     return "" if distance.value is None else f"{number(distance.value)} *"
 
 
-def group_sentences(found: Comparison) -> list[str]:
+def group_sentences(found: "Comparison") -> list[str]:
     """What FID does not tell and others may: one text for each group of more than one model."""
     return [_group(found, one) for one in found.groups if len(one.models) > 1]
 
@@ -74,12 +77,16 @@ def step_sentence(step: Step) -> str:
     return f"{text} ({'; '.join(told)})" if told else text
 
 
-def _table(found: Comparison, spaces: list[str], *, shares: bool) -> list[str]:
+def _table(found: "Comparison", spaces: list[str], *, shares: bool) -> list[str]:
     rows = [["model", *(["group", "images"] if shares else []), *map(space_title, spaces)]]
     rows[0] += ["precision", "recall"] if shares else []
     for name, one in found.models.items():
         group = found.group_of(name)
-        told = ["" if group is None else str(group), "" if one.count is None else amount(one.count)] if shares else []
+        told = (
+            ["" if group is None else str(group), "" if one.images.count is None else amount(one.images.count)]
+            if shares
+            else []
+        )
         told += [distance_text(one.distances[space]) for space in spaces]
         rows.append([name, *told, *(_shares(one) if shares else [])])
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
@@ -97,7 +104,7 @@ def _shares(one: ComparedModel) -> list[str]:
     return ["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]
 
 
-def how_text(found: Comparison) -> str:
+def how_text(found: "Comparison") -> str:
     """What the table's numbers are."""
     corrected = [one.distances["main"].estimate is not None for one in found.models.values()]
     text = "Distances are corrected for the numbers of images, ± their standard errors"
@@ -110,7 +117,7 @@ def how_text(found: Comparison) -> str:
     return f"{text}."
 
 
-def _group(found: Comparison, group: IsoGroup) -> str:
+def _group(found: "Comparison", group: IsoGroup) -> str:
     count = len(group.models)
     alike = [name for name in group.models[1:] if name in group.near]
     percent = f"{100 * found.within:g}{_SPACE}%"
@@ -126,14 +133,14 @@ def _group(found: Comparison, group: IsoGroup) -> str:
     return " ".join([head, *(_ranking(found, space, one) for space, one in group.rankings.items())])
 
 
-def _range(found: Comparison, group: IsoGroup) -> str:
+def _range(found: "Comparison", group: IsoGroup) -> str:
     """`FD[x] 12.34`, or `FD[x] 12.34 to 12.90`: the group's corrected distances."""
     ends = [found.models[name].distances["main"].estimate for name in (group.models[0], group.models[-1])]
     first, last = (number(one.value) for one in ends if one is not None)
     return f"{shortened(found.labels['main'], _LABEL)} {first if first == last else f'{first} to {last}'}"
 
 
-def _ranking(found: Comparison, space: str, ranking: Ranking) -> str:
+def _ranking(found: "Comparison", space: str, ranking: Ranking) -> str:
     label = shortened(found.labels[space], _LABEL)
     lacking = f" Not judged in {label}: {_list(tuple(ranking.missing))}." if ranking.missing else ""
     if len(ranking.models) < 2:
@@ -154,7 +161,7 @@ def _ranking(found: Comparison, space: str, ranking: Ranking) -> str:
     return f"In {label}, {best} is best: {'; '.join(told)}.{rest}{lacking}"
 
 
-def _worse(found: Comparison, pair: Pair) -> str:
+def _worse(found: "Comparison", pair: Pair) -> str:
     """`B is worse by 40 % (95 %: 33 % to 47 %), recall 0.31 against 0.41`."""
     if pair.relative.interval is None:
         how = number(pair.change.value, 3)

@@ -3,20 +3,20 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from fidprobe.analysis.conventions.convention_scores import ConventionScores, Pair
 from fidprobe.analysis.conventions.table import Convention, conventions_named
+from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.two_spaces import (
     ExtractorChoice,
     Measurable,
     Network,
-    count_of,
     extract_sets,
     open_sets,
     statistics_of,
@@ -26,7 +26,7 @@ from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import FrechetResult, frechet, vanishes
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Conventions", "Spread", "conventions"]
@@ -50,7 +50,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Conventions:
+class Conventions(Result):
     """One pair of sets by several conventions.
 
     Attributes:
@@ -60,12 +60,10 @@ class Conventions:
         spread: Of the distances; None with fewer than two.
         second_label: Of the second opinion's distance; empty if there is none.
         second: That distance, once: it has one convention, its network's own.
-        sets: `reference`, `generated` -> which pictures; None where unknown.
-        counts: The same keys -> number of images; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long it took.
-        version: Of fidprobe.
+        sets: `reference`, `generated` -> which images, and how many.
     """
+
+    WHAT: ClassVar[str] = "the conventions"
 
     label: str
     extractor: ExtractorProvenance | None
@@ -73,29 +71,19 @@ class Conventions:
     spread: Spread | None
     second_label: str
     second: FrechetResult | None
-    sets: Mapping[str, SourceProvenance | None]
-    counts: Mapping[str, int | None]
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    sets: Mapping[str, SetDescription]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+    def content(self) -> dict[str, Any]:
+        """All conventions' numbers as plain data."""
         return {
-            "fidprobe": self.version,
             "label": self.label,
             "extractor": Provenance(self.extractor).to_json()["extractor"],
-            "sets": {
-                name: {"count": self.counts[name], "source": Provenance(source=source).to_json()["source"]}
-                for name, source in self.sets.items()
-            },
+            "sets": sets_json(self.sets),
             "conventions": [row.to_json() for row in self.rows],
             "spread": asdict(self.spread) if self.spread else None,
             "second_opinion": {"label": self.second_label, "frechet_distance": self.second.value}
             if self.second
             else None,
-            "warnings": [vars(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
 
 
@@ -170,11 +158,9 @@ def conventions(
         spread=_spread(rows, first),
         second_label=metric_label(opinion.space) if opinion else "",
         second=opinion,
-        sets={name: side.provenance.source for name, side in first.items()},
-        counts={name: count_of(side) for name, side in first.items()},
+        sets={name: describe(side) for name, side in first.items()},
         advice=(*advice, *_advise(label, known, first, second)),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

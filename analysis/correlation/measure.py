@@ -7,17 +7,17 @@ run (appendix B); how far the second opinion agrees is what an FID gain stands o
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 from fidprobe.analysis.correlation.spaces import ModelDistances, ModelSpaces
+from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.several_models import ModelSets, describe, gathered, grouped, open_models, source_json
+from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.several_models import ModelSets, gathered, grouped, open_models
 from fidprobe.analysis.sets.two_spaces import Network
 from fidprobe.analysis.verdict.agreement import Agreement, agreement
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
-from fidprobe.provenance import SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Correlation", "ModelDistances", "correlate"]
@@ -27,7 +27,7 @@ _FEW = 5  # models below which no ranking, however perfect, comes about by chanc
 
 
 @dataclass(frozen=True)
-class Correlation:
+class Correlation(Result):
     """Distances of several models, and how far the spaces agree.
 
     Attributes:
@@ -36,44 +36,35 @@ class Correlation:
             without the key where no model has it.
         agreements: `logits`, `second` -> correlation with the main distance.
         missing: The same keys -> why no model has that distance.
-        reference: Which real images; None where unknown.
-        reference_count: How many; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long it took.
-        version: Of fidprobe.
+        reference: Which real images, and how many.
     """
+
+    WHAT: ClassVar[str] = "the correlation"
 
     models: Mapping[str, ModelDistances]
     labels: Mapping[str, str]
     agreements: Mapping[str, Agreement]
     missing: Mapping[str, str]
-    reference: SourceProvenance | None
-    reference_count: int | None
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    reference: SetDescription
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+    def content(self) -> dict[str, Any]:
+        """All distances and agreements as plain data."""
         return {
-            "fidprobe": self.version,
-            "reference": {"count": self.reference_count, "source": source_json(self.reference)},
+            "reference": self.reference.to_json(),
             "labels": dict(self.labels),
             "models": [
                 {
                     "name": name,
-                    "count": one.count,
+                    "count": one.images.count,
                     "frechet_distance": one.main,
                     "frechet_distance_logits": one.logits,
                     "frechet_distance_second_opinion": one.second,
-                    "source": source_json(one.source),
+                    "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
             ],
             "correlation_with_logits": _correlated(self, "logits"),
             "correlation_with_second_opinion": _correlated(self, "second"),
-            "warnings": [vars(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
 
 
@@ -126,17 +117,14 @@ def correlate(
         pairs = [(one.main, value) for one, value in zip(distances.values(), column, strict=True) if value is not None]
         if pairs:
             agreements[which] = agreement([x for x, _ in pairs], [y for _, y in pairs])
-    source, count = describe(spaces.sets.spaces["main"]["reference"])
     return Correlation(
         models=distances,
         labels={which: spaces.labels[which] for which in ("main", *agreements)},
         agreements=agreements,
         missing={which: spaces.missing[which] for which in values if which not in agreements},
-        reference=source,
-        reference_count=count,
+        reference=describe(spaces.sets.spaces["main"]["reference"]),
         advice=tuple(_advise(spaces, distances)),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.several_models import ModelSets, describe
+from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.several_models import ModelSets
 from fidprobe.analysis.sets.two_spaces import Measurable, statistics_of
 from fidprobe.features.value import Features
 from fidprobe.metrics.class_space import class_space
 from fidprobe.metrics.frechet import frechet, vanishes
-from fidprobe.provenance import SourceProvenance
 
 __all__ = ["ModelDistances", "ModelSpaces"]
 
@@ -19,15 +19,13 @@ class ModelDistances:
     """What all spaces say of one model; Fréchet distances to the reference, 0 where they are so but for rounding.
 
     Attributes:
-        source: Which pictures; None where unknown.
-        count: How many; None where unknown.
+        images: Which, and how many.
         main: In the main space.
         logits: In its logits; None where there are none.
         second: In the second opinion's space; None where the images could not be had there.
     """
 
-    source: SourceProvenance | None
-    count: int | None
+    images: SetDescription
     main: float
     logits: float | None
     second: float | None
@@ -64,8 +62,7 @@ class ModelSpaces:
                 values[which] = 0.0 if vanishes(result.value, goal, side) else result.value
                 unnamed = which == "logits" and result.space == "unknown"
                 self.labels[which] = metric_label("unknown logits" if unnamed else result.space)
-        source, count = describe(found["main"])
-        return ModelDistances(source, count, values["main"], values.get("logits"), values.get("second"))
+        return ModelDistances(describe(found["main"]), values["main"], values.get("logits"), values.get("second"))
 
     def _extracted(self, name: str) -> dict[str, Measurable]:
         """`main`, and where they can be had `logits` and `second`, of one set."""

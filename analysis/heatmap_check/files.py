@@ -16,43 +16,13 @@ from fidprobe.analysis.heatmap_check.figures import (
 )
 from fidprobe.analysis.heatmap_check.measure import HeatmapCheck
 from fidprobe.analysis.heatmap_check.noise import REGIONS
-from fidprobe.analysis.output.result_files import replaced_result
-from fidprobe.analysis.output.wording import json_text
-from fidprobe.analysis.output.writers import (
-    output_folder,
-    write_arrays,
-    write_figure,
-    write_table,
-    write_text,
-)
+from fidprobe.analysis.output.result_files import result_folder
 
-__all__ = ["heatmap_check_folder", "heatmap_check_json", "write_heatmap_check"]
+__all__ = ["write_heatmap_check"]
 
-_JSON, _CSV, _MAPS = "heatmap-check.json", "heatmap-check.csv", "heatmap-check-maps.npz"
+_MAPS = "heatmap-check-maps.npz"
 _NUMBERS = ("distance", "distance_error", "rise", "rise_error", "share", "share_error")
 _HEADER = ("scale", "region", *_NUMBERS, *(f"second_{name}" for name in _NUMBERS))
-
-
-def heatmap_check_folder(folder: str | os.PathLike[str]) -> Path:
-    """Find out before the work whether a folder for the outcome can be written.
-
-    Raises:
-        InputError: the folder cannot be made or written.
-    """
-    return output_folder(folder, "the check of heatmaps")
-
-
-def heatmap_check_json(check: HeatmapCheck, *, command: str | None = None) -> str:
-    """Everything but maps and pictures as JSON text.
-
-    Args:
-        check: What to tell.
-        command: The command line that made it.
-
-    Raises:
-        InputError: a number is not finite; names its place.
-    """
-    return json_text({**check.to_json(), "command": command}, "the check of heatmaps")
 
 
 def write_heatmap_check(check: HeatmapCheck, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
@@ -66,7 +36,7 @@ def write_heatmap_check(check: HeatmapCheck, folder: str | os.PathLike[str], *, 
     Args:
         check: What to write.
         folder: Where; made if missing.
-        command: The command line that made it, to be told.
+        command: The command line that made it, which the JSON states.
 
     Returns:
         The path of `heatmap-check.json`.
@@ -74,29 +44,22 @@ def write_heatmap_check(check: HeatmapCheck, folder: str | os.PathLike[str], *, 
     Raises:
         InputError: the folder cannot be written, or a number is not finite.
     """
-    text = heatmap_check_json(check, command=command)
-    path = heatmap_check_folder(folder)
     figures = ("heatmap-check-sanity",)
-    with replaced_result(path, _JSON, "the check of heatmaps", files=(_MAPS,), figures=figures) as fresh:
-        write_table(fresh / _CSV, _HEADER, _rows(check))
-        write_figure(
-            check_noise_figure(check),
-            fresh / "heatmap-check-noise",
-            f"{check.main.label} under noise in regions of the images",
-        )
+    with result_folder(folder, "heatmap-check", check, command=command, files=(_MAPS,), figures=figures) as files:
+        files.table("heatmap-check.csv", _HEADER, _rows(check))
+        title = f"{check.main.label} under noise in regions of the images"
+        files.figure("heatmap-check-noise", check_noise_figure(check), title)
         examples = check_examples_figure(check.examples, shown_scale(check.scales))
-        write_figure(
-            examples, fresh / "heatmap-check-examples", "Images, their heatmaps, and noise in the halves these divide"
-        )
+        title = "Images, their heatmaps, and noise in the halves these divide"
+        files.figure("heatmap-check-examples", examples, title)
         if check.sanity is not None:
             sanity = check.sanity
             title = "Heatmaps under trained and under randomised weights"
-            write_figure(check_sanity_figure(sanity), fresh / "heatmap-check-sanity", title)
+            files.figure("heatmap-check-sanity", check_sanity_figure(sanity), title)
             names = np.array([name.encode(errors="backslashreplace").decode() for name in sanity.names])
             maps = {"names": names, "trained": sanity.trained, "randomised": sanity.randomised}
-            write_arrays(fresh / _MAPS, maps)
-        write_text(fresh / _JSON, text)
-    return path / _JSON
+            files.arrays(_MAPS, maps)
+    return files.path
 
 
 def _rows(check: HeatmapCheck) -> Iterator[list[Any]]:

@@ -7,8 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,9 @@ from fidprobe.analysis.heatmap_check.noise import NoisyPicture
 from fidprobe.analysis.heatmap_check.passes import Space, all_maps, noise_distances
 from fidprobe.analysis.heatmap_check.sanity import SANE, SanityCheck, check_sanity
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
-from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
+from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
+from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, Network, extract_sets, load_network, open_sets, statistics_of
 from fidprobe.errors import InputError
@@ -27,7 +28,7 @@ from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
-from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["SCALES", "HeatmapCheck", "HeatmapExample", "check_heatmaps"]
@@ -55,7 +56,7 @@ class HeatmapExample:
 
 
 @dataclass(frozen=True, eq=False)
-class HeatmapCheck:
+class HeatmapCheck(Result):
     """What noise in regions does to the distances, and whether maps depend on what the network has learned.
 
     Attributes:
@@ -69,12 +70,10 @@ class HeatmapCheck:
         layer: Where in the network maps are taken; None: before its pooling.
         method: `closed form` or `autograd`.
         seed: Of noise and randomised weights.
-        sets: `reference` and `generated` -> which pictures; None where unknown.
-        counts: The same keys -> number of images; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long everything took.
-        version: Of fidprobe.
+        sets: `reference` and `generated` -> which images, and how many.
     """
+
+    WHAT: ClassVar[str] = "the check of heatmaps"
 
     scales: tuple[float, ...]
     main: SpaceCheck
@@ -86,20 +85,12 @@ class HeatmapCheck:
     layer: str | None
     method: str
     seed: int
-    sets: Mapping[str, SourceProvenance | None]
-    counts: Mapping[str, int | None]
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    sets: Mapping[str, SetDescription]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, without maps and pictures."""
+    def content(self) -> dict[str, Any]:
+        """Everything but maps and pictures as plain data."""
         return {
-            "fidprobe": self.version,
-            "sets": {
-                name: {"count": self.counts[name], "source": Provenance(source=source).to_json()["source"]}
-                for name, source in self.sets.items()
-            },
+            "sets": sets_json(self.sets),
             "extractor": Provenance(extractor=self.extractor).to_json()["extractor"],
             "layer": self.layer,
             "method": self.method,
@@ -108,8 +99,6 @@ class HeatmapCheck:
             "second_opinion": None if self.second is None else self.second.to_json(self.scales),
             "sanity": None if self.sanity is None else self.sanity.to_json(),
             "sanity_missing": self.sanity_missing or None,
-            "warnings": [vars(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
 
 
@@ -192,14 +181,12 @@ def check_heatmaps(
         layer=sensitivity.layer,
         method=sensitivity.method,
         seed=seed,
-        sets={name: side.provenance.source for name, side in extracted.main.items()},
-        counts={"reference": main.reference.count, "generated": len(names)},
+        sets={name: describe(side) for name, side in extracted.main.items()},
         advice=(
             *advise_on_sets(extracted.main["reference"], {"generated": main.generated}),
             *advise_on_spaces(extracted.main, extracted.second),
         ),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

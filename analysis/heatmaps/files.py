@@ -9,61 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.heatmaps.figures import heatmaps_figure, means_figure, overlay
-from fidprobe.analysis.heatmaps.measure import Heatmap, Heatmaps, MeanHeatmap
+from fidprobe.analysis.heatmaps.measure import Heatmap, Heatmaps, MeanHeatmap, overlay_name
 from fidprobe.analysis.output.page import png_uri, render_page
-from fidprobe.analysis.output.replaceable_folder import check_own_folder, replaced_folder
-from fidprobe.analysis.output.result_files import replaced_result
-from fidprobe.analysis.output.wording import images_text, json_text, number, shortened
-from fidprobe.analysis.output.writers import output_folder, write_arrays, write_figure, write_text
+from fidprobe.analysis.output.result_files import result_folder
+from fidprobe.analysis.output.wording import images_text, number, shortened
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.pictures import Picture
 from fidprobe.extractors.base import Box
-from fidprobe.provenance import Provenance
 
-__all__ = ["heatmap_folder", "heatmap_json", "signed", "write_heatmaps"]
+__all__ = ["signed", "write_heatmaps"]
 
 _SHOWN = 320  # pixels: pictures of the page are shown no larger than this
-
-
-def heatmap_folder(folder: str | os.PathLike[str]) -> Path:
-    """Find out before the work whether a folder for heatmaps can be written.
-
-    Raises:
-        InputError: the folder cannot be made or written, or its `overlays` is not fidprobe's.
-    """
-    path = output_folder(folder, "heatmaps")
-    check_own_folder(path / "overlays")
-    return path
-
-
-def heatmap_json(heatmaps: Heatmaps, *, command: str | None = None) -> str:
-    """Everything but maps and pictures as JSON text.
-
-    Args:
-        heatmaps: What to tell.
-        command: The command line that made them.
-
-    Raises:
-        InputError: a number is not finite; names its place.
-    """
-    provenance = Provenance(extractor=heatmaps.extractor).to_json()
-    data = {
-        "fidprobe": heatmaps.version,
-        "sets": {
-            name: {"count": heatmaps.counts[name], "source": Provenance(source=source).to_json()["source"]}
-            for name, source in heatmaps.sets.items()
-        },
-        "extractor": provenance["extractor"],
-        "layer": heatmaps.layer,
-        "method": heatmaps.method,
-        "joined": heatmaps.joined,
-        "images": [_image_json(one, i) for i, one in enumerate(heatmaps.images)],
-        "means": [_mean_json(one) for one in heatmaps.means],
-        "warnings": [vars(one) for one in heatmaps.advice],
-        "seconds": round(heatmaps.seconds, 3),
-        "command": command,
-    }
-    return json_text(data, "the heatmaps")
 
 
 def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
@@ -75,7 +31,7 @@ def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, comman
     Args:
         heatmaps: What to write.
         folder: Where; made if missing.
-        command: The command line that made them, to be told.
+        command: The command line that made them, which JSON and page state.
 
     Returns:
         The path of the page.
@@ -83,60 +39,27 @@ def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, comman
     Raises:
         InputError: the folder cannot be written, or a number is not finite.
     """
-    text = heatmap_json(heatmaps, command=command)
-    path = heatmap_folder(folder)
     label = metric_label(heatmaps.extractor.name, "FD")
     overlays = [overlay(one.picture, one.map, one.box) for one in heatmaps.images]
-    files, figures = ("means.npz",), ("means",)
-    with replaced_result(path, "heatmap.json", "the heatmaps", files=files, figures=figures) as fresh:
-        write_arrays(fresh / "maps.npz", _image_arrays(heatmaps.images))
-        with replaced_folder(fresh / "overlays") as pictures:
+    with result_folder(folder, "heatmap", heatmaps, command=command, files=("means.npz",), figures=("means",)) as files:
+        files.arrays("maps.npz", _image_arrays(heatmaps.images))
+        with files.subfolder("overlays") as pictures:
             for i, pixels in enumerate(overlays):
-                _save_png(pixels, pictures / _overlay_name(i))
-        write_figure(
-            heatmaps_figure(heatmaps.images, label=label),
-            fresh / "heatmaps",
-            f"Images and where {label} is most sensitive in each of them",
-        )
+                _save_png(pixels, pictures / overlay_name(i))
+        figure = heatmaps_figure(heatmaps.images, label=label)
+        files.figure("heatmaps", figure, f"Images and where {label} is most sensitive in each of them")
         if heatmaps.means:
-            write_arrays(fresh / "means.npz", _mean_arrays(heatmaps.means))
+            files.arrays("means.npz", _mean_arrays(heatmaps.means))
             figure = means_figure(heatmaps.means, label=label)
-            write_figure(figure, fresh / "means", f"Mean pictures and mean heatmaps of {label}")
-        write_text(fresh / "heatmaps.html", _page(heatmaps, overlays, command))
-        write_text(fresh / "heatmap.json", text)
-    return path / "heatmaps.html"
+            files.figure("means", figure, f"Mean pictures and mean heatmaps of {label}")
+        files.text("heatmaps.html", _page(heatmaps, overlays, command))
+    return files.path.with_name("heatmaps.html")
 
 
 def signed(value: float | None) -> str:
     """`+1.23`, `−0.0045`: an influence or a change, with its sign."""
     assert value is not None  # either is there
     return ("+" if value > 0 else "") + number(value, 3)
-
-
-def _overlay_name(index: int) -> str:
-    return f"{index:04d}.png"
-
-
-def _image_json(one: Heatmap, index: int) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "overlay": f"overlays/{_overlay_name(index)}",
-        "influence": one.influence,
-        "change": one.change,
-        "predictions": [vars(prediction) for prediction in one.predictions],
-        "box": list(one.box),
-        "map_min": float(one.map.min()),
-        "map_max": float(one.map.max()),
-    }
-
-
-def _mean_json(one: MeanHeatmap) -> dict[str, Any]:
-    return {
-        "class": one.name,
-        "count": one.count,
-        "map_min": float(one.map.min()),
-        "map_max": float(one.map.max()),
-    }
 
 
 def _image_arrays(images: Sequence[Heatmap]) -> dict[str, npt.NDArray[Any]]:
@@ -167,7 +90,7 @@ def _save_png(pixels: Picture, path: Path) -> None:
 
 
 def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) -> str:
-    names = {name: "" if source is None else source.description for name, source in heatmaps.sets.items()}
+    names = {name: one.source.description if one.source else "" for name, one in heatmaps.sets.items()}
     return render_page(
         "heatmaps/heatmaps.html.j2",
         title=shortened(names["images" if heatmaps.joined else "generated"] or "the generated set", 60),
@@ -176,9 +99,9 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
             {
                 "name": name,
                 "description": shortened(names[name], 60) if names[name] else "features or statistics",
-                "count": "unknown number of images" if count is None else images_text(count),
+                "count": images_text(one.count),
             }
-            for name, count in heatmaps.counts.items()
+            for name, one in heatmaps.sets.items()
         ],
         space=heatmaps.extractor.name,
         layer=heatmaps.layer or "",
@@ -206,7 +129,7 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
         ],
         command=command or "",
         version=heatmaps.version,
-        seconds=number(heatmaps.seconds, 3),
+        seconds=number(heatmaps.elapsed, 3),
     )
 
 

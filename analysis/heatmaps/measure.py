@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,13 @@ from torch import Tensor
 
 from fidprobe.analysis.classes.histogram import class_name
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity, layer_to_look_at
+from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets
+from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
 from fidprobe.analysis.sets.two_spaces import (
     Measurable,
     Network,
-    count_of,
     extract_sets,
     load_network,
     open_sets,
@@ -33,11 +33,20 @@ from fidprobe.features.forward_pass import prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.metrics.single_image import SingleImage, enough_images
-from fidprobe.provenance import ExtractorProvenance, SourceProvenance
+from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Heatmap", "Heatmaps", "MeanHeatmap", "Prediction", "heatmaps", "picture_batches", "predictions"]
+__all__ = [
+    "Heatmap",
+    "Heatmaps",
+    "MeanHeatmap",
+    "Prediction",
+    "heatmaps",
+    "overlay_name",
+    "picture_batches",
+    "predictions",
+]
 
 _SIDE = 224  # pixels of a mean picture
 _PREDICTIONS = 3
@@ -79,6 +88,17 @@ class Heatmap:
     influence: float | None
     change: float | None
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without name, map and picture."""
+        return {
+            "influence": self.influence,
+            "change": self.change,
+            "predictions": [vars(prediction) for prediction in self.predictions],
+            "box": list(self.box),
+            "map_min": float(self.map.min()),
+            "map_max": float(self.map.max()),
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class MeanHeatmap:
@@ -96,9 +116,18 @@ class MeanHeatmap:
     picture: npt.NDArray[np.float32]
     map: npt.NDArray[np.float32]
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without map and picture."""
+        return {
+            "class": self.name,
+            "count": self.count,
+            "map_min": float(self.map.min()),
+            "map_max": float(self.map.max()),
+        }
+
 
 @dataclass(frozen=True, eq=False)
-class Heatmaps:
+class Heatmaps(Result):
     """Heatmaps of a generated set.
 
     Attributes:
@@ -109,12 +138,10 @@ class Heatmaps:
         method: `closed form` or `autograd`.
         joined: The images are not of the generated set: each joined it as one more.
         fitting: How many images there were to choose from.
-        sets: Set name -> which pictures; None where unknown. `images` are those that joined.
-        counts: Set name -> number of images; None where unknown.
-        advice: What a reader must know.
-        seconds: How long everything took.
-        version: Of fidprobe.
+        sets: Set name -> which images, and how many. `images` are those that joined.
     """
+
+    WHAT: ClassVar[str] = "the heatmaps"
 
     images: tuple[Heatmap, ...]
     means: tuple[MeanHeatmap, ...]
@@ -123,11 +150,27 @@ class Heatmaps:
     method: str
     joined: bool
     fitting: int
-    sets: Mapping[str, SourceProvenance | None]
-    counts: Mapping[str, int | None]
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    sets: Mapping[str, SetDescription]
+
+    def content(self) -> dict[str, Any]:
+        """Everything but maps and pictures as plain data."""
+        return {
+            "sets": sets_json(self.sets),
+            "extractor": Provenance(extractor=self.extractor).to_json()["extractor"],
+            "layer": self.layer,
+            "method": self.method,
+            "joined": self.joined,
+            "images": [
+                {"name": one.name, "overlay": f"overlays/{overlay_name(i)}", **one.to_json()}
+                for i, one in enumerate(self.images)
+            ],
+            "means": [one.to_json() for one in self.means],
+        }
+
+
+def overlay_name(index: int) -> str:
+    """The file name of an image's overlay."""
+    return f"{index:04d}.png"
 
 
 def heatmaps(
@@ -229,11 +272,9 @@ def heatmaps(
         method=sensitivity.method,
         joined=images is not None,
         fitting=len(fitting),
-        sets={name: side.provenance.source for name, side in sets.items()},
-        counts={name: count_of(side) for name, side in sets.items()},
+        sets={name: describe(side) for name, side in sets.items()},
         advice=tuple(_advice(sets)),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

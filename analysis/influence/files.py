@@ -12,41 +12,17 @@ from fidprobe.analysis.influence.figures import (
     influence_spaces_figure,
 )
 from fidprobe.analysis.influence.measure import Influence
-from fidprobe.analysis.output.result_files import replaced_result
-from fidprobe.analysis.output.wording import json_text, shortened, signed_percent
-from fidprobe.analysis.output.writers import output_folder, write_figure, write_table, write_text
+from fidprobe.analysis.output.result_files import result_folder
+from fidprobe.analysis.output.wording import shortened, signed_percent
 from fidprobe.analysis.sets.pictures import read_pictures
 from fidprobe.errors import InputError
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["influence_folder", "influence_json", "write_influence"]
+__all__ = ["write_influence"]
 
-_JSON, _CLASSES = "influence.json", "influence_classes.csv"
+_CLASSES = "influence_classes.csv"
 _FIGURES = ("influence_classes", "influence_spaces", "influence_images")
 _MOST = 20  # classes of either kind in a figure: a page
-
-
-def influence_folder(folder: str | os.PathLike[str]) -> Path:
-    """Find out before the work whether a folder for the outcome can be written.
-
-    Raises:
-        InputError: the folder cannot be made or written.
-    """
-    return output_folder(folder, "the images' influence")
-
-
-def influence_json(influence: Influence, *, count: int = 10, command: str | None = None) -> str:
-    """Everything as JSON text, but of single images only the strongest.
-
-    Args:
-        influence: What to tell.
-        count: Images of either kind.
-        command: The command line that made it.
-
-    Raises:
-        InputError: a number is not finite; names its place.
-    """
-    return json_text({**influence.to_json(count=count), "command": command}, "the influence")
 
 
 def write_influence(
@@ -67,7 +43,7 @@ def write_influence(
         influence: What to write.
         folder: Where; made if missing.
         count: Images and classes of either kind in JSON and figures, >= 1; 20 classes at most are drawn.
-        command: The command line that made it, to be told.
+        command: The command line that made it, which the JSON states.
         progress: Told of the pictures.
 
     Returns:
@@ -79,29 +55,27 @@ def write_influence(
     """
     if count < 1:
         raise InputError(f"at least 1 image of either kind is told, not {count}")
-    text = influence_json(influence, count=count, command=command)
-    path = influence_folder(folder)
-    with replaced_result(path, _JSON, "the influence", files=(_CLASSES,), figures=_FIGURES) as fresh:
-        write_table(fresh / "influence.csv", list(influence.image(0)), _rows(influence))
+    told = influence.listing(count)
+    with result_folder(folder, "influence", told, command=command, files=(_CLASSES,), figures=_FIGURES) as files:
+        files.table("influence.csv", list(influence.image(0)), _rows(influence))
         label = influence.main.label
         if influence.classes:
             rows = [one.to_json() for one in influence.classes]
-            write_table(fresh / _CLASSES, list(rows[0]), (list(row.values()) for row in rows))
+            files.table(_CLASSES, list(rows[0]), (list(row.values()) for row in rows))
             if not influence.main.vanishes and influence.raising_classes(1):
                 figure = influence_classes_figure(influence, number=min(count, _MOST))
-                write_figure(figure, fresh / "influence_classes", f"Classes that raise and lower {label} most")
+                files.figure("influence_classes", figure, f"Classes that raise and lower {label} most")
         if influence.second is not None and not influence.main.vanishes and not influence.second.vanishes:
             title = f"Influence of every image on {label} and on {influence.second.label}"
-            write_figure(influence_spaces_figure(influence), fresh / "influence_spaces", title)
+            files.figure("influence_spaces", influence_spaces_figure(influence), title)
         if influence.images is not None and influence.names is not None:
             harmful, favourable = influence.order[:count].tolist(), influence.order[::-1][:count].tolist()
             captioned = _captioned(influence, [*harmful, *favourable], progress)
             figure = influence_images_figure(
                 captioned[: len(harmful)], captioned[len(harmful) :], label=label, note=_note(influence)
             )
-            write_figure(figure, fresh / "influence_images", f"Images that raise and lower {label} most")
-        write_text(fresh / _JSON, text)
-    return path / _JSON
+            files.figure("influence_images", figure, f"Images that raise and lower {label} most")
+    return files.path
 
 
 def _captioned(influence: Influence, indices: list[int], progress: Progress) -> list[Captioned]:

@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +12,15 @@ import numpy.typing as npt
 from fidprobe.analysis.classes.histogram import class_name
 from fidprobe.analysis.influence.class_influence import ClassInfluence, Top1, check_classes, class_influences, top1
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, rank_correlation, space_influence
-from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.two_spaces import Network, check_same_order, count_of, extract_sets, open_sets
+from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
+from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
+from fidprobe.analysis.sets.two_spaces import Network, check_same_order, extract_sets, open_sets
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
-from fidprobe.provenance import Provenance, SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -28,7 +28,7 @@ __all__ = ["Influence", "influence"]
 
 
 @dataclass(frozen=True, eq=False)
-class Influence:
+class Influence(Result):
     """The influence of every generated image, in both spaces, and of their classes.
 
     Attributes:
@@ -39,12 +39,11 @@ class Influence:
         class_names: One a logit; empty without a classifier.
         classes: Every class that occurs, the strongest influence first; empty without a classifier.
         images: The pictures, where they came as such.
-        sets: `reference` and `generated` -> which pictures; None where unknown.
-        counts: The same keys -> number of images; None where unknown.
-        advice: What a reader must know before believing a number.
-        seconds: How long everything took.
-        version: Of fidprobe.
+        sets: `reference` and `generated` -> which images, and how many.
+        listed: How many of the most harmful and of the most favourable images the JSON lists; see `listing`.
     """
+
+    WHAT: ClassVar[str] = "the influence"
 
     main: SpaceInfluence
     second: SpaceInfluence | None
@@ -53,11 +52,8 @@ class Influence:
     class_names: tuple[str, ...]
     classes: tuple[ClassInfluence, ...]
     images: ImageSource | None
-    sets: Mapping[str, SourceProvenance | None]
-    counts: Mapping[str, int | None]
-    advice: tuple[Advice, ...]
-    seconds: float
-    version: str
+    sets: Mapping[str, SetDescription]
+    listed: int = 10
 
     def __len__(self) -> int:
         return len(self.main.influence)
@@ -128,15 +124,15 @@ class Influence:
             ),
         }
 
-    def to_json(self, *, count: int = 10) -> dict[str, Any]:
-        """Plain data: both spaces, every class, and the `count` most harmful and most favourable images."""
-        harmful, favourable = self.order[:count], self.order[::-1][:count]
+    def listing(self, count: int) -> Self:
+        """The same influence, whose JSON lists `count` images of either kind."""
+        return replace(self, listed=count)
+
+    def content(self) -> dict[str, Any]:
+        """Both spaces, every class, and the most harmful and most favourable images as plain data."""
+        harmful, favourable = self.order[: self.listed], self.order[::-1][: self.listed]
         return {
-            "fidprobe": self.version,
-            "sets": {
-                name: {"count": self.counts[name], "source": Provenance(source=source).to_json()["source"]}
-                for name, source in self.sets.items()
-            },
+            "sets": sets_json(self.sets),
             "main": self.main.to_json(),
             "second_opinion": None if self.second is None else self.second.to_json(),
             "rank_correlation": self.rank_correlation,
@@ -145,8 +141,6 @@ class Influence:
             "classes": [one.to_json() for one in self.classes],
             "harmful": [self.image(i) for i in harmful.tolist()],
             "favourable": [self.image(i) for i in favourable.tolist()],
-            "warnings": [vars(one) for one in self.advice],
-            "seconds": round(self.seconds, 3),
         }
 
 
@@ -224,11 +218,9 @@ def influence(
             else class_influences(first, other, generated=made_top1, reference=real_top1, class_names=class_names)
         ),
         images=pictures if isinstance(pictures, ImageSource) else None,
-        sets={name: side.provenance.source for name, side in main.items()},
-        counts={name: count_of(side) for name, side in main.items()},
+        sets={name: describe(side) for name, side in main.items()},
         advice=(*advise_on_sets(real, {"generated": made}), *advise_on_spaces(main, second)),
-        seconds=time.perf_counter() - begun,
-        version=version("fidprobe"),
+        elapsed=time.perf_counter() - begun,
     )
 
 

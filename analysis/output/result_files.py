@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from fidprobe.analysis.output.replaceable_folder import (
     is_own_folder,
     left_hidden,
     move_in,
+    replaced_folder,
 )
-from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.output.writers import (
     FIGURE_SUFFIXES,
     output_folder,
@@ -64,6 +65,10 @@ class ResultFiles:
         """Write an `.npz` file."""
         write_arrays(self.folder / name, arrays)
 
+    def subfolder(self, name: str) -> AbstractContextManager[Path]:
+        """A folder to fill, whole or not at all."""
+        return replaced_folder(self.folder / name)
+
     def figure(self, name: str, figure: "Figure", title: str) -> None:
         """Write a figure as `.svg`, `.pdf` and `.png`; the title says what it shows to those who cannot see it."""
         write_figure(figure, self.folder / name, title)
@@ -73,7 +78,7 @@ class ResultFiles:
 def result_folder(
     folder: str | os.PathLike[str],
     name: str,
-    result: Result,
+    result: Document,
     *,
     command: str | None,
     files: Sequence[str] = (),

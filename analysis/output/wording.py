@@ -55,13 +55,15 @@ def shortened(text: str, length: int) -> str:
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
-def amount(count: int) -> str:
-    """`50,000`."""
-    return f"{count:,}"
+def amount(count: int | None) -> str:
+    """`50,000`; `unknown` for None."""
+    return "unknown" if count is None else f"{count:,}"
 
 
-def images_text(count: int) -> str:
-    """`1 image`, `50,000 images`."""
+def images_text(count: int | None) -> str:
+    """`1 image`, `50,000 images`; `unknown number of images` for None."""
+    if count is None:
+        return "unknown number of images"
     return f"{amount(count)} image{'' if count == 1 else 's'}"
 
 

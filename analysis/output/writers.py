@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.output.figure_style import svg, write_pdf, write_png
+from fidprobe.analysis.output.replaceable_folder import check_own_folder
 from fidprobe.errors import InputError
 from fidprobe.runtime.files import atomic_path, check_writable
 
@@ -33,17 +34,20 @@ FIGURE_SUFFIXES = (".svg", ".pdf", ".png")
 """What `write_figure` writes."""
 
 
-def output_folder(folder: str | os.PathLike[str], what: str) -> Path:
-    """Find out before the work whether a folder for results can be written; the first of them makes it.
+def output_folder(folder: str | os.PathLike[str], what: str, *, subfolders: Iterable[str] = ()) -> Path:
+    """Check before the work that a folder for results can be written; the first of them makes it.
 
     Args:
         folder: Where.
         what: `a report`, for the message.
+        subfolders: Those that the result replaces as a whole.
 
     Raises:
-        InputError: the folder cannot be made or written.
+        InputError: the folder cannot be made or written, or a subfolder was not made by fidprobe.
     """
     path = Path(folder)
+    for name in subfolders:
+        check_own_folder(path / name)
     try:
         check_writable(path)
     except OSError as error:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from fidprobe.analysis.output.wording import amount
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.several_models import ModelSets, describe, gathered, grouped
+from fidprobe.analysis.sets.several_models import ModelSets, gathered, grouped
+from fidprobe.analysis.sets.two_spaces import count_of
 
 __all__ = ["advise_on_curves"]
 
@@ -35,7 +36,7 @@ def advise_on_curves(sets: ModelSets, images: int, same: Sequence[str]) -> list[
                 "of a perfect model: compare equal counts only, and use thousands.",
             )
         )
-    counts = {name: describe(side)[1] or 0 for name, side in spaces["main"].items()}
+    counts = {name: count_of(side) or 0 for name, side in spaces["main"].items()}
     if len(set(counts.values())) > 1:
         smallest = min(counts, key=lambda name: counts[name])
         advice.append(

@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.prd.advice import advise_on_curves
-from fidprobe.analysis.sets.several_models import ModelSets, describe, fingerprint, open_models, source_json
+from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models
 from fidprobe.analysis.sets.two_spaces import Measurable, Network
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
-from fidprobe.provenance import SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -33,13 +33,11 @@ class ModelPRD:
     """One model's curves.
 
     Attributes:
-        source: Which pictures; None where unknown.
-        count: How many.
+        images: Which, and how many.
         curves: `main`, and where it can be had `second` -> curve.
     """
 
-    source: SourceProvenance | None
-    count: int
+    images: SetDescription
     curves: Mapping[str, PRDResult]
 
 
@@ -54,8 +52,7 @@ class PRDCurves(Result):
         clusters, runs, seed: Of the clusterings.
         beta: F_β and F_1/β are told beside the curves.
         no_second: Why there is no second opinion; empty where there is one.
-        reference: Which real images; None where unknown.
-        reference_count: How many.
+        reference: Which real images, and how many.
     """
 
     WHAT: ClassVar[str] = "the PRD curves"
@@ -69,13 +66,12 @@ class PRDCurves(Result):
     seed: int
     beta: float
     no_second: str
-    reference: SourceProvenance | None
-    reference_count: int
+    reference: SetDescription
 
     def content(self) -> dict[str, Any]:
         """Plain data, without the curves' points, which the table holds."""
         return {
-            "reference": {"count": self.reference_count, "source": source_json(self.reference)},
+            "reference": self.reference.to_json(),
             "spaces": dict(self.spaces),
             "no_second_opinion": self.no_second or None,
             "images": self.images,
@@ -86,9 +82,9 @@ class PRDCurves(Result):
             "models": [
                 {
                     "name": name,
-                    "count": one.count,
+                    "count": one.images.count,
                     **{space: _told(curve, self.beta) for space, curve in one.curves.items()},
-                    "source": source_json(one.source),
+                    "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
             ],
@@ -171,15 +167,13 @@ def prd_curves(
                     )
                 except FidprobeError as error:
                     raise type(error)(f"{name}: {error}") from error
-        source, _ = describe(found["main"])
-        measured[name] = ModelPRD(source, len(_features(found["main"])), curves)
+        measured[name] = ModelPRD(describe(found["main"]), curves)
     progress("models", len(models), len(models))
     spaces: dict[str, str] = {}
     for one in measured.values():
         for space, curve in one.curves.items():
             if spaces.get(space, "unknown") == "unknown":
                 spaces[space] = curve.space
-    source, _ = describe(real["main"])
     return PRDCurves(
         models=measured,
         spaces=spaces,
@@ -189,8 +183,7 @@ def prd_curves(
         seed=seed,
         beta=beta,
         no_second="" if "second" in spaces else sets.no_second,
-        reference=source,
-        reference_count=len(_features(real["main"])),
+        reference=describe(real["main"]),
         advice=tuple(advise_on_curves(sets, images, same)),
         elapsed=time.perf_counter() - begun,
     )

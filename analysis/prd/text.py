@@ -1,6 +1,6 @@
 """PRD curves in words: for the terminal, a table for each space."""
 
-from fidprobe.analysis.output.wording import aligned, images_text, shortened, wrapped
+from fidprobe.analysis.output.wording import aligned, amount, images_text, shortened, wrapped
 from fidprobe.analysis.prd.measure import PRDCurves
 
 __all__ = ["beta_text", "curve_lines", "space_text"]
@@ -15,7 +15,7 @@ def curve_lines(found: PRDCurves, *, reference: str) -> list[str]:
         found: What to tell.
         reference: What the user calls the real images.
     """
-    lines = [f"reference (real): {shortened(reference, 40)}, {images_text(found.reference_count)}"]
+    lines = [f"reference (real): {shortened(reference, 40)}, {images_text(found.reference.count)}"]
     means = f"{found.runs} runs" if found.runs > 1 else "1 run"
     lines += wrapped(f"{means} of {found.clusters} clusters, each on {images_text(found.images)} of every set")
     for space in found.spaces:
@@ -47,7 +47,7 @@ def _table(found: PRDCurves, space: str) -> list[str]:
         told = ["not measured", "not measured"]
         if curve is not None:
             told = [_number(curve.max_f(b), curve.spread(b), curve.runs) for b in (found.beta, 1 / found.beta)]
-        rows.append([shortened(name, _NAME), f"{one.count:,}", *told])
+        rows.append([shortened(name, _NAME), amount(one.images.count), *told])
     return [f"{space_text(found, space, 50)}:", *aligned(rows)]
 
 

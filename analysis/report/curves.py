@@ -2,6 +2,7 @@
 
 from fidprobe.analysis.audit.measure import Audit
 from fidprobe.analysis.prd.measure import ModelPRD, PRDCurves
+from fidprobe.analysis.sets.description import SetDescription
 
 __all__ = ["audit_curves"]
 
@@ -22,7 +23,9 @@ def audit_curves(audit: Audit) -> PRDCurves | None:
     known = {key: one.extractor.name if one.extractor else "unknown" for key, one in spaces.items()}
     return PRDCurves(
         models={
-            model: ModelPRD(scored.sets[model], min(curve.generated_count for curve in one.values()), one)
+            model: ModelPRD(
+                SetDescription(scored.sets[model], min(curve.generated_count for curve in one.values())), one
+            )
             for model, one in found.items()
             if one
         },
@@ -33,8 +36,7 @@ def audit_curves(audit: Audit) -> PRDCurves | None:
         seed=curves[0].seed,
         beta=8.0,
         no_second="" if "second" in known else "there is no second opinion",
-        reference=scored.sets["reference"],
-        reference_count=curves[0].reference_count,
+        reference=SetDescription(scored.sets["reference"], curves[0].reference_count),
         advice=(),
         elapsed=scored.seconds,
         version=scored.version,

@@ -16,11 +16,11 @@ from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
 from fidprobe.images.spool import Spooled
 from fidprobe.inputs import Input, open_input
-from fidprobe.provenance import Provenance, SourceProvenance, check_comparable
+from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["ModelSets", "describe", "fingerprint", "gathered", "grouped", "open_models", "source_json"]
+__all__ = ["ModelSets", "fingerprint", "gathered", "grouped", "open_models"]
 
 _NO_SECOND = "{} came as features or statistics of one space; give its features in the second space as well"
 
@@ -196,16 +196,6 @@ def _hollow(side: Measurable) -> Measurable:
     return replace(side, features=torch.zeros(()).expand(len(side), side.dim), logits=None, logit_bias=None, names=None)
 
 
-def describe(side: Measurable) -> tuple[SourceProvenance | None, int | None]:
-    """Which pictures a set consists of and how many; None where unknown."""
-    return side.provenance.source, count_of(side)
-
-
-def source_json(value: SourceProvenance | None) -> Any:
-    """Which pictures, as plain data."""
-    return Provenance(source=value).to_json()["source"]
-
-
 def fingerprint(side: Measurable) -> str:
     """What is the same for sets of the very same values only."""
     parts = [side.features] if isinstance(side, Features) else [side.mean, side.cov]
@@ -219,7 +209,7 @@ def grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
     """One set for all models that warnings about counts and spaces cannot tell apart, without its files."""
     groups: dict[tuple[bool, int | None, bool], list[str]] = {}
     for name, side in sides.items():
-        key = (name == "reference", describe(side)[1], side.provenance.extractor is None)
+        key = (name == "reference", count_of(side), side.provenance.extractor is None)
         groups.setdefault(key, []).append(name)
     return {
         names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more": replace(

@@ -25,9 +25,9 @@ def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
 
 def set_text(one: FinishedAttack, name: str) -> str:
     """Which pictures a set consists of, for messages: `real.zip (10,000)`."""
-    source, count = one.sets[name], one.counts[name]
-    description = "of unknown origin" if source is None else source.description
-    return f"{description} ({'unknown number' if count is None else f'{count:,}'})"
+    described = one.sets[name]
+    origin = "of unknown origin" if described.source is None else described.source.description
+    return f"{origin} ({'unknown number' if described.count is None else f'{described.count:,}'})"
 
 
 def common_part(found: Sequence[FinishedAttack]) -> str:
@@ -44,7 +44,7 @@ def advise_on_comparison(found: Sequence[FinishedAttack]) -> list[Advice]:
         for one in found
         if one.stopped == "interrupted"
     ]
-    if any(one.sets["reference"] is None or one.sets["reference"].content is None for one in found) and found[1:]:
+    if any(one.sets["reference"].content is None for one in found) and found[1:]:
         out.append(
             Advice(
                 "unknown-reference",
@@ -75,8 +75,8 @@ def advise_on_comparison(found: Sequence[FinishedAttack]) -> list[Advice]:
 def _check_pair(first: FinishedAttack, other: FinishedAttack) -> None:
     pair = f"{first.folder} and {other.folder}"
     for name in ("reference", "candidates"):
-        contents = [source.content if source else None for source in (first.sets[name], other.sets[name])]
-        counts = [first.counts[name], other.counts[name]]
+        contents = [one.sets[name].content for one in (first, other)]
+        counts = [one.sets[name].count for one in (first, other)]
         if (None not in contents and contents[0] != contents[1]) or (None not in counts and counts[0] != counts[1]):
             told = " and ".join(set_text(one, name) for one in (first, other))
             raise MismatchError(f"{pair} are attacks on different sets, whose {name} are {told}; show them apart")

@@ -4,14 +4,18 @@ After role-of-imagenet-classes-in-fid, Fig. 5 and 14 (weights) and Fig. 13 (samp
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.attack.finished import FinishedAttack, read_attack
+from fidprobe.analysis.attack.measure import score_label
+from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.weight_grids.comparability import (
@@ -25,10 +29,13 @@ from fidprobe.images import ImageSource, open_images
 from fidprobe.images.spool import Spooled
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["CELL", "AttackGrids", "WeightGrids", "celled", "weight_grids", "weight_tails"]
+__all__ = ["CELL", "LONGEST_NAME", "AttackGrids", "WeightGrids", "celled", "weight_grids", "weight_tails"]
 
 CELL = 84
 """Pixels of the longer side of a picture in a grid; smaller ones are enlarged (Lanczos), so that all look alike."""
+
+LONGEST_NAME = 60
+"""Characters of an attack's name in the name of a figure."""
 
 _MOST = 400  # pictures in a grid: of more nothing is seen
 
@@ -52,9 +59,50 @@ class AttackGrids:
     sampled: Mapping[str, Places]
     chosen: Places
 
+    @cached_property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """float64 [N], relative to their mean, 0 for never drawn; None for attacks without weights."""
+        return None if self.attack.log_weights is None else np.exp(self.attack.log_weights)
+
+    def weight_range(self, which: str) -> tuple[float, float]:
+        """The least and the greatest of the `smallest` or `largest` weights."""
+        assert self.weights is not None  # else there are no tails
+        values = self.weights[self.tails[which]]
+        return float(values.min()), float(values.max())
+
+    def to_json(self, part: str) -> dict[str, Any]:
+        """Plain data, with the distances to a part of the reference."""
+        return {
+            "folder": str(self.attack.folder),
+            "title": self.attack.title,
+            "attack": dict(self.attack.settings),
+            "keep": self.attack.keep,
+            "scores": [{"label": score_label(score), **score.to_json()} for score in self.attack.distances(part)],
+            **{
+                which: {
+                    "among": len(tail),
+                    "weights": self.weight_range(which),
+                    "images": self._images_json(self.sampled[which]),
+                }
+                for which, tail in self.tails.items()
+            },
+            "chosen": self._images_json(self.chosen),
+        }
+
+    def _images_json(self, places: Places) -> list[dict[str, Any]]:
+        return [
+            {
+                "index": int(place),
+                "name": self.attack.names[place],
+                "weight": None if self.weights is None else float(self.weights[place]),
+                "times_drawn": int(self.attack.drawn[place]),
+            }
+            for place in places
+        ]
+
 
 @dataclass(frozen=True, eq=False)
-class WeightGrids:
+class WeightGrids(Document):
     """All grids, with their pictures.
 
     Attributes:
@@ -67,6 +115,8 @@ class WeightGrids:
         advice: What a reader must know, the attacks' own warnings first.
     """
 
+    WHAT: ClassVar[str] = "the grids"
+
     attacks: tuple[AttackGrids, ...]
     random: Places
     pictures: Mapping[int, Picture]
@@ -75,6 +125,56 @@ class WeightGrids:
     count: int
     seed: int
     advice: tuple[Advice, ...]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """A name for each attack to show, its folder's, made unique; it may hold any character."""
+        names: list[str] = []
+        for one in self.attacks:
+            name = one.attack.folder.resolve().name or "attack"
+            numbered = (f"{name}-{i}" for i in range(2, len(self.attacks) + 2))
+            names.append(name if name not in names else next(other for other in numbered if other not in names))
+        return names
+
+    @cached_property
+    def figure_names(self) -> list[str | None]:
+        """`weights-` and what is plain in the folder's name, made unique; None for attacks without weights.
+
+        Letter case alone tells no files apart everywhere.
+        """
+        taken: set[str] = set()
+        figures: list[str | None] = []
+        for name, one in zip(self.names, self.attacks, strict=True):
+            if not one.tails:
+                figures.append(None)
+                continue
+            plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:LONGEST_NAME].strip("-") or "attack"
+            endings = ("", *(f"-{i}" for i in range(2, len(self.attacks) + 2)))
+            tried = (f"{plain[: LONGEST_NAME - len(ending)]}{ending}" for ending in endings)
+            figure = next(other for other in tried if other.lower() not in taken)
+            taken.add(figure.lower())
+            figures.append(f"weights-{figure}")
+        return figures
+
+    def to_json(self) -> dict[str, Any]:
+        """Which images are in which grid, with weights (relative to their mean; 0: never drawn) and distances."""
+        first = self.attacks[0].attack
+        return {
+            "sets": {
+                name: {"count": one.count, "description": one.source.description if one.source else None}
+                for name, one in first.sets.items()
+            },
+            "seed": self.seed,
+            "count": self.count,
+            "share": self.share,
+            "reference": self.part,
+            "random": [{"index": int(place), "name": first.names[place]} for place in self.random],
+            "attacks": [
+                {"name": name, "figure": figure, **one.to_json(self.part)}
+                for name, figure, one in zip(self.names, self.figure_names, self.attacks, strict=True)
+            ],
+            "warnings": [vars(one) for one in self.advice],
+        }
 
 
 def weight_grids(
@@ -185,7 +285,7 @@ def _opened(attack: FinishedAttack, candidates: Any, progress: Progress) -> Imag
         MismatchError: other images.
         InputError: images that are made anew each time, with nothing to tell whether they are the same.
     """
-    source = attack.sets["candidates"]
+    source = attack.sets["candidates"].source
     limit, seed = (source.limit, source.seed) if source is not None and source.content is not None else (None, None)
     images = open_images(candidates) if limit is None else _subset(candidates, limit, seed or 0, attack)
     again = images.replayable

@@ -174,9 +174,10 @@ def attack(
     Example: fidprobe attack real/ model/ --keep 50000 -o out/
     """
     from fidprobe.analysis.attack.candidate_sets import extract_attack_sets
-    from fidprobe.analysis.attack.files import attack_folder, attack_json, state_path, write_attack
+    from fidprobe.analysis.attack.files import state_path, write_attack
     from fidprobe.analysis.attack.measure import attack_sets
-    from fidprobe.analysis.attack.sweep import Swept, sweep_json, write_sweep
+    from fidprobe.analysis.attack.sweep import Sweep, Swept, write_sweep
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.attacks.resampling import Resampling
     from fidprobe.runtime.files import expanded
 
@@ -188,7 +189,9 @@ def attack(
     folders = [out / name for name in attacks]
     swept = len(attacks) > 1
     for folder in folders if ranks().first else ():
-        attack_folder(folder, images=images)  # an unwritable folder must not surface after the work
+        output_folder(
+            folder, "an attack's outcome", subfolders=["images"] if images else []
+        )  # an unwritable folder must not surface after the work
     done: list[Attacked] = []
     with Bars(quiet=quiet, interrupted=_RESUMED) as progress, Interrupts() as interrupted:
         sets = extract_attack_sets(
@@ -221,12 +224,12 @@ def attack(
     if not ranks().first:
         return
     if not swept:
-        text, lines = attack_json(done[0], command=o.command_line()), attack_lines(done[0])
+        text, lines = done[0].json_text(o.command_line()), attack_lines(done[0])
     else:
         pairs = zip(attacks.values(), done, strict=False)  # an interrupted sweep is shorter
-        sweep = [Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)]
+        sweep = Sweep([Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)])
         write_sweep(sweep, out, command=o.command_line())
-        text, lines = sweep_json(sweep, command=o.command_line()), sweep_lines(sweep)
+        text, lines = sweep.json_text(o.command_line()), sweep_lines(sweep.attacks)
     if as_json:
         typer.echo(text, nl=False)
     else:

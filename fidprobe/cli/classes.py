@@ -52,11 +52,12 @@ def classes(
 
     Example: fidprobe classes real/ model/ --top 5 -o out/
     """
-    from fidprobe.analysis.classes.files import classes_folder, classes_json, write_classes
+    from fidprobe.analysis.classes.files import write_classes
     from fidprobe.analysis.classes.measure import compare_classes
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = classes_folder(expanded(out))  # an unwritable folder must not surface after the work
+    out = output_folder(expanded(out), "class histograms")  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         compared = compare_classes(
             reference,
@@ -69,7 +70,7 @@ def classes(
         )
     write_classes(compared, out, number=count, command=o.command_line())
     if as_json:
-        typer.echo(classes_json(compared, command=o.command_line()), nl=False)
+        typer.echo(compared.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*_lines(compared.comparison, count), f"outcome: {escape_controls(str(out))}"]))
     print_advice(compared.advice)

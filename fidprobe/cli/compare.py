@@ -49,7 +49,7 @@ def compare(
 
     Example: fidprobe compare real/ model-a/ model-b/ model-c/ -o out/
     """
-    from fidprobe.analysis.comparison.files import comparison_json, write_comparison
+    from fidprobe.analysis.comparison.files import write_comparison
     from fidprobe.analysis.comparison.measure import compare as run
     from fidprobe.analysis.comparison.text import comparison_lines
     from fidprobe.analysis.output.writers import output_folder
@@ -72,7 +72,7 @@ def compare(
         )
     write_comparison(found, out, command=o.command_line())
     if as_json:
-        typer.echo(comparison_json(found, command=o.command_line()), nl=False)
+        typer.echo(found.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*comparison_lines(found), f"table and figure: {escape_controls(str(out))}"]))
     print_advice(found.advice)

@@ -78,7 +78,7 @@ def _lines(found: "Conventions") -> list[str]:
     from fidprobe.analysis.output.wording import amount, number
 
     def many(name: str) -> str:
-        count = found.counts[name]
+        count = found.sets[name].count
         return "an unknown number of" if count is None else amount(count)
 
     label = escape_controls(found.label)

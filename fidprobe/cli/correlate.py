@@ -53,7 +53,7 @@ def correlate(
 
     Example: fidprobe correlate real/ run/step-*/ -o out/
     """
-    from fidprobe.analysis.correlation.files import correlation_json, write_correlation
+    from fidprobe.analysis.correlation.files import write_correlation
     from fidprobe.analysis.correlation.measure import correlate as run
     from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
@@ -74,7 +74,7 @@ def correlate(
         )
     write_correlation(found, out, command=o.command_line())
     if as_json:
-        typer.echo(correlation_json(found, command=o.command_line()), nl=False)
+        typer.echo(found.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*_lines(found), f"table and figure: {escape_controls(str(out))}"]))
     print_advice(found.advice)
@@ -93,7 +93,7 @@ def _lines(found: "Correlation") -> list[str]:
     for name, one in found.models.items():
         values = {"main": one.main, "logits": one.logits, "second": one.second}
         told = ["" if values[which] is None else number(values[which] or 0.0) for which in columns]
-        rows.append([shortened(name, 32), "unknown" if one.count is None else amount(one.count), *told])
+        rows.append([shortened(name, 32), amount(one.images.count), *told])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]

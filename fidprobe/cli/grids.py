@@ -44,7 +44,7 @@ def grids(
     Example: fidprobe grids out/ --images model/ -o grids/
     """
     from fidprobe.analysis.output.writers import output_folder
-    from fidprobe.analysis.weight_grids.files import grids_json, write_grids
+    from fidprobe.analysis.weight_grids.files import write_grids
     from fidprobe.analysis.weight_grids.measure import weight_grids
     from fidprobe.runtime.files import expanded
 
@@ -54,7 +54,7 @@ def grids(
         found = weight_grids(attacks, images, count=count, share=share, seed=seed, progress=progress)
         write_grids(found, out, command=o.command_line())
     if as_json:
-        typer.echo(grids_json(found, command=o.command_line()), nl=False)
+        typer.echo(found.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*_lines(found), f"grids: {escape_controls(str(out))}"]))
     print_advice(found.advice)
@@ -64,13 +64,13 @@ def _lines(found: "WeightGrids") -> list[str]:
     """Each attack's distances, before and after, and what its tails hold."""
     from fidprobe.analysis.attack.measure import score_label
     from fidprobe.analysis.output.wording import amount, number, signed_percent
-    from fidprobe.analysis.weight_grids.files import grid_names, tail_weights, told_distances
+    from fidprobe.analysis.weight_grids.files import tail_weights
 
     part = "held-out part of the reference" if found.part == "held_out" else "optimised reference"
     lines = [f"distances to the {part}, random draw -> chosen:"]
-    for name, one in zip(grid_names(found), found.attacks, strict=True):
+    for name, one in zip(found.names, found.attacks, strict=True):
         lines.append(f"{one.attack.title} ({escape_controls(name)}), {amount(one.attack.keep)} images")
-        told = told_distances(one.attack, found.part)
+        told = one.attack.distances(found.part)
         for score in told:
             role = " (second opinion)" if score.role == "second_opinion" else ""
             change = "" if score.percent is None else f"  ({signed_percent(score.percent)})"

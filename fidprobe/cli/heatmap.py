@@ -105,12 +105,14 @@ def heatmap(
 
     Example: fidprobe heatmap real/ model/ --per-class -o out/
     """
-    from fidprobe.analysis.heatmaps.files import heatmap_folder, heatmap_json, write_heatmaps
+    from fidprobe.analysis.heatmaps.files import write_heatmaps
     from fidprobe.analysis.heatmaps.measure import heatmaps
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = expanded(out)
-    heatmap_folder(out)  # an unwritable folder must not surface after the work
+    out = output_folder(
+        expanded(out), "heatmaps", subfolders=["overlays"]
+    )  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         made = heatmaps(
             reference,
@@ -128,7 +130,7 @@ def heatmap(
         )
     page = write_heatmaps(made, out, command=o.command_line())
     if as_json:
-        typer.echo(heatmap_json(made, command=o.command_line()), nl=False)
+        typer.echo(made.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*_lines(made), f"heatmaps: {escape_controls(str(page))}"]))
     print_advice(made.advice)

@@ -70,12 +70,13 @@ def heatmap_check(
 
     Example: fidprobe heatmap-check real/ model/ --scales 0.05,0.2 -o out/
     """
-    from fidprobe.analysis.heatmap_check.files import heatmap_check_folder, heatmap_check_json, write_heatmap_check
+    from fidprobe.analysis.heatmap_check.files import write_heatmap_check
     from fidprobe.analysis.heatmap_check.measure import check_heatmaps
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
     numbers = _parsed(scales)
-    out = heatmap_check_folder(expanded(out))  # an unwritable folder must not surface after the work
+    out = output_folder(expanded(out), "the check of heatmaps")  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet, interrupted=_INTERRUPTED) as progress:
         check = check_heatmaps(
             reference,
@@ -90,7 +91,7 @@ def heatmap_check(
         )
     write_heatmap_check(check, out, command=o.command_line())
     if as_json:
-        typer.echo(heatmap_check_json(check, command=o.command_line()), nl=False)
+        typer.echo(check.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*_lines(check), f"outcome: {escape_controls(str(out))}"]))
     print_advice(check.advice)
@@ -114,9 +115,9 @@ def _lines(check: "HeatmapCheck") -> list[str]:
     """Distances without noise, the table, what it says, and the sanity check."""
     from fidprobe.analysis.output.wording import amount
 
-    reference = check.counts["reference"]
+    reference = check.sets["reference"].count
     against = "an unknown number" if reference is None else amount(reference)
-    lines = [f"{amount(check.counts['generated'] or 0)} generated images against {against}"]
+    lines = [f"{amount(check.sets['generated'].count)} generated images against {against}"]
     spaces = [(check.main, "")] if check.second is None else [(check.main, ""), (check.second, " (second opinion)")]
     lines += [f"{escape_controls(space.label)}{role} without noise  {_text(space.clean)}" for space, role in spaces]
     if check.second is None:

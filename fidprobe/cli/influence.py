@@ -57,11 +57,12 @@ def influence(
 
     Example: fidprobe influence real/ model/ -o out/
     """
-    from fidprobe.analysis.influence.files import influence_folder, influence_json, write_influence
+    from fidprobe.analysis.influence.files import write_influence
     from fidprobe.analysis.influence.measure import influence as run
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = influence_folder(expanded(out))  # an unwritable folder must not surface after the work
+    out = output_folder(expanded(out), "the images' influence")  # an unwritable folder must not surface after the work
     with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
         found = run(
             reference,
@@ -76,7 +77,7 @@ def influence(
         )
         write_influence(found, out, count=count, command=o.command_line(), progress=progress)
     if as_json:
-        typer.echo(influence_json(found, count=count, command=o.command_line()), nl=False)
+        typer.echo(found.listing(count).json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*_lines(found, count), f"outcome: {escape_controls(str(out))}"]))
     print_advice(found.advice)
@@ -86,7 +87,7 @@ def _lines(found: "Influence", count: int) -> list[str]:
     """Distances, how the images spread, classes, and the strongest images by name."""
     from fidprobe.analysis.output.wording import amount, number
 
-    reference = found.counts["reference"]
+    reference = found.sets["reference"].count
     against = "an unknown number" if reference is None else amount(reference)
     lines = [f"{amount(len(found))} generated images against {against}", *_space(found.main, "")]
     if found.second is None:

@@ -119,7 +119,7 @@ def test_a_folder_that_vanishes_while_it_is_written_is_no_half_result(
         shutil.rmtree(tmp_path / "out")
         write_figure(figure, path, title)
 
-    monkeypatch.setattr("fidprobe.analysis.classes.files.write_figure", vanishing)
+    monkeypatch.setattr("fidprobe.analysis.output.result_files.write_figure", vanishing)
     told = refused(run(*COMMANDS["classes"].onto(tmp_path)))
     assert "it vanished while it was written to; run again" in told
     assert not any(snapshot(tmp_path).values())

@@ -270,7 +270,7 @@ def _read_state(path: Path) -> None:
 def _attack() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         write_pictures(Path(folder) / "pictures", count=12)
-        with mock.patch("fidprobe.analysis.attack.files.write_figure"):  # nobody reads figures back
+        with mock.patch("fidprobe.analysis.output.result_files.write_figure"):  # nobody reads figures back
             write_finished(Path(folder) / "attack", Path(folder) / "pictures")
         return {name: (Path(folder) / "attack" / name).read_bytes() for name in ("attack.json", "weights.csv")}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fidprobe.analysis.attack.files import attack_json, write_attack
+from fidprobe.analysis.attack.files import write_attack
 from fidprobe.analysis.attack.measure import attack
 from fidprobe.attacks.certified import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
@@ -49,7 +49,7 @@ def test_an_attack_reports_every_distance_beside_its_second_opinion() -> None:
         assert ("FD[test-space]", "main", part) in labels
         assert ("FD[other-space]", "second_opinion", part) in labels
         assert ("KD[test-space]", "main", part) in labels
-    assert json.loads(attack_json(attacked)) == {**data, "command": None}
+    assert json.loads(attacked.json_text()) == {**data, "command": None}
     for key in ("objective", "lower_bound", "relative_gap", "passes", "seconds", "effective_sample_size", "steps"):
         assert data[key] is not None
     assert data["lower_bound"] <= data["objective"] < data["objective_at_equal_weights"]
@@ -113,9 +113,9 @@ def test_the_reference_and_the_candidates_have_subsets_of_their_own() -> None:
     real, made = sets()
     chosen = Resampling(keep=50, held_out=0, solver=CertifiedSolver(max_steps=2))
     few = attack(real, made, chosen, options=ReadOptions(limit=200))
-    assert few.counts == {"reference": 200, "candidates": 500}
+    assert {name: one.count for name, one in few.sets.items()} == {"reference": 200, "candidates": 500}
     both = attack(real, made, chosen, options=ReadOptions(limit=200), candidate_options=ReadOptions(limit=90))
-    assert both.counts == {"reference": 200, "candidates": 90}
+    assert {name: one.count for name, one in both.sets.items()} == {"reference": 200, "candidates": 90}
 
 
 class Grays(Colours):
@@ -166,7 +166,7 @@ def test_top1_draws_from_a_generator_until_every_class_is_full() -> None:
     histograms = [torch.bincount(logits.argmax(dim=1), minlength=6).tolist() for logits in (wanted, found)]
     assert histograms[0] == histograms[1]
     assert attacked.outcome.details["short_bins"] == []
-    drawn = attacked.counts["candidates"]
+    drawn = attacked.sets["candidates"].count
     assert drawn is not None
     assert 60 <= drawn < 1000
     assert len(asked) <= drawn // 8 + 10  # a few batches wait for their turn

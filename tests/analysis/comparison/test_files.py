@@ -15,6 +15,7 @@ from fidprobe.analysis.comparison.measure import Comparison
 from fidprobe.analysis.comparison.models import ComparedModel, Distance
 from fidprobe.analysis.comparison.text import comparison_lines, group_sentences, step_sentence
 from fidprobe.analysis.output.figure_style import svg
+from fidprobe.analysis.sets.description import SetDescription
 from fidprobe.analysis.verdict.uncertainty import Joint
 from fidprobe.errors import InputError
 from fidprobe.metrics.neighbours import PrecisionRecallResult
@@ -50,11 +51,15 @@ def told(
         return PrecisionRecallResult(0.7, 0.5 - 0.01 * i, 0.01, 0.01, 3, "inception", 5000, 5000)
 
     models = {
-        name: ComparedModel(None, 5000, {space: distance(space, name) for space in labels}, {"main": shares(i)}, "")
+        name: ComparedModel(
+            SetDescription(None, 5000), {space: distance(space, name) for space in labels}, {"main": shares(i)}, ""
+        )
         for i, name in enumerate(main)
     }
     for name, why in (ungrouped or {}).items():
-        models[name] = ComparedModel(None, None, {space: Distance(9.5, missing=why) for space in labels}, {}, why)
+        models[name] = ComparedModel(
+            SetDescription(None, None), {space: Distance(9.5, missing=why) for space in labels}, {}, why
+        )
     plain: dict[str, Any] = {
         "models": models,
         "labels": labels,
@@ -63,10 +68,9 @@ def told(
         "within": 0.05,
         "manifold_images": 5000,
         "no_second": "" if seconds else "reference came as statistics",
-        "reference": None,
-        "reference_count": 10_000,
+        "reference": SetDescription(None, 10_000),
         "advice": (),
-        "seconds": 1.5,
+        "elapsed": 1.5,
         "version": "1.2.3",
     }
     return Comparison(**{**plain, **fields})

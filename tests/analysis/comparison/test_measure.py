@@ -53,7 +53,7 @@ def test_distances_are_corrected_and_ordered_with_their_errors(found: Comparison
         values.append(one.distances["main"].estimate.value)
         exact = {"far": 3.0, "dull": 0.75, "good": 0.75}[name]
         assert abs(values[-1] - exact) < 4 * one.distances["main"].estimate.error
-        assert one.count == 400
+        assert one.images.count == 400
     assert values == sorted(values)
     assert list(found.models)[2] == "far"
     assert dict(found.labels) == {"main": "FD[first]", "second": "FD[second]"}
@@ -185,7 +185,7 @@ def test_several_second_opinions_are_kept_apart() -> None:
         REAL, {"a": MADE, "b": MADE[:30]}, extractor=tiny(), second_opinion=[tiny(1, "other"), tiny(2, "another")]
     )
     assert dict(found.labels) == {"main": "FD[tiny]", "second": "FD[other]", "second 2": "FD[another]"}
-    assert found.seconds_spaces == ("second", "second 2")
+    assert found.second_spaces == ("second", "second 2")
     for group in found.groups:
         if len(group.models) > 1:
             assert set(group.rankings) == {"second", "second 2"}

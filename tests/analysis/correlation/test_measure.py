@@ -18,6 +18,7 @@ from fidprobe.analysis.correlation.measure import Correlation, correlate
 from fidprobe.analysis.correlation.spaces import ModelDistances
 from fidprobe.analysis.output.figure_style import svg
 from fidprobe.analysis.output.model_points import MOST_NAMED
+from fidprobe.analysis.sets.description import SetDescription
 from fidprobe.analysis.verdict.agreement import Agreement
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
@@ -59,7 +60,7 @@ def test_logits_that_are_only_turned_correlate_perfectly(models: dict[str, Featu
         assert one.main == pytest.approx(frechet(real, models[name]).value)
         assert one.logits == pytest.approx(one.main, rel=1e-4)
         assert one.second == pytest.approx(frechet(second(real), second(models[name])).value)
-        assert one.count == 200
+        assert one.images.count == 200
     assert found.agreements["logits"].pearson == pytest.approx(1)
     assert found.agreements["logits"].spearman == pytest.approx(1)
     x, y = ([getattr(one, which) for one in found.models.values()] for which in ("main", "second"))
@@ -264,14 +265,18 @@ def test_a_file_of_the_figures_name_that_is_not_ours_stays(tmp_path: Path, model
     assert (tmp_path / "correlate.pdf").read_text() == "mine"
 
 
+UNKNOWN = SetDescription(None, 10)
+
+
 def drawn(count: int, name: str = "model {}") -> Correlation:
     """A correlation of many models."""
-    models = {name.format(i): ModelDistances(None, 10, 1.0 + i, 2.0 + 3 * i, 0.1 + i * i) for i in range(count)}
+    models = {name.format(i): ModelDistances(UNKNOWN, 1.0 + i, 2.0 + 3 * i, 0.1 + i * i) for i in range(count)}
     agreed = Agreement(count, -0.9812, (-0.9134, -0.00995), -0.97, 0.00012)
     if count == 3:
         agreed = Agreement(count, missing="all models have the same distance, with which nothing can correlate")
     labels = {"main": "FD[a_$x$]", "logits": "FD[a_$x$ logits]", "second": "FD[clip]"}
-    return Correlation(models, labels, {"logits": agreed, "second": agreed}, {}, None, 10, (), 0.0, "0")
+    agreements = {"logits": agreed, "second": agreed}
+    return Correlation(models, labels, agreements, {}, UNKNOWN, advice=(), elapsed=0.0)
 
 
 @pytest.mark.parametrize(

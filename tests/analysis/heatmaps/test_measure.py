@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from fidprobe.analysis.heatmaps.figures import heatmaps_figure, means_figure, overlay
-from fidprobe.analysis.heatmaps.files import heatmap_json, write_heatmaps
+from fidprobe.analysis.heatmaps.files import write_heatmaps
 from fidprobe.analysis.heatmaps.measure import Heatmaps, heatmaps
 from fidprobe.analysis.sets.pictures import fitted
 from fidprobe.errors import InputError, SourceError
@@ -98,7 +98,7 @@ def test_every_map_comes_with_its_picture_its_classes_and_its_influence(sets: tu
     assert [one.name for one in again.images] == [one.name for one in made.images]
     assert [one.name for one in other.images] != [one.name for one in made.images]
     assert made.method == "closed form"
-    assert made.counts == {"reference": 20, "generated": 16}
+    assert {name: one.count for name, one in made.sets.items()} == {"reference": 20, "generated": 16}
 
 
 def test_the_most_influential_images_come_first(sets: tuple[Path, Path]) -> None:
@@ -170,7 +170,7 @@ def test_other_images_join_the_generated_set(sets: tuple[Path, Path], tmp_path: 
         change = frechet(GaussianStatistics.of(real.features.double()), joined).value - base
         assert one.change == pytest.approx(change, rel=1e-5)
         assert one.influence is None
-    assert made.counts["images"] == 3
+    assert made.sets["images"].count == 3
     with pytest.raises(InputError, match="means are over the generated set"):
         heatmaps(real, generated, images=others, mean=True, extractor=network)
     with pytest.raises(InputError, match="heatmaps need pictures, and the generated set came as features"):
@@ -216,7 +216,7 @@ def test_files_hold_what_was_made(sets: tuple[Path, Path], tmp_path: Path) -> No
     made = heatmaps(*sets, count=3, classes=1, extractor=classifier())
     page = write_heatmaps(made, tmp_path / "o", command="fidprobe heatmap <a> b")
     data = json.loads((tmp_path / "o" / "heatmap.json").read_text())
-    assert data == json.loads(heatmap_json(made, command="fidprobe heatmap <a> b"))
+    assert data == json.loads(made.json_text("fidprobe heatmap <a> b"))
     assert [one["name"] for one in data["images"]] == [one.name for one in made.images]
     with np.load(tmp_path / "o" / "maps.npz") as arrays:
         np.testing.assert_array_equal(arrays["maps"], np.stack([one.map for one in made.images]))

@@ -19,7 +19,7 @@ from fidprobe.analysis.influence.figures import (
     influence_images_figure,
     influence_spaces_figure,
 )
-from fidprobe.analysis.influence.files import influence_json, write_influence
+from fidprobe.analysis.influence.files import write_influence
 from fidprobe.analysis.influence.measure import Influence, influence
 from fidprobe.analysis.output.wording import amount, signed_percent
 from fidprobe.analysis.sets.pictures import read_pictures
@@ -94,7 +94,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         assert title
         figures[path.name] = figure
 
-    monkeypatch.setattr("fidprobe.analysis.influence.files.write_figure", keep)
+    monkeypatch.setattr("fidprobe.analysis.output.result_files.write_figure", keep)
     return figures
 
 
@@ -104,7 +104,7 @@ def test_the_json_holds_what_was_found(tmp_path: Path, drawn: dict[str, Any]) ->
     assert one.second is not None
     path = write_influence(one, tmp_path, count=3, command="fidprobe influence a b")
     data = json.loads(path.read_text())
-    assert data == json.loads(influence_json(one, count=3, command="fidprobe influence a b"))
+    assert data == json.loads(one.listing(3).json_text("fidprobe influence a b"))
     assert data["command"] == "fidprobe influence a b"
     assert data["main"]["frechet_distance"] == one.main.distance
     assert data["second_opinion"]["frechet_distance"] == one.second.distance

@@ -219,9 +219,9 @@ def test_statistics_serve_as_reference_without_a_side_of_their_own() -> None:
     assert found.second is not None
     assert found.main.reference is None
     assert all(one.reference is None and one.reference_percent is None for one in found.classes)
-    assert found.counts == {"reference": 90, "generated": 60}
+    assert {name: one.count for name, one in found.sets.items()} == {"reference": 90, "generated": 60}
     unknown = GaussianStatistics(*(getattr(GaussianStatistics.of(real), key) for key in ("mean", "cov")))
-    assert influence(unknown, made).counts["reference"] is None
+    assert influence(unknown, made).sets["reference"].count is None
 
 
 def test_without_logits_there_are_no_classes_and_without_a_second_space_nothing_of_it() -> None:
@@ -235,7 +235,7 @@ def test_without_logits_there_are_no_classes_and_without_a_second_space_nothing_
     told = found.image(2)
     assert told["influence"] == found.main.influence[2]
     assert {key for key, value in told.items() if value is not None} == {"index", "influence", "removal"}
-    data = found.to_json(count=4)
+    data = found.listing(4).to_json()
     assert (data["second_opinion"], data["classes"], len(data["harmful"])) == (None, [], 4)
 
 

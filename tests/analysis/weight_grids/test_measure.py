@@ -14,7 +14,7 @@ from PIL import Image
 import fidprobe
 from fidprobe.analysis.attack.finished import read_attack
 from fidprobe.analysis.weight_grids.figures import Panel, side_by_side_figure, strips_figure
-from fidprobe.analysis.weight_grids.files import grids_json, write_grids
+from fidprobe.analysis.weight_grids.files import write_grids
 from fidprobe.analysis.weight_grids.measure import CELL, weight_grids, weight_tails
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.images.functions import FunctionSource
@@ -43,7 +43,7 @@ def test_an_attack_is_read_back_as_it_was_written(work: Path) -> None:
     assert [score.to_json() for score in attack.scores] == [
         {key: value for key, value in score.items() if key != "label"} for score in data["scores"]
     ]
-    assert (attack.title, attack.keep, attack.counts["reference"]) == ("Pre-logits resampling", 30, 120)
+    assert (attack.title, attack.keep, attack.sets["reference"].count) == ("Pre-logits resampling", 30, 120)
     assert read_attack(work / "top-1").title == "Top-1 matching"
     assert read_attack(work / "top-1").log_weights is None
 
@@ -184,7 +184,7 @@ def test_names_with_line_breaks_are_found_again(work: Path, tmp_path: Path) -> N
 def test_without_a_held_out_part_everywhere_the_optimised_one_is_told(work: Path) -> None:
     """And without a second opinion that is said."""
     grids = weight_grids([work / "weighted", work / "whole"], work / "made", count=4)
-    data = json.loads(grids_json(grids))
+    data = json.loads(grids.json_text())
     assert data["reference"] == "optimised"
     assert {score["reference"] for one in data["attacks"] for score in one["scores"]} == {"optimised"}
     assert [len(one["scores"]) for one in data["attacks"]] == [2, 1]
