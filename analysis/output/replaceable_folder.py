@@ -24,7 +24,7 @@ def check_own_folder(folder: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_symlink() or not folder.is_dir() or (any(folder.iterdir()) and not is_own_folder(folder)):
-        raise InputError(f"{folder} exists and was not made by fidprobe; move it away, or choose another --out")
+        raise InputError(f"{folder} exists and was not made by fidprobe; move it away, or choose another folder")
 
 
 def is_own_folder(folder: Path) -> bool:
@@ -103,4 +103,4 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             yield fresh
             move_in(fresh, folder, hidden)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
+        raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error

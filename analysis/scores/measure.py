@@ -297,7 +297,7 @@ def _advise_on_sizes(space: SpaceScores) -> list[Advice]:
     return [
         Advice(
             "ms-ssim-sizes-differ",
-            f"MS-SSIM was measured at different sizes ({told}), which do not compare; give --ms-ssim-side.",
+            f"MS-SSIM was measured at different sizes ({told}), which do not compare; give `ms_ssim_side`.",
         )
     ]
 

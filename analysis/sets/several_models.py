@@ -52,12 +52,12 @@ class ModelSets:
         if seconds and not has_second:
             raise InputError(
                 "the models' features in the second space were given but not the reference's, which came without "
-                "images too; give --second-reference as well"
+                "images too; give `second_reference` as well"
             )
         if "reference" in seconds and not (pictured | set(seconds)) - {"reference"}:
             raise InputError(
                 "the reference's features in the second space were given but no model's, which came without images "
-                "too; give --second-model once for each as well"
+                "too; give `second_models` as well"
             )
         first, *further = second_opinions
         if further and (without := [name for name in opened if name not in pictured]):

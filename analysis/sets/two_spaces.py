@@ -158,7 +158,7 @@ def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
     if given and missing:
         raise InputError(
             f"the second space's features were given for {' and '.join(given)} but not for {' and '.join(missing)}, "
-            f"which came without images too; give --second-{' and --second-'.join(missing)} as well"
+            f"which came without images too; give {' and '.join(f'`second_{name}`' for name in missing)} as well"
         )
 
 

@@ -66,7 +66,7 @@ class ReadOptions:
         if self.batch_size < 1:
             raise InputError(f"batch size must be at least 1, got {self.batch_size}")
         if self.ranks.size > 1 and self.cache is None:
-            raise InputError("several processes meet in the features cache; leave out --no-cache")
+            raise InputError("several processes meet in the features cache; they cannot run with `cache=None`")
 
 
 def extract(
@@ -201,7 +201,7 @@ def _awaited(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Fe
     patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
     while (found := _cached(entry, images, options)) is None:
         if time.monotonic() >= patience:
-            raise InputError(f"{entry.path}: vanished from the cache; run again, or use --no-cache")
+            raise InputError(f"{entry.path}: vanished from the cache; run again, or use `cache=None`")
         time.sleep(1)
     return found
 
@@ -287,7 +287,7 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
     if skipped is None:
         return None
     if skipped and not options.skip_bad:
-        raise SourceError(f"{skipped[0][1]}; --skip-bad goes on without such files")
+        raise SourceError(f"{skipped[0][1]}; `skip_bad=True` goes on without such files")
     names = [item.name for item in images.items()]
     if found.skipped:
         names = [names[int(position)] for position in features.names or ()]

@@ -117,8 +117,8 @@ def required_limit(limit: int | None, description: str) -> int:
     """
     if limit is None:
         raise InputError(
-            f"{description}: a generator has no end; say how many images with --limit N (an attack's candidates: "
-            "--candidates N)"
+            f"{description}: a generator has no end; say how many images with `limit=N` (an attack's candidates: "
+            "`candidates=N`)"
         )
     if limit < 1:
         raise InputError(f"{description}: {limit} images were asked for; give a limit of at least 1")

@@ -85,7 +85,7 @@ def read_images(
         except SourceError as error:
             if skip_bad:
                 return SkippedImage(index, item.name, str(error))
-            raise SourceError(f"{error}; --skip-bad goes on without such files") from error
+            raise SourceError(f"{error}; `skip_bad=True` goes on without such files") from error
         return ReadImage(index, item.name, image, image.label if item.label is None else item.label)
 
     def size(result: ReadImage | SkippedImage) -> int:

@@ -70,7 +70,7 @@ class Frame:
         elif self._native != (height, width):
             raise InputError(
                 f"{self._source}: {name} has {width}x{height} pixels and others {self._native[1]}x{self._native[0]}; "
-                f"choose a side of at least {LEAST_SIDE} to which all are resized (--ms-ssim-side)"
+                f"choose a side of at least {LEAST_SIDE} to which all are resized (`ms_ssim_side`)"
             )
         self._native = height, width
         self.resized |= self.size != (height, width)

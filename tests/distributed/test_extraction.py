@@ -220,7 +220,7 @@ def test_processes_that_do_not_share_a_cache_are_refused(images: Path) -> None:
     ("arguments", "expected"),
     [
         (("audit", "images", "images"), "audit is run by one process and torchrun started 2"),
-        (("features", "images", "-o", "x.safetensors", "--no-cache"), "leave out --no-cache"),
+        (("features", "images", "-o", "x.safetensors", "--no-cache"), "they cannot run with --no-cache"),
         (("features", "missing", "-o", "x.safetensors"), "missing: no such file or folder"),
         (("stats", "images", "missing", "-o", "x.npz"), "missing: no such file or folder"),
         (
