@@ -95,10 +95,10 @@ class GaussianStatistics:
         if isinstance(features, Features):
             features.check_shared(ranks)
         else:
-            ranks.agree("shape of the features", list(values.shape))
+            ranks.check_equal("shape of the features", list(values.shape))
         share = ranks.share(len(values))
         moments = Moments(values.shape[1], device=values.device, first=share.start)
-        with ranks.together():
+        with ranks.failing_together():
             for start in share[::_ROWS]:
                 part = slice(start, min(start + _ROWS, share.stop))
                 moments.update(values[part], None if weights is None else weights[part])

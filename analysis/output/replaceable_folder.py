@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fidprobe.errors import InputError
-from fidprobe.runtime.files import hidden_prefix, made_folder
+from fidprobe.runtime.files import hidden_prefix, new_folder
 
 __all__ = ["check_own_folder", "hidden_folder", "is_own_folder", "left_hidden", "move_in", "replaced_folder"]
 
@@ -96,7 +96,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     """
     check_own_folder(folder)
     try:
-        with made_folder(folder.parent), hidden_folder(folder) as hidden:
+        with new_folder(folder.parent), hidden_folder(folder) as hidden:
             fresh = hidden / "new"
             fresh.mkdir()
             (fresh / _MARK).touch()

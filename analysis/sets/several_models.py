@@ -14,7 +14,7 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
-from fidprobe.images.spool import Spooled
+from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, SourceProvenance, check_comparable
 from fidprobe.runtime.progress import Progress
@@ -84,7 +84,7 @@ class ModelSets:
         """`main`, and where they can be had `second`, `second 2`, ..., of one set."""
         side = self._opened[name]
         if isinstance(side, ImageSource) and not side.replayable:
-            side = Spooled(side, progress=self._progress)
+            side = TemporaryCopy(side, progress=self._progress)
         second = {name: self._seconds[name]} if name in self._seconds else {}
         sets = extract_sets(
             {name: side},

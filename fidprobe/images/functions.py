@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
-from fidprobe.images.base import ImageItem, ImageSource
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array
+from fidprobe.images.source import ImageItem, ImageSource
 
 __all__ = ["FunctionSource", "import_function", "required_limit"]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ReadImage", "SkippedImage", "read_images"]

@@ -12,8 +12,8 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import full_precision
 from fidprobe.extractors.resize import resize
-from fidprobe.images.base import ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
+from fidprobe.images.source import ImageSource
 from fidprobe.runtime.progress import Progress
 
 __all__ = ["LEAST_SIDE", "Frame", "drawn_pairs", "similarities"]

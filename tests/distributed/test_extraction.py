@@ -61,16 +61,16 @@ def second_dies(rank: int) -> None:
 def counted(rank: int) -> None:
     """Leave a file for every image that is embedded."""
     small_parts(rank)
-    from fidprobe.features import parts as feature_parts
+    from fidprobe.features.collector import FeatureCollector
 
-    add = feature_parts.Part.add
+    add = FeatureCollector.add
 
     def counting(self: Any, batch: Sequence[Any], *embedded: Any) -> None:
         for read in batch:
             Path("embedded", read.name).touch(exist_ok=False)
         add(self, batch, *embedded)
 
-    feature_parts.Part.add = counting  # type: ignore[assignment, method-assign]
+    FeatureCollector.add = counting  # type: ignore[assignment, method-assign]
 
 
 def slow_first(rank: int) -> None:

@@ -230,10 +230,10 @@ def test_a_file_that_was_unreadable_for_a_moment_is_not_skipped_for_ever(
             raise SourceError(f"{name}: stale file handle")
         return sound(data, name)
 
-    from fidprobe.images import encoded
+    from fidprobe.images import image_files
 
     with monkeypatch.context() as patch:
-        patch.setattr(encoded, "decode_image", hiccup)
+        patch.setattr(image_files, "decode_image", hiccup)
         assert len(extract(folder, network, options)) == 22
     assert len(extract(folder, network, options)) == 23
 
@@ -311,7 +311,7 @@ def test_a_resumed_run_takes_files_that_can_be_read_again(
     folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pieces that left them out are made anew."""
-    from fidprobe.images import decode, encoded
+    from fidprobe.images import decode, image_files
 
     monkeypatch.setattr(extraction, "PART_IMAGES", 4)
     sound = decode.decode_image
@@ -327,7 +327,7 @@ def test_a_resumed_run_takes_files_that_can_be_read_again(
 
     options = ReadOptions(skip_bad=True, cache=tmp_path / "cache", batch_size=2)
     with monkeypatch.context() as patch:
-        patch.setattr(encoded, "decode_image", hiccup)
+        patch.setattr(image_files, "decode_image", hiccup)
         with pytest.raises(KeyboardInterrupt):
             extract(folder, network, options, progress=stop)
     assert list((tmp_path / "cache").rglob("part-*.safetensors"))

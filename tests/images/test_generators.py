@@ -198,7 +198,7 @@ def test_torchscript_images_do_not_depend_on_limit_or_start(tmp_path: Path) -> N
 
 def test_torchscript_content_is_known_without_running(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It depends on the file, the latents, the seed, the count, and on nothing else."""
-    from fidprobe.images.torchscript import TorchScriptSource
+    from fidprobe.images.torchscript_generator import TorchScriptSource
 
     def forbidden(*args: Any) -> Any:
         raise AssertionError("the network was run")

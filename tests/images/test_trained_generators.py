@@ -17,7 +17,7 @@ from fidprobe.features.value import Features, is_features_file
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator, save_generator
 from fidprobe.images import ImageSource, ReadImage, open_images, read_images
-from fidprobe.images.generated import TrainedGeneratorSource
+from fidprobe.images.trained_generator import TrainedGeneratorSource
 from fidprobe.inputs import open_input
 
 NAMES = ("cat", "dog", "7")
