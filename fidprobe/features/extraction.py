@@ -25,8 +25,9 @@ from fidprobe.features.collector import (
     join_features,
     named_by_position,
 )
+from fidprobe.features.forward_pass import PENDING_BYTES, PendingImages
 from fidprobe.features.value import Features
-from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
+from fidprobe.images import ImageSource, SkippedImage, open_images, read_images
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.files import cache_folder
 from fidprobe.runtime.progress import Progress, silent
@@ -35,7 +36,6 @@ from fidprobe.runtime.ranks import ALONE, Ranks
 __all__ = ["PENDING_BYTES", "ReadOptions", "check_divisible", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
-PENDING_BYTES = 2**28  # decoded images that wait for a full batch
 
 _VISIBLE = 180  # seconds until a file that another machine has written shows: network file systems remember absence
 
@@ -333,8 +333,7 @@ def _parts(
     total = done + sum(stop - first for first, stop in ranges)
     progress("extracting", done, total)
     for begin, end in ranges:
-        pending: list[ReadImage] = []
-        waiting = 0
+        pending = PendingImages(options.batch_size)
         first, made = begin, FeatureCollector(extractor)
         for read in read_images(images, start=begin, stop=end, skip_bad=options.skip_bad):
             if isinstance(read, SkippedImage):
@@ -342,16 +341,14 @@ def _parts(
                 continue
             # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
             if len(made.names) + len(pending) >= PART_IMAGES:
-                made.add(pending)
+                made.add(pending.take())
                 yield (first, read.index), made
-                first, made, pending, waiting = read.index, FeatureCollector(extractor), [], 0
-            pending.append(read)
-            waiting += read.image.pixels.nbytes
-            if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
-                made.add(pending)
-                pending, waiting = [], 0
+                first, made = read.index, FeatureCollector(extractor)
+            pending.add(read)
+            if pending.full:
+                made.add(pending.take())
                 progress("extracting", done + read.index + 1 - begin, total)
-        made.add(pending)
+        made.add(pending.take())
         done += end - begin
         progress("extracting", done, total)
         yield (first, end), made

@@ -32,10 +32,10 @@ from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import Ranks
 from fidprobe.runtime.tensor_files import tensor_header
 
-__all__ = ["Features", "is_features_file", "write_features"]
+__all__ = ["Features", "check_finite_rows", "first_nonfinite_row", "is_features_file", "write_features"]
 
 _FORMAT = "fidprobe-features-1"
-_ROWS = 8192  # copied at a time
+_ROWS = 8192  # copied or looked at together
 _NO_DIGEST = "0" * 64  # stands where a file's own SHA-256 will stand
 _ROUNDING = 1e-3  # of the spread of numbers, by which float32 may round them
 _LOOKED_AT = 16  # rows that processes compare
@@ -185,6 +185,30 @@ def _rows(values: Tensor, index: Tensor) -> Tensor:
     rows = values.detach().numpy()
     found = temporary_files.gather_rows(index.numpy(), values.shape[1], lambda at: rows[at], "a selection of features")
     return torch.from_numpy(found)
+
+
+def first_nonfinite_row(rows: Tensor) -> int | None:
+    """Number of the first row of a matrix that holds NaN or infinite values; None if all are finite."""
+    for start in range(0, len(rows), _ROWS):
+        finite = torch.isfinite(rows[start : start + _ROWS]).all(dim=1)
+        if not bool(finite.all()):
+            return start + int((~finite).nonzero()[0])
+    return None
+
+
+def check_finite_rows(what: str, rows: Tensor, *, first: int = 0) -> None:
+    """Raise for the first row that holds NaN or infinite values.
+
+    Args:
+        what: Of what the rows are, for the message: `features`, `reference: logits`.
+        rows: Floating-point [n, d].
+        first: Number of the first row in the whole, for the message.
+
+    Raises:
+        InputError: names the row.
+    """
+    if (row := first_nonfinite_row(rows)) is not None:
+        raise InputError(f"{what} row {first + row} holds NaN or infinite values; extract that image again")
 
 
 def is_features_file(path: str | PathLike[str]) -> bool:
