@@ -89,7 +89,7 @@ class CandidateRows:
                 bad = self._share.start + start + int((~finite).nonzero()[0])
             largest = max(largest, float(block.abs().max()))
             total += block.sum(dim=0)
-        told = self._ranks.exchanged((bad, largest))
+        told = self._ranks.all_gather_json((bad, largest))
         for row, _ in told:
             if row is not None:
                 raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
@@ -113,7 +113,7 @@ class CandidateRows:
             float64 [N].
         """
         self._lead(_Task.DISTANCES)
-        return self._whole(self._distances(self._ranks.copied(point)))
+        return self._whole(self._distances(self._ranks.broadcast(point)))
 
     def _distances(self, point: Tensor) -> Tensor:
         found = torch.empty(1, len(self._rows), dtype=torch.float64, device=self.device)
@@ -132,7 +132,7 @@ class CandidateRows:
             Σ p f [d] and Σ p f fᵀ [d, d] in float64, and how many rows were multiplied.
         """
         self._lead(_Task.MOMENTS, dtype)
-        return self._moments(self._ranks.copied(probabilities)[self._share.start : self._share.stop], dtype)
+        return self._moments(self._ranks.broadcast(probabilities)[self._share.start : self._share.stop], dtype)
 
     def _moments(self, p: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, int]:
         # One tensor for one sum over the processes.
@@ -147,7 +147,7 @@ class CandidateRows:
             found[1:] += gram(rows * part.sqrt().to(dtype)[:, None]).to(torch.float64)
             multiplied += len(rows)
         self._ranks.sum(found)
-        return found[0], found[1:], sum(self._ranks.exchanged(multiplied))
+        return found[0], found[1:], sum(self._ranks.all_gather_json(multiplied))
 
     def derivatives(
         self, B: Tensor, mean: Tensor, inverse: Tensor, cauchy: Tensor | None, dtype: torch.dtype
@@ -168,7 +168,7 @@ class CandidateRows:
         self._lead(_Task.DERIVATIVES, dtype, B.shape[1], columns)
         if self._ranks.size > 1:
             given = [mean, inverse, B.reshape(-1), *([] if cauchy is None else [cauchy.reshape(-1)])]
-            self._ranks.copied(torch.cat(given))
+            self._ranks.broadcast(torch.cat(given))
         return self._whole(self._derivatives(B, mean, inverse, cauchy, dtype))
 
     def _derivatives(
@@ -205,7 +205,7 @@ class CandidateRows:
             ProcessError: the first process has ended.
         """
         while True:
-            task, double, r, k = self._ranks.copied(torch.zeros(4, dtype=torch.int64)).tolist()
+            task, double, r, k = self._ranks.broadcast(torch.zeros(4, dtype=torch.int64)).tolist()
             dtype = torch.float64 if double else torch.float32
             match task:
                 case _Task.CENTRE:
@@ -230,14 +230,14 @@ class CandidateRows:
 
     def _lead(self, task: _Task, dtype: torch.dtype = torch.float64, *sizes: int) -> None:
         r, k = sizes or (0, 0)
-        self._ranks.copied(torch.tensor([task, dtype == torch.float64, r, k]))
+        self._ranks.broadcast(torch.tensor([task, dtype == torch.float64, r, k]))
 
     def _received(self, size: int) -> Tensor:
-        return self._ranks.copied(torch.zeros(size, dtype=torch.float64, device=self.device))
+        return self._ranks.broadcast(torch.zeros(size, dtype=torch.float64, device=self.device))
 
     def _whole(self, mine: Tensor) -> Tensor:
         """Every process's columns, in the first one; of no use in the others."""
-        joined = self._ranks.joined(mine, self.count)
+        joined = self._ranks.gather_columns(mine, self.count)
         return mine if joined is None else joined
 
     def _blocks(self, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:

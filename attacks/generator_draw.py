@@ -12,9 +12,9 @@ from torch import Tensor
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.features.collector import FeatureCollector, describe_whole
 from fidprobe.features.extraction import PENDING_BYTES
 from fidprobe.features.forward_pass import embed_images
-from fidprobe.features.parts import Part, described
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.runtime.progress import Progress, silent
@@ -122,7 +122,7 @@ class _Bins:
         self.wanted, self.room = quotas, quotas.tolist()
         self.keep = self.missing = int(quotas.sum())
         self.batch_size, self.keep_image = batch_size, keep_image
-        self.kept, self.second = Part(extractor), None if second is None else Part(second)
+        self.kept, self.second = FeatureCollector(extractor), None if second is None else FeatureCollector(second)
         self.unseen: list[ReadImage] = []  # kept, and not yet shown to the second network
         self.places: list[int] = []
         self.candidates = 0
@@ -191,8 +191,8 @@ class _Bins:
         )
 
 
-def _finished(part: Part, source: ImageSource) -> Features:
+def _finished(part: FeatureCollector, source: ImageSource) -> Features:
     """What was kept; its content has no hash, since the source was read but once."""
     made = [part.features()] if part.names else []
-    _, provenance = described(source, None, made)
+    _, provenance = describe_whole(source, None, made)
     return replace(made[0], provenance=provenance)

@@ -160,7 +160,7 @@ class Resampling(Attack):
     def _shared(self, candidates: Features) -> CandidateRows:
         """The candidates, of which this process holds its share."""
         candidates.check_shared(self.ranks)
-        self.ranks.agree("device of the attack", torch.device(self.device).type)
+        self.ranks.check_equal("device of the attack", torch.device(self.device).type)
         n = len(candidates)
         if n < self.ranks.size:
             raise InputError(f"{n} candidates cannot be divided among {self.ranks.size} processes; start fewer")

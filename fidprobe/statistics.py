@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
 from fidprobe.runtime.files import atomic_path, is_file
@@ -95,10 +95,10 @@ class GaussianStatistics:
         if isinstance(features, Features):
             features.check_shared(ranks)
         else:
-            ranks.agree("shape of the features", list(values.shape))
+            ranks.check_equal("shape of the features", list(values.shape))
         share = ranks.share(len(values))
         moments = Moments(values.shape[1], device=values.device, first=share.start)
-        with ranks.together():
+        with ranks.failing_together():
             for start in share[::_ROWS]:
                 part = slice(start, min(start + _ROWS, share.stop))
                 moments.update(values[part], None if weights is None else weights[part])
@@ -274,10 +274,7 @@ class Moments:
         values = self._values[: len(block)].copy_(block.detach())
         total, mean = float(len(values)), values.mean(dim=0)
         if not bool(torch.isfinite(mean).all()):  # then a row is not, or float64 does not hold their sum
-            bad = (~torch.isfinite(values).all(dim=1)).nonzero()
-            if len(bad):
-                row = self._first + self.rows + int(bad[0])
-                raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
+            check_finite_rows("features", values, first=self._first + self.rows)
         if weights is None:
             scatter = gram(values.sub_(mean))
         else:

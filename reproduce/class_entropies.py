@@ -15,7 +15,7 @@ from torch import Tensor
 from fidprobe.analysis.classes.histogram import class_name
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.images.names import class_labels
+from fidprobe.images.file_names import class_labels
 from fidprobe.metrics.class_probabilities import entropies, log_mean
 
 __all__ = ["ALL_IMAGES", "CLEAR", "ClassEntropies", "Entropies", "class_entropies"]

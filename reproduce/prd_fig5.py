@@ -19,7 +19,7 @@ import torch
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.images.names import class_labels
+from fidprobe.images.file_names import class_labels
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
 from fidprobe.metrics.prd import PRDResult, prd

@@ -30,7 +30,7 @@ from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage
 from fidprobe.images.functions import FunctionSource
 from fidprobe.images.generator_source import GeneratorSource
-from fidprobe.images.spool import Spooled
+from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.inputs import Input, open_input
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
@@ -138,7 +138,7 @@ def extract_attack_sets(
             found = drawing.run(opened, second_inputs, second_opinion, interrupted, progress)
             return replace(found, elapsed=time.perf_counter() - begun)
     if isinstance(pool, ImageSource) and not pool.replayable:
-        pool = Spooled(pool, progress=progress)
+        pool = TemporaryCopy(pool, progress=progress)
     extracted = extract_sets(
         {**opened, "candidates": pool},
         second_inputs,
@@ -195,7 +195,7 @@ class _Drawing:
             images: ImageSource | None = None
             keep: Callable[[ReadImage], None] | None = None
             if self.keep_images:
-                images, keep = stack.enter_context(Spooled.while_read(self.source))
+                images, keep = stack.enter_context(TemporaryCopy.while_reading(self.source))
             drawn = draw_until_full(
                 self.source,
                 self.network,

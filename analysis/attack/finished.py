@@ -127,7 +127,7 @@ def read_attack(folder: str | os.PathLike[str]) -> FinishedAttack:
 def _why_not(path: Path) -> str:
     """What a folder without `attack.json` is."""
     if not path.is_dir():
-        return f"{path}: no such folder; give the --out of a finished fidprobe attack"
+        return f"{path}: no such folder; give the folder of a finished attack"
     if is_file(path / "sweep.json"):
         found = sorted(file.parent.name for file in path.glob("*/attack.json"))
         return f"{path} holds a sweep; give the folders of its attacks: {', '.join(found) or 'none is finished'}"
@@ -136,7 +136,7 @@ def _why_not(path: Path) -> str:
             f"{path}: the attack was interrupted before attack.json was written; run its command again, which goes on "
             "from where it stood"
         )
-    return f"{path} has no attack.json and is not the output of fidprobe attack; give the --out of a finished attack"
+    return f"{path} has no attack.json and is not the output of fidprobe attack; give the folder of a finished attack"
 
 
 def _damaged(file: Path, what: str) -> NoReturn:

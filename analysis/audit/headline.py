@@ -239,5 +239,5 @@ def _without_verdict(audit: Audit) -> str:
         elif distance is not None:
             told.append(f"{label} is {number(distance.value, 3)} (no interval)")
     alone = " There is no second opinion." if len(audit.spaces) == 1 else ""
-    advice = "" if "baseline" in audit.scored.counts else " Give a --baseline for a verdict on a gain."
+    advice = "" if "baseline" in audit.scored.counts else " Give a baseline for a verdict on a gain."
     return f"{_joined(told) or 'No distance was computed'}.{alone}{advice}"

@@ -316,7 +316,7 @@ def picture_grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.
             pictures.append(item.decode().pixels)
         except SourceError as error:
             if options is None or not options.skip_bad:
-                raise SourceError(f"{error}; use --skip-bad to leave out such files") from error
+                raise SourceError(f"{error}; `skip_bad=True` goes on without such files") from error
     return tuple(pictures)
 
 

@@ -131,7 +131,7 @@ def compare(
             "`fidprobe audit` is for"
         )
     if not 0 <= within < 1:
-        raise InputError(f"--within is a share of FID from 0 to below 1, not {within}; 0.05 is 5 %")
+        raise InputError(f"`within` is a share of FID from 0 to below 1, not {within}; 0.05 is 5 %")
     networks = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
     opened, seconds = open_models(reference, models, second_reference, second_models, options)
     sets = ModelSets(opened, seconds, extractor, networks, options, progress)

@@ -183,7 +183,7 @@ def _possible(
             return tuple(chosen), []
         raise InputError(
             f"{who}: features or statistics that do not say how their pictures were resized, which is what conventions "
-            f"differ in; {give}, or name conventions of one rule with --convention"
+            f"differ in; {give}, or name conventions of one rule with `names`"
         )
     rule = sorted(rules)[0]  # of two different ones the metrics tell
     kept = tuple(one for one in chosen if one.resize == rule)
@@ -191,7 +191,7 @@ def _possible(
     if not kept or (explicit and left):
         raise InputError(
             f"{who}: features or statistics of pictures resized by {rule!r}, and {', '.join(left)} "
-            f"{'resize' if left[1:] else 'resizes'} otherwise; {give}, or extract them again with another --resize"
+            f"{'resize' if left[1:] else 'resizes'} otherwise; {give}, or extract them again with another `resize`"
         )
     if not left:
         return kept, []

@@ -288,7 +288,7 @@ def advise_on_convention(
             Advice(
                 "not-of-the-convention",
                 f"{convention.title} takes precision and recall in {convention.balls.space}, not in the space measured "
-                "here; give --extractor vgg16 for its own.",
+                "here; extract with vgg16 for its own.",
             )
         )
     return out

@@ -112,7 +112,7 @@ def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
         if layer is None:
             raise InputError(
                 f"the features of {extractor.provenance.name} are not the mean of its activations; name the layer to "
-                "look at (--layer, one of the network's modules)"
+                "look at (`layer`, one of the network's modules)"
             )
     if layer is not None:
         with torch.no_grad():
@@ -203,7 +203,7 @@ def _slopes_at(
 
     def catch(_: nn.Module, __: Any, output: Any) -> Any:
         if not isinstance(output, Tensor):
-            raise InputError(f"layer {layer} gives a {type(output).__name__}, no tensor; choose another --layer")
+            raise InputError(f"layer {layer} gives a {type(output).__name__}, no tensor; choose another `layer`")
         caught.append(output.detach().requires_grad_())
         return caught[-1].clone()  # what follows may change it in place
 
@@ -215,7 +215,7 @@ def _slopes_at(
             if len(caught) != 1 or not features.requires_grad:
                 raise InputError(
                     f"the features of {name} do not depend on layer {layer}, or pass it more than once; choose another "
-                    "--layer"
+                    "`layer`"
                 )
             # F is large against its slope, which is therefore sent back by itself.
             back = (slope(features.detach()) * features).sum()
@@ -226,7 +226,7 @@ def _slopes_at(
     if not bool(slopes.any()):
         raise InputError(
             f"after layer {layer} the features of {name} depend on no place of the image any more (as on a class "
-            "token); choose an earlier --layer"
+            "token); choose an earlier `layer`"
         )
     return slopes, activations
 
@@ -242,4 +242,4 @@ def _on_grid(output: Tensor, layer: str) -> Tensor:
         prefix = output.shape[1] - side * side  # class token and registers
         if prefix < side:
             return token_grid(output, prefix, (side, side))
-    raise InputError(f"layer {layer} gives {list(output.shape)}, no square grid; choose another --layer")
+    raise InputError(f"layer {layer} gives {list(output.shape)}, no square grid; choose another `layer`")

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fidprobe.errors import InputError
-from fidprobe.runtime.files import hidden_prefix, made_folder
+from fidprobe.runtime.files import hidden_prefix, new_folder
 
 __all__ = ["check_own_folder", "hidden_folder", "is_own_folder", "left_hidden", "move_in", "replaced_folder"]
 
@@ -24,7 +24,7 @@ def check_own_folder(folder: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_symlink() or not folder.is_dir() or (any(folder.iterdir()) and not is_own_folder(folder)):
-        raise InputError(f"{folder} exists and was not made by fidprobe; move it away, or choose another --out")
+        raise InputError(f"{folder} exists and was not made by fidprobe; move it away, or choose another folder")
 
 
 def is_own_folder(folder: Path) -> bool:
@@ -96,11 +96,11 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     """
     check_own_folder(folder)
     try:
-        with made_folder(folder.parent), hidden_folder(folder) as hidden:
+        with new_folder(folder.parent), hidden_folder(folder) as hidden:
             fresh = hidden / "new"
             fresh.mkdir()
             (fresh / _MARK).touch()
             yield fresh
             move_in(fresh, folder, hidden)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
+        raise InputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error

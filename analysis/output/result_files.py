@@ -28,7 +28,7 @@ from fidprobe.analysis.output.writers import (
     write_text,
 )
 from fidprobe.errors import InputError
-from fidprobe.runtime.files import made_folder
+from fidprobe.runtime.files import new_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,7 +137,7 @@ def replaced_result(
         InputError: a file cannot be written, or an earlier one not be replaced.
     """
     try:
-        with made_folder(folder):
+        with new_folder(folder):
             ours = (folder / marker).is_file() or any((one / _OURS).exists() for one in left_hidden(folder / marker))
             with hidden_folder(folder / marker) as fresh:
                 if ours:

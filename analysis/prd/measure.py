@@ -205,7 +205,7 @@ def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clus
         if count < clusters:
             raise InputError(
                 f"{name} has {images_text(count)}, fewer than the {clusters} clusters; give more images, thousands to "
-                "mean anything, or fewer --clusters"
+                "mean anything, or fewer `clusters`"
             )
     least = min(counts.values())
     return max(clusters, int(_ROOM * least)) if options.skip_bad else least

@@ -20,7 +20,7 @@ from fidprobe.embedded import PREFIX, embedded_file
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, open_images
-from fidprobe.images.base import Chosen
+from fidprobe.images.source import SelectedImages
 from fidprobe.inputs import open_input
 from fidprobe.runtime.progress import Progress, silent
 
@@ -63,7 +63,7 @@ class _Set:
             assert part.provenance.source is not None
             source = replace(part.provenance.source, description=description, seed=0)
             found[space] = replace(part, provenance=replace(part.provenance, source=source))
-        return _Set(Chosen(self.images, places), found)
+        return _Set(SelectedImages(self.images, places), found)
 
 
 def demo_cases(

@@ -22,7 +22,7 @@ from fidprobe.analysis.sets.advice import (
 from fidprobe.analysis.sets.two_spaces import Extracted, Measurable, Network, count_of
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource, ReadImage, read_images
-from fidprobe.images.base import Chosen
+from fidprobe.images.source import SelectedImages
 from fidprobe.inputs import Input
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
@@ -269,7 +269,7 @@ def _readable(sides: Mapping[str, Input], options: ReadOptions | None, progress:
             read = [
                 one.index for one in read_images(side, skip_bad=True, progress=progress) if isinstance(one, ReadImage)
             ]
-            out[name] = side if len(read) == len(side) else Chosen(side, read)
+            out[name] = side if len(read) == len(side) else SelectedImages(side, read)
     return out
 
 
@@ -297,7 +297,7 @@ def _advise_on_sizes(space: SpaceScores) -> list[Advice]:
     return [
         Advice(
             "ms-ssim-sizes-differ",
-            f"MS-SSIM was measured at different sizes ({told}), which do not compare; give --ms-ssim-side.",
+            f"MS-SSIM was measured at different sizes ({told}), which do not compare; give `ms_ssim_side`.",
         )
     ]
 

@@ -51,8 +51,8 @@ def own_network(space: str, sides: Mapping[str, Input], extractor: Network, prog
         return load_network(chosen, progress)
     except WeightsError as error:
         raise WeightsError(
-            f"a metric is defined in the space of {space}: {error} (here --weights is the main network's: score with "
-            f"--extractor {space} to name this one's)"
+            f"a metric is defined in the space of {space}: {error} (here `weights` is the main network's: score with "
+            f"`extractor` {space} to name this one's)"
         ) from error
 
 

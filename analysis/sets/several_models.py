@@ -14,7 +14,7 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
-from fidprobe.images.spool import Spooled
+from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress
@@ -52,12 +52,12 @@ class ModelSets:
         if seconds and not has_second:
             raise InputError(
                 "the models' features in the second space were given but not the reference's, which came without "
-                "images too; give --second-reference as well"
+                "images too; give `second_reference` as well"
             )
         if "reference" in seconds and not (pictured | set(seconds)) - {"reference"}:
             raise InputError(
                 "the reference's features in the second space were given but no model's, which came without images "
-                "too; give --second-model once for each as well"
+                "too; give `second_models` as well"
             )
         first, *further = second_opinions
         if further and (without := [name for name in opened if name not in pictured]):
@@ -84,7 +84,7 @@ class ModelSets:
         """`main`, and where they can be had `second`, `second 2`, ..., of one set."""
         side = self._opened[name]
         if isinstance(side, ImageSource) and not side.replayable:
-            side = Spooled(side, progress=self._progress)
+            side = TemporaryCopy(side, progress=self._progress)
         second = {name: self._seconds[name]} if name in self._seconds else {}
         sets = extract_sets(
             {name: side},

@@ -13,7 +13,7 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions, check_divisible, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
-from fidprobe.images.spool import Spooled
+from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable, check_same_images
 from fidprobe.runtime.progress import Progress, silent
@@ -92,7 +92,7 @@ def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress:
         if isinstance(side, ImageSource):
             check_divisible(side, options)
     return {
-        name: Spooled(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
+        name: TemporaryCopy(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
         for name, side in opened.items()
     }
 
@@ -158,7 +158,7 @@ def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
     if given and missing:
         raise InputError(
             f"the second space's features were given for {' and '.join(given)} but not for {' and '.join(missing)}, "
-            f"which came without images too; give --second-{' and --second-'.join(missing)} as well"
+            f"which came without images too; give {' and '.join(f'`second_{name}`' for name in missing)} as well"
         )
 
 

@@ -26,7 +26,7 @@ from fidprobe.analysis.weight_grids.comparability import (
 )
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.images import ImageSource, open_images
-from fidprobe.images.spool import Spooled
+from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["CELL", "LONGEST_NAME", "AttackGrids", "WeightGrids", "celled", "weight_grids", "weight_tails"]
@@ -290,7 +290,7 @@ def _opened(attack: FinishedAttack, candidates: Any, progress: Progress) -> Imag
     images = open_images(candidates) if limit is None else _subset(candidates, limit, seed or 0, attack)
     again = images.replayable
     if not again:
-        images = Spooled(images, progress=progress)
+        images = TemporaryCopy(images, progress=progress)
     wanted = None if source is None else source.content
     if wanted is None and not again:
         raise InputError(

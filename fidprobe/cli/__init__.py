@@ -18,6 +18,7 @@ def _run() -> None:
     import typer
 
     from fidprobe.cli.app import app
+    from fidprobe.cli.flags import arguments_as_flags
     from fidprobe.cli.processes import standard_error, tells
     from fidprobe.errors import FidprobeError, InputError
     from fidprobe.runtime.messages import escape_controls, one_line
@@ -27,7 +28,8 @@ def _run() -> None:
     except (FidprobeError, OSError) as error:
         told = error if isinstance(error, FidprobeError) else InputError(str(error))
         if tells(told):
-            typer.echo(f"fidprobe: error: {escape_controls(' '.join(str(told).split()))}", file=standard_error())
+            text = arguments_as_flags(" ".join(str(told).split()))
+            typer.echo(f"fidprobe: error: {escape_controls(text)}", file=standard_error())
         sys.exit(2)
     except Exception as error:
         if not _is_out_of_memory(error):

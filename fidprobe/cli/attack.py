@@ -209,7 +209,7 @@ def attack(
             progress=progress,
         )
         for one, folder in zip(attacks.values(), folders, strict=True):
-            if folder != folders[0] and ranks().from_first(interrupted.pressed):
+            if folder != folders[0] and ranks().broadcast_json(interrupted.pressed):
                 break
             if not ranks().first:
                 with patient():

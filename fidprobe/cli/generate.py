@@ -138,6 +138,6 @@ def _told(source: "GeneratorSource", out: Path, written: "WrittenSamples") -> di
 
 def _card(source: "GeneratorSource") -> dict[str, Any] | None:
     """What a trained generator's file says of it."""
-    from fidprobe.images.generated import TrainedGeneratorSource
+    from fidprobe.images.trained_generator import TrainedGeneratorSource
 
     return dict(source.generator.card) if isinstance(source, TrainedGeneratorSource) else None

@@ -7,6 +7,7 @@ import typer
 
 from fidprobe.cli import options as o
 from fidprobe.cli.bars import Bars
+from fidprobe.cli.flags import arguments_as_flags
 from fidprobe.cli.text import print_advice
 from fidprobe.runtime.messages import escape_controls
 
@@ -176,7 +177,7 @@ def _sanity(check: "HeatmapCheck") -> list[str]:
     from fidprobe.analysis.output.wording import number
 
     if check.sanity is None:
-        return [f"sanity check of the maps: not made: {escape_controls(check.sanity_missing)}"]
+        return [f"sanity check of the maps: not made: {escape_controls(arguments_as_flags(check.sanity_missing))}"]
     sanity = check.sanity
 
     def told(correlation: float | None) -> str:

@@ -86,5 +86,5 @@ def patient() -> Iterator[None]:
 def tells(error: "FidprobeError") -> bool:
     """Whether this process is to print an error, which others may have met as well."""
     if ranks.cache_info().currsize:
-        return ranks().tells(error)
+        return ranks().should_print(error)
     return os.environ.get("RANK", "0") == "0"  # they did not come to meet

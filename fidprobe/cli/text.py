@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fidprobe.cli.flags import arguments_as_flags
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _block(scores: "Scores", role: str, only: Collection[str] | None) -> list[st
     for line in score_lines(scores):
         notes = "; ".join(note for note in (line.note, line.detail) if note)
         rows.append((metric_name(scores.space, line.name), line.value + (f"  ({notes})" if notes else "")))
-    rows += [(metric, f"not computed: {why}") for metric, why in scores.missing.items()]
+    rows += [(metric, f"not computed: {arguments_as_flags(why)}") for metric, why in scores.missing.items()]
     width = max((len(name) for name, _ in rows), default=0) + 2
     return (
         [f"  {escape_controls(scores.space)}{role}", *(f"    {n:<{width}}{value}" for n, value in rows)] if rows else []
@@ -87,4 +88,4 @@ def change_lines(changes: Iterable["Change"]) -> list[str]:
 def print_advice(advice: Iterable["Advice"]) -> None:
     """Warnings, on stderr."""
     for one in advice:
-        typer.echo(f"warning: {escape_controls(one.text)}", err=True)
+        typer.echo(f"warning: {escape_controls(arguments_as_flags(one.text))}", err=True)

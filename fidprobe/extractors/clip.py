@@ -157,7 +157,7 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
     import open_clip
 
     if model.tag is None:
-        raise WeightsError(f"open_clip publishes no weights for {model.name}; give a file with --weights")
+        raise WeightsError(f"open_clip publishes no weights for {model.name}; give a file with `weights`")
     settings = open_clip.get_pretrained_cfg(model.name, model.tag)
     try:
         with own_randomness(), warnings.catch_warnings(), _silent_logs():
@@ -173,7 +173,7 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"open_clip cannot load {model.tag} weights of {model.name}: {reason}; offline, give a local copy with "
-            "--weights and --unverified-weights"
+            "`weights` and `unverified_weights=True`"
         ) from error
     return network.visual, settings
 

@@ -55,7 +55,7 @@ def receive(url: str, target: Path, *, there: Callable[[], bool], progress: Prog
             fetch by other means and the path to put the file at.
     """
     part = part_path(target)
-    remedy = f"fetch it on a connected machine and put it at {target}, or name a local copy with --weights"
+    remedy = f"fetch it on a connected machine and put it at {target}, or name a local copy with `weights`"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         stream = part.open("ab", buffering=0)  # what was received is on disk at once, and closing writes nothing

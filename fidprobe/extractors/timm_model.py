@@ -120,8 +120,8 @@ def _downloaded(model: str) -> Any:
     except Exception as error:  # whatever timm and its download clients raise
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
-            f"timm cannot load pretrained weights of {model}: {reason}; offline, give a local copy with --weights "
-            "and --unverified-weights"
+            f"timm cannot load pretrained weights of {model}: {reason}; offline, give a local copy with `weights` "
+            "and `unverified_weights=True`"
         ) from error
 
 

@@ -267,7 +267,7 @@ def _entry(name: str) -> WeightsEntry:
 def _local(entry: WeightsEntry, path: Path, unverified: bool) -> ResolvedWeights:
     origin = entry.url or entry.file
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file; --weights takes a local copy of {origin}")
+        raise WeightsError(f"{path}: no such weights file; `weights` takes a local copy of {origin}")
     found = sha256_file(path)
     official = entry.sha256 is not None and found.startswith(entry.sha256)
     if official or unverified:
@@ -275,7 +275,7 @@ def _local(entry: WeightsEntry, path: Path, unverified: bool) -> ResolvedWeights
     known = "no hash was published of" if entry.sha256 is None else f"{_expected(entry)} is that of"
     raise WeightsError(
         f"{path}: SHA-256 is {found}, but {known} the official {entry.name} weights ({origin}); "
-        "--unverified-weights accepts this file all the same, and records it"
+        "`unverified_weights=True` accepts this file all the same, and records it"
     )
 
 
@@ -289,8 +289,8 @@ def resolve_unlisted(path: Path, *, unverified: bool) -> ResolvedWeights:
         raise WeightsError(f"{path}: no such weights file")
     if not unverified:
         raise WeightsError(
-            f"{path}: there is no published hash to verify this file against; --unverified-weights accepts it, "
-            "and records that"
+            f"{path}: there is no published hash to verify this file against; `unverified_weights=True` accepts "
+            "it, and records that"
         )
     return ResolvedWeights(path, sha256_file(path), verified=False)
 

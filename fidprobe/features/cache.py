@@ -163,7 +163,7 @@ class CacheEntry:
             reason = error.strerror or error if isinstance(error, OSError) else error
             raise InputError(
                 f"the features cache {self.path.parent.parent} cannot be used ({reason}); make room there, point "
-                "FIDPROBE_CACHE to another folder, or use --no-cache"
+                "FIDPROBE_CACHE to another folder, or use `cache=None`"
             ) from error
 
 

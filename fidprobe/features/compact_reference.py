@@ -20,7 +20,7 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.extractors import load_extractor
 from fidprobe.extractors.efficientnet_lite0 import EfficientNetLite0
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.messages import escape_controls, one_line
 from fidprobe.runtime.tensor_files import write_tensors
@@ -54,8 +54,7 @@ def save_reference(
     for space, (features, statistics) in sides.items():
         if features.names != names:
             raise InputError(f"the features in {space} are of other images than those in {next(iter(sides))}")
-        if not bool(torch.isfinite(features.features).all()):
-            raise InputError(f"the features in {space} contain NaN or infinite values")
+        check_finite_rows(f"{space}: features", features.features)
         root = _root(statistics.cov)[_upper(statistics.dim)].to(torch.float16)
         if not bool(torch.isfinite(root).all()):
             raise InputError(f"the covariance in {space} is too large for half precision; scale the features down")

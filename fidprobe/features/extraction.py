@@ -18,9 +18,16 @@ import torch
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.cache import CacheEntry
-from fidprobe.features.parts import Part, decoder_version, described, joined, with_positions
+from fidprobe.features.collector import (
+    FeatureCollector,
+    decoder_version,
+    describe_whole,
+    join_features,
+    named_by_position,
+)
+from fidprobe.features.forward_pass import PENDING_BYTES, PendingImages
 from fidprobe.features.value import Features
-from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
+from fidprobe.images import ImageSource, SkippedImage, open_images, read_images
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.files import cache_folder
 from fidprobe.runtime.progress import Progress, silent
@@ -29,7 +36,6 @@ from fidprobe.runtime.ranks import ALONE, Ranks
 __all__ = ["PENDING_BYTES", "ReadOptions", "check_divisible", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
-PENDING_BYTES = 2**28  # decoded images that wait for a full batch
 
 _VISIBLE = 180  # seconds until a file that another machine has written shows: network file systems remember absence
 
@@ -66,7 +72,7 @@ class ReadOptions:
         if self.batch_size < 1:
             raise InputError(f"batch size must be at least 1, got {self.batch_size}")
         if self.ranks.size > 1 and self.cache is None:
-            raise InputError("several processes meet in the features cache; leave out --no-cache")
+            raise InputError("several processes meet in the features cache; they cannot run with `cache=None`")
 
 
 def extract(
@@ -102,21 +108,21 @@ def extract(
         ]
         if content != _content(images, ranks, "checking", progress):
             raise _changed(images)
-        return joined(images, content, parts)
+        return join_features(images, content, parts)
     entry = CacheEntry(options.cache, _key(content, extractor), owner=ranks.first)
     _check_agreement(entry, extractor, ranks)
     with ExitStack() as stack:
-        with ranks.together():
+        with ranks.failing_together():
             if ranks.first:
                 stack.enter_context(entry.locked(progress))
         _check_shared(entry, ranks)
         found = None
-        with ranks.together():
+        with ranks.failing_together():
             if ranks.first:
                 found = _cached(entry, images, options)
-        if ranks.from_first(found is None):
+        if ranks.broadcast_json(found is None):
             _make(entry, images, extractor, options, content, progress)
-        with ranks.together():
+        with ranks.failing_together():
             return _awaited(entry, images, options) if found is None else found
 
 
@@ -138,37 +144,37 @@ def _content(images: ImageSource, ranks: Ranks, stage: str, progress: Progress) 
     if ranks.size == 1 or not images.replayable:
         total = len(images)
         return images.content(lambda done: progress(stage, done, total))
-    ranks.agree(f"number of images of {images.description}", len(images))
+    ranks.check_equal(f"number of images of {images.description}", len(images))
     names = hashlib.sha256("\0".join(item.name for item in images.items()).encode()).hexdigest()
-    ranks.agree(f"names of the images of {images.description} (their SHA-256)", names)
+    ranks.check_equal(f"names of the images of {images.description} (their SHA-256)", names)
     share, mine = ranks.share(len(images)), bytearray()
-    with ranks.together() as failed:
+    with ranks.failing_together() as failed:
         for done, digest in enumerate(images.digests(share), start=1):
             mine += digest
             progress(stage, done, len(share))
             if done % PART_IMAGES == 0 and failed():
                 break
-    return hashlib.sha256(b"".join(ranks.gathered(bytes(mine)))).hexdigest()
+    return hashlib.sha256(b"".join(ranks.all_gather_bytes(bytes(mine)))).hexdigest()
 
 
 def _check_agreement(entry: CacheEntry, extractor: Extractor, ranks: Ranks) -> None:
     """Refuse processes that would extract in different ways."""
     own = extractor.provenance
     way = [own.name, own.resize, torch.device(extractor.device).type, decoder_version(), f"weights {own.weights[:12]}"]
-    ranks.agree("way of extracting", [*way, f"({entry.path.stem[:12]})"])
+    ranks.check_equal("way of extracting", [*way, f"({entry.path.stem[:12]})"])
 
 
 def _check_shared(entry: CacheEntry, ranks: Ranks) -> None:
     """Refuse a cache that is another folder on another machine."""
     if ranks.size == 1:
         return
-    with ranks.together():
+    with ranks.failing_together():
         token = entry.leave_token() if ranks.first else None
-    token = ranks.from_first(token)
-    seen = ranks.exchanged(entry.sees_token(token))
+    token = ranks.broadcast_json(token)
+    seen = ranks.all_gather_json(entry.sees_token(token))
     if ranks.first:
         entry.remove_token(token)
-    folders = ranks.exchanged(str(entry.path.parent.parent))
+    folders = ranks.all_gather_json(str(entry.path.parent.parent))
     if not all(seen):
         other = seen.index(False)
         raise InputError(
@@ -201,7 +207,7 @@ def _awaited(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Fe
     patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
     while (found := _cached(entry, images, options)) is None:
         if time.monotonic() >= patience:
-            raise InputError(f"{entry.path}: vanished from the cache; run again, or use --no-cache")
+            raise InputError(f"{entry.path}: vanished from the cache; run again, or use `cache=None`")
         time.sleep(1)
     return found
 
@@ -217,38 +223,38 @@ def _make(
     """Extract into the cache what the pieces of a stopped run leave open, each process its share of that."""
     ranks, total = options.ranks, len(images)
     sound: list[_Range] = []
-    with ranks.together():
+    with ranks.failing_together():
         for first, stop, piece in entry.pieces() if ranks.first else ():
             if _still_unreadable(piece, images) is not None:  # of no use if it left out a file that can be read now
                 sound.append((first, stop))
-    kept: list[_Range] = [(first, stop) for first, stop in ranks.from_first(sound)]
+    kept: list[_Range] = [(first, stop) for first, stop in ranks.broadcast_json(sound)]
     mine = _portion(_gaps(kept, total), ranks)
     own = sum(stop - first for first, stop in mine)
     made: list[_Range] = []
     skipped: list[tuple[str, str]] = []
-    with ranks.together() as failed:
+    with ranks.failing_together() as failed:
         done = total - own if ranks.size == 1 else 0
         for (first, stop), part in _parts(images, extractor, options, mine, done, progress):
             if part.names:
-                entry.keep(first, stop, with_positions(part.features(), images, first, stop))
+                entry.keep(first, stop, named_by_position(part.features(), images, first, stop))
                 made.append((first, stop))
             else:
                 places = {item.name: str(at) for at, item in enumerate(images.items(range(first, stop)), first)}
                 skipped += [(places[name], reason) for name, reason in part.skipped]
             if failed():
                 break
-    told = ranks.exchanged([made, skipped])
+    told = ranks.all_gather_json([made, skipped])
     if content != _content(images, ranks, "checking", progress):
         if ranks.first:
             entry.drop_parts()
         raise _changed(images)
-    with ranks.together():
+    with ranks.failing_together():
         if ranks.first:
             ranges = sorted([*kept, *((first, stop) for one, _ in told for first, stop in one)])
             parts = entry.kept(ranges)
             left_out = [(place, reason) for _, one in told for place, reason in one]
             try:
-                names, provenance = described(images, content, parts, skipped=left_out)
+                names, provenance = describe_whole(images, content, parts, skipped=left_out)
                 entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
             except InputError:
                 # Where there are no locks, another program may have finished the entry and removed the pieces.
@@ -287,7 +293,7 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
     if skipped is None:
         return None
     if skipped and not options.skip_bad:
-        raise SourceError(f"{skipped[0][1]}; --skip-bad goes on without such files")
+        raise SourceError(f"{skipped[0][1]}; `skip_bad=True` goes on without such files")
     names = [item.name for item in images.items()]
     if found.skipped:
         names = [names[int(position)] for position in features.names or ()]
@@ -319,7 +325,7 @@ def _parts(
     ranges: Sequence[_Range],
     done: int,
     progress: Progress,
-) -> Iterator[tuple[_Range, Part]]:
+) -> Iterator[tuple[_Range, FeatureCollector]]:
     """Pieces that cover ranges of the source's positions, each with its own range.
 
     One without images stands for a whole range in which none could be read.
@@ -327,25 +333,22 @@ def _parts(
     total = done + sum(stop - first for first, stop in ranges)
     progress("extracting", done, total)
     for begin, end in ranges:
-        pending: list[ReadImage] = []
-        waiting = 0
-        first, made = begin, Part(extractor)
+        pending = PendingImages(options.batch_size)
+        first, made = begin, FeatureCollector(extractor)
         for read in read_images(images, start=begin, stop=end, skip_bad=options.skip_bad):
             if isinstance(read, SkippedImage):
                 made.skipped.append((read.name, read.reason))
                 continue
             # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
             if len(made.names) + len(pending) >= PART_IMAGES:
-                made.add(pending)
+                made.add(pending.take())
                 yield (first, read.index), made
-                first, made, pending, waiting = read.index, Part(extractor), [], 0
-            pending.append(read)
-            waiting += read.image.pixels.nbytes
-            if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
-                made.add(pending)
-                pending, waiting = [], 0
+                first, made = read.index, FeatureCollector(extractor)
+            pending.add(read)
+            if pending.full:
+                made.add(pending.take())
                 progress("extracting", done + read.index + 1 - begin, total)
-        made.add(pending)
+        made.add(pending.take())
         done += end - begin
         progress("extracting", done, total)
         yield (first, end), made

@@ -13,22 +13,55 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor, full_precision
+from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images import ReadImage
 
-__all__ = ["embed_images", "prepare_images"]
+__all__ = ["PendingImages", "embed_images", "prepare_images"]
 
+PENDING_BYTES = 2**28  # of decoded images that wait for a full batch
 PREPARED_PIXELS = 2**22  # source pixels resized at a time: the resize works on float64 copies
 
 _SHARE = 8  # images that are worth a thread of their own
 _alone = threading.Lock()
 
 
-def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
-    """What a network says of images of any sizes: prepared a size at a time, embedded together.
+class PendingImages:
+    """Decoded images that wait until they make a batch: enough of them, or enough bytes.
 
-    On a CPU each of torch's threads takes a share of the images through the whole network: where they share every
-    layer, all wait for the slowest at the end of each, and images that are decoded or generated meanwhile keep one
-    slow. Networks that do not say `in_threads` are left to torch.
+    Args:
+        batch_size: Images of a batch.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._images: list[ReadImage] = []
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def full(self) -> bool:
+        """Whether they are a batch."""
+        return len(self._images) >= self._batch_size or self._bytes >= PENDING_BYTES
+
+    def add(self, image: ReadImage) -> None:
+        """Let one more wait."""
+        self._images.append(image)
+        self._bytes += image.image.pixels.nbytes
+
+    def take(self) -> list[ReadImage]:
+        """All that wait, in order; afterwards none does."""
+        taken, self._images, self._bytes = self._images, [], 0
+        return taken
+
+
+def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
+    """Compute features and logits of images of any sizes, which are prepared a size at a time and embedded together.
+
+    On a CPU each of torch's threads takes a share of the images through the whole network. If the threads shared every
+    layer instead, all would wait at the end of each layer for the slowest, which is the one that other work (decoding,
+    generating) keeps busy. Torch divides the work itself for networks whose `in_threads` is False.
 
     Args:
         extractor: The network, on its device.
@@ -43,11 +76,10 @@ def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
     pictures = [read.image.pixels for read in batch]
     with full_precision():  # of the process, not of a thread
         embedding = _in_threads(extractor, pictures) or _embedded(extractor, pictures)
-    for what in embedding:
-        if what is not None and not bool((finite := torch.isfinite(what).all(dim=1)).all()):
-            name = batch[int((~finite).nonzero()[0])].name
+    for rows in embedding:
+        if rows is not None and (bad := first_nonfinite_row(rows)) is not None:
             raise InputError(
-                f"{extractor.provenance.name} gives NaN or infinite numbers for {name}; its weights are "
+                f"{extractor.provenance.name} gives NaN or infinite numbers for {batch[bad].name}; its weights are "
                 "damaged, or it is not made for such images"
             )
     return embedding
@@ -60,7 +92,7 @@ def _embedded(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -
 
 
 def _in_threads(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Embedding | None:
-    """The same, a share of the images in each thread; None if there is nothing to share."""
+    """Embed a share of the images in each thread; None if there is nothing to share."""
     # While shares are under way, a thread that is new to torch would take their setting for its own.
     with _alone:
         threads = torch.get_num_threads()
@@ -93,7 +125,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def prepare_images(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
-    """Pictures of any sizes made ready for a network, a size at a time.
+    """Resize and normalise pictures of any sizes as a network needs them, a size at a time.
 
     Args:
         extractor: The network, on its device.

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.generators.saved import safetensors_format
-from fidprobe.images import scratch
 from fidprobe.images.array_files import (
     LOAD_ERRORS,
     ArrayHeader,
@@ -27,15 +26,16 @@ from fidprobe.images.array_files import (
     npy_header,
 )
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
+from fidprobe.runtime import temporary_files
 from fidprobe.runtime.files import atomic_path, is_file
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import Ranks
 from fidprobe.runtime.tensor_files import tensor_header
 
-__all__ = ["Features", "is_features_file", "write_features"]
+__all__ = ["Features", "check_finite_rows", "first_nonfinite_row", "is_features_file", "write_features"]
 
 _FORMAT = "fidprobe-features-1"
-_ROWS = 8192  # copied at a time
+_ROWS = 8192  # copied or looked at together
 _NO_DIGEST = "0" * 64  # stands where a file's own SHA-256 will stand
 _ROUNDING = 1e-3  # of the spread of numbers, by which float32 may round them
 _LOOKED_AT = 16  # rows that processes compare
@@ -148,7 +148,7 @@ class Features:
             if tensor is not None:
                 told.update(np.ascontiguousarray(tensor[torch.from_numpy(some)].detach().cpu().numpy()).data)
         shape = f"{len(self)} x {self.dim} of {self.space}"
-        ranks.agree("features", [shape, f"(SHA-256 {told.hexdigest()[:12]})"])
+        ranks.check_equal("features", [shape, f"(SHA-256 {told.hexdigest()[:12]})"])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a safetensors file; the old file stays until the new one is whole.
@@ -180,11 +180,35 @@ class Features:
 def _rows(values: Tensor, index: Tensor) -> Tensor:
     """The rows at `index`; a copy that memory should not hold lies in a temporary file."""
     size = max(len(index), len(values)) * values.shape[1] * values.element_size()
-    if values.device.type != "cpu" or size <= scratch.IN_MEMORY:
+    if values.device.type != "cpu" or size <= temporary_files.MAX_IN_MEMORY:
         return values[index]
     rows = values.detach().numpy()
-    found = scratch.gathered_rows(index.numpy(), values.shape[1], lambda at: rows[at], "a selection of features")
+    found = temporary_files.gather_rows(index.numpy(), values.shape[1], lambda at: rows[at], "a selection of features")
     return torch.from_numpy(found)
+
+
+def first_nonfinite_row(rows: Tensor) -> int | None:
+    """Number of the first row of a matrix that holds NaN or infinite values; None if all are finite."""
+    for start in range(0, len(rows), _ROWS):
+        finite = torch.isfinite(rows[start : start + _ROWS]).all(dim=1)
+        if not bool(finite.all()):
+            return start + int((~finite).nonzero()[0])
+    return None
+
+
+def check_finite_rows(what: str, rows: Tensor, *, first: int = 0) -> None:
+    """Raise for the first row that holds NaN or infinite values.
+
+    Args:
+        what: Of what the rows are, for the message: `features`, `reference: logits`.
+        rows: Floating-point [n, d].
+        first: Number of the first row in the whole, for the message.
+
+    Raises:
+        InputError: names the row.
+    """
+    if (row := first_nonfinite_row(rows)) is not None:
+        raise InputError(f"{what} row {first + row} holds NaN or infinite values; extract that image again")
 
 
 def is_features_file(path: str | PathLike[str]) -> bool:
@@ -264,7 +288,11 @@ def _load_safetensors(path: Path) -> Features:
                 raise InputError(f"{path}: not a features file of fidprobe; make one with `fidprobe features`")
             tensors = {name: file.get_tensor(name) for name in names}
         # Older files have none.
-        if "sha256" in metadata and path.stat().st_size <= scratch.IN_MEMORY and _digest(path) != metadata["sha256"]:
+        if (
+            "sha256" in metadata
+            and path.stat().st_size <= temporary_files.MAX_IN_MEMORY
+            and _digest(path) != metadata["sha256"]
+        ):
             raise InputError(f"{path}: damaged (its content is not what was saved); extract it again")
     except (safetensors.SafetensorError, OSError) as error:
         raise InputError(f"{path}: damaged or not a safetensors file ({one_line(error)}); extract it again") from error
@@ -342,7 +370,7 @@ def _in_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
     """
     if array.dtype == np.float32 and array.dtype.isnative and array.flags.c_contiguous:
         return array
-    found: npt.NDArray[np.float32] = scratch.scratch_rows(array.shape, np.float32, f"{path} in float32")
+    found: npt.NDArray[np.float32] = temporary_files.empty_array(array.shape, np.float32, f"{path} in float32")
     low, high = np.full(array.shape[1], np.inf), np.full(array.shape[1], -np.inf)
     rounding = 0.0
     for start in range(0, len(array), _ROWS):

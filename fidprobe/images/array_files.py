@@ -12,8 +12,8 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.images.scratch import IN_MEMORY
-from fidprobe.runtime.files import BOUNDED
+from fidprobe.runtime.files import BOUNDED_COMPRESSION
+from fidprobe.runtime.temporary_files import MAX_IN_MEMORY
 
 __all__ = [
     "LOAD_ERRORS",
@@ -97,7 +97,7 @@ def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[An
         if member.compress_size > path.stat().st_size:
             raise ValueError(f"{name} is shorter than the archive says")
         stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
-        if stored and member.file_size > IN_MEMORY:
+        if stored and member.file_size > MAX_IN_MEMORY:
             return _mapped_member(path, member, mode)
         if member.file_size > _MIN_UNPACKED + _MAX_RATIO * member.compress_size:
             raise ValueError(
@@ -128,7 +128,7 @@ def _mapped_member(path: Path, member: zipfile.ZipInfo, mode: _READ_MODE) -> npt
 
 
 def _bounded(member: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    if member.compress_type not in BOUNDED:
+    if member.compress_type not in BOUNDED_COMPRESSION:
         raise ValueError(
             f"{member.filename.removesuffix('.npy')} is packed by another method than deflate, which may unpack to any "
             "size; save it with np.savez or np.savez_compressed"

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, member_names
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
-from fidprobe.images.names import MOST_CLASSES
+from fidprobe.images.file_names import MOST_CLASSES
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["ArraySource", "as_numpy", "open_npy", "open_npz"]

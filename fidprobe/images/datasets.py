@@ -9,9 +9,9 @@ import numpy as np
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import decode_pil
 from fidprobe.images.pixels import decode_array, digest_array
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 
 __all__ = ["DatasetSource"]
 

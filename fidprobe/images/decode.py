@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import SourceError
-from fidprobe.images.base import DecodedImage
+from fidprobe.images.source import DecodedImage
 from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "decode_image", "decode_pil", "digest_bytes"]

@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 from fidprobe.errors import SourceError
-from fidprobe.images.encoded import EncodedSource, build_source, read_file, read_stylegan_labels
-from fidprobe.images.names import is_image
+from fidprobe.images.file_names import is_image
+from fidprobe.images.image_files import ImageFileSource, build_source, read_file, read_stylegan_labels
 from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["open_folder"]
 
 
-def open_folder(path: Path, description: str) -> EncodedSource:
+def open_folder(path: Path, description: str) -> ImageFileSource:
     """All image files below a folder, in natural order of their relative names.
 
     Hidden files and folders and `__MACOSX` are left out, as is whatever is no regular file. Links are

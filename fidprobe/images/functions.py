@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
-from fidprobe.images.base import ImageItem, ImageSource
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array
+from fidprobe.images.source import ImageItem, ImageSource
 
 __all__ = ["FunctionSource", "import_function", "required_limit"]
 
@@ -117,8 +117,8 @@ def required_limit(limit: int | None, description: str) -> int:
     """
     if limit is None:
         raise InputError(
-            f"{description}: a generator has no end; say how many images with --limit N (an attack's candidates: "
-            "--candidates N)"
+            f"{description}: a generator has no end; say how many images with `limit=N` (an attack's candidates: "
+            "`candidates=N`)"
         )
     if limit < 1:
         raise InputError(f"{description}: {limit} images were asked for; give a limit of at least 1")

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.functions import required_limit
 from fidprobe.images.pixels import decode_array
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.files import sha256_file
 
 __all__ = ["Batch", "GeneratorSource", "parse_device", "parse_settings", "parse_whole"]

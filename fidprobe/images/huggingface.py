@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import decode_image, digest_bytes
-from fidprobe.images.encoded import read_file
+from fidprobe.images.image_files import read_file
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.messages import one_line
 
 __all__ = ["HuggingFaceSource", "is_huggingface", "open_huggingface"]

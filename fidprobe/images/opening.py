@@ -12,17 +12,17 @@ import numpy as np
 from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.arrays import ArraySource, open_npy, open_npz
-from fidprobe.images.base import ImageSource, Subset
 from fidprobe.images.datasets import DatasetSource
+from fidprobe.images.file_names import IMAGE_EXTENSIONS
 from fidprobe.images.folder import open_folder
 from fidprobe.images.functions import FunctionSource, import_function
-from fidprobe.images.generated import TrainedGeneratorSource
 from fidprobe.images.generator_source import GeneratorSource
 from fidprobe.images.huggingface import HuggingFaceSource, is_huggingface, open_huggingface
-from fidprobe.images.names import IMAGE_EXTENSIONS
+from fidprobe.images.source import ImageSource, RandomSubset
 from fidprobe.images.tars import expand_shards, open_tars
-from fidprobe.images.torchscript import TorchScriptSource
+from fidprobe.images.torchscript_generator import TorchScriptSource
 from fidprobe.images.torchvision_names import TORCHVISION_NAMES, open_torchvision
+from fidprobe.images.trained_generator import TrainedGeneratorSource
 from fidprobe.images.zips import open_zip
 from fidprobe.runtime.messages import escape_controls
 
@@ -47,7 +47,7 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
             (torchvision), `hf:NAME:SPLIT` or `hf:FOLDER:SPLIT` (Hugging Face), `module:function` (a function
             that yields batches). A value: a tensor, an array, a list of them or of PIL images, a map-style
             torch dataset, a Hugging Face dataset, a function that yields batches, an ImageSource.
-        limit: Use a random subset of this size (see `Subset`); of a generator, the first so many images.
+        limit: Use a random subset of this size (see `RandomSubset`); of a generator, the first so many images.
         seed: Seed of the subset, or of the generator.
 
     Raises:
@@ -68,7 +68,7 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
         opened = _open_value(source, limit, seed)
     # Generators know no end: there the limit is how many to make, and already applied.
     generated = opened is not source and isinstance(opened, FunctionSource | GeneratorSource)
-    return opened if limit is None or generated else Subset(opened, limit=limit, seed=seed)
+    return opened if limit is None or generated else RandomSubset(opened, limit=limit, seed=seed)
 
 
 def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:

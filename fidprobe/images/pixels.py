@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError
-from fidprobe.images.base import DecodedImage
+from fidprobe.images.source import DecodedImage
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ReadImage", "SkippedImage", "read_images"]
@@ -85,7 +85,7 @@ def read_images(
         except SourceError as error:
             if skip_bad:
                 return SkippedImage(index, item.name, str(error))
-            raise SourceError(f"{error}; --skip-bad goes on without such files") from error
+            raise SourceError(f"{error}; `skip_bad=True` goes on without such files") from error
         return ReadImage(index, item.name, image, image.label if item.label is None else item.label)
 
     def size(result: ReadImage | SkippedImage) -> int:

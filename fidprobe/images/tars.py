@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from fidprobe.errors import SourceError
-from fidprobe.images.encoded import EncodedSource, build_source, check_size
-from fidprobe.images.names import class_index, escape_problem, is_image, natural_key
-from fidprobe.images.scratch import filled_file
+from fidprobe.images.file_names import class_index, escape_problem, is_image, natural_key
+from fidprobe.images.image_files import ImageFileSource, build_source, check_size
 from fidprobe.runtime.messages import escape_controls, one_line
+from fidprobe.runtime.temporary_files import temporary_file
 
 __all__ = ["expand_shards", "open_tars"]
 
@@ -60,7 +60,7 @@ def expand_shards(pattern: str) -> list[Path]:
     return [Path(name) for name in found]
 
 
-def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> EncodedSource:
+def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> ImageFileSource:
     """All image files of one tar or several shards, in natural order.
 
     Labels come from WebDataset's `.cls` members (`000001.cls` beside `000001.jpg`), else from class folders.
@@ -169,7 +169,7 @@ class _Reader:
             raise SourceError(f"{path}: not a tar archive that can be read ({error})") from error
         if packed:
             # Closed with the reader: it takes disk space for as long as the source is in use.
-            with filled_file(f"{path} unpacked") as self._unpacked:
+            with temporary_file(f"{path} unpacked") as self._unpacked:
                 _unpack(path, self._unpacked)
             weakref.finalize(self, self._unpacked.close)
 

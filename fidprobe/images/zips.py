@@ -7,15 +7,15 @@ import zlib
 from pathlib import Path
 
 from fidprobe.errors import SourceError
-from fidprobe.images.encoded import EncodedSource, build_source, check_size, read_stylegan_labels
-from fidprobe.images.names import escape_problem, is_image
-from fidprobe.runtime.files import BOUNDED
+from fidprobe.images.file_names import escape_problem, is_image
+from fidprobe.images.image_files import ImageFileSource, build_source, check_size, read_stylegan_labels
+from fidprobe.runtime.files import BOUNDED_COMPRESSION
 from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["open_zip"]
 
 
-def open_zip(path: Path, description: str, inside: str = "") -> EncodedSource:
+def open_zip(path: Path, description: str, inside: str = "") -> ImageFileSource:
     """All image files of a zip, or of one folder inside it, in natural order.
 
     Labels come from a StyleGAN `dataset.json` at the top, else from class folders. Of members with the same
@@ -44,7 +44,7 @@ def open_zip(path: Path, description: str, inside: str = "") -> EncodedSource:
         elif is_image(name):
             if member.flag_bits & 1:
                 raise SourceError(f"{path}: member {escape_controls(name)!r} is encrypted; repack without a password")
-            if member.compress_type not in BOUNDED:
+            if member.compress_type not in BOUNDED_COMPRESSION:
                 raise SourceError(
                     f"{path}: member {escape_controls(name)!r} is packed by another method than deflate, which may "
                     "unpack to any size; repack the archive"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fidprobe.images.scratch import gathered_rows
+from fidprobe.runtime.temporary_files import gather_rows
 
 __all__ = ["ITERATIONS", "clusterings", "sorted_union"]
 
@@ -32,7 +32,7 @@ def sorted_union(reference: Tensor, generated: Tensor) -> tuple[npt.NDArray[np.f
     """
     union = _Union([side.detach().cpu().numpy() for side in (reference, generated)])
     order = union.order()
-    rows = gathered_rows(order, union.dim, union.rows, "the union of both sets")
+    rows = gather_rows(order, union.dim, union.rows, "the union of both sets")
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     for part in _blocks(len(order)):
         rows[part] -= mean

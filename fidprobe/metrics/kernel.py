@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.images import scratch
 from fidprobe.metrics.pair_products import ROWS, Frame, Points, Ticker, common_frame, products, slices
 from fidprobe.provenance import check_comparable, known_space
+from fidprobe.runtime import temporary_files
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
@@ -174,7 +174,7 @@ def _drawn(side: Features, draws: Sequence[npt.NDArray[np.int64]]) -> tuple[Tens
     Of a file that memory does not hold these are the rows that any of them has, read once in their order.
     """
     places = np.stack(draws)
-    if side.features.nbytes <= scratch.IN_MEMORY:
+    if side.features.nbytes <= temporary_files.MAX_IN_MEMORY:
         return side.features, torch.from_numpy(places)
     used, among = np.unique(places, return_inverse=True)
     return side.select(torch.from_numpy(used)).features, torch.from_numpy(among.reshape(places.shape))

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 
 from fidprobe.errors import InputError
-from fidprobe.images.base import ImageSource
-from fidprobe.images.names import natural_key
-from fidprobe.images.spool import Spooled
+from fidprobe.images.file_names import natural_key
+from fidprobe.images.source import ImageSource
+from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, Frame, drawn_pairs, similarities
 from fidprobe.runtime.progress import Progress, silent
 
@@ -192,11 +192,11 @@ def _in_groups(
 def _rereadable(images: ImageSource, labels: Sequence[str | int | None] | None, progress: Progress) -> ImageSource:
     """The source, or a copy where it cannot be read twice, or tells labels with its pictures only."""
     if not images.replayable:
-        return Spooled(images, progress=progress)
+        return TemporaryCopy(images, progress=progress)
     if labels is None and all(item.label is None for item in images.items()):
         first = next(images.items([0]))
         if first.decode().label is not None:
-            return Spooled(images, progress=progress)
+            return TemporaryCopy(images, progress=progress)
     return images
 
 

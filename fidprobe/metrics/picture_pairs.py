@@ -12,8 +12,8 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import full_precision
 from fidprobe.extractors.resize import resize
-from fidprobe.images.base import ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
+from fidprobe.images.source import ImageSource
 from fidprobe.runtime.progress import Progress
 
 __all__ = ["LEAST_SIDE", "Frame", "drawn_pairs", "similarities"]
@@ -70,7 +70,7 @@ class Frame:
         elif self._native != (height, width):
             raise InputError(
                 f"{self._source}: {name} has {width}x{height} pixels and others {self._native[1]}x{self._native[0]}; "
-                f"choose a side of at least {LEAST_SIDE} to which all are resized (--ms-ssim-side)"
+                f"choose a side of at least {LEAST_SIDE} to which all are resized (`ms_ssim_side`)"
             )
         self._native = height, width
         self.resized |= self.size != (height, width)

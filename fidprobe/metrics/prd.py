@@ -22,10 +22,10 @@ import torch
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.images.scratch import scratch_rows
 from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.temporary_files import empty_array
 
 __all__ = ["PRDResult", "f_beta", "prd", "prd_of_histograms"]
 
@@ -315,7 +315,7 @@ def _checksum(points: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> i
 
 def _taken(points: npt.NDArray[np.float32], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """The rows that a run uses."""
-    found: npt.NDArray[np.float32] = scratch_rows((len(used), points.shape[1]), np.float32, "a draw of both sets")
+    found: npt.NDArray[np.float32] = empty_array((len(used), points.shape[1]), np.float32, "a draw of both sets")
     for start in range(0, len(used), _ROWS):
         found[start : start + _ROWS] = points[used[start : start + _ROWS]]
     return found

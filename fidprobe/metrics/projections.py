@@ -14,8 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fidprobe.images.scratch import scratch_rows
 from fidprobe.metrics.pair_products import ROWS, Points, Projected, rounding, slices
+from fidprobe.runtime.temporary_files import empty_array
 
 __all__ = ["PAIR_COST", "projected", "sampled_products"]
 
@@ -125,7 +125,7 @@ def _columns(some: list[Tensor], basis: Tensor, neighbours: list[tuple[int, int]
 def _projected(points: Points, basis: Tensor) -> Points:
     dim, count = basis.shape
     squares = points.squares(torch.float64)
-    values = torch.from_numpy(scratch_rows((len(points), count + 1), "float32", "projections of features"))
+    values = torch.from_numpy(empty_array((len(points), count + 1), "float32", "projections of features"))
     for rows in slices(len(points), ROWS):
         inside = points.placed(rows, torch.float64) @ basis
         left_out = squares[rows] - torch.linalg.vecdot(inside, inside)

@@ -15,18 +15,18 @@ import platformdirs
 from fidprobe.errors import InputError
 
 __all__ = [
-    "BOUNDED",
+    "BOUNDED_COMPRESSION",
     "atomic_path",
     "cache_folder",
     "check_writable",
     "expanded",
     "hidden_prefix",
     "is_file",
-    "made_folder",
+    "new_folder",
     "sha256_file",
 ]
 
-BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+BOUNDED_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Methods of packing by which zipfile unpacks no more than it is asked for; by others a few bytes become gigabytes."""
 
 _STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
@@ -57,7 +57,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(target)
     try:
-        with made_folder(path.parent), _part_of(path) as temporary:
+        with new_folder(path.parent), _part_of(path) as temporary:
             yield temporary
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
@@ -84,7 +84,7 @@ def _part_of(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def made_folder(folder: Path) -> Iterator[None]:
+def new_folder(folder: Path) -> Iterator[None]:
     """Make a folder and its parents; if the block fails, those that were made and are empty go again.
 
     Raises:

@@ -55,7 +55,7 @@ class Ranks:
         rank = self.rank if rank is None else rank
         return range(count * rank // self.size, count * (rank + 1) // self.size)
 
-    def gathered(self, data: bytes) -> list[bytes]:
+    def all_gather_bytes(self, data: bytes) -> list[bytes]:
         """What every process gave, in the order of ranks, to all of them.
 
         Raises:
@@ -63,13 +63,13 @@ class Ranks:
         """
         return [data]
 
-    def exchanged(self, value: Any) -> list[Any]:
+    def all_gather_json(self, value: Any) -> list[Any]:
         """The same of plain data (JSON)."""
-        return [json.loads(data) for data in self.gathered(json.dumps(value).encode())]
+        return [json.loads(data) for data in self.all_gather_bytes(json.dumps(value).encode())]
 
-    def from_first(self, value: Any) -> Any:
+    def broadcast_json(self, value: Any) -> Any:
         """Plain data (JSON) of the first process, to all; what the others give does not matter."""
-        return self.exchanged(value if self.first else None)[0]
+        return self.all_gather_json(value if self.first else None)[0]
 
     def sum(self, tensor: "Tensor") -> "Tensor":
         """The sum of every process's tensor, in place, to all of them; all of one shape and dtype.
@@ -79,7 +79,7 @@ class Ranks:
         """
         return tensor
 
-    def copied(self, tensor: "Tensor") -> "Tensor":
+    def broadcast(self, tensor: "Tensor") -> "Tensor":
         """The first process's tensor, in place, to all of them; all of one shape and dtype.
 
         Raises:
@@ -87,7 +87,7 @@ class Ranks:
         """
         return tensor
 
-    def joined(self, tensor: "Tensor", count: int) -> "Tensor | None":
+    def gather_columns(self, tensor: "Tensor", count: int) -> "Tensor | None":
         """Every process's `share(count)` of columns [..., n], joined to [..., count] in the first; None in the others.
 
         Raises:
@@ -96,7 +96,7 @@ class Ranks:
         del count
         return tensor
 
-    def agree(self, what: str, value: Any) -> None:
+    def check_equal(self, what: str, value: Any) -> None:
         """Refuse processes that differ in what they must have in common.
 
         Args:
@@ -107,7 +107,7 @@ class Ranks:
             InputError: another process has another value; tells both.
             ProcessError: another process has ended.
         """
-        values = self.exchanged(value)
+        values = self.all_gather_json(value)
         for rank, one in enumerate(values):
             if one != values[0]:
                 raise InputError(
@@ -116,7 +116,7 @@ class Ranks:
                 )
 
     @contextmanager
-    def together(self) -> Iterator[Callable[[], bool]]:
+    def failing_together(self) -> Iterator[Callable[[], bool]]:
         """Work that each process does by itself: if it fails in one, it fails in all, with the same error.
 
         Yields:
@@ -133,14 +133,14 @@ class Ranks:
         except FidprobeError as error:
             failed = error
             self._raise_flag()
-        said = self.exchanged(None if failed is None else [type(failed).__name__, str(failed)])
+        said = self.all_gather_json(None if failed is None else [type(failed).__name__, str(failed)])
         if failed is not None and all(one is None for one in said[: self.rank]):
             raise failed
         for one in said:
             if one is not None:
                 raise getattr(errors, one[0], InputError)(one[1])
 
-    def tells(self, error: FidprobeError) -> bool:
+    def should_print(self, error: FidprobeError) -> bool:
         """Whether this process is the one to print an error: of several with the same one, the first to ask."""
         del error
         return True
@@ -159,7 +159,7 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-class _Joined(Ranks):
+class _TorchRanks(Ranks):
     """Processes that have met through the environment's `MASTER_ADDR` and `MASTER_PORT`."""
 
     def __init__(self, rank: int, size: int, environment: Mapping[str, str]) -> None:
@@ -207,7 +207,7 @@ class _Joined(Ranks):
             time.sleep(0.05)
             here = self._store.add("here", 0)
 
-    def gathered(self, data: bytes) -> list[bytes]:
+    def all_gather_bytes(self, data: bytes) -> list[bytes]:
         import numpy as np
         import torch
 
@@ -217,17 +217,17 @@ class _Joined(Ranks):
         mine = torch.zeros(int(sizes.max()), dtype=torch.uint8)
         mine[: len(data)] = torch.from_numpy(np.frombuffer(data, dtype=np.uint8).copy())
         found = [torch.empty_like(mine) for _ in range(self.size)]
-        with self._told():
+        with self._process_errors():
             self._dist.all_gather(found, mine)
         return [one[: int(size)].numpy().tobytes() for one, size in zip(found, sizes, strict=True)]
 
     def sum(self, tensor: "Tensor") -> "Tensor":
         return self._in_place(tensor, self._dist.all_reduce)
 
-    def copied(self, tensor: "Tensor") -> "Tensor":
+    def broadcast(self, tensor: "Tensor") -> "Tensor":
         return self._in_place(tensor, lambda moved: self._dist.broadcast(moved, src=0))
 
-    def joined(self, tensor: "Tensor", count: int) -> "Tensor | None":
+    def gather_columns(self, tensor: "Tensor", count: int) -> "Tensor | None":
         import torch
 
         longest = -(-count // self.size)
@@ -235,7 +235,7 @@ class _Joined(Ranks):
         mine = torch.zeros(*tensor.shape[:-1], longest, dtype=tensor.dtype, device=device)
         mine[..., : tensor.shape[-1]] = tensor
         parts = [torch.empty_like(mine) for _ in range(self.size)] if self.first else None
-        with self._told():
+        with self._process_errors():
             self._dist.gather(mine, parts, dst=0)
         if parts is None:
             return None
@@ -244,7 +244,7 @@ class _Joined(Ranks):
 
     def _in_place(self, tensor: "Tensor", collective: Callable[["Tensor"], Any]) -> "Tensor":
         moved = tensor if self._nccl else tensor.cpu()
-        with self._told():
+        with self._process_errors():
             collective(moved)
         return tensor if moved is tensor else tensor.copy_(moved)
 
@@ -256,7 +256,7 @@ class _Joined(Ranks):
     def _raise_flag(self) -> None:
         self._store.add(f"failed/{self._flags}", 1)
 
-    def tells(self, error: FidprobeError) -> bool:
+    def should_print(self, error: FidprobeError) -> bool:
         text = hashlib.sha256(str(error).encode()).hexdigest()
         try:
             if isinstance(error, ProcessError):  # who has failed tells it before it ends
@@ -277,7 +277,7 @@ class _Joined(Ranks):
         self._dist.destroy_process_group()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _process_errors(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
@@ -312,4 +312,4 @@ def ranks_of_torchrun(environment: Mapping[str, str]) -> Ranks:
         raise InputError(f"the environment has a WORLD_SIZE of {size} and no {missing[0]}; torchrun sets both")
     if rank >= size:
         raise InputError(f"the environment's RANK is {rank}, with WORLD_SIZE {size}; torchrun sets both")
-    return _Joined(rank, size, environment)
+    return _TorchRanks(rank, size, environment)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fidprobe.runtime.files import BOUNDED
+from fidprobe.runtime.files import BOUNDED_COMPRESSION
 
 __all__ = ["open_torchscript"]
 
@@ -25,7 +25,7 @@ def open_torchscript(path: Path) -> torch.jit.ScriptModule:
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if any(member.compress_type not in BOUNDED for member in members):
+        if any(member.compress_type not in BOUNDED_COMPRESSION for member in members):
             raise ValueError("it is packed by another method than torch's")
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")

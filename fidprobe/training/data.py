@@ -71,7 +71,7 @@ def read_pictures(
     if len(opened) * per_picture > _MOST:
         raise InputError(
             f"{opened.description} has {len(opened):,} pictures; at most {_MOST // per_picture:,} are kept in memory: "
-            "choose some with --limit"
+            "choose some with `limit`"
         )
     images = np.empty((len(opened), 3, SIDE, SIDE), np.uint8)
     labels: list[int | None] = []

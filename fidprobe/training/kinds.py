@@ -90,8 +90,8 @@ def new_task(
         )
     for option in given:
         if option not in kind.options:
-            there = ", ".join(f"--{one.replace('_', '-')}" for one in sorted(kind.options))
-            raise InputError(f"{kind.title} has no --{option.replace('_', '-')}; there are {there}")
+            there = ", ".join(f"`{one}`" for one in sorted(kind.options))
+            raise InputError(f"{kind.title} has no `{option}`; there are {there}")
     _check(given)
     shared: dict[str, Any] = {"seed": seed, "device": device, "mixed_precision": mixed_precision}
     if name == "vae":
@@ -120,4 +120,4 @@ def _check(given: Mapping[str, Any]) -> None:
         if option in _RANGES:
             low, high, words = _RANGES[option]
             if not low <= value <= high:
-                raise InputError(f"--{option.replace('_', '-')} is {value:g}; it must be {words}")
+                raise InputError(f"`{option}` is {value:g}; it must be {words}")

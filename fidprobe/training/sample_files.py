@@ -18,7 +18,7 @@ from fidprobe.analysis.output.writers import output_folder
 from fidprobe.analysis.sets.pictures import Picture, png_bytes
 from fidprobe.errors import InputError
 from fidprobe.images import ImageItem, ImageSource, ReadImage, read_images
-from fidprobe.images.names import valid_names
+from fidprobe.images.file_names import valid_names
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.runtime.files import atomic_path
 from fidprobe.runtime.progress import Progress, silent

@@ -250,7 +250,7 @@ def test_unreadable_files_stop_the_drawing_or_are_left_out(tmp_path: Path) -> No
         Image.new("RGB", (6 + i % 2, 5), colour).save(tmp_path / f"{i}.png")
     (tmp_path / "1.png").write_bytes(b"nothing")
     quotas = torch.tensor([1, 2, 0, 0, 0, 0])
-    with pytest.raises(SourceError, match=r"1\.png.*--skip-bad"):
+    with pytest.raises(SourceError, match=r"1\.png.*`skip_bad=True`"):
         draw_until_full(open_images(tmp_path), Colours(), quotas)
     second = load_extractor("random")
     drawn = draw_until_full(open_images(tmp_path), Colours(), quotas, second=second, skip_bad=True)

@@ -61,16 +61,16 @@ def second_dies(rank: int) -> None:
 def counted(rank: int) -> None:
     """Leave a file for every image that is embedded."""
     small_parts(rank)
-    from fidprobe.features import parts as feature_parts
+    from fidprobe.features.collector import FeatureCollector
 
-    add = feature_parts.Part.add
+    add = FeatureCollector.add
 
     def counting(self: Any, batch: Sequence[Any], *embedded: Any) -> None:
         for read in batch:
             Path("embedded", read.name).touch(exist_ok=False)
         add(self, batch, *embedded)
 
-    feature_parts.Part.add = counting  # type: ignore[assignment, method-assign]
+    FeatureCollector.add = counting  # type: ignore[assignment, method-assign]
 
 
 def slow_first(rank: int) -> None:
@@ -220,7 +220,7 @@ def test_processes_that_do_not_share_a_cache_are_refused(images: Path) -> None:
     ("arguments", "expected"),
     [
         (("audit", "images", "images"), "audit is run by one process and torchrun started 2"),
-        (("features", "images", "-o", "x.safetensors", "--no-cache"), "leave out --no-cache"),
+        (("features", "images", "-o", "x.safetensors", "--no-cache"), "they cannot run with --no-cache"),
         (("features", "missing", "-o", "x.safetensors"), "missing: no such file or folder"),
         (("stats", "images", "missing", "-o", "x.npz"), "missing: no such file or folder"),
         (

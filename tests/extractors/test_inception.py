@@ -170,7 +170,7 @@ def test_a_wrong_hash_is_refused_unless_accepted(tmp_path: Path) -> None:
     from fidprobe.extractors import load_extractor
 
     torch.save(peers.random_state(), tmp_path / "mine.pth")
-    with pytest.raises(WeightsError, match=r"mine\.pth: SHA-256 is .*--unverified-weights"):
+    with pytest.raises(WeightsError, match=r"mine\.pth: SHA-256 is .*`unverified_weights=True`"):
         load_extractor("inception", weights=tmp_path / "mine.pth")
     extractor = load_extractor("inception", weights=tmp_path / "mine.pth", unverified_weights=True)
     assert not extractor.provenance.verified

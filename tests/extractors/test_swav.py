@@ -66,7 +66,7 @@ def test_it_keeps_the_contract(extractor: Extractor) -> None:
 def test_a_local_file_needs_consent(tmp_path: Path) -> None:
     """No hash was published, so none can be verified."""
     torch.save({"module.conv1.weight": torch.zeros(1)}, tmp_path / "net.pth.tar")
-    with pytest.raises(WeightsError, match=r"no hash was published of the official swav weights.*--unverified"):
+    with pytest.raises(WeightsError, match=r"no hash was published of the official swav.*`unverified_weights=True`"):
         load_extractor("swav", weights=tmp_path / "net.pth.tar")
     with pytest.raises(WeightsError, match=r"does not fit ResNet: bn1.weight is missing"):
         load_extractor("swav", weights=tmp_path / "net.pth.tar", unverified_weights=True)

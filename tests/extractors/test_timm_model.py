@@ -78,7 +78,7 @@ def test_unknown_models_and_unfit_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"timm has no model 'resnet5'; near: resnet"):
         load_extractor("timm:resnet5")
     torch.save({"weight": torch.zeros(1)}, tmp_path / "net.pth")
-    with pytest.raises(WeightsError, match=r"net\.pth: there is no published hash .*--unverified-weights"):
+    with pytest.raises(WeightsError, match=r"net\.pth: there is no published hash .*`unverified_weights=True`"):
         load_extractor("timm:resnet18", weights=tmp_path / "net.pth")
     with pytest.raises(WeightsError, match=r"net\.pth does not fit ResNet: conv1\.weight is missing"):
         load_extractor("timm:resnet18", weights=tmp_path / "net.pth", unverified_weights=True)

@@ -238,7 +238,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_kept(entry: WeightsEntry, server
 def test_an_http_error_names_the_address_and_the_place(entry: WeightsEntry, server: Server) -> None:
     """404: the user learns which file to put where."""
     server.status = 404
-    with pytest.raises(WeightsError, match=r"answered 404 .*put it at .*net\.pth.*--weights"):
+    with pytest.raises(WeightsError, match=r"answered 404 .*put it at .*net\.pth.*`weights`"):
         resolve("net")
     assert status("net").state == "absent"
 
@@ -252,7 +252,7 @@ def test_offline_gives_one_clear_error(entry: WeightsEntry, server: Server, monk
         resolve("net")
     message = str(caught.value)
     assert "\n" not in message
-    for part in (free.url, "refused", str(weights_path("net")), "--weights"):
+    for part in (free.url, "refused", str(weights_path("net")), "`weights`"):
         assert part in message
 
 
@@ -322,7 +322,7 @@ def test_a_local_file_must_be_the_official_one(entry: WeightsEntry, tmp_path: Pa
     mine.write_bytes(CONTENT)
     assert resolve("net", path=mine).verified is True
     mine.write_bytes(b"retrained")
-    with pytest.raises(WeightsError, match=rf"mine\.pth: SHA-256 is .*{SHA256} is that of .*--unverified-weights"):
+    with pytest.raises(WeightsError, match=rf"mine\.pth: SHA-256 is .*{SHA256} is that of .*`unverified_weights=True`"):
         resolve("net", path=mine)
     accepted = resolve("net", path=mine, unverified=True)
     assert (accepted.verified, accepted.sha256) == (False, hashlib.sha256(b"retrained").hexdigest())

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from benchmarks import kills
-import fidprobe.cli.app, fidprobe.images.generated
+import fidprobe.cli.app, fidprobe.images.trained_generator
 from fidprobe.training import sample_files
 @contextmanager
 def in_place(target):

@@ -76,7 +76,7 @@ def test_other_images_and_bad_values_are_refused(tmp_path: Path) -> None:
     bad = features(4, 0)
     statistics = GaussianStatistics.of(bad)
     bad.features[3, 2] = float("nan")
-    with pytest.raises(InputError, match="the features in net contain NaN"):
+    with pytest.raises(InputError, match="net: features row 3 holds NaN"):
         save_reference(tmp_path / "bad.safetensors", {"net": (bad, statistics)}, {})
     wide = GaussianStatistics(statistics.mean, statistics.cov * 1e12)
     with pytest.raises(InputError, match="the covariance in net is too large for half precision"):

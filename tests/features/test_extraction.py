@@ -101,7 +101,7 @@ def test_cached_and_uncached_features_are_the_same(
         cached = extract(folder, network, ReadOptions(skip_bad=True, cache=tmp_path / str(size), batch_size=3))
         torch.testing.assert_close(cached.features, plain.features, rtol=1e-5, atol=1e-4)
         assert (cached.names, cached.provenance.source) == (plain.names, plain.provenance.source)
-        with pytest.raises(SourceError, match=r"img0.png.*--skip-bad"):
+        with pytest.raises(SourceError, match=r"img0.png.*`skip_bad=True`"):
             extract(folder, network, ReadOptions(cache=tmp_path / str(size)))
 
 
@@ -154,7 +154,7 @@ def test_a_subset_is_reproducible_and_recorded(folder: Path, network: Extractor)
 def test_unreadable_images_stop_the_run_by_name(folder: Path, network: Extractor) -> None:
     """Unless all are to be skipped, and then one must be left."""
     (folder / "img3.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(SourceError, match=r"img3.png.*--skip-bad"):
+    with pytest.raises(SourceError, match=r"img3.png.*`skip_bad=True`"):
         extract(folder, network)
     for file in folder.iterdir():
         file.write_bytes(b"nothing")
@@ -230,10 +230,10 @@ def test_a_file_that_was_unreadable_for_a_moment_is_not_skipped_for_ever(
             raise SourceError(f"{name}: stale file handle")
         return sound(data, name)
 
-    from fidprobe.images import encoded
+    from fidprobe.images import image_files
 
     with monkeypatch.context() as patch:
-        patch.setattr(encoded, "decode_image", hiccup)
+        patch.setattr(image_files, "decode_image", hiccup)
         assert len(extract(folder, network, options)) == 22
     assert len(extract(folder, network, options)) == 23
 
@@ -285,14 +285,14 @@ def test_a_cache_without_room_says_what_to_do(
 ) -> None:
     """A file in the way, and a disk that is full."""
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="FIDPROBE_CACHE to another folder, or use --no-cache"):
+    with pytest.raises(InputError, match="FIDPROBE_CACHE to another folder, or use `cache=None`"):
         extract(folder, network, ReadOptions(cache=tmp_path / "file"))
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Features, "save", full)
-    with pytest.raises(InputError, match="No space left on device.*--no-cache"):
+    with pytest.raises(InputError, match="No space left on device.*`cache=None`"):
         extract(folder, network, ReadOptions(cache=tmp_path / "cache"))
 
 
@@ -311,7 +311,7 @@ def test_a_resumed_run_takes_files_that_can_be_read_again(
     folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pieces that left them out are made anew."""
-    from fidprobe.images import decode, encoded
+    from fidprobe.images import decode, image_files
 
     monkeypatch.setattr(extraction, "PART_IMAGES", 4)
     sound = decode.decode_image
@@ -327,7 +327,7 @@ def test_a_resumed_run_takes_files_that_can_be_read_again(
 
     options = ReadOptions(skip_bad=True, cache=tmp_path / "cache", batch_size=2)
     with monkeypatch.context() as patch:
-        patch.setattr(encoded, "decode_image", hiccup)
+        patch.setattr(image_files, "decode_image", hiccup)
         with pytest.raises(KeyboardInterrupt):
             extract(folder, network, options, progress=stop)
     assert list((tmp_path / "cache").rglob("part-*.safetensors"))

@@ -13,7 +13,7 @@ from fidprobe.errors import InputError
 from fidprobe.extractors import Embedding, load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing
-from fidprobe.features import extraction, forward_pass
+from fidprobe.features import forward_pass
 from fidprobe.features.extraction import extract
 from fidprobe.features.forward_pass import embed_images
 from fidprobe.images import DecodedImage, ReadImage
@@ -166,7 +166,7 @@ def test_large_pictures_are_prepared_a_few_at_a_time(monkeypatch: pytest.MonkeyP
     torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
     assert seen == [3, 3, 3]
     seen.clear()
-    monkeypatch.setattr(extraction, "PENDING_BYTES", 2 * 3 * 40 * 50)
+    monkeypatch.setattr(forward_pass, "PENDING_BYTES", 2 * 3 * 40 * 50)
     torch.testing.assert_close(extract(pictures, network).features, expected, rtol=1e-5, atol=1e-4)
     assert seen == [2, 2, 2, 2, 1]
 

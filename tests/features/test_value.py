@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from fidprobe.errors import InputError
 from fidprobe.features import value as features_module
 from fidprobe.features.value import Features, is_features_file
-from fidprobe.images import scratch
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.runtime import temporary_files
 
 
 def everything() -> Features:
@@ -60,7 +60,7 @@ def test_large_selections_lie_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None
         files.append(options["shape"])
         return memmap(file, *arguments, **options)
 
-    monkeypatch.setattr(scratch, "IN_MEMORY", 8)
+    monkeypatch.setattr(temporary_files, "MAX_IN_MEMORY", 8)
     monkeypatch.setattr(np, "memmap", told)
     mapped = whole.select(index)
     assert torch.equal(mapped.features, plain.features)
@@ -106,7 +106,7 @@ def test_large_files_of_other_floats_are_converted_in_a_file(tmp_path: Path, mon
     values = np.random.default_rng(0).normal(size=(20, 3))
     np.save(tmp_path / "f.npy", values)
     monkeypatch.setattr(features_module, "_ROWS", 8)
-    monkeypatch.setattr(scratch, "IN_MEMORY", 8)
+    monkeypatch.setattr(temporary_files, "MAX_IN_MEMORY", 8)
     scratch_rows, sizes = np.memmap, []
 
     def told(file: Any, *arguments: Any, **options: Any) -> Any:

@@ -14,8 +14,8 @@ from PIL import Image, features
 
 from fidprobe.images import open_images, read_images
 from fidprobe.images.decode import MAX_PIXELS, decode_image
-from fidprobe.images.encoded import read_stylegan_labels
-from fidprobe.images.names import MOST_CLASSES
+from fidprobe.images.file_names import MOST_CLASSES
+from fidprobe.images.image_files import read_stylegan_labels
 
 __all__ = [
     "FORMATS",

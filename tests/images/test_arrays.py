@@ -45,7 +45,7 @@ def test_planted_pickles_are_refused_and_not_run(kind: str, tmp_path: Path) -> N
 
 def test_large_uncompressed_arrays_are_mapped_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overwriting the file shows through: pixels were not read at opening."""
-    monkeypatch.setattr(array_files, "IN_MEMORY", 100)
+    monkeypatch.setattr(array_files, "MAX_IN_MEMORY", 100)
     np.savez(tmp_path / "a.npz", arr_0=_IMAGES)
     np.save(tmp_path / "a.npy", _IMAGES)
     for path in (tmp_path / "a.npz", tmp_path / "a.npy"):

@@ -67,8 +67,8 @@ def test_only_wanted_items_are_loaded() -> None:
 
 
 def test_a_dataset_that_fails_names_the_item() -> None:
-    """Its own error, on one line; --skip-bad lists it."""
-    with pytest.raises(SourceError, match=r"^Recording\[3\]: the dataset failed with OSError: disk gone; --skip-bad"):
+    """Its own error, on one line; `skip_bad=True` lists it."""
+    with pytest.raises(SourceError, match=r"^Recording\[3\]: the dataset failed with OSError: disk gone; `skip_bad=T"):
         list(read_images(open_images(Recording())))
     results = list(read_images(open_images(Recording()), skip_bad=True))
     assert [result.name for result in results if not isinstance(result, ReadImage)] == ["3"]

@@ -133,7 +133,7 @@ def test_mistakes_of_functions_are_named(function: str, error: type[Exception], 
 
 def test_generators_need_a_limit_and_a_module(module: str, tmp_path: Path) -> None:
     """Without a count, or a module that can be imported."""
-    with pytest.raises(InputError, match="a generator has no end; say how many images with --limit N"):
+    with pytest.raises(InputError, match="a generator has no end; say how many images with `limit=N`"):
         open_images(f"{module}:batches")
     with pytest.raises(SourceError, match=r"module 'no_such_module' cannot be imported \(ModuleNotFoundError"):
         open_images("no_such_module:batches", limit=3)
@@ -198,7 +198,7 @@ def test_torchscript_images_do_not_depend_on_limit_or_start(tmp_path: Path) -> N
 
 def test_torchscript_content_is_known_without_running(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It depends on the file, the latents, the seed, the count, and on nothing else."""
-    from fidprobe.images.torchscript import TorchScriptSource
+    from fidprobe.images.torchscript_generator import TorchScriptSource
 
     def forbidden(*args: Any) -> Any:
         raise AssertionError("the network was run")
@@ -252,5 +252,5 @@ def test_files_that_are_no_torchscript_are_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "state.pt")
     with pytest.raises(SourceError, match=r"state\.pt: not a TorchScript file that can be loaded on cpu"):
         open_images(f"{tmp_path}/state.pt?z=12", limit=3)
-    with pytest.raises(InputError, match="say how many images with --limit N"):
+    with pytest.raises(InputError, match="say how many images with `limit=N`"):
         open_images(f"{tmp_path}/state.pt?z=12")

@@ -119,7 +119,7 @@ def test_bad_files_stop_the_run_or_are_listed(encode: Callable[..., bytes], make
     source = open_images(make_folder(files))
     reading = read_images(source)
     assert next(reading).name == "1.png"
-    with pytest.raises(SourceError, match=r"folder/2\.png: damaged or truncated image .*; --skip-bad goes on without"):
+    with pytest.raises(SourceError, match=r"folder/2\.png: damaged or truncated image .*; `skip_bad=True` goes on"):
         next(reading)
     results = list(read_images(source, skip_bad=True))
     assert [result.name for result in results if isinstance(result, ReadImage)] == ["1.png", "4.png"]

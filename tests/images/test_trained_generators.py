@@ -17,7 +17,7 @@ from fidprobe.features.value import Features, is_features_file
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator, save_generator
 from fidprobe.images import ImageSource, ReadImage, open_images, read_images
-from fidprobe.images.generated import TrainedGeneratorSource
+from fidprobe.images.trained_generator import TrainedGeneratorSource
 from fidprobe.inputs import open_input
 
 NAMES = ("cat", "dog", "7")
@@ -241,7 +241,7 @@ def test_a_device_that_is_not_there_is_named(folder: Path) -> None:
 
 def test_a_number_of_images_is_needed(folder: Path) -> None:
     """Without it there is no end."""
-    with pytest.raises(InputError, match="a generator has no end; say how many images with --limit N"):
+    with pytest.raises(InputError, match="a generator has no end; say how many images with `limit=N`"):
         open_images(folder / "plain.safetensors")
     with pytest.raises(SourceError, match="no such file or folder"):
         open_images(folder / "gone.safetensors?class=3", limit=3)

@@ -9,8 +9,8 @@ import torch
 from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
-from fidprobe.images import scratch
 from fidprobe.metrics import clusters
+from fidprobe.runtime import temporary_files
 
 
 def awkward(rows: int, dim: int, seed: int) -> Tensor:
@@ -40,7 +40,7 @@ def test_large_sets_in_files_and_blocks_give_the_same(monkeypatch: pytest.Monkey
     real, made = awkward(60, 12, 0), awkward(45, 12, 1)
     rows, generated = clusters.sorted_union(real, made)
     labels = next(clusters.clusterings(rows, 5, [np.random.default_rng(0)]))
-    monkeypatch.setattr(scratch, "IN_MEMORY", 100)
+    monkeypatch.setattr(temporary_files, "MAX_IN_MEMORY", 100)
     monkeypatch.setattr(clusters, "_ROWS", 7)
     mapped, sides = clusters.sorted_union(real, made)
     assert isinstance(mapped, np.memmap)

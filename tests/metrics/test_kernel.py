@@ -7,10 +7,10 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.images import scratch
 from fidprobe.metrics import kernel
 from fidprobe.metrics.kernel import kernel_distance, kernel_distance_subsets, two_sample
 from fidprobe.metrics.pair_products import common_frame
+from fidprobe.runtime import temporary_files
 from fidprobe.runtime.progress import silent
 from tests.helpers import relu_features, wrapped
 
@@ -36,7 +36,7 @@ def test_subsets_of_sets_larger_than_memory_are_the_same(monkeypatch: pytest.Mon
         asked.append(indices)
         return select(self, indices)
 
-    monkeypatch.setattr(scratch, "IN_MEMORY", 8)
+    monkeypatch.setattr(temporary_files, "MAX_IN_MEMORY", 8)
     monkeypatch.setattr(Features, "select", counted)
     assert kernel_distance_subsets(x, y, subsets=4, subset_size=50) == plain
     assert [bool((one.diff() > 0).all()) for one in asked] == [True, True]

@@ -53,7 +53,7 @@ def test_what_needs_no_labels_takes_data_without(name: str) -> None:
     ],
 )
 def test_an_option_without_meaning_is_refused_and_the_others_named(name: str, option: str) -> None:
-    with pytest.raises(InputError, match=f"has no --{option.replace('_', '-')}; there are --"):
+    with pytest.raises(InputError, match=f"has no `{option}`; there are `"):
         new_task(name, classes=3, chosen={option: 0.1})
 
 
@@ -69,7 +69,7 @@ def test_an_option_without_meaning_is_refused_and_the_others_named(name: str, op
     ],
 )
 def test_values_out_of_range_are_one_line(option: str, value: float) -> None:
-    with pytest.raises(InputError, match=f"--{option.replace('_', '-')} is .*; it must be from"):
+    with pytest.raises(InputError, match=f"`{option}` is .*; it must be from"):
         new_task("am-gan", classes=3, chosen={option: value})
 
 

@@ -184,7 +184,7 @@ def test_top1_draws_from_a_generator_until_every_class_is_full() -> None:
             second_candidates=sets()[1],
             candidate_options=ReadOptions(limit=80),
         )
-    with pytest.raises(InputError, match="--candidates N"):
+    with pytest.raises(InputError, match="candidates=N"):
         attack(real, batches, Top1Matching(), extractor=network)
 
 

@@ -122,7 +122,7 @@ def test_how_many_images_would_tell_is_rounded_up_and_given_up_where_it_is_no_he
 def test_without_a_baseline_the_distances_and_what_to_give() -> None:
     # the bias of half a unit is taken off 20.25 and 8.75; 1.96 × 0.25 = 0.49
     assert plain(verdict_sentence(audits.audit(baseline=False))) == (
-        "FID is 19.8 (95 %: 19.26 to 20.24) and FD[clip] is 8.25 (95 %: 7.76 to 8.74). Give a --baseline for a verdict "
+        "FID is 19.8 (95 %: 19.26 to 20.24) and FD[clip] is 8.25 (95 %: 7.76 to 8.74). Give a baseline for a verdict "
         "on a gain."
     )
     assert "There is no second opinion." in verdict_sentence(audits.audit(baseline=False, second=False))

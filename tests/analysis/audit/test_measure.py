@@ -85,7 +85,7 @@ def test_bad_pictures_stop_an_audit_by_name_or_are_listed(tmp_path: object) -> N
     for i, picture in enumerate(smooth(0)):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
     (folder / "bad.png").write_bytes(b"x")
-    with pytest.raises(SourceError, match=r"bad\.png.*--skip-bad"):
+    with pytest.raises(SourceError, match=r"bad\.png.*`skip_bad=True`"):
         audit(folder, smooth(1), extractor="random", second_opinion="random:1")
     result = audit(folder, smooth(1), extractor="random", second_opinion="random:1", options=ReadOptions(skip_bad=True))
     assert "skipped-files" in {one.code for one in result.scored.advice}

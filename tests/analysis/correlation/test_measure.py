@@ -218,9 +218,9 @@ def test_inputs_that_do_not_fit_are_refused(models: dict[str, Features]) -> None
     with pytest.raises(InputError, match="b has 1 image in the second space; "):
         correlate(real, {"a": real, "b": real}, second_reference=second(real), second_models={"b": second(one)})
     seconds = {name: second(of) for name, of in models.items()}
-    with pytest.raises(InputError, match="but not the reference's, which came without images too; give --second-ref"):
+    with pytest.raises(InputError, match="but not the reference's, which came without images too; give `second_ref"):
         correlate(real, models, second_models=seconds)
-    with pytest.raises(InputError, match="but no model's, which came without images too; give --second-model"):
+    with pytest.raises(InputError, match="but no model's, which came without images too; give `second_model"):
         correlate(real, models, second_reference=second(real))
     with pytest.raises(InputError, match="b has 1 image; "):
         correlate(pictures, {"a": pictures, "b": pictures[:1]}, extractor="random", second_opinion="random:1")

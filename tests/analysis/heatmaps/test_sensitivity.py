@@ -212,7 +212,7 @@ def test_layers_after_which_only_the_class_token_counts_are_named(vit: Extractor
     single = SingleImage(
         GaussianStatistics.of(relu_features(9, 192, seed=1)), GaussianStatistics.of(relu_features(9, 192, seed=2))
     )
-    with pytest.raises(InputError, match=f"after layer {layer} the features of timm:.* choose an earlier --layer"):
+    with pytest.raises(InputError, match=f"after layer {layer} the features of timm:.* choose an earlier `layer`"):
         Sensitivity(vit, single, layer=layer)
 
 

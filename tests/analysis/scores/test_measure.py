@@ -81,7 +81,7 @@ def test_features_stand_in_for_images_and_bring_their_own_second_opinion(network
     assert mixed.second is not None
     assert mixed.second.scores == images.second.scores
     for given, missing in (("reference", "generated"), ("generated", "reference")):
-        message = f"given for {given} but not for {missing}, which came without images too; give --second-{missing} as"
+        message = f"given for {given} but not for {missing}, which came without images too; give `second_{missing}` as"
         real, made = (second[i] if given == name else None for i, name in enumerate(("reference", "generated")))
         with pytest.raises(InputError, match=message):
             score(main[0], main[1], second_reference=real, second_generated=made)

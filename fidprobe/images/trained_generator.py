@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError
-from fidprobe.images.base import DecodedImage
 from fidprobe.images.functions import required_limit
 from fidprobe.images.generator_source import Batch, GeneratorSource, parse_device, parse_settings, parse_whole
+from fidprobe.images.source import DecodedImage
 
 __all__ = ["TrainedGeneratorSource"]
 

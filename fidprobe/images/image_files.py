@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fidprobe.errors import SourceError
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.decode import MAX_FILE_BYTES, decode_image, digest_bytes
-from fidprobe.images.names import class_index, class_labels, natural_key, no_images, valid_names
+from fidprobe.images.file_names import class_index, class_labels, natural_key, no_images, valid_names
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.messages import escape_controls, one_line
 
-__all__ = ["EncodedSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]
+__all__ = ["ImageFileSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]
 
 Place = TypeVar("Place")
 
 
-class EncodedSource(ImageSource):
+class ImageFileSource(ImageSource):
     """Image files, read by their index.
 
     Args:
@@ -70,7 +70,7 @@ def build_source(
     read: Callable[[Place], bytes],
     *,
     labels: Mapping[str, int | None] | None = None,
-) -> EncodedSource:
+) -> ImageFileSource:
     """Sort the files found in a container into a source.
 
     Args:
@@ -93,7 +93,7 @@ def build_source(
         found, class_names = [labels.get(name) for name in raw_names], None
     if class_names is not None:
         class_names = tuple(valid_names(class_names))
-    return EncodedSource(
+    return ImageFileSource(
         description,
         valid_names(raw_names),
         lambda index: read(places[index]),

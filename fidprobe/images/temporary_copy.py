@@ -7,13 +7,13 @@ from typing import IO, Self
 
 import numpy as np
 
-from fidprobe.images.base import DecodedImage, ImageItem, ImageSource
 from fidprobe.images.pixels import digest_array
 from fidprobe.images.reading import ReadImage, read_images
-from fidprobe.images.scratch import filled_file
+from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.temporary_files import temporary_file
 
-__all__ = ["Spooled"]
+__all__ = ["TemporaryCopy"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Place:
     label: int | None
 
 
-class Spooled(ImageSource):
+class TemporaryCopy(ImageSource):
     """All images of a source, read once, uncompressed in an unnamed temporary file.
 
     A generator that draws anew on every pass would show each network other images; this makes all see the same.
@@ -49,7 +49,7 @@ class Spooled(ImageSource):
 
     @classmethod
     @contextmanager
-    def while_read(cls, source: ImageSource) -> Iterator[tuple[Self, Callable[[ReadImage], None]]]:
+    def while_reading(cls, source: ImageSource) -> Iterator[tuple[Self, Callable[[ReadImage], None]]]:
         """A part of a source that somebody else reads: images to be kept are handed to the function.
 
         They can be read once the block has ended, in which at least one must have been kept.
@@ -66,7 +66,7 @@ class Spooled(ImageSource):
         self.description, self.class_names = source.description, source.class_names
         self.limit, self.seed = source.limit, source.seed
         self._places: list[_Place] = []
-        with filled_file(f"{source.description}: its images") as file:
+        with temporary_file(f"{source.description}: its images") as file:
             yield lambda read: self._keep(read, file)
         with file:
             self._bytes = np.memmap(file, dtype=np.uint8, mode="r")  # holds the file by itself

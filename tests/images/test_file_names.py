@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fidprobe.images.names import class_labels, escape_problem, is_image, natural_key, valid_names
+from fidprobe.images.file_names import class_labels, escape_problem, is_image, natural_key, valid_names
 
 _NAMES = st.text(st.sampled_from("aB0129/._ é"), max_size=12)
 

@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from fidprobe.errors import SourceError
 
-__all__ = ["IN_MEMORY", "filled_file", "gathered_rows", "scratch_rows"]
+__all__ = ["MAX_IN_MEMORY", "empty_array", "gather_rows", "temporary_file"]
 
 _BLOCK = 2**27  # bytes of rows moved together
-IN_MEMORY = 2**30  # bytes of an array above which it lies in a file: memory then holds what is in use
+MAX_IN_MEMORY = 2**30  # bytes of an array above which it lies in a file: memory then holds what is in use
 
 
 @contextmanager
-def filled_file(description: str) -> Iterator[IO[bytes]]:
+def temporary_file(description: str) -> Iterator[IO[bytes]]:
     """An unnamed file in the temporary folder for the block to fill; gone once closed.
 
     It stays open when the block ends, and is closed when the block fails.
@@ -46,7 +46,7 @@ def filled_file(description: str) -> Iterator[IO[bytes]]:
         raise
 
 
-def scratch_rows(shape: tuple[int, ...], dtype: npt.DTypeLike, description: str) -> npt.NDArray[Any]:
+def empty_array(shape: tuple[int, ...], dtype: npt.DTypeLike, description: str) -> npt.NDArray[Any]:
     """An array to be filled: in memory, or mapped to an unnamed temporary file where it is large.
 
     Args:
@@ -58,15 +58,15 @@ def scratch_rows(shape: tuple[int, ...], dtype: npt.DTypeLike, description: str)
         SourceError: the temporary folder has no room.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if size <= IN_MEMORY:
+    if size <= MAX_IN_MEMORY:
         return np.empty(shape, dtype)
-    with filled_file(description) as file:
+    with temporary_file(description) as file:
         _reserve(file, size)
     with file:
         return np.memmap(file, dtype, mode="r+", shape=shape)  # holds the file by itself
 
 
-def gathered_rows(
+def gather_rows(
     order: npt.NDArray[np.int64],
     dim: int,
     rows_at: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
@@ -90,11 +90,11 @@ def gathered_rows(
     Raises:
         SourceError: the temporary folder has no room.
     """
-    found = scratch_rows((len(order), dim), np.float32, description)
+    found = empty_array((len(order), dim), np.float32, description)
     step = max(1, _BLOCK // (4 * dim))
     ascending = np.argsort(order, kind="stable")
     parts = [ascending[start : start + step] for start in range(0, len(order), step)]
-    if found.nbytes <= IN_MEMORY:
+    if found.nbytes <= MAX_IN_MEMORY:
         for to in parts:
             found[to] = rows_at(order[to])
         return found

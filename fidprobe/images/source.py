@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.parallel import default_workers, ordered_map
 
-__all__ = ["Chosen", "DecodedImage", "ImageItem", "ImageSource", "Subset"]
+__all__ = ["DecodedImage", "ImageItem", "ImageSource", "RandomSubset", "SelectedImages"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class ImageSource(ABC):
         return total.hexdigest()
 
 
-class Chosen(ImageSource):
+class SelectedImages(ImageSource):
     """Some images of a source, in the source's order.
 
     Args:
@@ -117,7 +117,7 @@ class Chosen(ImageSource):
         return self._source.items([int(index) for index in chosen])
 
 
-class Subset(Chosen):
+class RandomSubset(SelectedImages):
     """A reproducible random part of a source, in the source's order.
 
     The indices are `sorted(np.random.default_rng(seed).choice(n, limit, replace=False))`.

@@ -14,10 +14,10 @@ from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage
 from fidprobe.provenance import Provenance, SourceProvenance
 
-__all__ = ["Part", "decoder_version", "described", "joined", "with_positions"]
+__all__ = ["FeatureCollector", "decoder_version", "describe_whole", "join_features", "named_by_position"]
 
 
-class Part:
+class FeatureCollector:
     """Features under construction.
 
     Args:
@@ -74,7 +74,7 @@ def decoder_version() -> str:
     return f"pillow {PIL.__version__}"
 
 
-def described(
+def describe_whole(
     images: ImageSource,
     content: str | None,
     parts: Sequence[Features],
@@ -120,7 +120,7 @@ def described(
     return tuple(names), Provenance(extractor, source)
 
 
-def with_positions(part: Features, images: ImageSource, first: int, stop: int) -> Features:
+def named_by_position(part: Features, images: ImageSource, first: int, stop: int) -> Features:
     """The piece that covers images `first` to `stop` with positions for names, also of the files it skipped."""
     place = {item.name: str(first + i) for i, item in enumerate(images.items(range(first, stop)))}
     source = part.provenance.source
@@ -130,9 +130,9 @@ def with_positions(part: Features, images: ImageSource, first: int, stop: int) -
     return replace(part, names=tuple(place[name] for name in part.names or ()), provenance=provenance)
 
 
-def joined(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
-    """The parts of a source as one, in memory; see `described` for errors."""
-    names, provenance = described(images, content, parts)
+def join_features(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
+    """The parts of a source as one, in memory; see `describe_whole` for errors."""
+    names, provenance = describe_whole(images, content, parts)
     logits = [part.logits for part in parts if part.logits is not None]
     return replace(
         parts[0],
