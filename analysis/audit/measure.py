@@ -13,11 +13,12 @@ from fidprobe.analysis.audit.influential_images import Look, look
 from fidprobe.analysis.budget.measure import null_space_budget
 from fidprobe.analysis.budget.result import Budget
 from fidprobe.analysis.classes.histogram import ClassHistogram, top1_histogram
-from fidprobe.analysis.scores.measure import Scored, SpaceScores, measure_sets, measure_space
+from fidprobe.analysis.scores.measure import ScoreResult, measure_score_sets
 from fidprobe.analysis.scores.metric_choices import MetricChoices
-from fidprobe.analysis.scores.metric_registry import METRICS
+from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
 from fidprobe.analysis.scores.precision_recall import Manifold, manifold
-from fidprobe.analysis.scores.space_scores import parse_metrics
+from fidprobe.analysis.scores.score_sets import extract_score_sets
+from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
 from fidprobe.analysis.sets.two_spaces import Measurable, Network, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict.rule import Verdict, judge
@@ -79,7 +80,7 @@ class Audit:
         look: What the main distance looks at in the model's images; None where it came as statistics.
     """
 
-    scored: Scored
+    scored: ScoreResult
     others: tuple[SpaceScores, ...]
     sampling: Sampling
     verdict: Verdict | None
@@ -172,7 +173,7 @@ def audit(
     begun = time.perf_counter()
     asked = parse_metrics(metrics)
     # Neighbours are measured on equally many images of every set, below.
-    names = [name for name in METRICS if name in ("fid", *asked) and name not in ("pr", "dc")]
+    names = [name for name in METRICS if name in ("fid", *asked) and not METRICS[name].equal_counts]
     first, *further = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
     if twice := [one for i, one in enumerate(further) if one in [first, *further[:i]]]:
         raise InputError(f"the second opinion {twice[0]} was given twice; one opinion counts once")
@@ -189,7 +190,7 @@ def audit(
         )
     # Pictures first: they are quick, and an unreadable source shows at once.
     grids = {name: picture_grid(side, options) for name, side in opened.items() if isinstance(side, ImageSource)}
-    scored, extracted = measure_sets(
+    sets = extract_score_sets(
         opened,
         seconds,
         names,
@@ -197,9 +198,10 @@ def audit(
         extractor=extractor,
         second_opinion=first,
         options=options,
-        choices=choices,
         progress=progress,
     )
+    scored = measure_score_sets(sets, choices=choices, progress=progress)
+    extracted = sets.extracted
     spaces = {"main": extracted.main}
     if extracted.second:
         spaces["second"] = extracted.second
@@ -224,7 +226,7 @@ def audit(
     change = class_change(spaces, sampling, progress=progress) if baseline is not None else None
     budgets = _budgets(spaces, advice, interrupted, progress) if budget else {}
     return Audit(
-        scored=replace(scored, advice=tuple(advice), seconds=time.perf_counter() - begun),
+        scored=replace(scored, advice=tuple(advice), elapsed=time.perf_counter() - begun),
         others=tuple(others),
         sampling=sampling,
         verdict=verdict,

@@ -119,11 +119,11 @@ class Convention:
         kernel, parts, balls = self.kernel or KernelSubsets(), self.parts, self.balls
         return MetricChoices(
             kid_subset_size=kernel.subset_size,
-            is_splits=parts.splits if parts else own.is_splits,
-            is_natural_order=parts.order == "natural" if parts else own.is_natural_order,
-            is_biased=False,
-            is_split_size=parts.split_size if parts else own.is_split_size,
-            is_std_ddof=(parts.std_ddof or 0) if parts else own.is_std_ddof,
+            inception_splits=parts.splits if parts else own.inception_splits,
+            inception_natural_order=parts.order == "natural" if parts else own.inception_natural_order,
+            inception_keeps_bias=False,
+            inception_split_size=parts.split_size if parts else own.inception_split_size,
+            inception_std_ddof=(parts.std_ddof or 0) if parts else own.inception_std_ddof,
             covariance_ddof=self.covariance_ddof,
             neighbours=balls.neighbours if balls else own.neighbours,
             strict_balls=balls.strict if balls else own.strict_balls,

@@ -38,6 +38,6 @@ def audit_curves(audit: Audit) -> PRDCurves | None:
         no_second="" if "second" in known else "there is no second opinion",
         reference=SetDescription(scored.sets["reference"], curves[0].reference_count),
         advice=(),
-        elapsed=scored.seconds,
+        elapsed=scored.elapsed,
         version=scored.version,
     )

@@ -121,7 +121,7 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
         rule={"null": percent_text(100 * NULL_SHARE), "confirmed": percent_text(100 * CONFIRMED_SHARE)},
         command=command or "",
         version=scored.version,
-        seconds=number(scored.seconds, 3),
+        seconds=number(scored.elapsed, 3),
     )
 
 

@@ -6,11 +6,10 @@ from typing import Any
 from fidprobe.analysis.audit.measure import Audit
 from fidprobe.analysis.output.wording import amount, number, plus_minus
 from fidprobe.analysis.report.view import weights_text
-from fidprobe.analysis.scores.measure import SpaceScores
+from fidprobe.analysis.scores.metric import PICTURES, Line, Metric
 from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.scores.metric_row import Line, Metric
 from fidprobe.analysis.scores.precision_recall import Manifold
-from fidprobe.analysis.scores.space_scores import PICTURES, Scores, metric_label, metric_name
+from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores, metric_label, metric_name
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.provenance import ExtractorProvenance
 
@@ -18,8 +17,6 @@ __all__ = ["class_scores_view", "further_views", "scores_views"]
 
 Cell = tuple[str, str]
 """A number, and a note below it."""
-
-_OWN_ROWS = ("fid", "kid")  # shown with their bias, or in more words than the registry's
 
 
 def scores_views(audit: Audit) -> list[dict[str, Any]]:
@@ -50,7 +47,7 @@ def _scores_view(audit: Audit, space: SpaceScores, key: str, found: Manifold | N
             [_subsets(space.scores[m]) for m in models],
         ),
     ]
-    rows += _metric_rows(space.scores, lambda metric: not metric.classes and metric.name not in _OWN_ROWS)
+    rows += _metric_rows(space.scores, lambda metric: not metric.classes and not metric.own_rows)
     if found is not None:
         drawn = f"{amount(found.images)} images of each set, " if found.images else ""
         rows += [
@@ -90,17 +87,19 @@ def further_views(audit: Audit) -> list[dict[str, Any]]:
             "rows": _shown(rows),
             "network": [] if space.label == PICTURES else _network_brief(space),
         }
-        for space in audit.scored.further
+        for space in audit.scored.other_spaces
         if (rows := _metric_rows(_with_reference(space), lambda _: True))
     ]
 
 
-def _with_reference(space: SpaceScores) -> Mapping[str, Scores]:
+def _with_reference(space: SpaceScores) -> Mapping[str, ModelScores]:
     """The reference's own scores go first, where it has any."""
     return {"reference": space.reference, **space.scores} if space.reference.results else space.scores
 
 
-def _metric_rows(scores: Mapping[str, Scores], wanted: Callable[[Metric], bool]) -> list[tuple[str, str, list[Cell]]]:
+def _metric_rows(
+    scores: Mapping[str, ModelScores], wanted: Callable[[Metric], bool]
+) -> list[tuple[str, str, list[Cell]]]:
     """Rows of the metrics that any of these sets was asked for, in the registry's own words."""
     rows: list[tuple[str, str, list[Cell]]] = []
     for name, metric in METRICS.items():
@@ -172,20 +171,20 @@ def _density(found: Manifold, model: str, name: str) -> Cell:
     return plus_minus(getattr(result, name), getattr(result, f"{name}_error")), ""
 
 
-def _frechet(scores: Scores) -> tuple[str, str]:
+def _frechet(scores: ModelScores) -> tuple[str, str]:
     result = scores.frechet
     if result is None:
         return "not computed", "the Fréchet distance was not asked for"
     return number(result.value), f"{number(result.mean_term)} + {number(result.covariance_term)}"
 
 
-def _kernel(scores: Scores) -> tuple[str, str]:
+def _kernel(scores: ModelScores) -> tuple[str, str]:
     if scores.kernel is None:
         return "not computed", scores.missing.get("kid", "not asked for")
     return plus_minus(scores.kernel.value, scores.kernel.standard_error), ""
 
 
-def _subsets(scores: Scores) -> tuple[str, str]:
+def _subsets(scores: ModelScores) -> tuple[str, str]:
     result = scores.kernel_subsets
     if result is not None:
         return plus_minus(result.mean, result.std), f"{amount(result.subsets)} × {amount(result.subset_size)} images"

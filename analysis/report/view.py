@@ -8,7 +8,8 @@ from typing import Any
 
 from fidprobe.analysis.classes.histogram import ClassHistogram
 from fidprobe.analysis.output.wording import amount, number, shortened
-from fidprobe.analysis.scores.measure import Scored, SpaceScores
+from fidprobe.analysis.scores.measure import ScoreResult
+from fidprobe.analysis.scores.space_scores import SpaceScores
 from fidprobe.provenance import ExtractorProvenance, SourceProvenance
 
 __all__ = [
@@ -24,7 +25,7 @@ _CLASSES = 8  # classes listed on either side of the comparison
 _SHOWN = 6  # entries of a long list that are shown unfolded
 
 
-def set_view(scored: Scored, name: str) -> dict[str, Any]:
+def set_view(scored: ScoreResult, name: str) -> dict[str, Any]:
     """A set's card: where it comes from and how many pictures of which kind."""
     count, source = scored.counts[name], scored.sets[name]
     facts = ["number of images unknown" if count is None else f"{amount(count)} images"]

@@ -1,34 +1,70 @@
-"""What papers and libraries vary in one and the same metric."""
+"""What a caller chooses: metrics by name, and what papers vary in them. Its import takes no time."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-__all__ = ["MetricChoices"]
+__all__ = ["METRIC_NAMES", "MetricChoices"]
+
+METRIC_NAMES = (
+    "fid",
+    "kid",
+    "fid-infinity",
+    "sfid",
+    "fd-dinov2",
+    "cmmd",
+    "fd-logits",
+    "fd-probabilities",
+    "pr",
+    "dc",
+    "prd",
+    "is",
+    "is-infinity",
+    "am",
+    "mode",
+    "ms-ssim",
+)
+"""The registry's names in its order, for `--help`, which cannot wait for the registry's imports; a test compares."""
+
+_JSON_KEYS = {
+    "inception_splits": "is_splits",
+    "inception_natural_order": "is_natural_order",
+    "inception_keeps_bias": "is_biased",
+    "inception_split_size": "is_split_size",
+    "inception_std_ddof": "is_std_ddof",
+}
 
 
 @dataclass(frozen=True)
 class MetricChoices:
-    """The defaults are torch-fidelity's; `fidprobe.analysis.conventions.table` has those of other libraries.
+    """What papers and libraries vary in one and the same metric.
+
+    The defaults are torch-fidelity's; `fidprobe.analysis.conventions.table` has those of other libraries.
 
     Attributes:
         kid_subset_size: Images in a subset of the papers' KID, which is left out when a side has fewer.
-        is_splits: Parts of the Inception Score; fewer where there are fewer images.
-        is_natural_order: Split images as they are listed, as the original code did, instead of shuffled.
-        is_biased: Keep the classifier's bias in the logits, as StudioGAN does; the original code had none.
-        is_split_size: Images in a part, in place of a number of parts (ADM: 5000); None for `is_splits`.
-        is_std_ddof: What the variance over parts is divided by: the number of parts less this (torchmetrics: 1).
-        covariance_ddof: Likewise of covariances in Fréchet distances (StyleGAN: 0).
+        inception_splits: Parts of the Inception Score; fewer where there are fewer images.
+        inception_natural_order: Split images as they are listed, as the original code did, instead of shuffled.
+        inception_keeps_bias: Keep the classifier's bias in the logits, as StudioGAN does; the original code had none.
+        inception_split_size: Images in a part, in place of a number of parts (ADM: 5000); None for `inception_splits`.
+        inception_std_ddof: The variance over parts is divided by their number less this (torchmetrics: 1).
+        covariance_ddof: Covariances in Fréchet distances are divided by the number of images less this (StyleGAN: 0).
         neighbours: Balls of precision and recall reach to this neighbour (the paper: 3).
-        strict_balls: A ball's border does not belong to it, as prdc has it.
-        ms_ssim_side: Pixels of the squares that pictures are resized to for MS-SSIM, where they are of several sizes.
+        strict_balls: A ball's border does not belong to it, as in prdc.
+        ms_ssim_side: Pixels a side of the squares that pictures are resized to for MS-SSIM; needed where their sizes
+            differ. None to leave them as they are.
     """
 
     kid_subset_size: int = 1000
-    is_splits: int = 10
-    is_natural_order: bool = False
-    is_biased: bool = False
-    is_split_size: int | None = None
-    is_std_ddof: int = 0
+    inception_splits: int = 10
+    inception_natural_order: bool = False
+    inception_keeps_bias: bool = False
+    inception_split_size: int | None = None
+    inception_std_ddof: int = 0
     covariance_ddof: int = 1
     neighbours: int = 3
     strict_balls: bool = False
     ms_ssim_side: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {_JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}

@@ -1,11 +1,412 @@
-"""Every metric that `fidprobe score --metrics` takes, by name, in the order in which results are printed."""
+"""Every metric that `score` and `audit` take by name, in the order in which results are printed."""
 
-from fidprobe.analysis.scores.metric_row import Metric
-from fidprobe.analysis.scores.metric_rows_class import ROWS as CLASSES
-from fidprobe.analysis.scores.metric_rows_distance import ROWS as DISTANCES
-from fidprobe.analysis.scores.metric_rows_neighbour import ROWS as NEIGHBOURS
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
-__all__ = ["METRICS"]
+from fidprobe.analysis.output.wording import amount, number, plus_minus, visible
+from fidprobe.analysis.scores.metric import PICTURES, Line, Metric
+from fidprobe.analysis.scores.metric_choices import MetricChoices
+from fidprobe.analysis.sets.advice import Advice, advise_on_classifier, advise_on_neighbours, advise_on_splits
+from fidprobe.errors import InputError
+from fidprobe.features.value import Features
+from fidprobe.metrics.am_score import AMScoreResult, am_score
+from fidprobe.metrics.class_space import class_space
+from fidprobe.metrics.cmmd import CMMD_EXTRACTOR, cmmd
+from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
+from fidprobe.metrics.extrapolation import Extrapolation, frechet_infinity, inception_score_infinity
+from fidprobe.metrics.frechet import FrechetResult, frechet
+from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
+from fidprobe.metrics.kernel import KernelSubsetsResult, kernel_distance, kernel_distance_subsets
+from fidprobe.metrics.mode_score import ModeScoreResult, mode_score
+from fidprobe.metrics.ms_ssim import ALIKE, IntraClassResult, ms_ssim_within_classes
+from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
+from fidprobe.metrics.prd import PRDResult, prd
+from fidprobe.runtime.progress import Progress
+from fidprobe.statistics import GaussianStatistics
 
-METRICS: dict[str, Metric] = {row.name: row for row in (*DISTANCES, *NEIGHBOURS, *CLASSES)}
+__all__ = ["METRICS", "parse_metrics"]
+
+_AM_SPLITS = 10  # of the AM Score, as in Table 1 of its paper
+
+
+def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Metric names in canonical order from `"fid,kid"` or a sequence.
+
+    Raises:
+        InputError: an unknown name, or none.
+    """
+    parts = names.split(",") if isinstance(names, str) else names
+    given = [part.strip().lower() for part in parts if part.strip()]
+    unknown = [name for name in given if name not in METRICS]
+    if unknown or not given:
+        raise InputError(f"unknown metric {', '.join(map(repr, unknown)) or 'list'}; choose from {', '.join(METRICS)}")
+    return tuple(name for name in METRICS if name in given)
+
+
+def _keys(prefix: str, *attributes: str) -> dict[str, str]:
+    """JSON keys that are a prefix and the attribute; `value` stands under the prefix alone."""
+    return {prefix if name == "value" else f"{prefix}_{name}": name for name in attributes}
+
+
+def _frechet_keys(prefix: str) -> dict[str, str]:
+    return _keys(prefix, "value", "mean_term", "covariance_term")
+
+
+def _extrapolation_keys(prefix: str) -> dict[str, str]:
+    return _keys(prefix, "value", "standard_error", "slope", "sizes", "scores", "seed")
+
+
+def _frechet(
+    reference: Features | GaussianStatistics,
+    generated: Features | GaussianStatistics,
+    choices: MetricChoices,
+    _progress: Progress,
+) -> FrechetResult:
+    return frechet(reference, generated, ddof=choices.covariance_ddof)
+
+
+def _frechet_line(result: FrechetResult, name: str = "FD") -> list[Line]:
+    """A distance, to the digits that papers compare."""
+    return [Line(name, "", f"{result.value:.6g}")]
+
+
+def _frechet_in_space(name: str, meaning: str, space: str, letters: str) -> Metric:
+    """The Fréchet distance in a network of its own."""
+    return Metric(
+        name,
+        meaning,
+        _frechet,
+        lambda found: _frechet_line(found, letters),
+        _frechet_keys(name.replace("-", "_")),
+        needs="statistics",
+        space=space,
+        distance=True,
+    )
+
+
+def _frechet_of_classes(which: str) -> Metric:
+    """The Fréchet distance in a classifier's outputs."""
+    return Metric(
+        f"fd-{which}",
+        f"Fréchet distance in {which}",
+        lambda reference, generated, choices, progress: _frechet(
+            class_space(reference, which), class_space(generated, which), choices, progress
+        ),
+        lambda found: _frechet_line(found, f"FD in {which}"),
+        _frechet_keys(f"frechet_distance_{which}"),
+        needs="logits",
+        distance=True,
+    )
+
+
+def _kid_subsets(
+    reference: Features, generated: Features, choices: MetricChoices, progress: Progress
+) -> KernelSubsetsResult:
+    size = choices.kid_subset_size
+    if size > min(len(reference), len(generated)):
+        raise InputError(f"fewer images than a subset of {size:,}")
+    return kernel_distance_subsets(reference, generated, subset_size=size, progress=progress)
+
+
+def _kid_subsets_lines(found: KernelSubsetsResult) -> list[Line]:
+    drawn = f"{amount(found.subsets)} × {amount(found.subset_size)} images"
+    return [Line("KD", "subsets, ± standard deviation over them", plus_minus(found.mean, found.std), drawn)]
+
+
+def _extrapolation_lines(found: Extrapolation, name: str) -> list[Line]:
+    drawn = f"{len(found.sizes)} subsets of {amount(found.sizes[0])} to {amount(found.sizes[-1])} images"
+    note = "extrapolated to infinitely many generated images, ± standard error"
+    return [Line(name, note, plus_minus(found.value, found.standard_error), drawn)]
+
+
+def _precision_recall_lines(found: PrecisionRecallResult) -> list[Line]:
+    note = f"± standard error; k = {found.k}" + (", borders outside" if found.strict else "")
+    return [
+        Line("precision", note, plus_minus(found.precision, found.precision_error)),
+        Line("recall", note, plus_minus(found.recall, found.recall_error)),
+    ]
+
+
+def _density_coverage_lines(found: DensityCoverageResult) -> list[Line]:
+    note = f"± standard error; k = {found.k}"
+    return [
+        Line("density", note, plus_minus(found.density, found.density_error)),
+        Line("coverage", note, plus_minus(found.coverage, found.coverage_error)),
+    ]
+
+
+def _prd_lines(found: PRDResult) -> list[Line]:
+    note = f"PRD, {found.clusters} clusters, ± standard deviation over {found.runs} runs"
+    return [
+        Line("F_8 (recall)", note, plus_minus(found.f_8, found.f_8_spread)),
+        Line("F_1/8 (precision)", "likewise", plus_minus(found.f_1_8, found.f_1_8_spread)),
+    ]
+
+
+def _advise_on_models(sets: Mapping[str, Any], *_: object) -> list[Advice]:
+    """PRD draws equally many images of the reference itself, so only the models' counts matter."""
+    return advise_on_neighbours({name: side for name, side in sets.items() if name != "reference"})
+
+
+def _inception_score(
+    _reference: object, generated: Features, choices: MetricChoices, _progress: Progress
+) -> InceptionScoreResult:
+    size = choices.inception_split_size
+    splits = min(choices.inception_splits, len(generated)) if size is None else -(-len(generated) // size)
+    return inception_score(
+        generated,
+        splits=splits,
+        shuffle=not choices.inception_natural_order,
+        split_size=size,
+        std_ddof=min(choices.inception_std_ddof, splits - 1),
+        biased=choices.inception_keeps_bias,
+    )
+
+
+def _inception_score_lines(found: InceptionScoreResult) -> list[Line]:
+    order = "images shuffled" if found.order == "shuffled" else "images in their order"
+    whole = found.splits == 1
+    how = "the whole set" if whole else f"{amount(found.splits)} splits, {order}"
+    how += ", biased logits" if found.logits == "biased" else ""
+    value = number(found.mean) if whole else plus_minus(found.mean, found.std)
+    return [
+        Line("IS", "± standard deviation over splits", value, how),
+        Line("H(y)", "entropy of the mean prediction, nats", number(found.marginal_entropy)),
+        Line("H(y|x)", "mean entropy of a prediction, nats", number(found.conditional_entropy)),
+    ]
+
+
+def _am_score_lines(found: AMScoreResult) -> list[Line]:
+    over = f"{number(found.split_mean)} ± {number(found.split_std, 2)} over {found.splits} splits, as papers print it"
+    own = "" if found.reference_entropy is None else f"the reference's own: {number(found.reference_entropy)}"
+    return [
+        Line("AM Score", "lower is better, ± standard error", plus_minus(found.value, found.standard_error), over),
+        Line("KL(mean p real ‖ mean p)", "classes missed, nats", number(found.divergence)),
+        Line("mean H(p)", "the classifier's doubt, nats", number(found.conditional_entropy), own),
+    ]
+
+
+def _mode_score_lines(found: ModeScoreResult) -> list[Line]:
+    return [
+        Line(
+            "Mode Score",
+            "as published: the Inception Score of the whole set, ± standard error",
+            plus_minus(found.value, found.standard_error),
+        ),
+        Line(
+            "Mode Score with prior",
+            "the form that looks at the reference's classes, ± standard error",
+            plus_minus(found.prior_value, found.prior_error),
+        ),
+    ]
+
+
+def _ms_ssim_lines(found: IntraClassResult) -> list[Line]:
+    size = f"at {found.size[1]} × {found.size[0]} pixels" + (", resized" if found.resized else "")
+    note = f"up to {amount(found.pairs)} pairs a class, {size}, ± standard error"
+    largest = next(one for one in found.classes if one.name == found.maximum_class)
+    error = largest.standard_error
+    value = number(found.maximum) if error is None else plus_minus(found.maximum, error)
+    whose = f"of {visible(largest.name)}, {amount(largest.pairs)} pairs of {amount(largest.images)} images"
+    return [
+        Line("MS-SSIM within classes, largest", note, value, whose),
+        Line("MS-SSIM within classes, mean", "likewise", number(found.mean), f"{len(found.classes)} classes"),
+        Line("pairs that are one picture", f"MS-SSIM of {ALIKE} and more", f"{100 * found.alike:.2g} %"),
+    ]
+
+
+def _advise_on_sizes(_sets: object, results: Mapping[str, IntraClassResult], _choices: object) -> list[Advice]:
+    """A warning where likeness within classes was measured at two sizes."""
+    if len({one.size for one in results.values()}) < 2:
+        return []
+    sizes = ", ".join(f"{name} {one.size[1]} x {one.size[0]}" for name, one in results.items())
+    text = f"MS-SSIM was measured at different sizes ({sizes}), which do not compare; give `ms_ssim_side`."
+    return [Advice("ms-ssim-sizes-differ", text)]
+
+
+_ROWS = (
+    Metric(
+        "fid",
+        "Fréchet distance",
+        _frechet,
+        _frechet_line,
+        _frechet_keys("frechet_distance"),
+        needs="statistics",
+        distance=True,
+        own_rows=True,
+        in_summary=True,
+    ),
+    Metric(
+        "kid",
+        "kernel distance, over all pairs and over subsets",
+        lambda reference, generated, _, progress: kernel_distance(reference, generated, progress=progress),
+        lambda found: [Line("KD", "all pairs, ± standard error", plus_minus(found.value, found.standard_error))],
+        {"kernel_distance_all_pairs": "value", "kernel_distance_standard_error": "standard_error"},
+        least=4,
+        own_rows=True,
+        in_summary=True,
+        parts=(
+            Metric(
+                "kid_subsets",
+                "kernel distance as papers report it",
+                _kid_subsets,
+                _kid_subsets_lines,
+                _keys("kernel_distance", "mean", "std", "subsets", "subset_size", "seed"),
+            ),
+        ),
+    ),
+    Metric(
+        "fid-infinity",
+        "Fréchet distance extrapolated to infinitely many generated images",
+        lambda reference, generated, _, progress: frechet_infinity(reference, generated, progress=progress),
+        lambda found: _extrapolation_lines(found, "FD∞"),
+        _extrapolation_keys("frechet_distance_infinity"),
+        least=5014,
+        distance=True,
+    ),
+    _frechet_in_space("sfid", "spatial FID, in Inception's early activations", "inception-spatial", "sFID"),
+    _frechet_in_space("fd-dinov2", "Fréchet distance in DINOv2", "dinov2", "FD"),
+    Metric(
+        "cmmd",
+        "CLIP maximum mean discrepancy",
+        lambda reference, generated, _, progress: cmmd(reference, generated, progress=progress),
+        lambda found: [
+            Line(
+                "CMMD",
+                f"σ {found.sigma:g}, × {found.scale:g}, biased, ± standard error",
+                plus_minus(found.value, found.standard_error),
+            )
+        ],
+        _keys("cmmd", "value", "standard_error", "sigma", "scale"),
+        space=CMMD_EXTRACTOR,
+        least=4,
+    ),
+    _frechet_of_classes("logits"),
+    _frechet_of_classes("probabilities"),
+    Metric(
+        "pr",
+        "improved precision and recall",
+        lambda reference, generated, choices, progress: precision_recall(
+            reference, generated, k=choices.neighbours, strict=choices.strict_balls, progress=progress
+        ),
+        _precision_recall_lines,
+        {
+            "precision": "precision",
+            "recall": "recall",
+            "precision_standard_error": "precision_error",
+            "recall_standard_error": "recall_error",
+            "precision_recall_k": "k",
+            "precision_recall_strict": "strict",
+        },
+        least=5,
+        equal_counts=True,
+        advise=lambda sets, *_: advise_on_neighbours(sets),
+    ),
+    Metric(
+        "dc",
+        "density and coverage",
+        lambda reference, generated, _, progress: density_coverage(reference, generated, progress=progress),
+        _density_coverage_lines,
+        {
+            "density": "density",
+            "coverage": "coverage",
+            "density_standard_error": "density_error",
+            "coverage_standard_error": "coverage_error",
+            "density_coverage_k": "k",
+            "density_coverage_strict": "strict",
+        },
+        least=7,
+        equal_counts=True,
+        advise=lambda sets, *_: advise_on_neighbours(sets),
+    ),
+    Metric(
+        "prd",
+        "precision and recall of distributions",
+        lambda reference, generated, _, progress: prd(reference=reference, generated=generated, progress=progress),
+        _prd_lines,
+        {
+            **_keys("prd", "f_8", "f_1_8"),
+            "prd_f_8_std": "f_8_spread",
+            "prd_f_1_8_std": "f_1_8_spread",
+            **_keys("prd", "clusters", "runs", "seed", "balanced_count"),
+        },
+        least=20,
+        advise=_advise_on_models,
+    ),
+    Metric(
+        "is",
+        "Inception Score",
+        _inception_score,
+        _inception_score_lines,
+        _keys("inception_score", "mean", "std", "marginal_entropy", "conditional_entropy", "splits", "order", "logits"),
+        needs="logits",
+        alone=True,
+        in_summary=True,
+        advise=lambda sets, _, choices: advise_on_splits(sets, choices.inception_splits, choices.inception_split_size),
+    ),
+    Metric(
+        "is-infinity",
+        "Inception Score extrapolated to infinitely many images",
+        lambda _, generated, choices, progress: inception_score_infinity(
+            generated, biased=choices.inception_keeps_bias, progress=progress
+        ),
+        lambda found: _extrapolation_lines(found, "IS∞"),
+        _extrapolation_keys("inception_score_infinity"),
+        needs="logits",
+        least=5014,
+        alone=True,
+    ),
+    Metric(
+        "am",
+        "AM Score",
+        lambda reference, generated, *_: am_score(reference, generated, splits=min(_AM_SPLITS, len(generated))),
+        _am_score_lines,
+        _keys(
+            "am_score",
+            "value",
+            "standard_error",
+            "divergence",
+            "conditional_entropy",
+            "reference_entropy",
+            "split_mean",
+            "split_std",
+            "splits",
+            "logits",
+        ),
+        needs="logits",
+        advise=lambda _, results, __: [
+            advice for found in list(results.values())[:1] for advice in advise_on_classifier(found.reference_entropy)
+        ],
+    ),
+    Metric(
+        "mode",
+        "Mode Score, in both forms",
+        lambda reference, generated, choices, _: mode_score(reference, generated, biased=choices.inception_keeps_bias),
+        _mode_score_lines,
+        {
+            **_keys("mode_score", "value", "standard_error"),
+            "mode_score_with_prior": "prior_value",
+            "mode_score_with_prior_standard_error": "prior_error",
+            **_keys("mode_score", "expected_divergence", "marginal_divergence", "logits"),
+        },
+        needs="logits",
+    ),
+    Metric(
+        "ms-ssim",
+        "likeness of pictures within classes",
+        lambda _, generated, choices, progress: ms_ssim_within_classes(
+            generated, side=choices.ms_ssim_side, progress=progress
+        ),
+        _ms_ssim_lines,
+        {"ms_ssim_within_classes": lambda found: json.loads(json.dumps(asdict(found)))},  # lists in place of tuples
+        needs=PICTURES,
+        space=PICTURES,
+        alone=True,
+        advise=_advise_on_sizes,
+    ),
+)
+
+METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Metric name -> its row."""

@@ -1,33 +1,30 @@
-"""Scores of one set against the reference in one feature space, as people and programs read them."""
+"""Scores of models against the reference in one feature space, as people and programs read them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fidprobe.analysis.scores.metric import PICTURES, Line
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.scores.metric_row import Line
 from fidprobe.errors import InputError
 from fidprobe.images import ImageSource
 from fidprobe.metrics.frechet import FrechetResult
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.metrics.kernel import KernelResult, KernelSubsetsResult
-from fidprobe.provenance import known_space
+from fidprobe.provenance import ExtractorProvenance, Provenance, known_space
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
-    "PICTURES",
-    "Scores",
-    "measure",
+    "ModelScores",
+    "SpaceScores",
+    "measure_model",
+    "measure_space",
     "metric_label",
+    "metric_lines",
     "metric_name",
-    "parse_metrics",
-    "score_lines",
-    "scores_json",
+    "space_of",
 ]
-
-PICTURES = "pictures"
-"""In place of a feature space, where a metric is of the pictures themselves."""
 
 _LETTERS = {"inception": {"FD": "FID", "KD": "KID"}, "inception-spatial": {"FD": "sFID"}}
 
@@ -44,14 +41,14 @@ def metric_label(space: str, letters: str = "FD") -> str:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What one feature space says of one set.
+class ModelScores:
+    """Scores of one set in one feature space.
 
     Attributes:
         space: The feature space.
-        results: Result name -> result of what was asked for and could be had; most metrics of
-            `fidprobe.analysis.scores.metric_registry` have one result of their own name.
-        missing: Metric (or `kid_subsets`) -> why it was asked for and could not be had.
+        results: Result name -> result, of the metrics that were asked for and could be computed. A result is named
+            after its metric in `METRICS`, or after a part of it (`kid_subsets`).
+        missing: Result name -> why it was asked for and could not be computed.
     """
 
     space: str
@@ -70,30 +67,99 @@ class Scores:
 
     @property
     def kernel_subsets(self) -> KernelSubsetsResult | None:
-        """The kernel distance as papers report it; None when a side is smaller than a subset."""
+        """The kernel distance as papers report it; None where a set is smaller than a subset."""
         return self.results.get("kid_subsets")
 
     @property
     def inception_score(self) -> InceptionScoreResult | None:
-        """Of the set itself; None in spaces without a classifier."""
+        """The Inception Score of the set itself; None in spaces without a classifier."""
         return self.results.get("is")
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, under torch-fidelity's keys where it has them (for distances in `inception` only)."""
+        out: dict[str, Any] = {"space": self.space}
+        for name, metric in METRICS.items():
+            if name in self.results:
+                out |= metric.to_json(self.results, self.space)
+        return {**out, "not_computed": dict(self.missing)} if self.missing else out
 
-def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Metric names in canonical order from `"fid,kid"` or a sequence.
+
+@dataclass(frozen=True)
+class SpaceScores:
+    """Scores of all models in one feature space.
+
+    Attributes:
+        label: How its Fréchet distance is written: `FID`, `FD[clip]`, ...
+        extractor: The network; None for features of unknown provenance.
+        dim: Feature dimensions; 0 for `pictures`.
+        scores: Model (`generated`, `baseline`) -> scores.
+        reference: The reference's own scores, to compare with, in metrics that measure one set alone.
+    """
+
+    label: str
+    extractor: ExtractorProvenance | None
+    dim: int
+    scores: Mapping[str, ModelScores]
+    reference: ModelScores
+
+    def to_json(self) -> dict[str, Any]:
+        """Scores by model, with the network's provenance."""
+        return {
+            "label": self.label,
+            "extractor": Provenance(self.extractor).to_json()["extractor"],
+            "dimensions": self.dim,
+            "reference": self.reference.to_json(),
+            **{model: scores.to_json() for model, scores in self.scores.items()},
+        }
+
+
+def metric_lines(scores: ModelScores) -> list[Line]:
+    """Every number of one set, in the registry's order."""
+    return [line for name in METRICS if name in scores.results for line in METRICS[name].lines(scores.results)]
+
+
+def space_of(sets: Mapping[str, Any]) -> str:
+    """The space of several sets: `pictures` for images, `unknown` where no set states its space."""
+    return known_space(*(PICTURES if isinstance(side, ImageSource) else side.space for side in sets.values()))
+
+
+def measure_space(
+    sets: Mapping[str, Any],
+    metrics: Sequence[str],
+    choices: MetricChoices,
+    strict: bool,
+    progress: Progress,
+) -> SpaceScores:
+    """Score every model in one space, and the reference itself in metrics that measure one set alone.
+
+    Args:
+        sets: `reference` and models -> features, statistics, or, for metrics of pictures, images.
+        metrics: Names of metrics that this space has.
+        choices: What papers vary.
+        strict: Raise where a model cannot give a metric; otherwise leave that metric out.
+        progress: Told of blocks and runs.
 
     Raises:
-        InputError: an unknown name, or none.
+        MismatchError, InputError: as of `measure_model`.
     """
-    parts = names.split(",") if isinstance(names, str) else names
-    given = [part.strip().lower() for part in parts if part.strip()]
-    unknown = [n for n in given if n not in METRICS]
-    if unknown or not given:
-        raise InputError(f"unknown metric {', '.join(map(repr, unknown)) or 'list'}; choose from {', '.join(METRICS)}")
-    return tuple(n for n in METRICS if n in given)
+    reference, pictures = sets["reference"], any(METRICS[name].space == PICTURES for name in metrics)
+    networks = [] if pictures else [side.provenance.extractor for side in sets.values() if side.provenance.extractor]
+    alone = [name for name in metrics if METRICS[name].alone]
+    own = measure_model(reference, reference, alone, choices=choices, strict=False, progress=progress)
+    return SpaceScores(
+        label=PICTURES if pictures else metric_label(space_of(sets)),
+        extractor=networks[0] if networks else None,
+        dim=0 if pictures else reference.dim,
+        scores={
+            name: measure_model(reference, side, metrics, choices=choices, strict=strict, progress=progress)
+            for name, side in sets.items()
+            if name != "reference"
+        },
+        reference=own,
+    )
 
 
-def measure(
+def measure_model(
     reference: Any,
     generated: Any,
     metrics: Sequence[str],
@@ -101,19 +167,19 @@ def measure(
     choices: MetricChoices | None = None,
     strict: bool = True,
     progress: Progress = silent,
-) -> Scores:
-    """All metrics asked for that one feature space can give.
+) -> ModelScores:
+    """Score one model in one space.
 
     Args:
-        reference: Real images' features; statistics suffice for `fid`; for metrics of pictures their source.
+        reference: Real images' features; statistics suffice for `fid`; for metrics of pictures the images.
         generated: Generated images', likewise.
-        metrics: Names out of `METRICS`.
+        metrics: Names in `METRICS`.
         choices: What papers vary.
-        strict: Fail where the sides cannot give a metric; otherwise leave it out.
+        strict: Raise where the sets cannot give a metric; otherwise leave that metric out.
         progress: Told of blocks and runs.
 
     Raises:
-        MismatchError: the sides come from different feature spaces.
+        MismatchError: the sets come from different feature spaces.
         InputError: a metric needs features where there are only statistics, or classes where there are none.
     """
     choices = choices or MetricChoices()
@@ -122,35 +188,18 @@ def measure(
     for name in metrics:
         metric = METRICS[name]
         if why := metric.why_impossible(reference, generated):
-            if not strict:
-                missing[name] = why
-                continue
-            raise InputError(f"{name} cannot be had: {why}")
+            if strict:
+                raise InputError(f"{name} cannot be had: {why}")
+            missing[name] = why
+            continue
         try:
-            results |= metric.compute(reference, generated, choices, progress)
+            found, lacking = metric.measure(reference, generated, choices, progress)
         except InputError as error:
             if strict or metric.distance:  # a distance that fails makes the whole meaningless
                 raise
             missing[name] = str(error)
             continue
-        if name == "kid" and "kid_subsets" not in results:
-            missing["kid_subsets"] = f"fewer images than a subset of {choices.kid_subset_size:,}"
-    if isinstance(generated, ImageSource) or any(METRICS[name].needs == "pictures" for name in metrics):
-        return Scores(PICTURES, results, missing)
-    return Scores(known_space(generated.space, reference.space), results, missing)
-
-
-def score_lines(scores: Scores) -> list[Line]:
-    """Every number, in the registry's order."""
-    return [line for name in METRICS if name in scores.results for line in METRICS[name].lines(scores.results)]
-
-
-def scores_json(scores: Scores) -> dict[str, Any]:
-    """Scores under torch-fidelity's keys where it has them (`inception` only, for distances)."""
-    out: dict[str, Any] = {"space": scores.space}
-    for name, metric in METRICS.items():
-        if name in scores.results:
-            out |= metric.to_json(scores.results, scores.space == "inception")
-    if scores.missing:
-        out["not_computed"] = dict(scores.missing)
-    return out
+        results |= found
+        missing |= lacking
+    pictures = any(METRICS[name].space == PICTURES for name in metrics)
+    return ModelScores(PICTURES if pictures else space_of({"": generated, "reference": reference}), results, missing)

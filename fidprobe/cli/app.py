@@ -23,7 +23,7 @@ from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.output import checked_output, print_written
 from fidprobe.cli.prd import prd
 from fidprobe.cli.processes import join, ranks
-from fidprobe.cli.text import print_advice, score_lines
+from fidprobe.cli.text import print_advice, render_scores
 from fidprobe.cli.train import train
 from fidprobe.cli.weights import weights_app
 
@@ -208,8 +208,8 @@ def score(
     from fidprobe.analysis.conventions.table import advise_on_convention, conventions_named
     from fidprobe.analysis.scores.measure import measure_score_sets
     from fidprobe.analysis.scores.metric_choices import MetricChoices
+    from fidprobe.analysis.scores.metric_registry import parse_metrics
     from fidprobe.analysis.scores.score_sets import open_score_sets
-    from fidprobe.analysis.scores.space_scores import parse_metrics
     from fidprobe.errors import InputError
 
     choices = MetricChoices(kid_subset_size, is_splits, is_natural_order, is_biased)
@@ -238,11 +238,11 @@ def score(
         if not ranks().first:
             return
         choices = replace(choices, ms_ssim_side=ms_ssim_side)
-        scored = measure_score_sets(sets, choices=choices, options=options, progress=progress)
+        scored = measure_score_sets(sets, choices=choices, progress=progress)
     if as_json:
         typer.echo(json.dumps(scored.to_json(), indent=2, allow_nan=False))
     else:
-        typer.echo("\n".join(score_lines(scored)))
+        typer.echo("\n".join(render_scores(scored)))
     advice = advise_on_convention(row, parse_metrics(metrics), scored.main.extractor) if row else []
     print_advice([*scored.advice, *advice])
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fidprobe.cli.text import change_lines, score_lines
+from fidprobe.cli.text import change_lines, render_scores
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def audit_lines(audit: "Audit") -> list[str]:
     """What a reader needs, the verdict first."""
     from fidprobe.analysis.audit.headline import verdict_sentence
     from fidprobe.analysis.budget.text import budget_sentence
+    from fidprobe.analysis.scores.metric_registry import METRICS
 
     title = audit.verdict.title.upper() if audit.verdict else ""
     lines = _wrapped(f"{title + ': ' if title else ''}{verdict_sentence(audit)}")
@@ -28,9 +29,10 @@ def audit_lines(audit: "Audit") -> list[str]:
         lines += ["", *table]
     for model, budget in audit.budgets.items():
         lines += ["", *_wrapped(f"{model}: {budget_sentence(budget)}")]
-    lines += ["", "as other tools print them", *score_lines(audit.scored, only=("fid", "kid", "is"))]
-    shown = {"fid", "kid", "kid_subsets", "is"}
-    spaces = (audit.scored.main, *audit.scored.further)
+    printed = [row for row in METRICS.values() if row.in_summary]
+    lines += ["", "as other tools print them", *render_scores(audit.scored, only=[row.name for row in printed])]
+    shown = {part.name for row in printed for part in (row, *row.parts)}
+    spaces = (audit.scored.main, *audit.scored.other_spaces)
     found = {name for space in spaces for one in space.scores.values() for name in (*one.results, *one.missing)}
     if more := sorted(found - shown):
         lines += _wrapped(f"in the report, or why not: {', '.join(more)}")

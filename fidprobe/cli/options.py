@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fidprobe.analysis.scores.metric_choices import METRIC_NAMES
+
 if TYPE_CHECKING:
     from fidprobe.analysis.sets.two_spaces import ExtractorChoice
     from fidprobe.features.extraction import ReadOptions
 
 __all__ = [
-    "METRIC_NAMES",
     "RESUMED",
     "BatchSize",
     "Device",
@@ -69,14 +70,11 @@ class ResizeRule(StrEnum):
     NATIVE = "native"
 
 
-METRIC_NAMES = (
-    "fid, kid, fid-infinity, sfid, fd-dinov2, cmmd, fd-logits, fd-probabilities, pr, dc, prd, is, is-infinity, am, "
-    "mode, ms-ssim"
-)
-"""As in `fidprobe.analysis.scores.metric_registry`, whose import would make `--help` slow; a test compares them."""
-
 Metrics = Annotated[
-    str, typer.Option("--metrics", "-m", metavar="LIST", help=f"What to measure, comma-separated: {METRIC_NAMES}.")
+    str,
+    typer.Option(
+        "--metrics", "-m", metavar="LIST", help=f"What to measure, comma-separated: {', '.join(METRIC_NAMES)}."
+    ),
 ]
 SimilaritySide = Annotated[
     int | None,

@@ -10,21 +10,21 @@ from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
     from fidprobe.analysis.audit.measure import Change
-    from fidprobe.analysis.scores.measure import Scored, SpaceScores
-    from fidprobe.analysis.scores.space_scores import Scores
+    from fidprobe.analysis.scores.measure import ScoreResult
+    from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores
     from fidprobe.analysis.sets.advice import Advice
 
-__all__ = ["change_lines", "print_advice", "score_lines"]
+__all__ = ["change_lines", "print_advice", "render_scores"]
 
 
-def score_lines(scored: "Scored", only: Collection[str] | None = None) -> list[str]:
+def render_scores(scored: "ScoreResult", only: Collection[str] | None = None) -> list[str]:
     """Every score of every model: a block for each space, the second opinion's below the main one's.
 
     Args:
         scored: What was measured.
         only: Results to print; None for all.
     """
-    spaces = [(scored.main, ""), *((one, "") for one in scored.further)]
+    spaces = [(scored.main, ""), *((one, "") for one in scored.other_spaces)]
     if scored.second:
         spaces.insert(1, (scored.second, " (second opinion)"))
     lines = []
@@ -45,7 +45,7 @@ def _has_distance(space: "SpaceScores") -> bool:
     return any(METRICS[name].distance for one in space.scores.values() for name in one.results if name in METRICS)
 
 
-def _counted(scored: "Scored", model: str) -> str:
+def _counted(scored: "ScoreResult", model: str) -> str:
     def many(name: str) -> str:
         count = scored.counts[name]
         return "unknown number of" if count is None else f"{count:,}"
@@ -53,11 +53,11 @@ def _counted(scored: "Scored", model: str) -> str:
     return f"{many(model)} images against {many('reference')}"
 
 
-def _block(scores: "Scores", role: str, only: Collection[str] | None) -> list[str]:
+def _block(scores: "ModelScores", role: str, only: Collection[str] | None) -> list[str]:
     """The space, then a line a number."""
     from dataclasses import replace
 
-    from fidprobe.analysis.scores.space_scores import metric_name, score_lines
+    from fidprobe.analysis.scores.space_scores import metric_lines, metric_name
 
     if only is not None:
         kept, missing = (
@@ -66,7 +66,7 @@ def _block(scores: "Scores", role: str, only: Collection[str] | None) -> list[st
         scores = replace(scores, results=kept, missing=missing)
 
     rows = []
-    for line in score_lines(scores):
+    for line in metric_lines(scores):
         notes = "; ".join(note for note in (line.note, line.detail) if note)
         rows.append((metric_name(scores.space, line.name), line.value + (f"  ({notes})" if notes else "")))
     rows += [(metric, f"not computed: {arguments_as_flags(why)}") for metric, why in scores.missing.items()]

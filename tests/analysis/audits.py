@@ -10,8 +10,8 @@ import torch
 from fidprobe.analysis.audit.influential_images import Influential, Look
 from fidprobe.analysis.audit.measure import Audit
 from fidprobe.analysis.classes.histogram import ClassHistogram
-from fidprobe.analysis.scores.measure import Scored, SpaceScores
-from fidprobe.analysis.scores.space_scores import Scores, metric_label
+from fidprobe.analysis.scores.measure import ScoreResult
+from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores, metric_label
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.verdict.rule import judge
 from fidprobe.analysis.verdict.sampling_error import Sampling
@@ -32,9 +32,9 @@ def space(name: str, models: tuple[str, ...], *, classifier: bool) -> SpaceScore
     def score(mean: float) -> InceptionScoreResult:
         return InceptionScoreResult(mean, 0.125, 4.5, 2.25, 10, "shuffled", "unbiased", name)
 
-    def scores(model: str) -> Scores:
+    def scores(model: str) -> ModelScores:
         value = DISTANCES.get(name, {"generated": 1.5, "baseline": 2.0})[model]
-        return Scores(
+        return ModelScores(
             name,
             {
                 "fid": FrechetResult(value, value / 4, 3 * value / 4, name, COUNT, COUNT),
@@ -51,7 +51,7 @@ def space(name: str, models: tuple[str, ...], *, classifier: bool) -> SpaceScore
         ),
         dim=2048 if classifier else 512,
         scores={model: scores(model) for model in models},
-        reference=Scores(name, {"is": score(11.25)} if classifier else {}),
+        reference=ModelScores(name, {"is": score(11.25)} if classifier else {}),
     )
 
 
@@ -163,16 +163,16 @@ def audit(
     grids: Mapping[str, tuple[Any, ...]] | None = None,
     **changes: Any,
 ) -> Audit:
-    """An audit with round numbers; `changes` replace fields of its `Scored`."""
+    """An audit with round numbers; `changes` replace fields of its `ScoreResult`."""
     models = ("generated", "baseline") if baseline else ("generated",)
     names = ("reference", *models)
-    scored = Scored(
+    scored = ScoreResult(
         sets=sets or {name: source(name) for name in names},
         counts=dict.fromkeys(names, COUNT),
         main=space("inception", models, classifier=classifier),
         second=space("clip", models, classifier=False) if second else None,
         advice=advice,
-        seconds=12.34,
+        elapsed=12.34,
         version="0.1.0",
     )
     scored = replace(scored, **changes)

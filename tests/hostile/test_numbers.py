@@ -60,8 +60,8 @@ def numbers(name: str, sides: tuple[Features, Features]) -> Numbers:
     row = METRICS[name]
     if why := row.why_impossible(*sides):
         raise InputError(why)
-    found = row.compute(*sides, CHOICES, silent)
-    told = json.loads(json.dumps(row.to_json(found, False), allow_nan=False))
+    found, _ = row.measure(*sides, CHOICES, silent)
+    told = json.loads(json.dumps(row.to_json(found, "unknown"), allow_nan=False))
     for line in row.lines(found):
         assert not {"nan", "inf"} & set(line.value.lower().split())
     return dict(told)

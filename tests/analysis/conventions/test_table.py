@@ -82,9 +82,9 @@ def test_choices_are_what_score_has_to_be_told() -> None:
     own = MetricChoices()
     for name in ("ttur", "pytorch-fid", "clean-fid", "torch-fidelity"):
         assert choices[name] == own, name
-    assert choices["torchmetrics"] == MetricChoices(is_std_ddof=1)
-    assert choices["stylegan"] == MetricChoices(is_natural_order=True, covariance_ddof=0)
-    assert choices["adm"] == MetricChoices(is_natural_order=True, is_split_size=5000)
+    assert choices["torchmetrics"] == MetricChoices(inception_std_ddof=1)
+    assert choices["stylegan"] == MetricChoices(inception_natural_order=True, covariance_ddof=0)
+    assert choices["adm"] == MetricChoices(inception_natural_order=True, inception_split_size=5000)
 
 
 def test_rows_are_had_by_name() -> None:

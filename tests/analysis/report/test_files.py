@@ -20,7 +20,7 @@ from fidprobe.analysis.audit.measure import audit as run_audit
 from fidprobe.analysis.output.wording import number, plus_minus
 from fidprobe.analysis.report.files import report_html, report_json, report_paths, write_report
 from fidprobe.analysis.report.markdown import report_markdown
-from fidprobe.analysis.scores.measure import SpaceScores
+from fidprobe.analysis.scores.space_scores import SpaceScores
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.errors import InputError
 from tests.analysis import audits

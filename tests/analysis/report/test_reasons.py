@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from fidprobe.analysis.audit.measure import audit as run_audit
 from fidprobe.analysis.report.files import report_json
@@ -51,10 +51,10 @@ def test_three_images_are_too_few_for_a_kernel_distance_and_their_set_is_named()
 
 def test_the_subset_size_that_was_chosen_is_the_one_that_is_told() -> None:
     for size, expected in ((41, "fewer images than a subset of 41"), (40, "100 × 40 images")):
-        made = run_audit(drawn(0), drawn(1), choices=MetricChoices(kid_subset_size=size, is_splits=4))
+        made = run_audit(drawn(0), drawn(1), choices=MetricChoices(kid_subset_size=size, inception_splits=4))
         assert expected in cells_of(made, "kernel distance, subsets")["generated"]
         told = json.loads(report_json(made))["choices"]
-        assert told == asdict(MetricChoices(kid_subset_size=size, is_splits=4))
+        assert told == MetricChoices(kid_subset_size=size, inception_splits=4).to_json()
 
 
 def test_splits_are_told_of_every_set_where_a_small_one_has_fewer() -> None:

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fidprobe.analysis.scores import metric_networks
+from fidprobe.analysis.scores import score_sets
 from fidprobe.analysis.scores.measure import score
 from fidprobe.analysis.scores.metric_choices import MetricChoices
-from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.scores.space_scores import metric_label, parse_metrics
+from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
+from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.two_spaces import ExtractorChoice
 from fidprobe.errors import InputError, MismatchError, SourceError
 from fidprobe.extractors import LOADERS, load_extractor
@@ -205,9 +205,9 @@ def test_metrics_in_a_space_of_their_own_extract_the_images_there(networks: Mapp
     scored = score(
         a, b, metrics="fid,sfid,fd-dinov2", extractor=networks["random"], second_opinion=networks["random:1"]
     )
-    assert [space.label for space in scored.further] == ["sFID", "FD[dinov2]"]
+    assert [space.label for space in scored.other_spaces] == ["sFID", "FD[dinov2]"]
     assert scored.main.scores["generated"].results.keys() == {"fid"}
-    for space, name, seed in zip(scored.further, ("sfid", "fd-dinov2"), (2, 3), strict=True):
+    for space, name, seed in zip(scored.other_spaces, ("sfid", "fd-dinov2"), (2, 3), strict=True):
         network = load_extractor(f"random:{seed}")
         expected = frechet(extract(a, network), extract(b, network)).value
         assert space.scores["generated"].results[name].value == pytest.approx(expected, rel=1e-12)
@@ -227,7 +227,7 @@ def test_alone_such_a_metric_needs_no_other_main_space(networks: Mapping[str, Ex
         second_opinion=networks["random:1"],
         progress=lambda stage, done, total: stages.append(stage),
     )
-    assert (scored.main.label, scored.further) == ("sFID", ())
+    assert (scored.main.label, scored.other_spaces) == ("sFID", ())
     assert scored.second is not None
     assert scored.second.scores["generated"].frechet is not None
     spaces = {stage.partition(" [")[2] for stage in stages if stage.startswith("extracting")}
@@ -251,7 +251,7 @@ def test_adms_reference_file_serves_both_fid_and_sfid(networks: Mapping[str, Ext
             extractor=networks["random"],
             second_opinion=networks["random:1"],
         )
-        space = scored.further[0] if metrics == "fid,sfid" else scored.main
+        space = scored.other_spaces[0] if metrics == "fid,sfid" else scored.main
         expected = frechet(spatial, GaussianStatistics.of(extract(made, load_extractor("random:2")))).value
         assert space.label == "sFID"
         assert space.scores["generated"].results["sfid"].value == pytest.approx(expected, rel=1e-9)
@@ -301,7 +301,7 @@ def test_the_size_of_batches_does_not_change_a_score(networks: Mapping[str, Extr
 def test_own_networks_are_the_ones_that_the_user_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With their weights and resize rule, also where the main network's serve for them."""
     asked: list[object] = []
-    monkeypatch.setattr(metric_networks, "load_network", lambda chosen, progress: asked.append(chosen))
+    monkeypatch.setattr(score_sets, "load_network", lambda chosen, progress: asked.append(chosen))
     images = {"generated": open_images(pictures(0))}
     inception = ExtractorChoice("inception", resize="clean", weights=Path("w.pth"), unverified_weights=True)
     for chosen, space in (
@@ -309,7 +309,7 @@ def test_own_networks_are_the_ones_that_the_user_named(monkeypatch: pytest.Monke
         (replace(inception, name="inception-spatial"), "inception-spatial"),
         (inception, "dinov2"),
     ):
-        metric_networks.own_network(space, images, chosen, silent)
+        score_sets._own_network(space, images, chosen, silent)
     assert asked == [*[replace(inception, name="inception-spatial")] * 2, ExtractorChoice("dinov2")]
 
 

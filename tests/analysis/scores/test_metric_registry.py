@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from fidprobe.analysis.scores.metric_choices import MetricChoices
+from fidprobe.analysis.scores.metric_choices import METRIC_NAMES, MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.scores.space_scores import measure, score_lines, scores_json
-from fidprobe.cli.options import METRIC_NAMES
+from fidprobe.analysis.scores.space_scores import measure_model, metric_lines
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.images import open_images
@@ -197,12 +196,12 @@ def drawn(case: Case, seed: int, *, far: bool = False) -> Features:
 
 
 def measured(name: str, reference: Features, generated: Features) -> Mapping[str, Any]:
-    return measure(reference, generated, [name], choices=MetricChoices(kid_subset_size=30)).results
+    return measure_model(reference, generated, [name], choices=MetricChoices(kid_subset_size=30)).results
 
 
 def test_every_metric_has_its_case_and_its_place_in_the_help() -> None:
     assert [*CASES, "ms-ssim"] == list(METRICS)
-    assert list(METRICS) == METRIC_NAMES.split(", ")
+    assert tuple(METRICS) == METRIC_NAMES
 
 
 @OF_SETS
@@ -238,7 +237,7 @@ def test_the_same_numbers_every_time_and_nothing_else_is_touched(name: str) -> N
     real, made = drawn(case, 0), drawn(case, 1)
     before = [side.features.clone() for side in (real, made)]
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
-    first, second = (scores_json(measure(real, made, [name])) for _ in range(2))
+    first, second = (measure_model(real, made, [name]).to_json() for _ in range(2))
     assert first == second
     assert all(torch.equal(side.features, kept) for side, kept in zip((real, made), before, strict=True))
     assert torch.equal(torch.get_rng_state(), states[0])
@@ -249,11 +248,11 @@ def test_the_same_numbers_every_time_and_nothing_else_is_touched(name: str) -> N
 def test_results_are_told_to_people_and_programs(name: str) -> None:
     """Finite plain data; a value on every line."""
     case = CASES[name]
-    scores = measure(drawn(case, 0), drawn(case, 1), [name])
-    data = scores_json(scores)
+    scores = measure_model(drawn(case, 0), drawn(case, 1), [name])
+    data = scores.to_json()
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert len(data) > 1
-    lines = score_lines(scores)
+    lines = metric_lines(scores)
     assert lines
     assert all(line.name and line.value for line in lines)
 
@@ -267,7 +266,7 @@ def test_what_is_no_number_is_refused(name: str) -> None:
     features[3, 1], logits = torch.nan, logits.clone()
     logits[3, 1] = torch.nan
     with pytest.raises(InputError, match="NaN|infinite"):
-        measure(good, Features(features, logits=logits), [name])
+        measure_model(good, Features(features, logits=logits), [name])
 
 
 @OF_SETS
@@ -277,11 +276,11 @@ def test_statistics_are_refused_or_suffice(name: str) -> None:
     real, made = drawn(case, 0), drawn(case, 1)
     few = GaussianStatistics.of(made)
     if metric.needs == "statistics":
-        assert measure(real, few, [name]).results.keys() == measure(real, made, [name]).results.keys()
+        assert measure_model(real, few, [name]).results.keys() == measure_model(real, made, [name]).results.keys()
         return
     with pytest.raises(InputError, match="statistics"):
-        measure(real, few, [name])
-    loose = measure(real, few, [name], strict=False)
+        measure_model(real, few, [name])
+    loose = measure_model(real, few, [name], strict=False)
     assert loose.results == {}
     assert "statistics" in loose.missing[name]
 
@@ -295,15 +294,15 @@ def test_too_few_images_are_told(name: str) -> None:
     assert why == f"this set has fewer than {metric.least} images"
     least = made.select(range(metric.least))
     assert metric.why_impossible(least, least) == ""
-    assert measure(least, least, [name]).results
+    assert measure_model(least, least, [name]).results
 
 
 def test_pictures_are_measured_without_a_network() -> None:
     """Within classes, the reference's own beside it."""
     images = open_images(torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8))
-    scores = measure(images, images, ["ms-ssim"])
+    scores = measure_model(images, images, ["ms-ssim"])
     assert scores.space == "pictures"
     assert 0 <= scores.results["ms-ssim"].maximum < 1
     assert METRICS["ms-ssim"].why_impossible(None, drawn(CASES["fid"], 0)) == "this set came without images"
-    data = scores_json(scores)
+    data = scores.to_json()
     assert json.loads(json.dumps(data, allow_nan=False)) == data

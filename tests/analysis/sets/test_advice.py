@@ -227,7 +227,7 @@ def test_small_splits_are_warned_about_exactly_where_an_inception_score_was_comp
     a, b = (replace(with_logits(30, 7), features=torch.randn(30, 2, generator=generator)) for _ in "ab")
     for metrics, expected in (("fid", False), ("is", True), ("fid,is", True)):
         assert ("few-images-per-class" in codes(list(score(a, b, metrics=metrics).advice))) is expected
-    scored = score(a, b, metrics="is", choices=MetricChoices(is_splits=4))
+    scored = score(a, b, metrics="is", choices=MetricChoices(inception_splits=4))
     assert "few-images-per-class" not in codes(list(scored.advice))
     result = score(a, b, metrics="is").main.scores["generated"].inception_score
     assert result is not None
