@@ -16,7 +16,7 @@ from fidprobe.analysis.classes.histogram import ClassHistogram, top1_histogram
 from fidprobe.analysis.scores.measure import ScoreResult, measure_score_sets
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
-from fidprobe.analysis.scores.precision_recall import Manifold, manifold
+from fidprobe.analysis.scores.precision_recall import SpacePrecisionRecall, precision_recall_in_space
 from fidprobe.analysis.scores.score_sets import extract_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
@@ -84,7 +84,7 @@ class Audit:
     others: tuple[SpaceScores, ...]
     sampling: Sampling
     verdict: Verdict | None
-    manifolds: tuple[Manifold, ...]
+    manifolds: tuple[SpacePrecisionRecall, ...]
     budgets: Mapping[str, Budget]
     change: ClassChange | None
     histogram: ClassHistogram | None
@@ -222,7 +222,7 @@ def audit(
     doubts = _doubts(spaces)
     verdict = _verdict(sampling, doubts) if baseline is not None else None
     advice += advise_on_sampling(sampling)
-    manifolds = tuple(manifold(sides, density=True, progress=progress) for sides in spaces.values())
+    manifolds = tuple(precision_recall_in_space(sides, density=True, progress=progress) for sides in spaces.values())
     change = class_change(spaces, sampling, progress=progress) if baseline is not None else None
     budgets = _budgets(spaces, advice, interrupted, progress) if budget else {}
     return Audit(

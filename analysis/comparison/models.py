@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, manifold
+from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, precision_recall_in_space
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.description import SetDescription, describe
 from fidprobe.analysis.sets.several_models import ModelSets, fingerprint
@@ -109,7 +109,9 @@ class ModelMeasures:
                     self.missing[space, name] = why
                 plain = frechet(statistics_of(real), statistics_of(made)) if sampled is None else sampled
                 distances[space] = Distance(plain.value)
-            shares = manifold({"reference": real, name: made}, images=self.images, progress=self._progress)
+            shares = precision_recall_in_space(
+                {"reference": real, name: made}, images=self.images, progress=self._progress
+            )
             if name in shares.models:
                 manifolds[space] = shares.models[name]
             if space == "main":

@@ -8,7 +8,7 @@ from fidprobe.analysis.output.wording import amount, number, plus_minus
 from fidprobe.analysis.report.view import weights_text
 from fidprobe.analysis.scores.metric import PICTURES, Line, Metric
 from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.scores.precision_recall import Manifold
+from fidprobe.analysis.scores.precision_recall import SpacePrecisionRecall
 from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores, metric_label, metric_name
 from fidprobe.metrics.inception_score import InceptionScoreResult
 from fidprobe.provenance import ExtractorProvenance
@@ -31,7 +31,7 @@ def scores_views(audit: Audit) -> list[dict[str, Any]]:
     return out
 
 
-def _scores_view(audit: Audit, space: SpaceScores, key: str, found: Manifold | None) -> dict[str, Any]:
+def _scores_view(audit: Audit, space: SpaceScores, key: str, found: SpacePrecisionRecall | None) -> dict[str, Any]:
     models = list(space.scores)
     kernel = "KID" if metric_label(_space_name(space), "KD") == "KID" else "kernel distance"
     distance = "FID" if space.label == "FID" else "Fréchet distance"
@@ -157,14 +157,14 @@ def _corrected(audit: Audit, key: str, model: str) -> Cell:
     return plus_minus(one.value, one.error), f"{number(low)} to {number(high)}; {bias}{sampled}"
 
 
-def _manifold(found: Manifold, model: str, name: str) -> Cell:
+def _manifold(found: SpacePrecisionRecall, model: str, name: str) -> Cell:
     result = found.models.get(model)
     if result is None:
         return "not computed", found.missing.get(model, "not asked for")
     return plus_minus(getattr(result, name), getattr(result, f"{name}_error")), ""
 
 
-def _density(found: Manifold, model: str, name: str) -> Cell:
+def _density(found: SpacePrecisionRecall, model: str, name: str) -> Cell:
     result = found.densities.get(model)
     if result is None:
         return "not computed", found.missing.get(model, "not asked for")

@@ -6,35 +6,34 @@ from typing import Any
 
 import torch
 
-from fidprobe.analysis.scores.space_scores import metric_label
+from fidprobe.analysis.scores.metric_registry import METRICS
+from fidprobe.analysis.scores.space_scores import metric_label, space_of
 from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.features.value import Features
 from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
-from fidprobe.provenance import known_space
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["LEAST", "Manifold", "equal_count", "manifold"]
+__all__ = ["LEAST", "SpacePrecisionRecall", "equal_count", "precision_recall_in_space"]
 
-_MOST = 10_000  # images of a set: both numbers depend on how many, and this is what the audit's models mostly have
+_MOST = 10_000  # images of a set: the numbers depend on how many, and most models in audits have at least so many
 _NEIGHBOUR = 3  # as in the paper
 _SEED = 0
-_LEAST_DENSITY = 7  # density's and coverage's balls reach to the fifth neighbour
 
-LEAST = _NEIGHBOUR + 2
+LEAST = METRICS["pr"].least
 """Images of a set that precision and recall need."""
 
 
 @dataclass(frozen=True)
-class Manifold:
-    """Precision and recall in one space.
+class SpacePrecisionRecall:
+    """Precision and recall of all models in one space.
 
     Attributes:
-        label: Of the space's Fréchet distance.
-        images: How many of each set, drawn at random, the same for all; 0 where nothing could be computed.
-        models: Model -> result.
+        label: How the space's Fréchet distance is written: `FID`, `FD[clip]`, ...
+        images: How many images of each set were drawn, at random; 0 where nothing could be computed.
+        models: Model -> precision and recall.
         missing: Model -> why it has none.
-        densities: Model -> density and coverage, where they were asked for and there are images enough.
+        densities: Model -> density and coverage, where they were asked for and there are enough images.
     """
 
     label: str
@@ -54,24 +53,24 @@ class Manifold:
         }
 
 
-def manifold(
-    sides: Mapping[str, Measurable], *, images: int | None = None, density: bool = False, progress: Progress = silent
-) -> Manifold:
-    """Improved precision and recall of all models against the reference.
+def precision_recall_in_space(
+    sets: Mapping[str, Measurable], *, images: int | None = None, density: bool = False, progress: Progress = silent
+) -> SpacePrecisionRecall:
+    """Measure improved precision and recall of all models against the reference, on equally many images.
 
     Args:
-        sides: `reference` and models -> features; statistics have none.
-        images: How many of each set, where more models follow than are given here (see `equal_count`); by default as
+        sets: `reference` and models -> features, or statistics, which have no neighbours.
+        images: Images of each set, where more models follow than are given here (see `equal_count`); by default as
             many as the smallest set has, and 10,000 at most.
-        density: Density and coverage too.
+        density: Whether to measure density and coverage too.
         progress: Told of each model's blocks.
     """
-    reference = sides["reference"]
-    label = metric_label(known_space(*(side.space for side in sides.values())))
-    models = {name: side for name, side in sides.items() if name != "reference"}
+    reference = sets["reference"]
+    label = metric_label(space_of(sets))
+    models = {name: side for name, side in sets.items() if name != "reference"}
     alone = "came as statistics, which hold no single images"
     if not isinstance(reference, Features):
-        return Manifold(label, 0, {}, dict.fromkeys(models, f"the reference {alone}"))
+        return SpacePrecisionRecall(label, 0, {}, dict.fromkeys(models, f"the reference {alone}"))
     usable = {name: side for name, side in models.items() if isinstance(side, Features)}
     missing = {name: f"{name} {alone}" for name in models if name not in usable}
     if images is None:
@@ -83,23 +82,23 @@ def manifold(
     usable = {name: side for name, side in usable.items() if name not in missing}
     if images < LEAST:
         few = f"a set has {images} images, and balls to the third neighbour need at least {LEAST}"
-        return Manifold(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
+        return SpacePrecisionRecall(label, 0, {}, {**missing, **dict.fromkeys(usable, few)})
     real = _drawn(reference, images)
-    found, densities = {}, {}
+    shares, densities = {}, {}
     for name, side in usable.items():
 
         def tell(stage: str, done: int, total: int | None, name: str = name) -> None:
             progress(f"{stage} {name} [{label}]", done, total)
 
         drawn = _drawn(side, images)
-        found[name] = precision_recall(real, drawn, k=_NEIGHBOUR, progress=tell)
-        if density and images >= _LEAST_DENSITY:
+        shares[name] = precision_recall(real, drawn, k=_NEIGHBOUR, progress=tell)
+        if density and images >= METRICS["dc"].least:
             densities[name] = density_coverage(real, drawn, progress=tell)
-    return Manifold(label, images, found, missing, densities)
+    return SpacePrecisionRecall(label, images, shares, missing, densities)
 
 
 def equal_count(counts: Iterable[int]) -> int:
-    """How many images of each set to measure, of sets of so many images."""
+    """How many images of each set to measure: the smallest set's count, and 10,000 at most."""
     return min([_MOST, *counts])
 
 
