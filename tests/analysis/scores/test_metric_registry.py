@@ -1,18 +1,27 @@
 """What holds of every metric that `--metrics` takes; a new one joins by a row in `CASES`."""
 
+import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from fidprobe.analysis.audit.measure import audit
+from fidprobe.analysis.report.files import report_html
+from fidprobe.analysis.scores import metric_registry
+from fidprobe.analysis.scores.measure import score
 from fidprobe.analysis.scores.metric_choices import METRIC_NAMES, MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS
 from fidprobe.analysis.scores.space_scores import measure_model, metric_lines
+from fidprobe.cli.audit_text import audit_lines
+from fidprobe.cli.text import render_scores
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.images import open_images
@@ -306,3 +315,25 @@ def test_pictures_are_measured_without_a_network() -> None:
     assert METRICS["ms-ssim"].why_impossible(None, drawn(CASES["fid"], 0)) == "this set came without images"
     data = scores.to_json()
     assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_the_guide_to_adding_a_metric_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its function, its row and its case are all that scores, audits, reports and the tests above need."""
+    text = (Path(__file__).parents[3] / "docs/adding-a-metric.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 60
+    function, row, case = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    guide = {**vars(metric_registry)}
+    exec(function + row, guide)
+    exec(case, written := {**globals()})
+    monkeypatch.setitem(METRICS, "vendi", guide["ROW"])
+    monkeypatch.setitem(CASES, "vendi", written["CASE"])
+    for name, test in globals().items():
+        if name.startswith("test_") and inspect.signature(test).parameters.keys() == {"name"}:
+            test("vendi")
+    real, made = drawn(CASES["fid"], 0), drawn(CASES["fid"], 1)
+    scored = score(real, made, metrics="vendi")
+    assert {"vendi_score", "space"} == scored.to_json()["main"]["reference"].keys()
+    assert sum("Vendi Score  " in line for line in render_scores(scored)) == 2  # the model's and the reference's
+    audited = audit(real, made, metrics="fid,vendi", budget=False)
+    assert "Vendi Score" in report_html(audited)
+    assert "vendi" in "\n".join(audit_lines(audited))
