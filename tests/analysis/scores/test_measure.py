@@ -61,6 +61,11 @@ def test_json_is_plain_and_follows_torch_fidelity_for_inception_only(networks: M
     assert json.loads(json.dumps(scored, allow_nan=False)) == scored
     assert "frechet_distance" in scored["main"]["generated"]
     assert scored["second_opinion"]["generated"]["frechet_distance"] > 0
+    assert " ".join(scored) == "fidprobe sets main second_opinion further_spaces warnings choices seconds"
+    splits = "is_splits is_natural_order is_biased is_split_size is_std_ddof"  # keys as of the command line's options
+    assert " ".join(scored["choices"]) == (
+        f"kid_subset_size {splits} covariance_ddof neighbours strict_balls ms_ssim_side"
+    )
     assert (metric_label("inception"), metric_label("clip")) == ("FID", "FD[clip]")
     assert [metric_label("inception", m) for m in ("KD", "IS")] == ["KID", "IS"]
 
@@ -275,6 +280,9 @@ def test_metrics_of_pictures_need_no_network() -> None:
     scored = score(noise, noise, metrics="ms-ssim")
     assert (scored.main.label, scored.second, scored.counts["generated"]) == ("pictures", None, 4)
     assert scored.main.reference.results["ms-ssim"] == scored.main.scores["generated"].results["ms-ssim"]
+    bare = score(Features(torch.randn(5, 3)), noise, metrics="ms-ssim")
+    assert (bare.counts, bare.sets["reference"]) == ({"reference": 5, "generated": 4}, None)
+    assert bare.main.reference.missing["ms-ssim"] == "this set came without images"
     with pytest.raises(InputError, match="ms-ssim is of the pictures themselves, and generated came as features"):
         score(noise, Features(torch.randn(4, 3)), metrics="ms-ssim")
 
