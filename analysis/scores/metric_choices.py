@@ -6,23 +6,9 @@ from typing import Any
 __all__ = ["METRIC_NAMES", "MetricChoices"]
 
 METRIC_NAMES = (
-    "fid",
-    "kid",
-    "fid-infinity",
-    "sfid",
-    "fd-dinov2",
-    "cmmd",
-    "fd-logits",
-    "fd-probabilities",
-    "pr",
-    "dc",
-    "prd",
-    "is",
-    "is-infinity",
-    "am",
-    "mode",
-    "ms-ssim",
-)
+    "fid", "kid", "fid-infinity", "sfid", "fd-dinov2", "cmmd", "fd-logits", "fd-probabilities",
+    "pr", "dc", "prd", "is", "is-infinity", "am", "mode", "ms-ssim",
+)  # fmt: skip
 """The registry's names in its order, for `--help`, which cannot wait for the registry's imports; a test compares."""
 
 _JSON_KEYS = {

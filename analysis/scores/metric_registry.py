@@ -14,14 +14,14 @@ from fidprobe.features.value import Features
 from fidprobe.metrics.am_score import AMScoreResult, am_score
 from fidprobe.metrics.class_space import class_space
 from fidprobe.metrics.cmmd import CMMD_EXTRACTOR, cmmd
-from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
+from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.extrapolation import Extrapolation, frechet_infinity, inception_score_infinity
 from fidprobe.metrics.frechet import FrechetResult, frechet
 from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from fidprobe.metrics.kernel import KernelSubsetsResult, kernel_distance, kernel_distance_subsets
 from fidprobe.metrics.mode_score import ModeScoreResult, mode_score
 from fidprobe.metrics.ms_ssim import ALIKE, IntraClassResult, ms_ssim_within_classes
-from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
+from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.metrics.prd import PRDResult, prd
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
@@ -45,17 +45,17 @@ def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in METRICS if name in given)
 
 
-def _keys(prefix: str, *attributes: str) -> dict[str, str]:
+def _keys(prefix: str, attributes: str) -> dict[str, str]:
     """JSON keys that are a prefix and the attribute; `value` stands under the prefix alone."""
-    return {prefix if name == "value" else f"{prefix}_{name}": name for name in attributes}
+    return {prefix if name == "value" else f"{prefix}_{name}": name for name in attributes.split()}
 
 
 def _frechet_keys(prefix: str) -> dict[str, str]:
-    return _keys(prefix, "value", "mean_term", "covariance_term")
+    return _keys(prefix, "value mean_term covariance_term")
 
 
 def _extrapolation_keys(prefix: str) -> dict[str, str]:
-    return _keys(prefix, "value", "standard_error", "slope", "sizes", "scores", "seed")
+    return _keys(prefix, "value standard_error slope sizes scores seed")
 
 
 def _frechet(
@@ -78,7 +78,7 @@ def _frechet_in_space(name: str, meaning: str, space: str, letters: str) -> Metr
         name,
         meaning,
         _frechet,
-        lambda found: _frechet_line(found, letters),
+        lambda result: _frechet_line(result, letters),
         _frechet_keys(name.replace("-", "_")),
         needs="statistics",
         space=space,
@@ -94,7 +94,7 @@ def _frechet_of_classes(which: str) -> Metric:
         lambda reference, generated, choices, progress: _frechet(
             class_space(reference, which), class_space(generated, which), choices, progress
         ),
-        lambda found: _frechet_line(found, f"FD in {which}"),
+        lambda result: _frechet_line(result, f"FD in {which}"),
         _frechet_keys(f"frechet_distance_{which}"),
         needs="logits",
         distance=True,
@@ -110,38 +110,36 @@ def _kid_subsets(
     return kernel_distance_subsets(reference, generated, subset_size=size, progress=progress)
 
 
-def _kid_subsets_lines(found: KernelSubsetsResult) -> list[Line]:
-    drawn = f"{amount(found.subsets)} × {amount(found.subset_size)} images"
-    return [Line("KD", "subsets, ± standard deviation over them", plus_minus(found.mean, found.std), drawn)]
+def _kid_subsets_lines(result: KernelSubsetsResult) -> list[Line]:
+    drawn = f"{amount(result.subsets)} × {amount(result.subset_size)} images"
+    return [Line("KD", "subsets, ± standard deviation over them", plus_minus(result.mean, result.std), drawn)]
 
 
-def _extrapolation_lines(found: Extrapolation, name: str) -> list[Line]:
-    drawn = f"{len(found.sizes)} subsets of {amount(found.sizes[0])} to {amount(found.sizes[-1])} images"
+def _extrapolation_lines(result: Extrapolation, name: str) -> list[Line]:
+    drawn = f"{len(result.sizes)} subsets of {amount(result.sizes[0])} to {amount(result.sizes[-1])} images"
     note = "extrapolated to infinitely many generated images, ± standard error"
-    return [Line(name, note, plus_minus(found.value, found.standard_error), drawn)]
+    return [Line(name, note, plus_minus(result.value, result.standard_error), drawn)]
 
 
-def _precision_recall_lines(found: PrecisionRecallResult) -> list[Line]:
-    note = f"± standard error; k = {found.k}" + (", borders outside" if found.strict else "")
+def _share_lines(result: Any, first: str, second: str, remark: str = "") -> list[Line]:
+    """Two shares of images that lie near others, with their errors."""
+    note = f"± standard error; k = {result.k}{remark}"
     return [
-        Line("precision", note, plus_minus(found.precision, found.precision_error)),
-        Line("recall", note, plus_minus(found.recall, found.recall_error)),
+        Line(name, note, plus_minus(getattr(result, name), getattr(result, f"{name}_error")))
+        for name in (first, second)
     ]
 
 
-def _density_coverage_lines(found: DensityCoverageResult) -> list[Line]:
-    note = f"± standard error; k = {found.k}"
-    return [
-        Line("density", note, plus_minus(found.density, found.density_error)),
-        Line("coverage", note, plus_minus(found.coverage, found.coverage_error)),
-    ]
+def _share_keys(first: str, second: str) -> dict[str, str]:
+    errors = {f"{name}_standard_error": f"{name}_error" for name in (first, second)}
+    return {first: first, second: second, **errors, **_keys(f"{first}_{second}", "k strict")}
 
 
-def _prd_lines(found: PRDResult) -> list[Line]:
-    note = f"PRD, {found.clusters} clusters, ± standard deviation over {found.runs} runs"
+def _prd_lines(result: PRDResult) -> list[Line]:
+    note = f"PRD, {result.clusters} clusters, ± standard deviation over {result.runs} runs"
     return [
-        Line("F_8 (recall)", note, plus_minus(found.f_8, found.f_8_spread)),
-        Line("F_1/8 (precision)", "likewise", plus_minus(found.f_1_8, found.f_1_8_spread)),
+        Line("F_8 (recall)", note, plus_minus(result.f_8, result.f_8_spread)),
+        Line("F_1/8 (precision)", "likewise", plus_minus(result.f_1_8, result.f_1_8_spread)),
     ]
 
 
@@ -165,55 +163,52 @@ def _inception_score(
     )
 
 
-def _inception_score_lines(found: InceptionScoreResult) -> list[Line]:
-    order = "images shuffled" if found.order == "shuffled" else "images in their order"
-    whole = found.splits == 1
-    how = "the whole set" if whole else f"{amount(found.splits)} splits, {order}"
-    how += ", biased logits" if found.logits == "biased" else ""
-    value = number(found.mean) if whole else plus_minus(found.mean, found.std)
+def _inception_score_lines(result: InceptionScoreResult) -> list[Line]:
+    order = "images shuffled" if result.order == "shuffled" else "images in their order"
+    whole = result.splits == 1
+    how = "the whole set" if whole else f"{amount(result.splits)} splits, {order}"
+    how += ", biased logits" if result.logits == "biased" else ""
+    value = number(result.mean) if whole else plus_minus(result.mean, result.std)
     return [
         Line("IS", "± standard deviation over splits", value, how),
-        Line("H(y)", "entropy of the mean prediction, nats", number(found.marginal_entropy)),
-        Line("H(y|x)", "mean entropy of a prediction, nats", number(found.conditional_entropy)),
+        Line("H(y)", "entropy of the mean prediction, nats", number(result.marginal_entropy)),
+        Line("H(y|x)", "mean entropy of a prediction, nats", number(result.conditional_entropy)),
     ]
 
 
-def _am_score_lines(found: AMScoreResult) -> list[Line]:
-    over = f"{number(found.split_mean)} ± {number(found.split_std, 2)} over {found.splits} splits, as papers print it"
-    own = "" if found.reference_entropy is None else f"the reference's own: {number(found.reference_entropy)}"
+def _am_score_lines(result: AMScoreResult) -> list[Line]:
+    mean, std = result.split_mean, result.split_std
+    assert mean is not None  # the row asks for splits
+    assert std is not None
+    over = f"{number(mean)} ± {number(std, 2)} over {result.splits} splits, as papers print it"
+    own = f"the reference's own: {number(result.reference_entropy)}"
     return [
-        Line("AM Score", "lower is better, ± standard error", plus_minus(found.value, found.standard_error), over),
-        Line("KL(mean p real ‖ mean p)", "classes missed, nats", number(found.divergence)),
-        Line("mean H(p)", "the classifier's doubt, nats", number(found.conditional_entropy), own),
+        Line("AM Score", "lower is better, ± standard error", plus_minus(result.value, result.standard_error), over),
+        Line("KL(mean p real ‖ mean p)", "classes missed, nats", number(result.divergence)),
+        Line("mean H(p)", "the classifier's doubt, nats", number(result.conditional_entropy), own),
     ]
 
 
-def _mode_score_lines(found: ModeScoreResult) -> list[Line]:
+def _mode_score_lines(result: ModeScoreResult) -> list[Line]:
+    whole = "as published: the Inception Score of the whole set, ± standard error"
+    prior = "the form that looks at the reference's classes, ± standard error"
     return [
-        Line(
-            "Mode Score",
-            "as published: the Inception Score of the whole set, ± standard error",
-            plus_minus(found.value, found.standard_error),
-        ),
-        Line(
-            "Mode Score with prior",
-            "the form that looks at the reference's classes, ± standard error",
-            plus_minus(found.prior_value, found.prior_error),
-        ),
+        Line("Mode Score", whole, plus_minus(result.value, result.standard_error)),
+        Line("Mode Score with prior", prior, plus_minus(result.prior_value, result.prior_error)),
     ]
 
 
-def _ms_ssim_lines(found: IntraClassResult) -> list[Line]:
-    size = f"at {found.size[1]} × {found.size[0]} pixels" + (", resized" if found.resized else "")
-    note = f"up to {amount(found.pairs)} pairs a class, {size}, ± standard error"
-    largest = next(one for one in found.classes if one.name == found.maximum_class)
+def _ms_ssim_lines(result: IntraClassResult) -> list[Line]:
+    size = f"at {result.size[1]} × {result.size[0]} pixels" + (", resized" if result.resized else "")
+    note = f"up to {amount(result.pairs)} pairs a class, {size}, ± standard error"
+    largest = next(one for one in result.classes if one.name == result.maximum_class)
     error = largest.standard_error
-    value = number(found.maximum) if error is None else plus_minus(found.maximum, error)
+    value = number(result.maximum) if error is None else plus_minus(result.maximum, error)
     whose = f"of {visible(largest.name)}, {amount(largest.pairs)} pairs of {amount(largest.images)} images"
     return [
         Line("MS-SSIM within classes, largest", note, value, whose),
-        Line("MS-SSIM within classes, mean", "likewise", number(found.mean), f"{len(found.classes)} classes"),
-        Line("pairs that are one picture", f"MS-SSIM of {ALIKE} and more", f"{100 * found.alike:.2g} %"),
+        Line("MS-SSIM within classes, mean", "likewise", number(result.mean), f"{len(result.classes)} classes"),
+        Line("pairs that are one picture", f"MS-SSIM of {ALIKE} and more", f"{100 * result.alike:.2g} %"),
     ]
 
 
@@ -242,7 +237,7 @@ _ROWS = (
         "kid",
         "kernel distance, over all pairs and over subsets",
         lambda reference, generated, _, progress: kernel_distance(reference, generated, progress=progress),
-        lambda found: [Line("KD", "all pairs, ± standard error", plus_minus(found.value, found.standard_error))],
+        lambda result: [Line("KD", "all pairs, ± standard error", plus_minus(result.value, result.standard_error))],
         {"kernel_distance_all_pairs": "value", "kernel_distance_standard_error": "standard_error"},
         least=4,
         own_rows=True,
@@ -253,7 +248,7 @@ _ROWS = (
                 "kernel distance as papers report it",
                 _kid_subsets,
                 _kid_subsets_lines,
-                _keys("kernel_distance", "mean", "std", "subsets", "subset_size", "seed"),
+                _keys("kernel_distance", "mean std subsets subset_size seed"),
             ),
         ),
     ),
@@ -261,7 +256,7 @@ _ROWS = (
         "fid-infinity",
         "Fréchet distance extrapolated to infinitely many generated images",
         lambda reference, generated, _, progress: frechet_infinity(reference, generated, progress=progress),
-        lambda found: _extrapolation_lines(found, "FD∞"),
+        lambda result: _extrapolation_lines(result, "FD∞"),
         _extrapolation_keys("frechet_distance_infinity"),
         least=5014,
         distance=True,
@@ -272,14 +267,14 @@ _ROWS = (
         "cmmd",
         "CLIP maximum mean discrepancy",
         lambda reference, generated, _, progress: cmmd(reference, generated, progress=progress),
-        lambda found: [
+        lambda result: [
             Line(
                 "CMMD",
-                f"σ {found.sigma:g}, × {found.scale:g}, biased, ± standard error",
-                plus_minus(found.value, found.standard_error),
+                f"σ {result.sigma:g}, × {result.scale:g}, biased, ± standard error",
+                plus_minus(result.value, result.standard_error),
             )
         ],
-        _keys("cmmd", "value", "standard_error", "sigma", "scale"),
+        _keys("cmmd", "value standard_error sigma scale"),
         space=CMMD_EXTRACTOR,
         least=4,
     ),
@@ -291,15 +286,8 @@ _ROWS = (
         lambda reference, generated, choices, progress: precision_recall(
             reference, generated, k=choices.neighbours, strict=choices.strict_balls, progress=progress
         ),
-        _precision_recall_lines,
-        {
-            "precision": "precision",
-            "recall": "recall",
-            "precision_standard_error": "precision_error",
-            "recall_standard_error": "recall_error",
-            "precision_recall_k": "k",
-            "precision_recall_strict": "strict",
-        },
+        lambda result: _share_lines(result, "precision", "recall", ", borders outside" if result.strict else ""),
+        _share_keys("precision", "recall"),
         least=5,
         equal_counts=True,
         advise=lambda sets, *_: advise_on_neighbours(sets),
@@ -308,15 +296,8 @@ _ROWS = (
         "dc",
         "density and coverage",
         lambda reference, generated, _, progress: density_coverage(reference, generated, progress=progress),
-        _density_coverage_lines,
-        {
-            "density": "density",
-            "coverage": "coverage",
-            "density_standard_error": "density_error",
-            "coverage_standard_error": "coverage_error",
-            "density_coverage_k": "k",
-            "density_coverage_strict": "strict",
-        },
+        lambda result: _share_lines(result, "density", "coverage"),
+        _share_keys("density", "coverage"),
         least=7,
         equal_counts=True,
         advise=lambda sets, *_: advise_on_neighbours(sets),
@@ -327,10 +308,10 @@ _ROWS = (
         lambda reference, generated, _, progress: prd(reference=reference, generated=generated, progress=progress),
         _prd_lines,
         {
-            **_keys("prd", "f_8", "f_1_8"),
+            **_keys("prd", "f_8 f_1_8"),
             "prd_f_8_std": "f_8_spread",
             "prd_f_1_8_std": "f_1_8_spread",
-            **_keys("prd", "clusters", "runs", "seed", "balanced_count"),
+            **_keys("prd", "clusters runs seed balanced_count"),
         },
         least=20,
         advise=_advise_on_models,
@@ -340,7 +321,7 @@ _ROWS = (
         "Inception Score",
         _inception_score,
         _inception_score_lines,
-        _keys("inception_score", "mean", "std", "marginal_entropy", "conditional_entropy", "splits", "order", "logits"),
+        _keys("inception_score", "mean std marginal_entropy conditional_entropy splits order logits"),
         needs="logits",
         alone=True,
         in_summary=True,
@@ -352,7 +333,7 @@ _ROWS = (
         lambda _, generated, choices, progress: inception_score_infinity(
             generated, biased=choices.inception_keeps_bias, progress=progress
         ),
-        lambda found: _extrapolation_lines(found, "IS∞"),
+        lambda result: _extrapolation_lines(result, "IS∞"),
         _extrapolation_keys("inception_score_infinity"),
         needs="logits",
         least=5014,
@@ -365,19 +346,11 @@ _ROWS = (
         _am_score_lines,
         _keys(
             "am_score",
-            "value",
-            "standard_error",
-            "divergence",
-            "conditional_entropy",
-            "reference_entropy",
-            "split_mean",
-            "split_std",
-            "splits",
-            "logits",
+            "value standard_error divergence conditional_entropy reference_entropy split_mean split_std splits logits",
         ),
         needs="logits",
         advise=lambda _, results, __: [
-            advice for found in list(results.values())[:1] for advice in advise_on_classifier(found.reference_entropy)
+            advice for result in list(results.values())[:1] for advice in advise_on_classifier(result.reference_entropy)
         ],
     ),
     Metric(
@@ -386,10 +359,10 @@ _ROWS = (
         lambda reference, generated, choices, _: mode_score(reference, generated, biased=choices.inception_keeps_bias),
         _mode_score_lines,
         {
-            **_keys("mode_score", "value", "standard_error"),
+            **_keys("mode_score", "value standard_error"),
             "mode_score_with_prior": "prior_value",
             "mode_score_with_prior_standard_error": "prior_error",
-            **_keys("mode_score", "expected_divergence", "marginal_divergence", "logits"),
+            **_keys("mode_score", "expected_divergence marginal_divergence logits"),
         },
         needs="logits",
     ),
@@ -400,7 +373,7 @@ _ROWS = (
             generated, side=choices.ms_ssim_side, progress=progress
         ),
         _ms_ssim_lines,
-        {"ms_ssim_within_classes": lambda found: json.loads(json.dumps(asdict(found)))},  # lists in place of tuples
+        {"ms_ssim_within_classes": lambda result: json.loads(json.dumps(asdict(result)))},  # lists in place of tuples
         needs=PICTURES,
         space=PICTURES,
         alone=True,

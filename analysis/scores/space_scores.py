@@ -202,4 +202,6 @@ def measure_model(
         results |= found
         missing |= lacking
     pictures = any(METRICS[name].space == PICTURES for name in metrics)
-    return ModelScores(PICTURES if pictures else space_of({"": generated, "reference": reference}), results, missing)
+    return ModelScores(
+        PICTURES if pictures else space_of({"generated": generated, "reference": reference}), results, missing
+    )

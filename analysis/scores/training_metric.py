@@ -24,31 +24,31 @@ _SPACES = ("main", "second")
 class CrossCheckedFID(Metric):
     """FID and its second opinion over batches, in the place of torchmetrics' `FrechetInceptionDistance`.
 
-    States are float64 sums of features and of their outer products, added up over processes, so that any number of
-    devices gives the distance of all images together. The networks are frozen and compute in float32 without
-    gradients, also under autocast; they are no submodules: `train()`, `half()`, optimisers and checkpoints of the
-    module that holds the metric leave them alone, and `to(device)` moves them.
+    The states are float64 sums of features and of their outer products. They are added up over processes, so that any
+    number of devices gives the distance of all images together. The networks are frozen and compute in float32 without
+    gradients, also under autocast. They are not submodules: `train()`, `half()`, optimisers and checkpoints of the
+    module that holds the metric leave them alone; `to(device)` moves them.
 
-    Images go through each network's own resize rule, as in `fidprobe.score`, whose distances these are. (torchmetrics
-    takes an antialiased resize by default, which gives other numbers.)
+    Images go through each network's own resize rule, so that the distances equal those of `fidprobe.score`.
+    (torchmetrics resizes with antialiasing by default, which gives other numbers.)
 
     Sums that are not centred lose the digits by which |mean|² exceeds the smallest variances. Distances of networks'
     features agree with `fidprobe.frechet` to 1e-8, mostly to 1e-11: measured 4e-14 on 10,000 of `efficientnet-lite0`,
-    3e-11 on 10,000 of `random` and 2e-9 on 300, fewer than dimensions; 1e-8 with means 1000 times the spread.
+    3e-11 on 10,000 of `random`, 2e-9 on 300 (fewer than dimensions), and 1e-8 with means 1000 times the spread.
 
     Args:
         extractor: The main space: a registry name (then loaded on the CPU, as every metric), or a loaded network.
         second_opinion: The second space.
-        reference: Statistics of the real images in the main space and in the second one; then only generated images
-            are given to `update`.
+        reference: Statistics of the real images in the main space and in the second one; `update` then takes only
+            generated images.
         reset_real_features: Whether `reset` forgets the real images; False measures them once for a whole training.
         normalize: False: images are uint8 in 0..255. True: floats in 0..1, which become the nearest of 256 levels
             (torchmetrics truncates, up to one level darker).
         kwargs: torchmetrics' own.
 
     Raises:
-        InputError: a flag that is no bool, or two networks that write their distance alike.
-        MismatchError: a reference of another space.
+        InputError: a flag is not a bool, or both networks write their distance in the same way.
+        MismatchError: a reference comes from another space.
         WeightsError: a network's weights are missing.
     """
 
@@ -77,10 +77,11 @@ class CrossCheckedFID(Metric):
         if reference is not None and [type(one) for one in reference] != [GaussianStatistics] * 2:
             raise InputError("reference is a pair of GaussianStatistics, in the main space and in the second opinion's")
         self.reset_real_features, self.normalize, self.reference = reset_real_features, normalize, reference
-        chosen = [ExtractorChoice(one) if isinstance(one, str) else one for one in (extractor, second_opinion)]
-        self.networks = tuple(load_network(one) for one in chosen)
-        first, other = self.keys = tuple(_key(network.provenance.name) for network in self.networks)
-        if first == other:
+        # A name alone would load the network on a GPU, where there is one.
+        chosen = [ExtractorChoice(name) if isinstance(name, str) else name for name in (extractor, second_opinion)]
+        self.networks = tuple(load_network(network) for network in chosen)
+        first, second = self.keys = tuple(_key(network.provenance.name) for network in self.networks)
+        if first == second:
             raise InputError(
                 f"both networks write their distance as {first!r} and confirm nothing of each other; choose a second "
                 "opinion of another space"
@@ -99,10 +100,10 @@ class CrossCheckedFID(Metric):
 
         Args:
             images: [n, 3, h, w], RGB, on any device: uint8, or floats in 0..1 with `normalize=True`.
-            real: Whether they are real ones.
+            real: Whether they are real images.
 
         Raises:
-            InputError: another shape, type or range; real images beside a `reference`; a network gives NaN.
+            InputError: another shape, type or range; real images although there is a `reference`; a network gives NaN.
         """
         if not isinstance(real, bool):
             raise InputError(f"real must be True or False, got {real!r}")
@@ -122,15 +123,15 @@ class CrossCheckedFID(Metric):
                     f"{int((~finite).nonzero()[0])} of the batch; its weights are damaged"
                 )
             sums.append((features.sum(0), features.T @ features))
-        # Only now, so that a batch counts in both spaces or in none. Not in place: states made in inference mode may
-        # not be changed outside it.
+        # Added only now, so that a batch counts in both spaces or in none, and not in place: states made in inference
+        # mode may not be changed outside it.
         for space, (total, outer) in zip(_SPACES, sums, strict=True):
             self._add(f"{side}_sum_{space}", total)
             self._add(f"{side}_outer_{space}", outer)
         self._add(f"{side}_count", torch.tensor(len(levels), device=_home(self.device)))
 
     def compute(self) -> dict[str, Tensor]:
-        """Both distances of all images so far, over all processes.
+        """Compute both distances of all images so far, over all processes.
 
         Returns:
             Two float64 scalars, the main space first: `fid` for Inception, else `fd_` and the space's name in letters,
@@ -153,7 +154,7 @@ class CrossCheckedFID(Metric):
         return out
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Not offered: it would be the distance of one batch on one side.
+        """Raise: one batch on one side has no distance.
 
         Raises:
             InputError: always.
@@ -172,8 +173,8 @@ class CrossCheckedFID(Metric):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> "CrossCheckedFID":
         def moved(tensor: Tensor) -> Tensor:
-            # Moved, but never converted, as `to(torch.bfloat16)` of a whole module and `set_dtype` would: sums in less
-            # than float64 leave no digits to a covariance.
+            # Move states but never convert them, as `to(torch.bfloat16)` of a whole module and `set_dtype` would: sums
+            # in less than float64 leave no digits to a covariance.
             device = fn(torch.empty(0, device=tensor.device)).device
             return tensor.to(_home(device) if tensor.dtype == torch.float64 else device)
 
@@ -210,10 +211,10 @@ class CrossCheckedFID(Metric):
 
 
 def _key(space: str) -> str:
-    """`fid` for Inception, `fd_clip` and the like elsewhere: what every logger takes as a name."""
+    """A name of the space's distance that every logger takes: `fid` for Inception, elsewhere `fd_clip` and the like."""
     return re.sub(r"[^a-z0-9]+", "_", metric_label(space).lower()).strip("_")
 
 
 def _home(device: torch.device) -> torch.device:
-    """Where float64 states are: with the metric, unless that is on an Apple GPU, which has no float64."""
+    """The device of float64 states: the metric's, but the CPU where that is an Apple GPU, which has no float64."""
     return torch.device("cpu") if device.type == "mps" else device
