@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.generators.saved import safetensors_format
 from fidprobe.images.array_files import (
     LOAD_ERRORS,
     ArrayHeader,
@@ -30,7 +29,7 @@ from fidprobe.runtime import temporary_files
 from fidprobe.runtime.files import atomic_path, is_file
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import Ranks
-from fidprobe.runtime.tensor_files import tensor_header
+from fidprobe.runtime.tensor_files import safetensors_format, tensor_header
 
 __all__ = ["Features", "check_finite_rows", "first_nonfinite_row", "is_features_file", "write_features"]
 

@@ -23,7 +23,7 @@ from fidprobe.runtime.files import is_file, sha256_file
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.tensor_files import write_tensors
 
-__all__ = ["SavedGenerator", "load_generator", "safetensors_format", "save_generator"]
+__all__ = ["SavedGenerator", "load_generator", "save_generator"]
 
 _FORMAT = "fidprobe-generator-1"
 _MOST_WIDTH = 64.0  # of a network; a header that asks for more is hostile
@@ -127,22 +127,6 @@ def load_generator(path: str | PathLike[str]) -> SavedGenerator:
         ) from error
     network.load_state_dict(weights, assign=True)
     return SavedGenerator(network.requires_grad_(False).eval(), names, card, sha256_file(path))
-
-
-def safetensors_format(path: str | PathLike[str]) -> str | None:
-    """What a safetensors file says it holds, read from its header alone.
-
-    Returns:
-        `generator`, `features`; another kind's own words; an empty text where it says nothing; None if it is no
-        safetensors file, or damaged.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            told = metadata.get("format", metadata.get("kind", ""))  # `kind`: of a training run's checkpoint
-    except (SafetensorError, OSError):
-        return None
-    return next((kind for kind in ("generator", "features") if told.startswith(f"fidprobe-{kind}-")), told)
 
 
 def _other_format(path: Path, told: str) -> str:

@@ -25,6 +25,7 @@ from fidprobe.images.torchvision_names import TORCHVISION_NAMES, open_torchvisio
 from fidprobe.images.trained_generator import TrainedGeneratorSource
 from fidprobe.images.zips import open_zip
 from fidprobe.runtime.messages import escape_controls
+from fidprobe.runtime.tensor_files import safetensors_format
 
 __all__ = ["open_images"]
 
@@ -119,8 +120,6 @@ def _expanded(text: str) -> Path:
 
 
 def _open_trained(path: Path, query: str, text: str, limit: int | None, seed: int) -> ImageSource:
-    from fidprobe.generators.saved import safetensors_format  # it needs torch
-
     held = safetensors_format(path)
     if held == "features":
         raise InputError(

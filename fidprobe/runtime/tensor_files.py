@@ -1,12 +1,13 @@
-"""Writing safetensors files so that the same content gives the same bytes.
+"""safetensors files: what one holds, and writing one so that the same content gives the same bytes.
 
-`safetensors.torch.save_file` writes metadata in a random order: every file would have another SHA-256, and what hangs
-on it (cached features, checked hashes) would be lost.
+`safetensors.torch.save_file` writes metadata in a random order. Every file would then have another SHA-256, and neither
+cached features nor checked hashes, which depend on it, would be found again.
 """
 
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,34 @@ import numpy.typing as npt
 from fidprobe.errors import InputError
 from fidprobe.runtime.files import atomic_path
 
-__all__ = ["tensor_header", "write_tensors"]
+__all__ = ["safetensors_format", "tensor_header", "write_tensors"]
 
 _MAX_HEADER = 100_000_000  # the format's own limit, in bytes
 _TYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "uint8": "U8"}
 
 
+def safetensors_format(path: str | PathLike[str]) -> str | None:
+    """Read from its header alone what a safetensors file says it holds.
+
+    Returns:
+        `generator`, `features`; another kind's own words; an empty text where it says nothing; None if it is no
+        safetensors file, or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            told = metadata.get("format", metadata.get("kind", ""))  # `kind`: of a training run's checkpoint
+    except (SafetensorError, OSError):
+        return None
+    return next((kind for kind in ("generator", "features") if told.startswith(f"fidprobe-{kind}-")), told)
+
+
 def tensor_header(
     path: Path, layout: Mapping[str, tuple[npt.DTypeLike, Sequence[int]]], metadata: Mapping[str, str]
 ) -> bytes:
-    """The beginning of a file, after which the tensors' bytes follow one another, little-endian.
+    """Compose the beginning of a file, after which the tensors' bytes follow one another, little-endian.
 
     Args:
         path: The file, for messages.

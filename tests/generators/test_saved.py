@@ -16,7 +16,8 @@ from torch import Tensor
 from fidprobe.errors import InputError, SourceError
 from fidprobe.features.value import Features
 from fidprobe.generators.networks import Generator
-from fidprobe.generators.saved import load_generator, safetensors_format, save_generator
+from fidprobe.generators.saved import load_generator, save_generator
+from fidprobe.runtime.tensor_files import safetensors_format
 
 NAMES = ("cat", "dog", "ship")
 CARD = {"kind": "am-gan", "title": "AM-GAN", "steps": 3, "scores": {"is": [1.5, None]}}

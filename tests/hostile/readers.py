@@ -26,10 +26,11 @@ from fidprobe.features.compact_reference import load_reference_features, load_re
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features, is_features_file
 from fidprobe.generators.networks import Generator
-from fidprobe.generators.saved import load_generator, safetensors_format, save_generator
+from fidprobe.generators.saved import load_generator, save_generator
 from fidprobe.images import open_images, read_images
 from fidprobe.inputs import open_input
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
+from fidprobe.runtime.tensor_files import safetensors_format
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 from fidprobe.training.checkpoint import load_checkpoint, save_checkpoint
 from fidprobe.training.evaluation import Evaluation
