@@ -12,7 +12,7 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.runtime.files import BOUNDED_COMPRESSION
+from fidprobe.runtime.files import BOUNDED_COMPRESSION, most_unpacked
 from fidprobe.runtime.temporary_files import MAX_IN_MEMORY
 
 __all__ = [
@@ -48,8 +48,6 @@ LOAD_ERRORS = (
 _READ_MODE = Literal["r", "c"]
 
 _MAX_HEADER = 2**16  # bytes; numpy itself parses no header above 10,000
-_MAX_RATIO = 50  # pictures and features hardly shrink; deflate can pack zeros 1000 to 1
-_MIN_UNPACKED = 2**26  # small arrays may be packed tighter: 64 MiB do no harm
 
 
 class ArrayHeader(NamedTuple):
@@ -99,7 +97,7 @@ def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[An
         stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
         if stored and member.file_size > MAX_IN_MEMORY:
             return _mapped_member(path, member, mode)
-        if member.file_size > _MIN_UNPACKED + _MAX_RATIO * member.compress_size:
+        if member.file_size > most_unpacked(member.compress_size):
             raise ValueError(
                 f"{name} unpacks from {member.compress_size} bytes to {member.file_size}, which pictures and features "
                 "never do; save it with np.savez if you trust it"

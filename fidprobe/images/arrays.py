@@ -1,8 +1,7 @@
 """Images in arrays: `.npy` and `.npz` files, numpy arrays and torch tensors."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from fidprobe.errors import InputError, SourceError
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, member_names
 from fidprobe.images.file_names import MOST_CLASSES
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
-from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.source import DecodedImage, IndexedImages
 from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["ArraySource", "as_numpy", "open_npy", "open_npz"]
@@ -23,7 +22,7 @@ _ARRAY_NAMES = ("arr_0", "images", "samples")
 _LABEL_NAMES = ("arr_1", "labels", "label")
 
 
-class ArraySource(ImageSource):
+class ArraySource(IndexedImages):
     """Rows of arrays or tensors; each is converted when it is asked for.
 
     Args:
@@ -55,14 +54,9 @@ class ArraySource(ImageSource):
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The rows in order, named by their number."""
-        width = len(str(len(self) - 1))
-        for index in range(len(self)) if indices is None else indices:
-            name = f"{index:0{width}d}"
-            # Below zero is how sets mark pictures without a class.
-            label = None if self._labels is None or self._labels[index] < 0 else int(self._labels[index])
-            yield ImageItem(name, partial(self._decode, index), partial(self._digest, index), label)
+    def _label(self, index: int) -> int | None:
+        # Below zero is how sets mark pictures without a class.
+        return None if self._labels is None or self._labels[index] < 0 else int(self._labels[index])
 
     def _row(self, index: int) -> npt.NDArray[Any]:
         block = bisect_right(self._ends, index)
@@ -87,7 +81,7 @@ def as_numpy(row: Any) -> npt.NDArray[Any]:
         try:
             return np.array(row)
         except Exception as error:  # other libraries raise what they like
-            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            told = one_line(error, with_class=True)
             raise InputError(f"a {type(row).__name__} cannot be read as an array ({told})") from error
     row = row.detach().cpu()
     if str(row.dtype) == "torch.bfloat16":

@@ -1,8 +1,6 @@
 """Torch datasets and plain lists of pictures, with or without labels."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,8 @@ from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
 from fidprobe.images.decode import decode_pil
 from fidprobe.images.pixels import decode_array, digest_array
-from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.source import DecodedImage, IndexedImages
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["DatasetSource"]
 
@@ -19,7 +18,7 @@ _PICTURE_KEYS = ("image", "img", "images", "pixel_values", "x")
 _LABEL_KEYS = ("label", "labels", "target", "y")
 
 
-class DatasetSource(ImageSource):
+class DatasetSource(IndexedImages):
     """Anything with `len(d)` and `d[i]`, whose items are pictures.
 
     An item is a `PIL.Image`, a tensor or an array (one image by the rules of `to_uint8`), or a tuple, list
@@ -55,12 +54,8 @@ class DatasetSource(ImageSource):
     def __len__(self) -> int:
         return self._count
 
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The items in order, named by their number; each is loaded when it is decoded."""
-        width = len(str(len(self) - 1))
-        for index in range(len(self)) if indices is None else indices:
-            label = None if self._labels is None else self._labels[index]
-            yield ImageItem(f"{index:0{width}d}", partial(self._decode, index), partial(self._digest, index), label)
+    def _label(self, index: int) -> int | None:
+        return None if self._labels is None else self._labels[index]
 
     def _known_labels(self) -> list[int | None] | None:
         """Labels that torchvision's datasets tell without loading a picture."""
@@ -79,8 +74,9 @@ class DatasetSource(ImageSource):
         except FidprobeError:
             raise
         except Exception as error:  # the dataset's own code can raise anything
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise SourceError(f"{self.description}[{index}]: the dataset failed with {reason}") from error
+            raise SourceError(
+                f"{self.description}[{index}]: the dataset failed with {one_line(error, with_class=True)}"
+            ) from error
         return _split(value)
 
     def _decode(self, index: int) -> DecodedImage:
@@ -124,7 +120,7 @@ def _decode_picture(picture: Any, name: str) -> DecodedImage:
         except FidprobeError:
             raise
         except Exception as error:  # as in decode_image
-            raise SourceError(f"{name}: damaged or truncated image ({error})") from error
+            raise SourceError(f"{name}: damaged or truncated image ({one_line(error)})") from error
     if isinstance(picture, np.ndarray) or hasattr(picture, "detach"):
         return decode_array(as_numpy(picture), name)
     raise InputError(f"{name}: a {type(picture).__name__} is not a picture (PIL image, tensor or array)")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fidprobe.errors import SourceError
 from fidprobe.images.source import DecodedImage
-from fidprobe.runtime.messages import escape_controls
+from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "decode_image", "decode_pil", "digest_bytes"]
 
@@ -81,7 +81,7 @@ def decode_image(data: bytes, name: str) -> DecodedImage:
     except UnidentifiedImageError as error:
         raise SourceError(f"{shown}: not an image that can be read ({len(data)} bytes)") from error
     except Exception as error:  # Pillow's decoders raise nearly every class on damaged data
-        raise SourceError(f"{shown}: damaged or truncated image ({_reason(error)})") from error
+        raise SourceError(f"{shown}: damaged or truncated image ({one_line(error)})") from error
 
 
 def decode_pil(image: Any, name: str, treatments: list[str] | None = None) -> DecodedImage:
@@ -202,10 +202,6 @@ def _name_of(kind: str) -> str:
 
 def _too_large(shown: str, size: str) -> str:
     return f"{shown}: {size}; at most {MAX_PIXELS} pixels are read, resize the picture or leave it out"
-
-
-def _reason(error: Exception) -> str:
-    return escape_controls(str(error)).strip() or type(error).__name__
 
 
 @cache

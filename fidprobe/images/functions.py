@@ -14,6 +14,7 @@ from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array
 from fidprobe.images.source import ImageItem, ImageSource
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["FunctionSource", "import_function", "required_limit"]
 
@@ -51,7 +52,6 @@ class FunctionSource(ImageSource):
         wanted = iter(range(len(self)) if indices is None else indices)
         target = next(wanted, None)
         done = 0
-        width = len(str(len(self) - 1))
         for batch in self._batches():
             try:
                 rows = as_numpy(batch)
@@ -60,7 +60,7 @@ class FunctionSource(ImageSource):
                 raise InputError(f"{self.description}: {error}") from None
             for row in rows:
                 if done == target:
-                    yield _ready(row, f"{done:0{width}d}", f"{self.description}[{done}]")
+                    yield _ready(row, self.number_as_name(done), f"{self.description}[{done}]")
                     target = next(wanted, None)
                 done += 1
                 if target is None:
@@ -80,8 +80,9 @@ class FunctionSource(ImageSource):
         except (FidprobeError, GeneratorExit):
             raise
         except Exception as error:  # the generator's own code can raise anything
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise SourceError(f"{self.description}: the generator failed with {reason}") from error
+            raise SourceError(
+                f"{self.description}: the generator failed with {one_line(error, with_class=True)}"
+            ) from error
 
 
 def import_function(text: str) -> Callable[..., Any]:
@@ -98,8 +99,9 @@ def import_function(text: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a user's module can raise anything
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise SourceError(f"{text}: module {module_name!r} cannot be imported ({reason})") from error
+        raise SourceError(
+            f"{text}: module {module_name!r} cannot be imported ({one_line(error, with_class=True)})"
+        ) from error
     finally:
         if added and folder in sys.path:
             sys.path.remove(folder)

@@ -71,14 +71,13 @@ class GeneratorSource(ImageSource):
 
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
         """The images in order; batches without a wanted image are not run, and none is before it is needed."""
-        width = len(str(len(self) - 1))
         batch = Batch(self._run)
         for index in range(len(self)) if indices is None else indices:
             first, place = index - index % self._batch, index % self._batch
             if batch.first != first:
                 batch = Batch(self._run, first)
             yield ImageItem(
-                f"{index:0{width}d}",
+                self.number_as_name(index),
                 partial(self._decode, batch, place),
                 partial(self._digest, index),
                 self._label(index),

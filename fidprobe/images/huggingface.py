@@ -1,15 +1,14 @@
 """Hugging Face datasets with an image column (the `datasets` extra)."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.decode import decode_image, digest_bytes
 from fidprobe.images.image_files import read_file
-from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.source import DecodedImage, IndexedImages
 from fidprobe.runtime.messages import one_line
 
 __all__ = ["HuggingFaceSource", "is_huggingface", "open_huggingface"]
@@ -26,7 +25,7 @@ def is_huggingface(value: object) -> bool:
     return any(kind.__module__ in _KINDS for kind in type(value).__mro__)
 
 
-class HuggingFaceSource(ImageSource):
+class HuggingFaceSource(IndexedImages):
     """The first image column of a `datasets.Dataset`; labels from its first class column.
 
     The stored bytes are decoded here, so that files are treated alike wherever they come from.
@@ -69,12 +68,8 @@ class HuggingFaceSource(ImageSource):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The rows in order, named by their number."""
-        width = len(str(len(self) - 1))
-        for index in range(len(self)) if indices is None else indices:
-            label = None if self._labels is None else self._labels[index]
-            yield ImageItem(f"{index:0{width}d}", partial(self._decode, index), partial(self._digest, index), label)
+    def _label(self, index: int) -> int | None:
+        return None if self._labels is None else self._labels[index]
 
     def _read(self, index: int) -> bytes:
         with self._lock:
@@ -122,7 +117,7 @@ def open_huggingface(text: str) -> HuggingFaceSource:
     except InputError:
         raise
     except Exception as error:  # hub, network, parser and file errors of many libraries
-        told = one_line(ValueError(f"{type(error).__name__}: {error}"))
+        told = one_line(error, with_class=True)
         raise SourceError(f"{text}: cannot be loaded ({told}); offline, give a saved dataset's folder") from error
     finally:
         if shown_bars:

@@ -3,14 +3,13 @@
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fidprobe.errors import SourceError
 from fidprobe.images.decode import MAX_FILE_BYTES, decode_image, digest_bytes
 from fidprobe.images.file_names import class_index, class_labels, natural_key, no_images, valid_names
-from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.source import DecodedImage, IndexedImages
 from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["ImageFileSource", "build_source", "check_size", "read_file", "read_stylegan_labels"]
@@ -18,7 +17,7 @@ __all__ = ["ImageFileSource", "build_source", "check_size", "read_file", "read_s
 Place = TypeVar("Place")
 
 
-class ImageFileSource(ImageSource):
+class ImageFileSource(IndexedImages):
     """Image files, read by their index.
 
     Args:
@@ -47,15 +46,11 @@ class ImageFileSource(ImageSource):
     def __len__(self) -> int:
         return len(self._names)
 
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The files in natural order; none is opened before its item is asked."""
-        for index in range(len(self)) if indices is None else indices:
-            yield ImageItem(
-                self._names[index],
-                partial(self._decode, index),
-                partial(self._digest, index),
-                self._labels[index],
-            )
+    def _name(self, index: int) -> str:
+        return self._names[index]
+
+    def _label(self, index: int) -> int | None:
+        return self._labels[index]
 
     def _decode(self, index: int) -> DecodedImage:
         return decode_image(self._read(index), f"{self.description.rstrip('/')}/{self._names[index]}")

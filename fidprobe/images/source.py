@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.parallel import default_workers, ordered_map
 
-__all__ = ["DecodedImage", "ImageItem", "ImageSource", "RandomSubset", "SelectedImages"]
+__all__ = ["DecodedImage", "ImageItem", "ImageSource", "IndexedImages", "RandomSubset", "SelectedImages"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class ImageSource(ABC):
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
         """The images in order; with `indices` (strictly increasing) only those, the others unread."""
 
+    def number_as_name(self, index: int) -> str:
+        """The name of an image that has none but its number: as many digits as the last one's."""
+        return f"{index:0{len(str(len(self) - 1))}d}"
+
     def digests(self, indices: Sequence[int] | None = None) -> Iterator[bytes]:
         """The images' own digests (32 bytes each) in order; with `indices` (strictly increasing) only those."""
         return ordered_map(_digest, self.items(indices), workers=default_workers())
@@ -92,6 +97,33 @@ class ImageSource(ABC):
             if progress is not None:
                 progress(done)
         return total.hexdigest()
+
+
+class IndexedImages(ImageSource):
+    """A source each of whose images can be read by its number alone, from any thread."""
+
+    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
+        """The images in order, or some of them; none is read before its item is asked to."""
+        for index in range(len(self)) if indices is None else indices:
+            yield ImageItem(
+                self._name(index), partial(self._decode, index), partial(self._digest, index), self._label(index)
+            )
+
+    def _name(self, index: int) -> str:
+        return self.number_as_name(index)
+
+    def _label(self, index: int) -> int | None:
+        """The class of an image; None where it has none, or only decoding says which."""
+        del index
+        return None
+
+    @abstractmethod
+    def _decode(self, index: int) -> DecodedImage:
+        """Read an image, or raise as `ImageItem.decode` does."""
+
+    @abstractmethod
+    def _digest(self, index: int) -> bytes:
+        """Digest an image's content, as `ImageItem.digest` does."""
 
 
 class SelectedImages(ImageSource):

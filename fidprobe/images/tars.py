@@ -15,13 +15,11 @@ from typing import IO, NamedTuple
 from fidprobe.errors import SourceError
 from fidprobe.images.file_names import class_index, escape_problem, is_image, natural_key
 from fidprobe.images.image_files import ImageFileSource, build_source, check_size
+from fidprobe.runtime.files import most_unpacked
 from fidprobe.runtime.messages import escape_controls, one_line
 from fidprobe.runtime.temporary_files import temporary_file
 
 __all__ = ["expand_shards", "open_tars"]
-
-_MAX_RATIO = 50  # compressed pictures hardly shrink; gzip can pack zeros 1000 to 1
-_MIN_UNPACKED = 2**26  # small archives may be packed tighter: 64 MiB do no harm
 
 _MAX_HEADER = 2**20  # bytes of a member's name and whatever else stands before it
 
@@ -124,7 +122,7 @@ def _read(place: _Place) -> bytes:
 
 def _unpack(path: Path, target: IO[bytes]) -> None:
     """Unpack a gzipped file, but no bomb."""
-    limit = _MIN_UNPACKED + _MAX_RATIO * path.stat().st_size
+    limit = most_unpacked(path.stat().st_size)
     with gzip.open(path) as packed:
         while chunk := _unpacked_piece(packed, path):
             if target.tell() + len(chunk) > limit:

@@ -1,15 +1,16 @@
 """Sources that cannot be read twice, kept in a temporary file so that they can."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from fidprobe.images.pixels import digest_array
 from fidprobe.images.reading import ReadImage, read_images
-from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
+from fidprobe.images.source import DecodedImage, ImageSource, IndexedImages
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import temporary_file
 
@@ -28,7 +29,7 @@ class _Place:
     label: int | None
 
 
-class TemporaryCopy(ImageSource):
+class TemporaryCopy(IndexedImages):
     """All images of a source, read once, uncompressed in an unnamed temporary file.
 
     A generator that draws anew on every pass would show each network other images; this makes all see the same.
@@ -80,19 +81,19 @@ class TemporaryCopy(ImageSource):
     def __len__(self) -> int:
         return len(self._places)
 
-    def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The images in order, or some of them."""
-        for index in range(len(self)) if indices is None else indices:
-            yield self._item(self._places[index])
+    def _name(self, index: int) -> str:
+        return self._places[index].name
 
-    def _item(self, place: _Place) -> ImageItem:
-        def pixels() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-            stop = place.start + int(np.prod(place.shape))
-            return np.array(self._bytes[place.start : stop]).reshape(place.shape)
+    def _label(self, index: int) -> int | None:
+        return self._places[index].label
 
-        return ImageItem(
-            place.name,
-            lambda: DecodedImage(pixels(), place.format, place.treatments),
-            lambda: digest_array(pixels()),
-            place.label,
-        )
+    def _decode(self, index: int) -> DecodedImage:
+        place = self._places[index]
+        return DecodedImage(self._pixels(place), place.format, place.treatments)
+
+    def _digest(self, index: int) -> bytes:
+        return digest_array(self._pixels(self._places[index]))
+
+    def _pixels(self, place: _Place) -> npt.NDArray[np.uint8]:
+        stop = place.start + int(np.prod(place.shape))
+        return np.array(self._bytes[place.start : stop]).reshape(place.shape)

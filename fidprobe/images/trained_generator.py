@@ -11,6 +11,7 @@ from fidprobe.errors import InputError
 from fidprobe.images.functions import required_limit
 from fidprobe.images.generator_source import Batch, GeneratorSource, parse_device, parse_settings, parse_whole
 from fidprobe.images.source import DecodedImage
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["TrainedGeneratorSource"]
 
@@ -63,8 +64,9 @@ class TrainedGeneratorSource(GeneratorSource):
         try:
             self._network = self.generator.network.to(self._device)
         except (RuntimeError, AssertionError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"{description}: device {self._device} cannot be used ({reason}); try cpu") from error
+            raise InputError(
+                f"{description}: device {self._device} cannot be used ({one_line(error)}); try cpu"
+            ) from error
         super().__init__(
             path,
             description=description,

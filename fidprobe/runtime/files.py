@@ -22,12 +22,16 @@ __all__ = [
     "expanded",
     "hidden_prefix",
     "is_file",
+    "most_unpacked",
     "new_folder",
     "sha256_file",
 ]
 
 BOUNDED_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Methods of packing by which zipfile unpacks no more than it is asked for; by others a few bytes become gigabytes."""
+
+_MAX_RATIO = 50  # pictures and features hardly shrink; deflate can pack zeros 1000 to 1
+_MIN_UNPACKED = 2**26  # small files may be packed tighter: 64 MiB do no harm
 
 _STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
 
@@ -142,6 +146,15 @@ def _remove_stale(folder: Path, prefix: str) -> None:
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file is there. Unlike `Path.is_file`, False for names that no file can have."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def most_unpacked(packed: int) -> int:
+    """Bytes to which a file of pictures or features may unpack; one that holds more is taken for a bomb.
+
+    Args:
+        packed: Bytes of the file.
+    """
+    return _MIN_UNPACKED + _MAX_RATIO * packed
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -14,14 +14,16 @@ def escape_controls(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, escaped and cut where it is long; never empty.
+def one_line(error: BaseException, *, with_class: bool = False) -> str:
+    """Return the first line of an error's text, escaped and cut where it is long; never empty.
 
-    Other libraries quote a damaged file's own bytes in what they say of it.
+    Other libraries quote a damaged file's own bytes in their errors.
 
     Args:
         error: As it was raised.
+        with_class: Put the name of its class first, for errors of code that may raise any.
     """
-    first = next(iter(str(error).split("\n")), "")
+    first = f"{type(error).__name__}: {error}" if with_class else str(error)
+    first = first.partition("\n")[0]
     text = escape_controls(first[: 2 * _LONGEST]).strip()
     return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text or type(error).__name__

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fidprobe import errors
 from fidprobe.errors import FidprobeError, InputError, ProcessError
+from fidprobe.runtime.messages import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,8 +193,9 @@ class _TorchRanks(Ranks):
                 world_size=size,
             )
         except (RuntimeError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ProcessError(f"the {size} processes of this run did not meet ({reason}); start them again") from error
+            raise ProcessError(
+                f"the {size} processes of this run did not meet ({one_line(error)}); start them again"
+            ) from error
         self._flags = 0
         atexit.register(self._leave)
 
@@ -281,12 +283,11 @@ class _TorchRanks(Ranks):
         try:
             yield
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
             lost = any(sign in str(error) for sign in _LOST)
             what = "has lost another one, which has ended or whose machine is gone" if lost else "got no answer"
             raise ProcessError(
-                f"process {self.rank} of {self.size} ({socket.gethostname()}) {what} ({reason:.120}); the same command "
-                "goes on from what was kept"
+                f"process {self.rank} of {self.size} ({socket.gethostname()}) {what} ({one_line(error):.120}); the "
+                "same command goes on from what was kept"
             ) from error
 
 

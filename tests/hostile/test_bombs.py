@@ -17,7 +17,8 @@ from PIL import Image
 from fidprobe.errors import InputError, SourceError, WeightsError
 from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
 from fidprobe.features.value import Features, is_features_file
-from fidprobe.images import array_files, open_images, read_images
+from fidprobe.images import open_images, read_images
+from fidprobe.runtime import files
 from fidprobe.statistics import GaussianStatistics
 
 MIB = 2**20
@@ -69,7 +70,7 @@ ARRAYS: dict[str, tuple[tuple[int, ...], str, str, Callable[[Path], object]]] = 
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_packed_arrays_of_nothing_are_not_unpacked(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deflate packs zeros 1000 to 1; arrays of pictures and features hardly shrink."""
-    monkeypatch.setattr(array_files, "_MIN_UNPACKED", MIB)
+    monkeypatch.setattr(files, "_MIN_UNPACKED", MIB)
     shape, dtype, name, load = ARRAYS[kind]
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     path = zeros(tmp_path / "bomb.npz", f"{name}.npy", npy_header(shape, dtype), size)
@@ -87,7 +88,7 @@ def test_packed_arrays_that_may_shrink_are_read(tmp_path: Path, monkeypatch: pyt
     """Small ones whatever they hold; large ones up to 50 to 1."""
     np.savez_compressed(tmp_path / "a.npz", np.zeros((1000, 100)))
     assert Features.load(tmp_path / "a.npz").dim == 100
-    monkeypatch.setattr(array_files, "_MIN_UNPACKED", 0)
+    monkeypatch.setattr(files, "_MIN_UNPACKED", 0)
     with pytest.raises(InputError, match="save it with np.savez if you trust it"):
         Features.load(tmp_path / "a.npz")
     np.savez_compressed(tmp_path / "b.npz", np.random.default_rng(0).poisson(0.1, (1000, 100)).astype(np.float32))

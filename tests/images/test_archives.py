@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from fidprobe.errors import SourceError
-from fidprobe.images import ReadImage, open_images, read_images, tars
+from fidprobe.images import ReadImage, open_images, read_images
+from fidprobe.runtime import files
 
 Make = Callable[..., Path]
 
@@ -251,14 +252,14 @@ def test_many_threads_read_the_same_as_one(kind: str, encode: Any, make_zip: Mak
 
 def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Zeros pack 1000 to 1; pictures do not."""
-    monkeypatch.setattr(tars, "_MIN_UNPACKED", 2**20)
+    monkeypatch.setattr(files, "_MIN_UNPACKED", 2**20)
     with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as archive:
         member = tarfile.TarInfo("zeros.png")
         member.size = 2**23
         archive.addfile(member, io.BytesIO(bytes(member.size)))
     with pytest.raises(SourceError, match=r"bomb\.tar\.gz: unpacks to more than \d+ bytes, .*give the folder"):
         open_images(tmp_path / "bomb.tar.gz")
-    monkeypatch.setattr(tars, "_MIN_UNPACKED", 2**24)
+    monkeypatch.setattr(files, "_MIN_UNPACKED", 2**24)
     assert len(open_images(tmp_path / "bomb.tar.gz")) == 1
 
 
