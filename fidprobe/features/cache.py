@@ -1,8 +1,8 @@
 """Features kept on disk by content: whole or absent, shared between processes, never trusted when damaged.
 
-An entry is one file, `<key>.safetensors`. While it is being made, finished pieces lie beside it in `<key>.parts/`, so
-that a killed run loses little. In both, the `names` are the images' positions in their source, as text: the same
-content may be read under other names tomorrow.
+An entry is one file, `<key>.safetensors`. While it is being made, finished pieces are kept beside it in `<key>.parts/`,
+so that a killed run loses little. In both, the `names` are the images' positions in their source, as text, because the
+same content may be read under other names later.
 """
 
 import os
@@ -28,12 +28,12 @@ __all__ = ["CacheEntry"]
 
 
 class CacheEntry:
-    """The place of one set's features.
+    """One set's features in the cache, whether they are there yet or not.
 
     Args:
         folder: The cache.
         key: Names the content and all that was done to it.
-        owner: Whether what is damaged may be removed: of several processes that share an entry, by one.
+        owner: Whether this process may remove damaged files; of several processes that share an entry, one may.
     """
 
     def __init__(self, folder: Path, key: str, *, owner: bool = True) -> None:
@@ -46,7 +46,7 @@ class CacheEntry:
         """Keep other processes from making the same entry; they wait and then find it.
 
         Args:
-            progress: Told of having to wait.
+            progress: Called if this process has to wait.
 
         Raises:
             InputError: the cache cannot be written; says what to do.
@@ -62,25 +62,25 @@ class CacheEntry:
             yield
 
     def load(self) -> Features | None:
-        """The entry; None if there is none, or if it was damaged (it is then removed)."""
+        """Load the entry; None if there is none, or if it was damaged (it is then removed)."""
         return self._load(self.path)
 
-    def pieces(self) -> Iterator[tuple[int, int, Features]]:
-        """The sound pieces that stopped runs left, in order, none overlapping another: first, stop, features."""
-        found: list[tuple[int, int]] = []
+    def sound_pieces(self) -> Iterator[tuple[int, int, Features]]:
+        """Yield the undamaged pieces that stopped runs left, in order and without overlaps: first, stop, features."""
+        ranges: list[tuple[int, int]] = []
         for file in self._parts.glob("part-*.safetensors"):
             if match := re.fullmatch(r"part-(\d{10})-(\d{10})\.safetensors", file.name):
-                found.append((int(match[1]), int(match[2])))
+                ranges.append((int(match[1]), int(match[2])))
         end = 0
-        for first, stop in sorted(found):
+        for first, stop in sorted(ranges):
             if first >= end and (part := self._load(self._part(first, stop))) is not None:
                 end = stop
                 yield first, stop, part
 
-    def kept(self, ranges: Sequence[tuple[int, int]]) -> Sequence[Features]:
-        """The pieces of these ranges, each read when it is asked for: a source has any number of them.
+    def stored_pieces(self, ranges: Sequence[tuple[int, int]]) -> Sequence[Features]:
+        """Return the pieces of these ranges, each read only when it is indexed: there may be any number of them.
 
-        Asking raises an InputError where a piece is not there any more, or damaged.
+        Indexing raises an InputError if a piece has been removed or damaged meanwhile.
         """
         return _Pieces(self, ranges)
 
@@ -90,7 +90,7 @@ class CacheEntry:
             raise InputError(f"{self._part(first, stop)}: vanished from the cache; run again")
         return part
 
-    def keep(self, first: int, stop: int, part: Features) -> None:
+    def save_piece(self, first: int, stop: int, part: Features) -> None:
         """Save a piece.
 
         Raises:
@@ -114,14 +114,14 @@ class CacheEntry:
         """
         with self._explained():
             write_features(self.path, parts, names=names, class_names=class_names, provenance=provenance)
-        self.drop_parts()
+        self.drop_pieces()
 
-    def drop_parts(self) -> None:
-        """Remove pieces that are of no use any more."""
+    def drop_pieces(self) -> None:
+        """Remove all pieces."""
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def leave_token(self) -> str:
-        """Write a small file by which another process can tell whether its cache is this one.
+        """Write a small file by which other processes can check whether their cache is the same folder.
 
         Raises:
             InputError: the cache cannot be written; says what to do.
@@ -132,11 +132,11 @@ class CacheEntry:
         return Path(name).name
 
     def sees_token(self, token: str) -> bool:
-        """Whether it is there."""
+        """Whether the file that `leave_token` wrote is there."""
         return (self.path.parent / token).exists()
 
     def remove_token(self, token: str) -> None:
-        """Remove it."""
+        """Remove the file that `leave_token` wrote."""
         (self.path.parent / token).unlink(missing_ok=True)
 
     def _part(self, first: int, stop: int) -> Path:
@@ -168,7 +168,7 @@ class CacheEntry:
 
 
 class _Pieces(Sequence[Features]):
-    """Pieces on the disk."""
+    """Pieces on the disk, loaded when they are indexed."""
 
     def __init__(self, entry: CacheEntry, ranges: Sequence[tuple[int, int]]) -> None:
         self._entry, self._ranges = entry, ranges

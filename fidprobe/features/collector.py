@@ -1,4 +1,4 @@
-"""What several passes over a source's images are made of: features piece by piece, and what the whole is called."""
+"""Features collected batch by batch, and pieces of one source joined with their names and provenance."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ __all__ = ["FeatureCollector", "decoder_version", "describe_whole", "join_featur
 
 
 class FeatureCollector:
-    """Features under construction.
+    """Collects the features of images batch by batch, with the facts about them that provenance records.
 
     Args:
         extractor: The network, on its device.
@@ -32,7 +32,11 @@ class FeatureCollector:
         self.sizes, self.formats, self.treatments = Counter[str](), Counter[str](), Counter[str]()
 
     def add(self, batch: Sequence[ReadImage], embedding: Embedding | None = None) -> None:
-        """Add images, embedded here if they are not yet.
+        """Add a batch of images.
+
+        Args:
+            batch: Decoded images.
+            embedding: Their features and logits; computed here by default.
 
         Raises:
             InputError: the network gives NaN or infinite numbers; names the image.
@@ -48,7 +52,7 @@ class FeatureCollector:
             self.treatments.update(read.image.treatments)
 
     def features(self) -> Features:
-        """All that were added; at least one image."""
+        """Return the features of all images added, of which there must be at least one."""
         bias = self.extractor.logit_bias
         logits = [part.logits for part in self.embedded if part.logits is not None]
         source = SourceProvenance(
@@ -70,7 +74,7 @@ class FeatureCollector:
 
 
 def decoder_version() -> str:
-    """What decodes images, and which version of it."""
+    """Return the name and version of the library that decodes images."""
     return f"pillow {PIL.__version__}"
 
 
@@ -81,13 +85,13 @@ def describe_whole(
     *,
     skipped: Sequence[tuple[str, str]] = (),
 ) -> tuple[tuple[str, ...], Provenance]:
-    """Names and provenance of the whole that the parts of a source make up.
+    """Return names and provenance of the whole that consecutive parts of a source make up.
 
     Args:
         images: The source.
         content: Its hash, if it has one.
         parts: Of its images, in order.
-        skipped: Names and reasons of files that were left out beside those that the parts tell.
+        skipped: Names and reasons of files that were left out, beyond those that the parts record.
 
     Raises:
         SourceError: there are no parts.
@@ -121,7 +125,7 @@ def describe_whole(
 
 
 def named_by_position(part: Features, images: ImageSource, first: int, stop: int) -> Features:
-    """The piece that covers images `first` to `stop` with positions for names, also of the files it skipped."""
+    """Replace names by positions in the source, in the piece of images `first` to `stop` and in its skipped files."""
     place = {item.name: str(first + i) for i, item in enumerate(images.items(range(first, stop)))}
     source = part.provenance.source
     assert source is not None
@@ -131,7 +135,7 @@ def named_by_position(part: Features, images: ImageSource, first: int, stop: int
 
 
 def join_features(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
-    """The parts of a source as one, in memory; see `describe_whole` for errors."""
+    """Join the parts of a source in memory; raises as `describe_whole`."""
     names, provenance = describe_whole(images, content, parts)
     logits = [part.logits for part in parts if part.logits is not None]
     return replace(

@@ -1,9 +1,9 @@
-"""A reference in little room: one set of images in several spaces, as bytes and as half-precision roots.
+"""A compact reference file: one set of images in several spaces, features as bytes and covariance roots as float16.
 
-For each space the file holds features of a sample, every dimension in 256 even steps between its least and its largest
-value, and of the whole set the mean and the square root R of the covariance, rounded to float16. How far that may
-lead a Fréchet distance astray is bounded: for covariances R R and S S the Gaussians' own distance is at most
-||R - S||_F^2 (couple both as R z and S z), and square roots of Fréchet distances obey the triangle inequality.
+For each space the file holds the features of a sample, every dimension in 256 even steps between its least and its
+largest value, and for the whole set the mean and the square root R of the covariance, rounded to float16. The error of
+a Fréchet distance to it is bounded: Gaussians with covariances R R and S S are at most ||R - S||_F^2 apart (couple both
+as R z and S z), and square roots of Fréchet distances obey the triangle inequality.
 """
 
 import json
@@ -41,15 +41,15 @@ def save_reference(
     Args:
         path: `.safetensors`.
         sides: Space -> features of a sample, the same images with the same names in every space, and statistics of
-            the whole set. Logits are kept where the network makes them of the features (`efficientnet-lite0`).
-        card: What it is; plain JSON.
+            the whole set. Logits are not stored; `efficientnet-lite0` computes them from the features on loading.
+        card: Description of the set; plain JSON.
 
     Raises:
         InputError: features that are not finite, other images in one space than in another, or the file cannot be
             written.
     """
     tensors: dict[str, Any] = {}
-    told: dict[str, Any] = {}
+    spaces: dict[str, Any] = {}
     names = next(iter(sides.values()))[0].names
     for space, (features, statistics) in sides.items():
         if features.names != names:
@@ -70,14 +70,14 @@ def save_reference(
             f"{space}/mean": statistics.mean.numpy(),
             f"{space}/root": root.numpy(),
         }
-        told[space] = {
+        spaces[space] = {
             "features": features.provenance.to_json(),
             "statistics": statistics.provenance.to_json(),
             "count": statistics.count,
         }
     metadata = {
         "format": _FORMAT,
-        "spaces": json.dumps(told),
+        "spaces": json.dumps(spaces),
         "names": json.dumps(names),
         "card": json.dumps(dict(card), allow_nan=False),
     }
@@ -85,7 +85,7 @@ def save_reference(
 
 
 def load_reference_features(path: Path, space: str) -> Features:
-    """The sample's features, with the network's logits of them where it has any.
+    """Load the sample's features, with logits where the network computes them from the features.
 
     Args:
         path: What `save_reference` wrote.
@@ -94,30 +94,32 @@ def load_reference_features(path: Path, space: str) -> Features:
     Raises:
         InputError: a damaged file, or a space that it does not hold.
     """
-    metadata, told, tensors = _read(path, space, {"codes": torch.uint8, "low": torch.float32, "step": torch.float32})
+    metadata, described, tensors = _read(
+        path, space, {"codes": torch.uint8, "low": torch.float32, "step": torch.float32}
+    )
     with _damage(path):
         features = tensors["codes"].float() * tensors["step"] + tensors["low"]
         images = json.loads(metadata["names"])
         if images is not None and not (isinstance(images, list) and all(isinstance(name, str) for name in images)):
             raise ValueError("its names are no list of texts")
-        found = Features(
+        sample = Features(
             features,
             names=None if images is None else tuple(images),
-            provenance=Provenance.from_json(told["features"]),
+            provenance=Provenance.from_json(described["features"]),
         )
     if space != "efficientnet-lite0":
-        return found
+        return sample
     network = load_extractor(space)
     assert isinstance(network, EfficientNetLite0)
-    if found.dim != network.dim:
-        raise InputError(f"{path}: damaged (features of {found.dim} dimensions in {space} space)")
+    if sample.dim != network.dim:
+        raise InputError(f"{path}: damaged (features of {sample.dim} dimensions in {space} space)")
     with torch.no_grad():
         logits = network.classify(features)
-    return replace(found, logits=logits, logit_bias=network.logit_bias, class_names=network.class_names)
+    return replace(sample, logits=logits, logit_bias=network.logit_bias, class_names=network.class_names)
 
 
 def load_reference_statistics(path: Path, space: str) -> GaussianStatistics:
-    """Mean and covariance of the whole set.
+    """Load mean and covariance of the whole set.
 
     Args:
         path: What `save_reference` wrote.
@@ -126,9 +128,9 @@ def load_reference_statistics(path: Path, space: str) -> GaussianStatistics:
     Raises:
         InputError: a damaged file, or a space that it does not hold.
     """
-    _, told, tensors = _read(path, space, {"mean": torch.float64, "root": torch.float16})
+    _, described, tensors = _read(path, space, {"mean": torch.float64, "root": torch.float16})
     with _damage(path):
-        d, count = tensors["mean"].numel(), told["count"]
+        d, count = tensors["mean"].numel(), described["count"]
         if tensors["root"].shape != (d * (d + 1) // 2,):  # before memory is taken for the matrix
             raise ValueError(f"its root is of shape {list(tensors['root'].shape)}, its mean of {d} numbers")
         if count is not None and (type(count) is not int or count < 2):
@@ -137,32 +139,32 @@ def load_reference_statistics(path: Path, space: str) -> GaussianStatistics:
         upper[_upper(d)] = tensors["root"].double()
         root = upper + upper.triu(1).T
         return GaussianStatistics(
-            tensors["mean"], root @ root, count=count, provenance=Provenance.from_json(told["statistics"])
+            tensors["mean"], root @ root, count=count, provenance=Provenance.from_json(described["statistics"])
         )
 
 
 def _read(
     path: Path, space: str, wanted: Mapping[str, torch.dtype]
 ) -> tuple[dict[str, str], dict[str, Any], dict[str, Tensor]]:
-    """The metadata, what they tell of a space, and its tensors of these names and types."""
+    """Read the metadata, their description of a space, and the space's tensors of these names and types."""
     with _damage(path), safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         if metadata.get("format") != _FORMAT:
             raise InputError(f"{path}: no reference of fidprobe")
-        told = dict(json.loads(metadata["spaces"]))
-        if space in told:
+        spaces = dict(json.loads(metadata["spaces"]))
+        if space in spaces:
             tensors = {name: file.get_tensor(f"{space}/{name}") for name in wanted}
             for name, dtype in wanted.items():
                 if tensors[name].dtype != dtype:
                     raise ValueError(f"{name} is {tensors[name].dtype}")
-            return metadata, dict(told[space]), tensors
-    known = ", ".join(escape_controls(name) for name in told)
+            return metadata, dict(spaces[space]), tensors
+    known = ", ".join(escape_controls(name) for name in spaces)
     raise InputError(f"no reference in {escape_controls(space) or 'no'} space; there is one in {known}")
 
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a file is read is the file's damage, told in one line."""
+    """Turn any error while a file is read into an InputError of one line that calls the file damaged."""
     try:
         yield
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, MemoryError) as error:
@@ -172,13 +174,13 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _root(cov: Tensor) -> Tensor:
-    """The symmetric square root, float64; negative eigenvalues are rounding."""
+    """Compute the symmetric square root, float64; negative eigenvalues come from rounding and count as zero."""
     eig, V = symmetric_eigen(cov)
     root: Tensor = (V * eig.clamp_min(0).sqrt()) @ V.T
     return root
 
 
 def _upper(d: int) -> tuple[Tensor, Tensor]:
-    """Rows and columns of a symmetric matrix's upper triangle."""
+    """Return the row and column indices of the upper triangle of a [d, d] matrix."""
     rows, cols = torch.triu_indices(d, d)
     return rows, cols

@@ -1,7 +1,7 @@
 """From images to features: streamed, resumable after a kill, and cached by content.
 
-The cache key is made of what was read (the images' bytes), in which way (decoder, resize rule, library versions)
-and by which weights; never of a path.
+The cache key is a hash of the images' bytes, of how they were read (decoder, resize rule, library versions) and of the
+network's weights; never of a path.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ __all__ = ["PENDING_BYTES", "ReadOptions", "check_divisible", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
 
-_VISIBLE = 180  # seconds until a file that another machine has written shows: network file systems remember absence
+_VISIBLE = 180  # seconds until another machine's file is seen: network file systems cache that it was absent
 
 _Range = tuple[int, int]  # of positions in the source: first, stop
 
@@ -50,10 +50,10 @@ class ReadOptions:
         limit: Use a random subset of this many images; None uses all.
         seed: Draws the subset.
         skip_bad: Leave out images that cannot be read (and list them) instead of stopping.
-        batch_size: Images that go through the network at a time, fewer if they are large. Does not change the numbers.
-        cache: Folder for features; None keeps nothing on disk and cannot resume.
+        batch_size: Images that go through the network at a time, fewer if they are large. Does not affect the numbers.
+        cache: Folder for features; with None nothing is kept on disk, and a stopped run cannot be resumed.
         ranks: The processes among which images are divided. All call `extract` with the same source and get the same
-            features; they need a cache in a folder that all of them see.
+            features. They need a cache in a folder that all of them see.
     """
 
     limit: int | None = None
@@ -78,20 +78,20 @@ class ReadOptions:
 def extract(
     source: Any, extractor: Extractor, options: ReadOptions | None = None, *, progress: Progress = silent
 ) -> Features:
-    """Features of all images of a source.
+    """Compute the features of all images of a source.
 
     Args:
         source: Anything `fidprobe.images.open_images` takes.
         extractor: The network, on its device.
-        options: How to read and where to keep; the default keeps nothing.
-        progress: Told of images hashed and extracted, of this process's share where there are several.
+        options: How to read images and where to keep features; by default nothing is kept.
+        progress: Called with the images hashed and extracted, of this process's share if there are several processes.
 
     Returns:
         Features in the source's order, with names and provenance; memory-mapped if cached.
 
     Raises:
         SourceError: an image cannot be read (and is not to be skipped), none is left, or one changed meanwhile.
-        InputError: the cache cannot be written, the network gives NaN, or several processes do not see the same.
+        InputError: the cache cannot be written, the network gives NaN, or several processes see different images.
         ProcessError: another process has ended.
     """
     options = options or ReadOptions()
@@ -127,10 +127,10 @@ def extract(
 
 
 def check_divisible(images: ImageSource, options: ReadOptions) -> None:
-    """Refuse a source whose images several processes cannot divide among themselves.
+    """Raise if several processes cannot divide the images of a source among themselves.
 
     Raises:
-        InputError: it draws its images anew for whoever asks.
+        InputError: the source draws new images on every pass.
     """
     if options.ranks.size > 1 and not images.replayable:
         raise InputError(
@@ -140,7 +140,7 @@ def check_divisible(images: ImageSource, options: ReadOptions) -> None:
 
 
 def _content(images: ImageSource, ranks: Ranks, stage: str, progress: Progress) -> str | None:
-    """The source's content hash, to which every process reads its share."""
+    """Compute the source's content hash, for which every process reads its share."""
     if ranks.size == 1 or not images.replayable:
         total = len(images)
         return images.content(lambda done: progress(stage, done, total))
@@ -158,14 +158,14 @@ def _content(images: ImageSource, ranks: Ranks, stage: str, progress: Progress) 
 
 
 def _check_agreement(entry: CacheEntry, extractor: Extractor, ranks: Ranks) -> None:
-    """Refuse processes that would extract in different ways."""
+    """Raise if the processes would extract in different ways."""
     own = extractor.provenance
     way = [own.name, own.resize, torch.device(extractor.device).type, decoder_version(), f"weights {own.weights[:12]}"]
     ranks.check_equal("way of extracting", [*way, f"({entry.path.stem[:12]})"])
 
 
 def _check_shared(entry: CacheEntry, ranks: Ranks) -> None:
-    """Refuse a cache that is another folder on another machine."""
+    """Raise if the cache is another folder on another machine."""
     if ranks.size == 1:
         return
     with ranks.failing_together():
@@ -203,7 +203,7 @@ def _cached(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Fea
 
 
 def _awaited(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features:
-    """The entry that has just been made, here or on another machine."""
+    """Wait for the entry that has just been made, here or on another machine."""
     patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
     while (found := _cached(entry, images, options)) is None:
         if time.monotonic() >= patience:
@@ -220,39 +220,39 @@ def _make(
     content: str,
     progress: Progress,
 ) -> None:
-    """Extract into the cache what the pieces of a stopped run leave open, each process its share of that."""
+    """Extract into the cache what the pieces of a stopped run lack; each process extracts its share of that."""
     ranks, total = options.ranks, len(images)
     sound: list[_Range] = []
     with ranks.failing_together():
-        for first, stop, piece in entry.pieces() if ranks.first else ():
+        for first, stop, piece in entry.sound_pieces() if ranks.first else ():
             if _still_unreadable(piece, images) is not None:  # of no use if it left out a file that can be read now
                 sound.append((first, stop))
     kept: list[_Range] = [(first, stop) for first, stop in ranks.broadcast_json(sound)]
     mine = _portion(_gaps(kept, total), ranks)
     own = sum(stop - first for first, stop in mine)
-    made: list[_Range] = []
+    written: list[_Range] = []
     skipped: list[tuple[str, str]] = []
     with ranks.failing_together() as failed:
         done = total - own if ranks.size == 1 else 0
         for (first, stop), part in _parts(images, extractor, options, mine, done, progress):
             if part.names:
-                entry.keep(first, stop, named_by_position(part.features(), images, first, stop))
-                made.append((first, stop))
+                entry.save_piece(first, stop, named_by_position(part.features(), images, first, stop))
+                written.append((first, stop))
             else:
                 places = {item.name: str(at) for at, item in enumerate(images.items(range(first, stop)), first)}
                 skipped += [(places[name], reason) for name, reason in part.skipped]
             if failed():
                 break
-    told = ranks.all_gather_json([made, skipped])
+    everyone = ranks.all_gather_json([written, skipped])
     if content != _content(images, ranks, "checking", progress):
         if ranks.first:
-            entry.drop_parts()
+            entry.drop_pieces()
         raise _changed(images)
     with ranks.failing_together():
         if ranks.first:
-            ranges = sorted([*kept, *((first, stop) for one, _ in told for first, stop in one)])
-            parts = entry.kept(ranges)
-            left_out = [(place, reason) for _, one in told for place, reason in one]
+            all_ranges = sorted([*kept, *((first, stop) for ranges, _ in everyone for first, stop in ranges)])
+            parts = entry.stored_pieces(all_ranges)
+            left_out = [(place, reason) for _, files in everyone for place, reason in files]
             try:
                 names, provenance = describe_whole(images, content, parts, skipped=left_out)
                 entry.finish(parts, names=names, class_names=extractor.class_names, provenance=provenance)
@@ -260,29 +260,29 @@ def _make(
                 # Where there are no locks, another program may have finished the entry and removed the pieces.
                 if entry.load() is None:
                     raise
-                entry.drop_parts()  # those that were made since
+                entry.drop_pieces()  # those that were made since
 
 
 def _gaps(kept: Sequence[_Range], total: int) -> list[_Range]:
-    """What ordered ranges leave open of `range(total)`."""
-    edges = [0, *(edge for one in kept for edge in one), total]
+    """Return the parts of `range(total)` that ordered ranges do not cover."""
+    edges = [0, *(edge for covered in kept for edge in covered), total]
     return [(first, stop) for first, stop in zip(edges[::2], edges[1::2], strict=True) if first < stop]
 
 
 def _portion(missing: Sequence[_Range], ranks: Ranks) -> list[_Range]:
-    """A process's part of what is missing, as many images as any other's, in the source's order."""
+    """Return a process's share of the missing ranges: as many images as any other's, in the source's order."""
     share = ranks.share(sum(stop - first for first, stop in missing))
-    found, before = [], 0
+    portion, before = [], 0
     for first, stop in missing:
         part = max(first, first + share.start - before), min(stop, first + share.stop - before)
         if part[0] < part[1]:
-            found.append(part)
+            portion.append(part)
         before += stop - first
-    return found
+    return portion
 
 
 def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> Features | None:
-    """Cached features under today's names; None if a file that could not be read then can be read now.
+    """Give cached features the source's present names; None if a file that was unreadable then can be read now.
 
     Raises:
         SourceError: files cannot be read, and are not to be skipped.
@@ -304,7 +304,7 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
 
 
 def _still_unreadable(features: Features, images: ImageSource) -> list[tuple[str, str]] | None:
-    """Names and reasons of the files that cached features leave out; None if one of them can be read now."""
+    """Return names and reasons of the files that cached features leave out; None if one of them can be read now."""
     source = features.provenance.source
     assert source is not None
     skipped = []
@@ -326,29 +326,29 @@ def _parts(
     done: int,
     progress: Progress,
 ) -> Iterator[tuple[_Range, FeatureCollector]]:
-    """Pieces that cover ranges of the source's positions, each with its own range.
+    """Yield pieces that cover ranges of the source's positions, each with its own range.
 
-    One without images stands for a whole range in which none could be read.
+    A piece without images stands for a whole range in which none could be read.
     """
     total = done + sum(stop - first for first, stop in ranges)
     progress("extracting", done, total)
     for begin, end in ranges:
         pending = PendingImages(options.batch_size)
-        first, made = begin, FeatureCollector(extractor)
+        first, piece = begin, FeatureCollector(extractor)
         for read in read_images(images, start=begin, stop=end, skip_bad=options.skip_bad):
             if isinstance(read, SkippedImage):
-                made.skipped.append((read.name, read.reason))
+                piece.skipped.append((read.name, read.reason))
                 continue
             # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
-            if len(made.names) + len(pending) >= PART_IMAGES:
-                made.add(pending.take())
-                yield (first, read.index), made
-                first, made = read.index, FeatureCollector(extractor)
+            if len(piece.names) + len(pending) >= PART_IMAGES:
+                piece.add(pending.take())
+                yield (first, read.index), piece
+                first, piece = read.index, FeatureCollector(extractor)
             pending.add(read)
             if pending.full:
-                made.add(pending.take())
+                piece.add(pending.take())
                 progress("extracting", done + read.index + 1 - begin, total)
-        made.add(pending.take())
+        piece.add(pending.take())
         done += end - begin
         progress("extracting", done, total)
-        yield (first, end), made
+        yield (first, end), piece

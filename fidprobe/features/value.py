@@ -1,4 +1,4 @@
-"""Features: what a network says of a set of images, with names and provenance, in memory or on disk."""
+"""Features: a network's outputs for a set of images, with names and provenance, in memory or on disk."""
 
 import hashlib
 import json
@@ -35,9 +35,9 @@ __all__ = ["Features", "check_finite_rows", "first_nonfinite_row", "is_features_
 
 _FORMAT = "fidprobe-features-1"
 _ROWS = 8192  # copied or looked at together
-_NO_DIGEST = "0" * 64  # stands where a file's own SHA-256 will stand
-_ROUNDING = 1e-3  # of the spread of numbers, by which float32 may round them
-_LOOKED_AT = 16  # rows that processes compare
+_NO_DIGEST = "0" * 64  # placeholder for a file's own SHA-256 while that is computed
+_ROUNDING = 1e-3  # share of the spread of values by which float32 may round them
+_COMPARED = 16  # rows that processes compare
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Features:
         logit_bias: float32 [c], the bias the logits contain; None where there is none.
         names: One name an image; None if unknown.
         class_names: One name a logit; None if unknown.
-        provenance: Which pictures, through which network.
+        provenance: Which images, through which network.
 
     Raises:
         InputError: shapes or dtypes that do not fit together.
@@ -97,7 +97,7 @@ class Features:
 
     @property
     def logits_unbiased(self) -> Tensor | None:
-        """float32 [n, c], logits without the classifier's bias: what the original Inception Score uses."""
+        """float32 [n, c], logits without the classifier's bias, as the original Inception Score uses them."""
         if self.logits is None or self.logit_bias is None:
             return self.logits
         return self.logits - self.logit_bias
@@ -105,17 +105,17 @@ class Features:
     def select(
         self, indices: Sequence[int] | Tensor, *, limit: int | None = None, seed: int | None = None
     ) -> "Features":
-        """The rows at `indices`, in that order; repeats allowed.
+        """Return the rows at `indices`, in that order; repeats allowed.
 
         Args:
             indices: Positions, [m].
-            limit: Recorded as the size asked for, where the rows are a random subset.
-            seed: Recorded as what drew it.
+            limit: Size of the random subset that the rows are, if they are one; recorded.
+            seed: Seed that drew it; recorded.
         """
         index = torch.as_tensor(indices, dtype=torch.int64)
         source = self.provenance.source
         if source is not None:
-            # Facts and content of the whole are not those of a part.
+            # Content hash and facts of the whole do not hold for a part.
             source = SourceProvenance(
                 source.description, len(index), limit=limit, seed=seed, skipped=source.skipped, decoder=source.decoder
             )
@@ -128,26 +128,24 @@ class Features:
         )
 
     def check_shared(self, ranks: Ranks) -> None:
-        """Refuse features that are not the same to all processes.
-
-        What is looked at are shapes, names, provenance and a few rows.
+        """Raise if the processes do not all have the same features, by shape, names, provenance and a few rows.
 
         Args:
-            ranks: The processes, each of which calls this with its own.
+            ranks: The processes, each of which calls this with its own features.
 
         Raises:
-            InputError: a process has others.
+            InputError: a process has other features.
             ProcessError: another process has ended.
         """
         if ranks.size == 1:
             return
-        some = np.linspace(0, len(self) - 1, _LOOKED_AT).astype(np.int64)
-        told = hashlib.sha256(json.dumps([self.names, self.class_names, self.provenance.to_json()]).encode())
+        some = np.linspace(0, len(self) - 1, _COMPARED).astype(np.int64)
+        digest = hashlib.sha256(json.dumps([self.names, self.class_names, self.provenance.to_json()]).encode())
         for tensor in (self.features, self.logits):
             if tensor is not None:
-                told.update(np.ascontiguousarray(tensor[torch.from_numpy(some)].detach().cpu().numpy()).data)
+                digest.update(np.ascontiguousarray(tensor[torch.from_numpy(some)].detach().cpu().numpy()).data)
         shape = f"{len(self)} x {self.dim} of {self.space}"
-        ranks.check_equal("features", [shape, f"(SHA-256 {told.hexdigest()[:12]})"])
+        ranks.check_equal("features", [shape, f"(SHA-256 {digest.hexdigest()[:12]})"])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a safetensors file; the old file stays until the new one is whole.
@@ -161,7 +159,7 @@ class Features:
     def load(cls, path: str | PathLike[str]) -> "Features":
         """Read features; the file is memory-mapped, so only the rows that are used stay in memory.
 
-        A `.safetensors` of up to 1 GiB is held to the SHA-256 that it was saved with; a larger one is not read for it.
+        The SHA-256 that a `.safetensors` was saved with is checked up to 1 GiB; larger files are not read for it.
 
         Args:
             path: `.safetensors` written by `save`; or a float `.npy` (or `.npz` with one array) of shape [n, d],
@@ -177,7 +175,7 @@ class Features:
 
 
 def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """The rows at `index`; a copy that memory should not hold lies in a temporary file."""
+    """Copy the rows at `index`; a selection too large for memory is stored in a temporary file."""
     size = max(len(index), len(values)) * values.shape[1] * values.element_size()
     if values.device.type != "cpu" or size <= temporary_files.MAX_IN_MEMORY:
         return values[index]
@@ -217,7 +215,7 @@ def is_features_file(path: str | PathLike[str]) -> bool:
         return False
     match path.suffix.lower():
         case ".safetensors":
-            # A damaged one counts: loading it says what is wrong.
+            # A damaged file counts as well: loading it names the damage.
             return safetensors_format(path) in ("features", None)
         case ".npy" | ".npz":
             try:
@@ -241,9 +239,9 @@ def write_features(
     Args:
         path: The target, `.safetensors`.
         parts: At least one, all of the same dimensions; their own names and provenance are not written.
-        names: One an image of the whole.
-        class_names: One a logit.
-        provenance: Of the whole.
+        names: One for each image of the whole.
+        class_names: One for each logit.
+        provenance: Provenance of the whole.
 
     Raises:
         InputError: wrong suffix, names too long for the format, or the file cannot be written.
@@ -318,19 +316,19 @@ def _load_safetensors(path: Path) -> Features:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file of features, in which its own digest counts as zeros."""
+    """Compute the SHA-256 of a features file, with zeros in place of the digest that it records."""
     with path.open("rb") as stream:
         start = stream.read(8)
         header = stream.read(int.from_bytes(start, "little"))
-        told = re.sub(rb'"sha256": "[0-9a-f]{64}"', f'"sha256": "{_NO_DIGEST}"'.encode(), header, count=1)
-        total = hashlib.sha256(start + told)
+        zeroed = re.sub(rb'"sha256": "[0-9a-f]{64}"', f'"sha256": "{_NO_DIGEST}"'.encode(), header, count=1)
+        total = hashlib.sha256(start + zeroed)
         while chunk := stream.read(2**20):
             total.update(chunk)
     return total.hexdigest()
 
 
 def _numpy_header(path: Path) -> ArrayHeader | None:
-    """Of the one array in a .npy or .npz, without reading its data; None if an .npz holds several."""
+    """Read the header of the one array in a .npy or .npz, but not its data; None if an .npz holds several."""
     try:
         if path.suffix.lower() == ".npy":
             return npy_header(path)
@@ -353,7 +351,7 @@ def _load_numpy(path: Path) -> Features:
     if not _is_matrix(header):
         raise InputError(f"{path}: features must be a float matrix [n, d], got {header.dtype} {list(header.shape)}")
     try:
-        # Copy-on-write maps are writable to torch and leave the file alone.
+        # Torch wants writable arrays; copy-on-write maps are, and leave the file as it is.
         array = map_npy(path, "c") if path.suffix.lower() == ".npy" else load_member(path, member_names(path)[0], "c")
     except LOAD_ERRORS as error:
         raise _damaged(path, error) from error
@@ -361,10 +359,10 @@ def _load_numpy(path: Path) -> Features:
 
 
 def _in_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
-    """The matrix in rows of this machine's float32; as it is if it is so already, else a copy.
+    """Convert a matrix to contiguous rows of native float32; returned as it is if it already is that.
 
     Raises:
-        InputError: numbers beyond its range, or that differ by no more than it rounds.
+        InputError: values beyond float32's range, or that differ by no more than float32 rounds.
         SourceError: a large copy finds no room in the temporary folder.
     """
     if array.dtype == np.float32 and array.dtype.isnative and array.flags.c_contiguous:

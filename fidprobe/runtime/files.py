@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and where fidprobe keeps its own."""
+"""Files that are either whole or absent, and the folder in which fidprobe keeps its own."""
 
 import hashlib
 import os
@@ -28,12 +28,12 @@ __all__ = [
 ]
 
 BOUNDED_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Methods of packing by which zipfile unpacks no more than it is asked for; by others a few bytes become gigabytes."""
+"""Zip methods of which zipfile unpacks no more than it is asked for; with others a few bytes become gigabytes."""
 
 _MAX_RATIO = 50  # pictures and features hardly shrink; deflate can pack zeros 1000 to 1
 _MIN_UNPACKED = 2**26  # small files may be packed tighter: 64 MiB do no harm
 
-_STALE = 24 * 60 * 60  # seconds without a write, after which nobody is writing any more
+_STALE = 24 * 60 * 60  # seconds without a write, after which an unfinished file is abandoned
 
 
 def cache_folder() -> Path:
@@ -54,7 +54,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     A process killed inside the block leaves the old file (or none), never half a new one.
 
     Args:
-        target: The file to write. Missing parent folders are made, and go again if the block fails.
+        target: The file to write. Missing parent folders are created, and removed again if the block fails.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -89,32 +89,32 @@ def _part_of(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[None]:
-    """Make a folder and its parents; if the block fails, those that were made and are empty go again.
+    """Create a folder and its parents; if the block fails, the new ones that are empty are removed again.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        for one in made:
+        for path in missing:
             with suppress(OSError):
-                one.rmdir()
+                path.rmdir()
         raise
 
 
 def check_writable(folder: Path) -> None:
-    """Find out whether files can be written into a folder; one that is not there yet is not made for it.
+    """Raise if files cannot be written into a folder; a folder that is missing is not created for the check.
 
     Raises:
-        OSError: they cannot.
+        OSError: the folder, or the parent in which it would be created, cannot be written.
     """
-    there = folder.absolute()
-    while not _is_there(there):
-        there = there.parent
-    with tempfile.TemporaryFile(dir=there):
+    existing = folder.absolute()
+    while not _is_there(existing):
+        existing = existing.parent
+    with tempfile.TemporaryFile(dir=existing):
         pass
 
 
@@ -128,13 +128,13 @@ def _is_there(path: Path) -> bool:
 
 
 def hidden_prefix(path: Path) -> str:
-    """What the names of unfinished files and folders beside a path begin with."""
+    """Return the prefix of the names of unfinished files and folders beside a path."""
     # A name may have 255 bytes, and a character four of them.
     return f".{os.fsencode(path.name)[:80].decode(errors='ignore')}."
 
 
 def _remove_stale(folder: Path, prefix: str) -> None:
-    """Delete what killed processes left of their writing to one target."""
+    """Delete the unfinished files that killed processes left beside one target."""
     pattern = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}\.part")  # mkstemp's names
     for file in folder.iterdir():
         if pattern.fullmatch(file.name):

@@ -1,4 +1,4 @@
-"""Texts from elsewhere (file names, other libraries' errors) as one line that is safe to print."""
+"""Untrusted texts (file names, other libraries' errors) as one line that is safe to print."""
 
 __all__ = ["escape_controls", "one_line"]
 
@@ -6,10 +6,10 @@ _LONGEST = 300  # characters
 
 
 def escape_controls(text: str) -> str:
-    """Escape control characters, and all else without a shape of its own, so that text cannot rewrite a terminal.
+    """Escape control and other invisible characters, so that a text cannot rewrite a terminal.
 
     Args:
-        text: A name of a file, or what another library says.
+        text: A file name, or another library's message.
     """
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 

@@ -1,14 +1,14 @@
-"""How long work reports on itself: the library calls, the caller shows (or does not)."""
+"""How long work reports its progress: the library calls a function, and the caller shows it or not."""
 
 from collections.abc import Callable
 
 __all__ = ["Progress", "silent"]
 
 Progress = Callable[[str, int, "int | None"], None]
-"""Called as ``progress(stage, done, total)``: what is done, items so far, items in all (None = unknown).
+"""Called as ``progress(stage, done, total)``: name of the stage, items so far, items in all (None = unknown).
 
-What follows " | " in a stage is detail that may change from call to call; the stage is what precedes it. `total` may
-change as well, where it is an estimate.
+Text after " | " in a stage is detail that may change from call to call; the text before it names the stage. `total`
+may change as well, where it is an estimate.
 """
 
 

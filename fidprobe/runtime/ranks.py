@@ -1,7 +1,7 @@
-"""The processes of one run on one or many machines, and what they tell one another.
+"""The processes (ranks) of one run on one or many machines, and the data they exchange.
 
-`torchrun` starts the same command several times. All processes (ranks) go the same way through an extraction, each
-with its share of the images; what follows it is done by the first, which alone writes and prints. They meet in the
+`torchrun` starts the same command several times. All processes take the same steps of an extraction, each with its
+share of the images. The first process does what follows, and it alone writes and prints. They exchange data by the
 collectives of `torch.distributed`: gloo between CPUs, NCCL between GPUs. Nothing is pickled.
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["ALONE", "Ranks", "ranks_of_torchrun"]
 
 _MEETING = timedelta(minutes=5)  # for all processes to come
-_LOST = ("onnection", "Broken pipe", "closed", "reset by peer")  # in what the backends say of it
+_LOST = ("onnection", "Broken pipe", "closed", "reset by peer")  # in the backends' errors when a process has ended
 _FAREWELL = 10.0  # seconds to wait for others that end, or have been killed
 _PATIENCE = timedelta(days=7)  # others may be in the middle of long work; one that has ended is noticed at once
 
 
 class Ranks:
-    """The processes of a run; this class is the run of a single one, in which nobody waits.
+    """The processes of a run. This class is a run of one process, which never waits.
 
     Attributes:
         rank: This process's number, from 0.
@@ -47,17 +47,17 @@ class Ranks:
         return self.rank == 0
 
     def share(self, count: int, rank: int | None = None) -> range:
-        """The contiguous part of `range(count)` that is a process's own; parts differ by one in length at most.
+        """Return the contiguous part of `range(count)` that one process works on; lengths differ by at most one.
 
         Args:
-            count: Of the whole.
+            count: Length of the whole.
             rank: The process; this one by default.
         """
         rank = self.rank if rank is None else rank
         return range(count * rank // self.size, count * (rank + 1) // self.size)
 
     def all_gather_bytes(self, data: bytes) -> list[bytes]:
-        """What every process gave, in the order of ranks, to all of them.
+        """Return the bytes of every process, in the order of ranks, to all processes.
 
         Raises:
             ProcessError: another process has ended.
@@ -65,15 +65,15 @@ class Ranks:
         return [data]
 
     def all_gather_json(self, value: Any) -> list[Any]:
-        """The same of plain data (JSON)."""
+        """Return the plain data (JSON) of every process, in the order of ranks, to all processes."""
         return [json.loads(data) for data in self.all_gather_bytes(json.dumps(value).encode())]
 
     def broadcast_json(self, value: Any) -> Any:
-        """Plain data (JSON) of the first process, to all; what the others give does not matter."""
+        """Return the first process's plain data (JSON) to all processes; the others' values are ignored."""
         return self.all_gather_json(value if self.first else None)[0]
 
     def sum(self, tensor: "Tensor") -> "Tensor":
-        """The sum of every process's tensor, in place, to all of them; all of one shape and dtype.
+        """Sum the tensors of all processes, in place and in all of them; all have one shape and dtype.
 
         Raises:
             ProcessError: another process has ended.
@@ -81,7 +81,7 @@ class Ranks:
         return tensor
 
     def broadcast(self, tensor: "Tensor") -> "Tensor":
-        """The first process's tensor, in place, to all of them; all of one shape and dtype.
+        """Copy the first process's tensor, in place, to all processes; all have one shape and dtype.
 
         Raises:
             ProcessError: another process has ended.
@@ -89,7 +89,7 @@ class Ranks:
         return tensor
 
     def gather_columns(self, tensor: "Tensor", count: int) -> "Tensor | None":
-        """Every process's `share(count)` of columns [..., n], joined to [..., count] in the first; None in the others.
+        """Join the processes' columns, each its `share(count)`, to [..., count] in the first; None in the others.
 
         Raises:
             ProcessError: another process has ended.
@@ -98,33 +98,34 @@ class Ranks:
         return tensor
 
     def check_equal(self, what: str, value: Any) -> None:
-        """Refuse processes that differ in what they must have in common.
+        """Raise if the processes do not all have the same value.
 
         Args:
-            what: Of which thing, for the message.
-            value: This process's, as plain data (JSON).
+            what: Name of the value, for the message.
+            value: This process's value, as plain data (JSON).
 
         Raises:
-            InputError: another process has another value; tells both.
+            InputError: another process has another value; names both.
             ProcessError: another process has ended.
         """
         values = self.all_gather_json(value)
-        for rank, one in enumerate(values):
-            if one != values[0]:
+        for rank, other in enumerate(values):
+            if other != values[0]:
                 raise InputError(
-                    f"{what}: process 0 has {_shown(values[0])} and process {rank} {_shown(one)}; all processes need "
-                    "the same"
+                    f"{what}: process 0 has {_shown(values[0])} and process {rank} {_shown(other)}; all processes "
+                    "need the same"
                 )
 
     @contextmanager
     def failing_together(self) -> Iterator[Callable[[], bool]]:
-        """Work that each process does by itself: if it fails in one, it fails in all, with the same error.
+        """Run a block in each process; if it fails in one process, all processes raise the same error.
 
         Yields:
-            Whether it has failed in another process by now: long work asks from time to time, and stops.
+            A function that returns whether the block has failed in another process by now. Long work asks it from
+            time to time, and stops.
 
         Raises:
-            FidprobeError: of the first rank in which the block failed.
+            FidprobeError: the error of the first rank in which the block failed.
         """
         failed: FidprobeError | None = None
         try:
@@ -134,15 +135,14 @@ class Ranks:
         except FidprobeError as error:
             failed = error
             self._raise_flag()
-        said = self.all_gather_json(None if failed is None else [type(failed).__name__, str(failed)])
-        if failed is not None and all(one is None for one in said[: self.rank]):
+        failures = self.all_gather_json(None if failed is None else [type(failed).__name__, str(failed)])
+        if failed is not None and not any(failures[: self.rank]):
             raise failed
-        for one in said:
-            if one is not None:
-                raise getattr(errors, one[0], InputError)(one[1])
+        for name, text in filter(None, failures):
+            raise getattr(errors, name, InputError)(text)
 
     def should_print(self, error: FidprobeError) -> bool:
-        """Whether this process is the one to print an error: of several with the same one, the first to ask."""
+        """Whether this process should print the error; of several that hit the same one, only the first to ask does."""
         del error
         return True
 
@@ -200,7 +200,7 @@ class _TorchRanks(Ranks):
         atexit.register(self._leave)
 
     def _meet(self) -> None:
-        """Wait until all are there: what comes then waits for long work."""
+        """Wait until all processes are there; the collectives that follow wait much longer, as for long work."""
         here = self._store.add("here", 1)
         patience = time.monotonic() + _MEETING.total_seconds()
         while here < self.size:
@@ -261,7 +261,7 @@ class _TorchRanks(Ranks):
     def should_print(self, error: FidprobeError) -> bool:
         text = hashlib.sha256(str(error).encode()).hexdigest()
         try:
-            if isinstance(error, ProcessError):  # who has failed tells it before it ends
+            if isinstance(error, ProcessError):  # the process that failed prints its error before it ends
                 return self._store.add("told", 0) == 0 and self._store.add("lost", 1) == 1
             self._store.add("told", 1)
             return bool(self._store.add(text, 1) == 1)
@@ -269,7 +269,7 @@ class _TorchRanks(Ranks):
             return True
 
     def _leave(self) -> None:
-        """Whoever keeps the store ends last: others may still ask whether an error has been told."""
+        """End last where this process keeps the store: others may still ask it whether an error has been printed."""
         with suppress(RuntimeError):
             ended = self._store.add("ended", 1)
             patience = time.monotonic() + _FAREWELL
@@ -292,7 +292,7 @@ class _TorchRanks(Ranks):
 
 
 def ranks_of_torchrun(environment: Mapping[str, str]) -> Ranks:
-    """The processes that torchrun (or whoever sets the same variables) has started; call it once.
+    """Join the processes that torchrun (or whoever sets the same variables) has started; call it once.
 
     Args:
         environment: With `WORLD_SIZE`, `RANK`, `LOCAL_RANK`, `MASTER_ADDR` and `MASTER_PORT`; without `WORLD_SIZE`, or

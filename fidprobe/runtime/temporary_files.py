@@ -1,4 +1,4 @@
-"""Unnamed temporary files for what has to be unpacked or kept, and what to say when there is no room."""
+"""Unnamed temporary files for unpacked data and for arrays larger than memory."""
 
 import os
 import tempfile
@@ -14,17 +14,17 @@ from fidprobe.errors import SourceError
 __all__ = ["MAX_IN_MEMORY", "empty_array", "gather_rows", "temporary_file"]
 
 _BLOCK = 2**27  # bytes of rows moved together
-MAX_IN_MEMORY = 2**30  # bytes of an array above which it lies in a file: memory then holds what is in use
+MAX_IN_MEMORY = 2**30  # bytes; larger arrays are mapped to a file, of which memory holds the parts in use
 
 
 @contextmanager
 def temporary_file(description: str) -> Iterator[IO[bytes]]:
-    """An unnamed file in the temporary folder for the block to fill; gone once closed.
+    """Open an unnamed file in the temporary folder for the block to fill; it is deleted once closed.
 
     It stays open when the block ends, and is closed when the block fails.
 
     Args:
-        description: Of what is kept, for messages.
+        description: Names the content, for messages.
 
     Raises:
         SourceError: for any OSError of the block: the folder is full or cannot be written. Names TMPDIR.
@@ -47,12 +47,12 @@ def temporary_file(description: str) -> Iterator[IO[bytes]]:
 
 
 def empty_array(shape: tuple[int, ...], dtype: npt.DTypeLike, description: str) -> npt.NDArray[Any]:
-    """An array to be filled: in memory, or mapped to an unnamed temporary file where it is large.
+    """Return an array to be filled: in memory, or mapped to an unnamed temporary file if it is large.
 
     Args:
         shape: Of the array.
         dtype: Of the array.
-        description: Of what is kept, for messages.
+        description: Names the content, for messages.
 
     Raises:
         SourceError: the temporary folder has no room.
@@ -72,17 +72,17 @@ def gather_rows(
     rows_at: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]],
     description: str,
 ) -> npt.NDArray[np.float32]:
-    """Rows in a given order, of a source that may lie in a file larger than memory.
+    """Copy rows in a given order from a source that may be a file larger than memory.
 
-    A file is read and written from one end to the other only: rows asked for one by one, of a file that memory does not
-    hold, would each bring along all that the system reads ahead. Where the result lies in a file itself, rows go to the
-    region of their place first, in the order in which they come, and find their place within it afterwards.
+    Files are read and written from one end to the other only: the system reads ahead around every row that is asked
+    for, so that rows in random order would each cost many times their size. If the result is a file itself, each row
+    is first written into the region (of consecutive rows) where it belongs, and each region is sorted afterwards.
 
     Args:
         order: int64 [m], places in the source; repeats allowed.
         dim: d.
-        rows_at: Gives the rows at some places, in ascending order: int64 [k] -> float32 [k, d].
-        description: Of what is kept, for messages.
+        rows_at: Returns the rows at some places, in ascending order: int64 [k] -> float32 [k, d].
+        description: Names the content, for messages.
 
     Returns:
         float32 [m, d].
@@ -90,31 +90,31 @@ def gather_rows(
     Raises:
         SourceError: the temporary folder has no room.
     """
-    found = empty_array((len(order), dim), np.float32, description)
+    result = empty_array((len(order), dim), np.float32, description)
     step = max(1, _BLOCK // (4 * dim))
     ascending = np.argsort(order, kind="stable")
     parts = [ascending[start : start + step] for start in range(0, len(order), step)]
-    if found.nbytes <= MAX_IN_MEMORY:
+    if result.nbytes <= MAX_IN_MEMORY:
         for to in parts:
-            found[to] = rows_at(order[to])
-        return found
-    place = np.empty(len(order), np.int64)  # of each row that has come, at its first position
+            result[to] = rows_at(order[to])
+        return result
+    place = np.empty(len(order), np.int64)  # final place of each row, at the position where it was first written
     free = list(range(0, len(order), step))
     for to in parts:
         rows, region = rows_at(order[to]), to // step
-        for one in np.unique(region):
-            mine = region == one
-            into = slice(free[one], free[one] + int(mine.sum()))
-            found[into], place[into] = rows[mine], to[mine]
-            free[one] = into.stop
+        for number in np.unique(region):
+            inside = region == number
+            into = slice(free[number], free[number] + int(inside.sum()))
+            result[into], place[into] = rows[inside], to[inside]
+            free[number] = into.stop
     for start in range(0, len(order), step):
-        rows = np.array(found[start : start + step])
-        found[place[start : start + step]] = rows
-    return found
+        rows = np.array(result[start : start + step])
+        result[place[start : start + step]] = rows
+    return result
 
 
 def _reserve(file: IO[bytes], size: int) -> None:
-    """Take the room now: a mapped file that finds none later kills the process."""
+    """Reserve the disk space now: a mapped file that finds none later kills the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
     else:

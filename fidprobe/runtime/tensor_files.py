@@ -35,10 +35,10 @@ def safetensors_format(path: str | PathLike[str]) -> str | None:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            told = metadata.get("format", metadata.get("kind", ""))  # `kind`: of a training run's checkpoint
+            content = metadata.get("format", metadata.get("kind", ""))  # `kind`: of a training run's checkpoint
     except (SafetensorError, OSError):
         return None
-    return next((kind for kind in ("generator", "features") if told.startswith(f"fidprobe-{kind}-")), told)
+    return next((kind for kind in ("generator", "features") if content.startswith(f"fidprobe-{kind}-")), content)
 
 
 def tensor_header(

@@ -1,8 +1,8 @@
-"""How many threads matrix algebra gets: no more than there are idle cores.
+"""Eigendecompositions with no more threads than there are idle cores.
 
-The threads of an eigendecomposition wait for one another thousands of times, spinning. Where one of them has to share
-its core with another program, all wait for it: with as many threads as cores a busy machine makes it many times slower
-than one thread does (benchmarks/busy_cores.py).
+The threads of an eigendecomposition wait for one another thousands of times, spinning. If one of them has to share its
+core with another program, all wait for it: on a busy machine as many threads as cores are many times slower than one
+thread (benchmarks/busy_cores.py).
 """
 
 import os
@@ -17,12 +17,12 @@ __all__ = ["idle_cores", "idle_threads", "symmetric_eigen", "symmetric_eigenvalu
 
 _LOAD = Path("/proc/loadavg")
 _OWN = Path("/proc/self/task")
-_LOOKS = 5  # programs come and go: the median of so many looks at who runs
-_SMALL = 256  # rows of a matrix that is done sooner than a look is worth
+_SAMPLES = 5  # programs come and go: the running threads are counted so often, and the median is taken
+_SMALL = 256  # rows of a matrix that is decomposed faster than threads are counted
 
 
 def idle_cores() -> int | None:
-    """Cores on which no other program computes at this moment; None if it is not known.
+    """Return the number of cores on which no other program computes at this moment; None if it is not known.
 
     This process's own threads do not count: those of a computation that has just ended spin on for some milliseconds.
     """
@@ -30,29 +30,29 @@ def idle_cores() -> int | None:
     if hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) < cores:
         return None  # the load is that of all cores, of which this process may use some
     try:
-        others = sorted(_running() - _own_running() for _ in range(_LOOKS))[_LOOKS // 2]
+        others = sorted(_running() - _own_running() for _ in range(_SAMPLES))[_SAMPLES // 2]
     except (OSError, ValueError, IndexError):  # not Linux
         return None
     return max(1, cores - max(0, others))
 
 
 def _running() -> int:
-    """Threads of all programs that compute or wait for a core."""
+    """Count the threads of all programs that compute or wait for a core."""
     return int(_LOAD.read_text().split()[3].partition("/")[0])
 
 
 def _own_running() -> int:
-    """Those of this process."""
-    found = 0
+    """Count such threads of this process."""
+    running = 0
     for thread in _OWN.iterdir():
         with suppress(FileNotFoundError):  # it has ended
-            found += (thread / "stat").read_text().rpartition(")")[2].split()[0] == "R"
-    return found
+            running += (thread / "stat").read_text().rpartition(")")[2].split()[0] == "R"
+    return running
 
 
 @contextmanager
 def idle_threads() -> Iterator[None]:
-    """In this block torch's threads are no more than there are idle cores."""
+    """Limit torch's threads within this block to the number of idle cores."""
     threads, idle = torch.get_num_threads(), idle_cores()
     if idle is None or idle >= threads:
         yield

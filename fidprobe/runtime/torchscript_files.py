@@ -1,4 +1,4 @@
-"""TorchScript archives, opened with the checks that torch leaves out: some that are damaged end the whole process."""
+"""TorchScript archives, opened with the checks that torch leaves out: some damage would end the whole process."""
 
 import warnings
 import zipfile
@@ -17,8 +17,8 @@ _RECORDS = ("data", "constants")  # folders of an archive that hold tensors' byt
 def open_torchscript(path: Path) -> torch.jit.ScriptModule:
     """Load a module on the CPU; torch's deprecation notices do not reach the user.
 
-    torch compares no checksums, and takes a tensor for as long as it is said to be, however few bytes the file holds of
-    it: reading them is then a segmentation fault.
+    torch compares no checksums, and believes the size that a tensor claims even if the file holds fewer bytes: reading
+    such a tensor is a segmentation fault.
 
     Raises:
         Exception: not a TorchScript archive, or damaged. zipfile's and torch's parsers raise nearly any class.
@@ -46,7 +46,7 @@ def _is_record(name: str) -> bool:
 
 
 def _claimed(tensors: list[Tensor]) -> int:
-    """Bytes of all storages; tensors may share one."""
+    """Sum the bytes of all storages; tensors may share one."""
     sizes: dict[int, int] = {}
     for tensor in tensors:
         begin = tensor.data_ptr() - int(tensor.storage_offset()) * tensor.element_size()

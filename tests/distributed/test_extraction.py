@@ -47,7 +47,7 @@ def second_dies(rank: int) -> None:
     small_parts(rank)
     from fidprobe.features.cache import CacheEntry
 
-    keep, kept = CacheEntry.keep, []
+    keep, kept = CacheEntry.save_piece, []
 
     def counting(self: CacheEntry, *arguments: Any) -> None:
         keep(self, *arguments)
@@ -55,7 +55,7 @@ def second_dies(rank: int) -> None:
         if rank == 1 and len(kept) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    CacheEntry.keep = counting  # type: ignore[assignment, method-assign]
+    CacheEntry.save_piece = counting  # type: ignore[assignment, method-assign]
 
 
 def counted(rank: int) -> None:
@@ -79,13 +79,13 @@ def slow_first(rank: int) -> None:
     if rank == 0:
         from fidprobe.features.cache import CacheEntry
 
-        keep = CacheEntry.keep
+        keep = CacheEntry.save_piece
 
         def slowly(self: CacheEntry, *arguments: Any) -> Any:
             time.sleep(0.3)
             return keep(self, *arguments)
 
-        CacheEntry.keep = slowly  # type: ignore[assignment, method-assign]
+        CacheEntry.save_piece = slowly  # type: ignore[assignment, method-assign]
 
 
 def own_machine(rank: int) -> None:

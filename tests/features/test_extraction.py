@@ -356,7 +356,7 @@ def test_without_locks_another_program_may_finish_first(
     def twice(self: CacheEntry, parts: Any, **told: Any) -> None:
         late = parts[0]
         finish(self, parts, **told)  # the other program's
-        self.keep(0, 4, late)
+        self.save_piece(0, 4, late)
         finish(self, parts, **told)
 
     monkeypatch.setattr(CacheEntry, "finish", twice)
@@ -372,7 +372,7 @@ def test_pieces_that_vanish_are_named(
     finish = CacheEntry.finish
 
     def late(self: CacheEntry, *arguments: Any, **told: Any) -> None:
-        self.drop_parts()
+        self.drop_pieces()
         finish(self, *arguments, **told)
 
     monkeypatch.setattr(CacheEntry, "finish", late)
