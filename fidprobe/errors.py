@@ -1,7 +1,8 @@
-"""What can go wrong through no fault of fidprobe's: one class for each kind of remedy.
+"""Errors that a user can mend: one class for each kind of remedy.
 
 Every message is one line that names the thing, the offending value and what to do. The command line prints
-it as it is and exits with 2; a traceback therefore always means a defect of fidprobe itself.
+it, with flags in place of the arguments that it names, and exits with 2. A traceback therefore always means a defect
+of fidprobe itself.
 """
 
 __all__ = ["FidprobeError", "InputError", "MismatchError", "ProcessError", "SourceError", "WeightsError"]
@@ -20,12 +21,12 @@ class WeightsError(FidprobeError):
 
 
 class MismatchError(FidprobeError):
-    """Two values that must not meet: different extractors, weights, resize rules or dimensions."""
+    """Two values that cannot be compared: they differ in extractor, weights, resize rule or dimension."""
 
 
 class InputError(FidprobeError, ValueError):
-    """A value outside what a function accepts: wrong shape, NaN, too few rows, an unknown name."""
+    """A value that a function does not accept: a wrong shape, NaN, too few rows, an unknown name."""
 
 
 class ProcessError(FidprobeError):
-    """Another process of the same run has ended; what it said of itself is the reason."""
+    """Another process of the same run has ended; its own message gives the reason."""

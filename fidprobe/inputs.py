@@ -1,9 +1,8 @@
-"""What a user names as input: images, a features file, or statistics."""
+"""Open a measure's input, whatever the user gave: images, features or statistics."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
@@ -12,6 +11,7 @@ from fidprobe.features.compact_reference import load_reference_features, load_re
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features, is_features_file
 from fidprobe.images import ImageSource, open_images
+from fidprobe.images.source import random_places
 from fidprobe.runtime.files import expanded
 from fidprobe.runtime.messages import escape_controls
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
@@ -19,7 +19,7 @@ from fidprobe.statistics import GaussianStatistics, is_statistics_file
 __all__ = ["Input", "open_input"]
 
 Input = ImageSource | Features | GaussianStatistics
-"""What metrics start from: images still to be read, features, or (for Fréchet distances) statistics."""
+"""Input of a metric: images still to be read, features, or (for Fréchet distances) statistics."""
 
 
 def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> Input:
@@ -28,10 +28,10 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
     Args:
         source: Features and statistics pass through; a path to one is loaded, and so are the references that come with
             fidprobe, `embedded:cifar10/NETWORK` (features of a sample) and `embedded:cifar10/NETWORK/statistics` (of
-            the whole set); all else goes to `fidprobe.images.open_images` with the options' subset.
-        options: Subset to draw. Features are drawn from in the same way; statistics stay whole.
-        spatial: Of a statistics npz, read ADM's members of spatial features (`inception-spatial`). Statistics that
-            say of which space they are, are read as they are.
+            the whole set); `fidprobe.images.open_images` opens all else, with the options' subset.
+        options: Subset to draw, of features as of images; statistics stay whole.
+        spatial: Read ADM's members for spatial features (`inception-spatial`) from a statistics npz, unless the file
+            names another space.
 
     Raises:
         InputError: a damaged file, or a subset larger than the set.
@@ -55,19 +55,18 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
                 f"{where}a subset of {options.limit} was asked for, but there are {len(source)} features; statistics "
                 "stay whole, whatever the limit"
             )
-        rng = np.random.default_rng(options.seed)
-        chosen = np.sort(rng.choice(len(source), options.limit, replace=False))
-        return source.select(torch.from_numpy(chosen), limit=options.limit, seed=options.seed)
+        places = random_places(len(source), options.limit, options.seed)
+        return source.select(torch.from_numpy(places), limit=options.limit, seed=options.seed)
     if isinstance(source, Features | GaussianStatistics):
         return source
     return open_images(source, limit=options.limit, seed=options.seed)
 
 
 def _embedded(text: str) -> Features | GaussianStatistics | None:
-    """A reference that comes with fidprobe; None for anything else.
+    """Load a reference that comes with fidprobe; None for any other text.
 
     Raises:
-        InputError: a name without a space, or of a space that is not there.
+        InputError: the name lacks a space, or the reference has no such space.
         WeightsError: a damaged file.
     """
     name, _, rest = text.removeprefix(PREFIX).partition("/")

@@ -1,4 +1,4 @@
-"""Where a number comes from: which pictures, read how, through which network with which weights."""
+"""Where a number comes from: which images, how they were read, and through which network with which weights."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -41,16 +41,16 @@ class ExtractorProvenance:
 
 @dataclass(frozen=True)
 class SourceProvenance:
-    """Which pictures.
+    """Which images, and how they were read.
 
     Attributes:
         description: The source as the user gave it.
         count: How many images were used.
-        content: SHA-256 over the content of the images used, in order; None where reading again is not
-            possible (generators) or content is unknown.
+        content: SHA-256 over the content of the images used, in order; None if they cannot be read again
+            (generators) or the content is unknown.
         sizes: Image size `"WIDTHxHEIGHT"` -> number of images.
         formats: File format (`"JPEG"`, `"PNG"`, `"array"`) -> number of images.
-        treatments: What had to be done to pixels to get 8-bit RGB (`"CMYK to RGB"`, ...) -> number of images.
+        treatments: Conversion of pixels to 8-bit RGB (`"CMYK to RGB"`, ...) -> number of images.
         skipped: `(name, reason)` of each file that could not be read and was skipped on request.
         limit: The size of the subset asked for, if any.
         seed: The seed that drew the subset, if one was drawn.
@@ -69,7 +69,7 @@ class SourceProvenance:
     decoder: str | None = None
 
     def union(self, other: "SourceProvenance") -> "SourceProvenance":
-        """Of both sets of pictures together; what is only said of one set, such as its content's hash, is left out."""
+        """Describe both sets of images together; facts of one set alone, such as its content hash, are left out."""
 
         def total(fact: str) -> dict[str, int]:
             return dict(Counter(getattr(self, fact)) + Counter(getattr(other, fact)))
@@ -87,10 +87,15 @@ class SourceProvenance:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Both halves; None where unknown (a bare ``.npy`` of embeddings, a peer's ``.npz`` of statistics)."""
+    """Network and images; None where unknown (a bare ``.npy`` of embeddings, a peer's ``.npz`` of statistics)."""
 
     extractor: ExtractorProvenance | None = None
     source: SourceProvenance | None = None
+
+    @property
+    def space(self) -> str:
+        """Short name of the feature space, for messages and labels; `unknown` without an extractor."""
+        return "unknown" if self.extractor is None else self.extractor.name
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists and scalars."""
@@ -171,7 +176,7 @@ _KINDS: dict[str, Callable[[object], bool]] = {
 
 
 def _checked(cls: Any, data: Any, what: str) -> dict[str, Any] | None:
-    """The entries that a class knows, each of the type that it declares."""
+    """Return the entries that a class declares, after checking that each has the declared type."""
     if data is None:
         return None
     if not isinstance(data, Mapping):
@@ -190,7 +195,7 @@ def _checked(cls: Any, data: Any, what: str) -> dict[str, Any] | None:
 
 
 def _type_name(kind: Any) -> str:
-    """`str` for a class, `str | None` or `Mapping[str, int]` for what is composed of classes."""
+    """Return a type's name without modules: `str`, `str | None`, `Mapping[str, int]`."""
     return kind.__name__ if type(kind) is type else str(kind).replace("collections.abc.", "")
 
 
@@ -199,15 +204,14 @@ def _shown(value: object) -> str:
 
 
 def known_space(*names: str) -> str:
-    """The space that several sides share, where some of them do not know it; `unknown` if none does."""
+    """Return the first of several spaces that is known; `unknown` if none is."""
     return next((name for name in names if name != "unknown"), "unknown")
 
 
 def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int]) -> None:
-    """Refuse to let two feature spaces meet.
+    """Raise if two sides come from different feature spaces.
 
-    An unknown extractor is let through when the dimensions agree: what is not recorded cannot be compared,
-    and reports say so.
+    An unknown extractor passes if the dimensions agree: what is not recorded cannot be compared, and reports say so.
 
     Args:
         first: Provenance of one side.
@@ -232,7 +236,7 @@ def check_comparable(first: Provenance, second: Provenance, dims: tuple[int, int
 
 
 def check_same_images(what: str, first: Provenance, second: Provenance, counts: tuple[int | None, int | None]) -> None:
-    """Refuse a second opinion that is of other pictures than the main space, as far as is known.
+    """Raise if a second opinion was measured on other images than the main space, as far as that is known.
 
     Args:
         what: The set, for the message: `reference`, `candidates`, ...

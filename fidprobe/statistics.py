@@ -1,4 +1,4 @@
-"""Gaussian statistics of features: streaming, weighted, merged exactly, and the peers' npz files.
+"""Gaussian statistics of features: streamed, weighted, merged exactly; read from the peers' npz files.
 
 All moments are float64, whatever the features are: a float32 mean over 50,000 rows is already off by 1e-5.
 """
@@ -41,7 +41,7 @@ class GaussianStatistics:
         cov: float64 [d, d], symmetric; divided by count - 1, as all peers do (StyleGAN's own code divides by
             count). Weighted statistics divide by the sum of weights (role-of-imagenet-classes-in-fid, Eq. 3).
         count: Number of images; None if unknown (the peers' files do not say).
-        provenance: Which pictures, through which network.
+        provenance: Which images, through which network.
 
     Raises:
         InputError: shapes that do not fit, or entries that `check_moments` refuses.
@@ -69,7 +69,7 @@ class GaussianStatistics:
     @property
     def space(self) -> str:
         """Short name of the feature space; `unknown` without provenance."""
-        return "unknown" if self.provenance.extractor is None else self.provenance.extractor.name
+        return self.provenance.space
 
     @classmethod
     def of(
@@ -81,7 +81,7 @@ class GaussianStatistics:
             features: [n, d], floating point.
             weights: Non-negative [n], any positive sum. Weighted covariances are population covariances
                 (divided by the sum of weights), so that they do not depend on the weights' scale.
-            ranks: Processes that all have the features: each reads its share of the rows, and all get the statistics
+            ranks: Processes that all have the features. Each reads its share of the rows, and all get the statistics
                 of the whole.
 
         Raises:
@@ -145,12 +145,12 @@ class GaussianStatistics:
 
         Args:
             path: The npz.
-            spatial: Read `mu_s` and `sigma_s` instead, ADM's statistics of spatial features (`inception-spatial`), of
-                which the file's count and provenance say nothing.
+            spatial: Read `mu_s` and `sigma_s` instead, ADM's statistics of spatial features (`inception-spatial`). The
+                file's count and provenance, which are of the other arrays, are ignored.
 
         Raises:
-            InputError: no such file, damaged, pickled, without these arrays, not real or not finite; a `sigma` that is
-                no covariance; a count below 2.
+            InputError: the file is missing, damaged or pickled, or lacks these arrays; values are not real or not
+                finite; `sigma` is no covariance; the count is below 2.
         """
         path = Path(path)
         if not is_file(path):
@@ -170,8 +170,8 @@ class GaussianStatistics:
         except InputError:
             raise
         except LOAD_ERRORS as error:
-            told = one_line(error)
-            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({told})") from error
+            reason = one_line(error)
+            raise InputError(f"{path}: damaged, or holds pickled objects, which are never loaded ({reason})") from error
         try:
             count = _count(arrays["count"]) if "count" in arrays else None
             text = str(arrays["provenance"]) if "provenance" in arrays else "{}"
@@ -186,9 +186,7 @@ class GaussianStatistics:
 
 
 def check_moments(mean: Tensor, cov: Tensor) -> None:
-    """Refuse moments whose distances float64 cannot hold: products of two covariances must neither over- nor underflow.
-
-    Float32 features are far from either end.
+    """Raise if products of two such covariances would over- or underflow in float64; float32 features never do.
 
     Args:
         mean: float64 [d].
@@ -220,7 +218,7 @@ def _count(array: npt.NDArray[Any]) -> int:
 
 
 def _check_covariance(cov: Tensor, name: str, count: int | None) -> None:
-    """Refuse a symmetric matrix that no set of features, or none of so many images, has as its covariance."""
+    """Raise if a matrix is no covariance, or has a higher rank than the covariance of so many images can have."""
     asymmetry = float((cov - cov.T).abs().max())
     if asymmetry > 1e-5 * float(cov.abs().max()):
         raise InputError(f"`{name}` is not symmetric (off by {asymmetry:.3g}); it is no covariance")
@@ -246,7 +244,7 @@ class Moments:
     Args:
         dim: d.
         device: Where to compute.
-        first: Number of the first row, for messages.
+        first: Number of the first row in the whole set, for messages.
     """
 
     def __init__(self, dim: int, *, device: torch.device | str = "cpu", first: int = 0) -> None:
@@ -257,7 +255,7 @@ class Moments:
         self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
         self.mean = torch.zeros(dim, dtype=torch.float64, device=self.device)
         self.scatter = torch.zeros(dim, dim, dtype=torch.float64, device=self.device)
-        # Rows in float64; the same memory for every block, since fresh memory costs as much as the sums.
+        # Rows in float64. Every block uses the same memory, because allocating it costs as much as the sums.
         self._values = torch.empty(0, dim, dtype=torch.float64, device=self.device)
 
     def update(self, block: Tensor, weights: Tensor | None = None) -> None:
@@ -269,7 +267,7 @@ class Moments:
         if len(block) == 0:
             return
         if len(self._values) < len(block):
-            with torch.inference_mode(False):  # else no later block could use it outside of that mode
+            with torch.inference_mode(False):  # a tensor made in that mode could not be used outside of it later
                 self._values = torch.empty(block.shape, dtype=torch.float64, device=self.device)
         values = self._values[: len(block)].copy_(block.detach())
         total, mean = float(len(values)), values.mean(dim=0)
@@ -297,7 +295,7 @@ class Moments:
         self.weight, self.rows = total, self.rows + rows
 
     def sum(self, ranks: Ranks) -> None:
-        """Make these the moments of the rows of all processes, each of which calls this with its own."""
+        """Add up the moments of all processes, each of which calls this with the moments of its own rows."""
         self._values = self._values[:0].clone()
         if ranks.size == 1:
             return
@@ -323,7 +321,7 @@ class Moments:
         if self.rows < 2 or self.weight <= 0:
             raise InputError(f"a covariance needs at least 2 images with weight, got {self.rows}")
         cov = self.scatter / (self.weight if population else self.weight - 1)
-        # Weighted rows are no sample count: such statistics cannot be merged, nor their rank be known from it.
+        # The number of weighted rows is no sample count: it neither bounds the rank nor allows merging.
         return GaussianStatistics(self.mean, (cov + cov.T) / 2, None if population else self.rows, provenance)
 
 
@@ -361,8 +359,8 @@ class _Gram(torch.autograd.Function):
         if rows.device.type != "cpu":
             return rows.T @ rows
         array = rows.detach().numpy()
-        # NumPy hands a product with its own transpose to BLAS's routine for such, which torch does not offer. What
-        # becomes infinite is left to whoever looks at the product, as torch leaves it.
+        # NumPy calls BLAS's routine for a product with its own transpose, which torch does not offer. Overflow to
+        # infinity is silent, as in torch: callers check the product.
         with np.errstate(all="ignore"):
             return torch.from_numpy(np.matmul(array.T, array))
 

@@ -1,4 +1,4 @@
-"""What comes with fidprobe to be used offline: generators, networks and a reference, all of CIFAR-10.
+"""Models that come with fidprobe for use offline: generators, networks and a reference, all of CIFAR-10.
 
 docs/models.md describes them, from the cards in the files; `python -m reproduce.embedded` makes them.
 """
@@ -13,7 +13,7 @@ from fidprobe.runtime.files import sha256_file
 __all__ = ["EMBEDDED", "PREFIX", "SUMS", "embedded_file"]
 
 PREFIX = "embedded:"
-"""Before a name where a generator or a reference is asked for."""
+"""Prefix of the names of these generators and references among image sources."""
 
 EMBEDDED: Mapping[str, str] = MappingProxyType(
     {
@@ -25,27 +25,27 @@ EMBEDDED: Mapping[str, str] = MappingProxyType(
         "am-gan-chosen": "choice",
     }
 )
-"""Name -> what the file holds."""
+"""Name -> kind of the file's content."""
 
 SUMS = "SHA256SUMS"
-"""The file of their hashes, as `sha256sum` writes it."""
+"""Name of the file with their hashes, in the format of `sha256sum`."""
 
 _FOLDER = Path(__file__).parent
 
 
 def embedded_file(name: str, kind: str) -> Path:
-    """The file of a name, whose hash was compared.
+    """Return the path of an embedded file after checking its SHA-256.
 
     Args:
         name: A key of `EMBEDDED`.
-        kind: What is wanted: `generator`, `network`, `reference` or `choice` (of a generator's images).
+        kind: Expected kind: `generator`, `network`, `reference` or `choice` (of a generator's images).
 
     Raises:
         InputError: no such name of that kind.
         WeightsError: the file is damaged or missing.
     """
     if EMBEDDED.get(name) != kind:
-        known = ", ".join(PREFIX + one for one, what in EMBEDDED.items() if what == kind)
+        known = ", ".join(PREFIX + other for other, content in EMBEDDED.items() if content == kind)
         others = "; a reference is embedded:cifar10/NETWORK" if kind == "generator" else ""
         raise InputError(f"no {kind} {name!r} comes with fidprobe; there are {known}{others}")
     path = _FOLDER / f"{name}.{'json' if kind == 'choice' else 'safetensors'}"

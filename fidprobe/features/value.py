@@ -93,7 +93,7 @@ class Features:
     @property
     def space(self) -> str:
         """Short name of the feature space for messages and labels; `unknown` without provenance."""
-        return "unknown" if self.provenance.extractor is None else self.provenance.extractor.name
+        return self.provenance.space
 
     @property
     def logits_unbiased(self) -> Tensor | None:

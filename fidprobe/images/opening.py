@@ -1,4 +1,4 @@
-"""One door to every kind of image source."""
+"""Open an image source of any kind: files, names and Python values."""
 
 import os
 import re
@@ -67,7 +67,7 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
             raise SourceError(f"{escape_controls(text)}: cannot be opened ({error.strerror or error})") from error
     else:
         opened = _open_value(source, limit, seed)
-    # Generators know no end: there the limit is how many to make, and already applied.
+    # A generator has no end: its limit is how many images it makes, and is applied already.
     generated = opened is not source and isinstance(opened, FunctionSource | GeneratorSource)
     return opened if limit is None or generated else RandomSubset(opened, limit=limit, seed=seed)
 
@@ -83,9 +83,7 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if text.startswith(PREFIX):
         name, _, query = text.removeprefix(PREFIX).partition("?")
         if EMBEDDED.get(name.partition("/")[0]) == "reference":
-            raise InputError(
-                f"{escape_controls(text)}: holds features, not images; commands that measure take it in their place"
-            )
+            raise _features_instead(text)
         return TrainedGeneratorSource(embedded_file(name, "generator"), query, description=text, limit=limit, seed=seed)
     if text.startswith("hf:"):
         return open_huggingface(text)
@@ -109,6 +107,12 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     raise SourceError(_missing(path, text))
 
 
+def _features_instead(text: str) -> InputError:
+    return InputError(
+        f"{escape_controls(text)}: holds features, not images; commands that measure take it in their place"
+    )
+
+
 def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()
@@ -122,9 +126,7 @@ def _expanded(text: str) -> Path:
 def _open_trained(path: Path, query: str, text: str, limit: int | None, seed: int) -> ImageSource:
     held = safetensors_format(path)
     if held == "features":
-        raise InputError(
-            f"{escape_controls(text)}: holds features, not images; commands that measure take it in their place"
-        )
+        raise _features_instead(text)
     if held not in ("generator", None):
         raise SourceError(
             f"{escape_controls(text)}: holds neither a trained generator nor features "
@@ -186,7 +188,7 @@ def _open_value(source: Any, limit: int | None, seed: int) -> ImageSource:
 
 
 def _collection(array: Any) -> Any:
-    """Arrays that own plain memory; a tensor on another device stays there and is fetched row by row."""
+    """Refuse single numbers, and detach tensors; a tensor on another device stays there and is fetched row by row."""
     if array.ndim == 0:
         raise InputError("a single number is not images")
     return array if isinstance(array, np.ndarray) else array.detach()

@@ -1,4 +1,4 @@
-"""The contract of an image source: an ordered, named, counted collection of 8-bit RGB pictures."""
+"""The contract of an image source: an ordered, named, counted collection of 8-bit RGB images."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -12,18 +12,26 @@ import numpy.typing as npt
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.parallel import default_workers, ordered_map
 
-__all__ = ["DecodedImage", "ImageItem", "ImageSource", "IndexedImages", "RandomSubset", "SelectedImages"]
+__all__ = [
+    "DecodedImage",
+    "ImageItem",
+    "ImageSource",
+    "IndexedImages",
+    "RandomSubset",
+    "SelectedImages",
+    "random_places",
+]
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """One picture, ready for a network.
+    """One decoded image, ready for a network.
 
     Attributes:
         pixels: uint8 [h, w, 3], RGB, writable.
-        format: Where the bytes came from: `"JPEG"`, `"PNG"`, ..., `"array"`.
-        treatments: What was done to get 8-bit RGB, in the words of docs/images.md; empty for plain RGB.
-        label: Class index, where only decoding tells it (datasets that give picture and label together).
+        format: Format of the file: `"JPEG"`, `"PNG"`, ...; `"array"` for arrays and tensors.
+        treatments: Conversions to 8-bit RGB, in the words of docs/images.md; empty for plain RGB.
+        label: Class index, where only decoding gives it (datasets that return image and label together).
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -34,15 +42,15 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class ImageItem:
-    """A picture that has not been decoded yet; safe to hand to another thread.
+    """An image that has not been decoded yet; safe to hand to another thread.
 
     Attributes:
         name: Unique within the source, relative to it, `/` as separator. Never an absolute path.
-        decode: Gives the picture. Raises SourceError, naming the file, if it cannot, and InputError for
-            values that break the rule of `to_uint8`, which no skipping mends.
-        digest: Gives a digest of the undecoded content (file bytes; array bytes with dtype and shape), or of
-            the decoded pixels where a source hands out nothing else.
-        label: Class index, where the source has classes and tells them without decoding.
+        decode: Returns the image. Raises SourceError, naming the file, if it cannot be read, and InputError for
+            values that break the rule of `to_uint8`, which `skip_bad` does not skip.
+        digest: Returns a digest of the undecoded content (file bytes; array bytes with dtype and shape), or of
+            the decoded pixels if the source offers nothing else.
+        label: Class index, where the source has classes and knows them without decoding.
     """
 
     name: str
@@ -57,7 +65,7 @@ class ImageSource(ABC):
     Attributes:
         description: The source as the user gave it, for messages and provenance.
         class_names: Names of the classes that labels index, where there are classes.
-        replayable: Content can be read again cheaply, so it can be hashed and cached.
+        replayable: Whether a second reading is cheap and gives the same images, which can then be hashed and cached.
         limit, seed: How this subset was drawn, if it is one.
     """
 
@@ -73,21 +81,21 @@ class ImageSource(ABC):
 
     @abstractmethod
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The images in order; with `indices` (strictly increasing) only those, the others unread."""
+        """Yield the images in order; with `indices` (strictly increasing) only those, and the others stay unread."""
 
     def number_as_name(self, index: int) -> str:
         """The name of an image that has none but its number: as many digits as the last one's."""
         return f"{index:0{len(str(len(self) - 1))}d}"
 
     def digests(self, indices: Sequence[int] | None = None) -> Iterator[bytes]:
-        """The images' own digests (32 bytes each) in order; with `indices` (strictly increasing) only those."""
+        """Yield the images' digests (32 bytes each) in order; with `indices` (strictly increasing) only those."""
         return ordered_map(_digest, self.items(indices), workers=default_workers())
 
     def content(self, progress: Callable[[int], None] | None = None) -> str | None:
-        """SHA-256 over the images' own digests, in order; None if the source is not replayable.
+        """Compute the SHA-256 over the images' digests, in order; None if the source is not replayable.
 
-        Names do not count. A file that cannot be read counts as such, so that the result is still defined
-        where bad files are to be skipped; reading it is what raises the error.
+        Names do not count. An unreadable file counts as "unreadable", so that sources with bad files have a hash as
+        well; only reading its image raises the error.
         """
         if not self.replayable:
             return None
@@ -149,10 +157,14 @@ class SelectedImages(ImageSource):
         return self._source.items([int(index) for index in chosen])
 
 
-class RandomSubset(SelectedImages):
-    """A reproducible random part of a source, in the source's order.
+def random_places(count: int, limit: int, seed: int) -> npt.NDArray[np.int64]:
+    """Draw `limit` of `count` places without repeats, ascending: every random subset of images or features."""
+    places: npt.NDArray[np.int64] = np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
+    return places
 
-    The indices are `sorted(np.random.default_rng(seed).choice(n, limit, replace=False))`.
+
+class RandomSubset(SelectedImages):
+    """A reproducible random part of a source, in the source's order, as `random_places` draws it.
 
     Args:
         source: Any source of n images.
@@ -169,7 +181,7 @@ class RandomSubset(SelectedImages):
                 f"{limit} images were asked for, {source.description} has {len(source)}; "
                 f"give a limit from 1 to {len(source)}"
             )
-        super().__init__(source, np.sort(np.random.default_rng(seed).choice(len(source), limit, replace=False)))
+        super().__init__(source, random_places(len(source), limit, seed))
         self.limit, self.seed = limit, seed
 
 
