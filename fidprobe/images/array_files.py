@@ -1,4 +1,4 @@
-"""numpy's files without surprises: headers before data, maps where possible, never a pickle, never a bomb."""
+"""Safe reading of numpy's files: headers before data, memory maps where possible, no pickles, no zip bombs."""
 
 import io
 import lzma
@@ -51,7 +51,7 @@ _MAX_HEADER = 2**16  # bytes; numpy itself parses no header above 10,000
 
 
 class ArrayHeader(NamedTuple):
-    """What an array says of itself before its data."""
+    """Shape, order and type of an array, from the header before its data."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -59,34 +59,34 @@ class ArrayHeader(NamedTuple):
 
 
 def npy_header(path: Path) -> ArrayHeader:
-    """The header of a `.npy`; its data stay unread. Raises one of LOAD_ERRORS."""
+    """Read the header of a `.npy`; its data stay unread. Raises one of LOAD_ERRORS."""
     with path.open("rb") as stream:
         return _header(stream)
 
 
 def member_names(path: Path) -> list[str]:
-    """The names of the arrays of an `.npz`, in its order. Raises one of LOAD_ERRORS."""
+    """Return the names of the arrays in an `.npz`, in its order. Raises one of LOAD_ERRORS."""
     with zipfile.ZipFile(path) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
 def member_header(path: Path, name: str) -> ArrayHeader:
-    """The header of one array of an `.npz`; its data stay unread. Raises one of LOAD_ERRORS."""
+    """Read the header of one array of an `.npz`; its data stay unread. Raises one of LOAD_ERRORS."""
     with zipfile.ZipFile(path) as archive, archive.open(_bounded(archive.getinfo(f"{name}.npy"))) as stream:
         return _header(stream)
 
 
 def map_npy(path: Path, mode: _READ_MODE = "r") -> npt.NDArray[Any]:
-    """A `.npy`, memory-mapped: read-only, or copy-on-write (`c`). Raises one of LOAD_ERRORS."""
+    """Memory-map a `.npy`, read-only or copy-on-write (`c`). Raises one of LOAD_ERRORS."""
     with path.open("rb") as stream:
         header = _header(stream)
         return _mapped(path, header, stream.tell(), mode)
 
 
 def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[Any]:
-    """One array of an `.npz`: read whole and held to the archive's checksum.
+    """Read one array of an `.npz` whole, and check it against the archive's checksum.
 
-    Above 1 GiB it is memory-mapped where it is stored uncompressed, and its checksum stays unread.
+    An array above 1 GiB that is stored uncompressed is memory-mapped instead, and its checksum is not checked.
 
     Raises one of LOAD_ERRORS.
     """
@@ -139,15 +139,16 @@ def _header(stream: IO[bytes]) -> ArrayHeader:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"format {version[0]}.{version[1]}, which only structured arrays need")
     # numpy reads a header whole before it looks at its length, and format 2.0 allows 4 GB of it.
-    told = stream.read(2 if version == (1, 0) else 4)
-    if int.from_bytes(told, "little") > _MAX_HEADER:
-        raise ValueError(f"a header of {int.from_bytes(told, 'little')} bytes")
-    header = io.BytesIO(told + stream.read(int.from_bytes(told, "little")))
+    prefix = stream.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(prefix, "little")
+    if length > _MAX_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    text = io.BytesIO(prefix + stream.read(length))
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found = ArrayHeader(*read(header))
-    if any(length < 0 for length in found.shape) or found.dtype.itemsize == 0:
-        raise ValueError(f"an array of {found.dtype} and shape {list(found.shape)}")
-    return found
+    header = ArrayHeader(*read(text))
+    if any(size < 0 for size in header.shape) or header.dtype.itemsize == 0:
+        raise ValueError(f"an array of {header.dtype} and shape {list(header.shape)}")
+    return header
 
 
 def _data_offset(stream: IO[bytes], header_offset: int) -> int:

@@ -23,16 +23,16 @@ _LABEL_NAMES = ("arr_1", "labels", "label")
 
 
 class ArraySource(IndexedImages):
-    """Rows of arrays or tensors; each is converted when it is asked for.
+    """Rows of arrays or tensors, named by their number; each is converted when it is decoded.
 
     Args:
         blocks: Collections [n, c, h, w], [n, h, w, c] or gray [n, h, w], by the rules of `to_uint8`.
         description: For messages and provenance.
-        labels: One class index an image, if known.
+        labels: One class index for each image, if known.
 
     Raises:
-        InputError: a shape with no or two readings, an unusable type, values out of range; all values of
-            other types than uint8 are looked at here, before any work is built on them.
+        InputError: a shape with no reading or two, an unusable type, values out of range. Values of other types
+            than uint8 are all checked here, before any work starts.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class ArraySource(IndexedImages):
 
 
 def as_numpy(row: Any) -> npt.NDArray[Any]:
-    """A tensor or array of any library as an array of its own memory; torch's bfloat16 as float32.
+    """Copy a tensor or array of any library into a numpy array; torch's bfloat16 becomes float32.
 
     Raises:
-        InputError: neither numpy's, nor torch's, nor anything that numpy can read.
+        InputError: the value is no array that numpy can read.
     """
     if isinstance(row, np.ndarray):
         return np.array(row)
@@ -81,8 +81,8 @@ def as_numpy(row: Any) -> npt.NDArray[Any]:
         try:
             return np.array(row)
         except Exception as error:  # other libraries raise what they like
-            told = one_line(error, with_class=True)
-            raise InputError(f"a {type(row).__name__} cannot be read as an array ({told})") from error
+            reason = one_line(error, with_class=True)
+            raise InputError(f"a {type(row).__name__} cannot be read as an array ({reason})") from error
     row = row.detach().cpu()
     if str(row.dtype) == "torch.bfloat16":
         row = row.float()
@@ -90,10 +90,10 @@ def as_numpy(row: Any) -> npt.NDArray[Any]:
 
 
 def open_npy(path: Path, description: str) -> ArraySource:
-    """A `.npy` of images, memory-mapped.
+    """Open a `.npy` of images, memory-mapped.
 
     Raises:
-        SourceError: not an array file, Python objects, or an array that is no images.
+        SourceError: it is no array file, or holds Python objects or an array that is no images.
     """
     _check_kind(path, (b"\x93NUMPY",), ".npy")
     try:
@@ -104,27 +104,29 @@ def open_npy(path: Path, description: str) -> ArraySource:
 
 
 def open_npz(path: Path, description: str) -> ArraySource:
-    """A `.npz` with one array of images: `arr_0` (ADM's), `images`, `samples`, or its only one.
+    """Open a `.npz` with one array of images: `arr_0` (ADM's), `images`, `samples`, or its only one.
 
-    An uncompressed array (`np.savez`) above 1 GiB is memory-mapped; all others are read into memory whole and held to
-    the archive's checksum. Labels come from `arr_1`, `labels` or `label` if that is one integer an image.
+    An uncompressed array (`np.savez`) above 1 GiB is memory-mapped. All others are read into memory whole and checked
+    against the archive's checksum. Labels come from `arr_1`, `labels` or `label` if that is one integer an image.
 
     Raises:
-        SourceError: not an archive of arrays, Python objects, or no or several arrays of images.
+        SourceError: it is no archive of arrays, or holds Python objects, or no or several arrays of images.
     """
     _check_kind(path, (b"PK\x03\x04", b"PK\x05\x06"), ".npz")
     try:
         names = member_names(path)
         chosen = _images_name(path, names)
         images = load_member(path, chosen)
-        found = next((load_member(path, name) for name in _LABEL_NAMES if name in names and name != chosen), None)
+        labels = next((load_member(path, name) for name in _LABEL_NAMES if name in names and name != chosen), None)
     except LOAD_ERRORS as error:
         raise SourceError(_refusal(path, error)) from error
-    if found is not None and (found.dtype.kind not in "iu" or found.shape != images.shape[:1]):
-        found = None
-    if found is not None and found.size and int(found.max()) >= MOST_CLASSES:
-        raise SourceError(f"{path}: a class index of {int(found.max())}; {MOST_CLASSES:,} is the most; mend the labels")
-    return _source(images, path, description, found)
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]):
+        labels = None
+    if labels is not None and labels.size and int(labels.max()) >= MOST_CLASSES:
+        raise SourceError(
+            f"{path}: a class index of {int(labels.max())}; {MOST_CLASSES:,} is the most; mend the labels"
+        )
+    return _source(images, path, description, labels)
 
 
 def _images_name(path: Path, names: list[str]) -> str:

@@ -22,11 +22,11 @@ class DatasetSource(IndexedImages):
     """Anything with `len(d)` and `d[i]`, whose items are pictures.
 
     An item is a `PIL.Image`, a tensor or an array (one image by the rules of `to_uint8`), or a tuple, list
-    or dict that holds one, with an integer label second or under a name like `label`. Items are asked for
-    one at a time, as a dataset need not be safe in threads; what they give is converted in parallel.
+    or dict that holds one, with an integer label second or under a name like `label`. Items are loaded one at a
+    time, because a dataset need not be safe in threads, and converted in parallel; their names are their numbers.
 
     Args:
-        dataset: The dataset. Its content is hashed as it gives it, so random augmentation changes the hash.
+        dataset: The dataset. The hash is of its items as they come, so random augmentation changes it.
         description: For messages and provenance.
 
     Raises:
@@ -58,13 +58,13 @@ class DatasetSource(IndexedImages):
         return None if self._labels is None else self._labels[index]
 
     def _known_labels(self) -> list[int | None] | None:
-        """Labels that torchvision's datasets tell without loading a picture."""
+        """Return the labels that torchvision's datasets know without loading a picture."""
         for attribute in ("targets", "labels"):
             values = getattr(self._dataset, attribute, None)
             if values is not None and hasattr(values, "__len__") and len(values) == self._count:
-                found = [_class_index(value) for value in values]
-                if any(label is not None for label in found):
-                    return found
+                labels = [_class_index(value) for value in values]
+                if any(label is not None for label in labels):
+                    return labels
         return None
 
     def _load(self, index: int) -> tuple[Any, int | None]:
@@ -85,7 +85,7 @@ class DatasetSource(IndexedImages):
         return DecodedImage(image.pixels, image.format, image.treatments, label)
 
     def _digest(self, index: int) -> bytes:
-        # A dataset need not have encoded bytes: what counts is the picture it gives.
+        # A dataset need not have encoded bytes, so the hash is of the picture that it returns.
         picture, _ = self._load(index)
         if isinstance(picture, np.ndarray) or hasattr(picture, "detach"):
             return digest_array(as_numpy(picture))
@@ -103,7 +103,7 @@ def _split(value: Any) -> tuple[Any, int | None]:
 
 
 def _class_index(value: Any) -> int | None:
-    """A label as a class index; None for what is none (vectors, -1 for `unlabelled`)."""
+    """Return a label as a class index; None if it is none (vectors, -1 for `unlabelled`)."""
     if isinstance(value, bool):
         return None
     if not isinstance(value, int):

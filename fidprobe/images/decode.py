@@ -1,4 +1,4 @@
-"""From the bytes of an image file to 8-bit RGB: one treatment for each kind of picture (docs/images.md)."""
+"""Decode image files to 8-bit RGB, with one treatment for each kind of picture (docs/images.md)."""
 
 import hashlib
 import io
@@ -27,7 +27,7 @@ _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVI
 _ORIENTATION = 274  # tags of EXIF and TIFF
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
 
-# What `Image.convert("RGB")` handles rightly, with the words for it.
+# Modes that `Image.convert("RGB")` converts correctly, and the name of the treatment.
 _CONVERTED = {
     "1": "grayscale to RGB",
     "L": "grayscale to RGB",
@@ -85,7 +85,7 @@ def decode_image(data: bytes, name: str) -> DecodedImage:
 
 
 def decode_pil(image: Any, name: str, treatments: list[str] | None = None) -> DecodedImage:
-    """The same treatments for a `PIL.Image.Image` that is already open.
+    """Convert an open `PIL.Image.Image`, with the same treatments as `decode_image`.
 
     Args:
         image: The picture, loaded or not. It is not changed.
@@ -126,7 +126,7 @@ def decode_pil(image: Any, name: str, treatments: list[str] | None = None) -> De
 
 
 def digest_bytes(data: bytes) -> bytes:
-    """The digest of an encoded image: SHA-256 of the file's bytes."""
+    """Compute the digest of an encoded image: SHA-256 of the file's bytes."""
     return hashlib.sha256(data).digest()
 
 
@@ -164,7 +164,7 @@ def _from_floats(image: Any, shown: str) -> npt.NDArray[np.uint8]:
 
 
 def _integer_depth(image: Any) -> tuple[int, bool]:
-    """Bits and signedness of a gray picture of more than 8 bits; Pillow's mode "I" alone does not say."""
+    """Return bits and signedness of a gray picture of more than 8 bits, which Pillow's mode "I" leaves open."""
     if image.format == "TIFF":
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
         return bits, image.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] == 2
@@ -178,7 +178,7 @@ def _depth_words(depth: tuple[int, bool]) -> tuple[str, str]:
 
 
 def _colour_bits(image: Any) -> int:
-    """Bits a channel of a colour TIFF or PPM, which Pillow gives as 8-bit RGB without saying so."""
+    """Return the bits of a channel of a colour TIFF or PPM, which Pillow reduces to 8 without notice."""
     if image.mode in _INTEGERS or image.mode == "F":
         return 0
     if image.format == "TIFF":
@@ -216,10 +216,10 @@ _quiet_lock = threading.Lock()
 
 
 def _quiet_pillow() -> None:
-    """Keep Pillow's remarks on metadata and sizes from the user: what matters becomes a SourceError.
+    """Silence Pillow's warnings on metadata and sizes; those that matter become a SourceError.
 
-    `warnings.catch_warnings` is not safe in threads (it restores what another thread changed), so one filter
-    for warnings that Pillow's modules raise is put in place, and again where a caller has taken it away.
+    `warnings.catch_warnings` is not safe in threads (it restores what another thread changed). So one filter
+    for warnings of Pillow's modules is installed, and installed again if a caller has removed it.
     """
     if not any(entry[2] is UserWarning and _is_ours(entry) for entry in warnings.filters):
         from PIL import Image

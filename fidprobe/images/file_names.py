@@ -1,4 +1,4 @@
-"""Names of images: which files count, in which order, under which valid and unique names."""
+"""Names of image files: which count as images, in which order, and under which valid and unique names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,10 @@ __all__ = [
 _SPELLED = ".apng .avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
 
 IMAGE_EXTENSIONS = tuple(_SPELLED.split())
-"""What a file must end in (in any case) to be taken for an image. Its content decides what it is."""
+"""Endings (in upper or lower case) of files that are taken for images; their content decides on the format."""
 
 MOST_CLASSES = 1_000_000
-"""More classes than any set has; what counts images by class may take memory for each index."""
+"""Limit of class indices, beyond any real set: code that counts images by class takes memory for each index."""
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -34,7 +34,7 @@ def is_image(name: str) -> bool:
 
 
 def natural_key(name: str) -> tuple[object, ...]:
-    """A sorting key that puts `img2` before `img10`, folder by folder, ignoring case.
+    """Return a sorting key that puts `img2` before `img10`, folder by folder, ignoring case.
 
     Runs of digits compare as numbers of any length. The name itself breaks ties (`a1`, `a01`, `A1`), so the
     order is total and does not depend on the order of listing.
@@ -52,7 +52,7 @@ def _component_key(part: str) -> tuple[object, ...]:
 
 
 def escape_problem(name: str) -> str | None:
-    """Why an archive member's name must not be trusted, or None; a backslash counts as a separator."""
+    """Return why an archive member's name is unsafe, or None; a backslash counts as a separator."""
     path = name.replace("\\", "/")
     if path.startswith("/") or re.match(r"[A-Za-z]:", path):
         return "has an absolute path"
@@ -62,7 +62,7 @@ def escape_problem(name: str) -> str | None:
 
 
 def valid_names(names: Iterable[str]) -> list[str]:
-    """Names as valid Unicode (undecodable bytes become U+FFFD), made unique by a `#2`, `#3`, ... at the end."""
+    """Turn names into valid Unicode (undecodable bytes become U+FFFD), unique by `#2`, `#3`, ... at the end."""
     seen: set[str] = set()
     last: dict[str, int] = {}  # counting from 2 for each would take ages where thousands look alike
     result = []
@@ -79,10 +79,10 @@ def valid_names(names: Iterable[str]) -> list[str]:
 
 
 def class_labels(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Labels from class folders.
+    """Derive labels from class folders.
 
-    Only where every image lies in a folder and there are at least two first-level folders: those are the
-    classes, in natural order.
+    If every image lies in a folder and there are at least two first-level folders, those are the classes, in
+    natural order.
 
     Returns:
         One label a name and the class names; all None where there are no class folders.
@@ -96,10 +96,10 @@ def class_labels(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...
 
 
 def class_index(value: int) -> int | None:
-    """A label as a class index; None below zero, which is how sets mark pictures without a class.
+    """Return a label as a class index; None below zero, which is how sets mark pictures without a class.
 
     Raises:
-        ValueError: it is no index that classes have.
+        ValueError: it is MOST_CLASSES or more.
     """
     if value >= MOST_CLASSES:
         raise ValueError(f"a class index of {value if value < 2**63 else 'many digits'}; {MOST_CLASSES:,} is the most")
@@ -107,5 +107,5 @@ def class_index(value: int) -> int | None:
 
 
 def no_images(description: str) -> str:
-    """The message for a source that exists and holds nothing."""
+    """Compose the message for a source that exists but holds no images."""
     return f"no images in {description} (looked for {_SPELLED})"

@@ -12,9 +12,9 @@ __all__ = ["open_folder"]
 
 
 def open_folder(path: Path, description: str) -> ImageFileSource:
-    """All image files below a folder, in natural order of their relative names.
+    """Open all image files below a folder, in natural order of their relative names.
 
-    Hidden files and folders and `__MACOSX` are left out, as is whatever is no regular file. Links are
+    Hidden files and folders, `__MACOSX` and everything that is no regular file are left out. Links are
     followed, except to a folder that contains them. Labels come from a StyleGAN `dataset.json` in the folder,
     else from class folders.
 
@@ -28,7 +28,7 @@ def open_folder(path: Path, description: str) -> ImageFileSource:
 
 
 def _list(folder: str) -> list[tuple[str, str]]:
-    """Relative name and path of each image file; folders may be nested deeper than Python's own stack."""
+    """List relative name and path of each image file; without recursion, as folders may be nested very deeply."""
     files: list[tuple[str, str]] = []
     pending: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(folder, "", ())]
     while pending:

@@ -22,11 +22,11 @@ __all__ = ["FunctionSource", "import_function", "required_limit"]
 class FunctionSource(ImageSource):
     """The first `limit` images of the batches that a function yields.
 
-    It is called anew for every pass, with `seed=seed` if it has an argument of that name. It cannot be read
-    again cheaply, so it has no content hash and nothing is cached.
+    The function is called anew for every pass, with `seed=seed` if it has an argument of that name. Its images cannot
+    be read again cheaply, so that there is no content hash and nothing is cached.
 
     Args:
-        function: Gives an iterable of batches [n, 3, h, w], [n, h, w, 3] or gray [n, h, w], uint8 or floats
+        function: Returns an iterable of batches [n, 3, h, w], [n, h, w, 3] or gray [n, h, w], uint8 or floats
             in [0, 1] by the rules of `to_uint8`.
         description: For messages and provenance.
         limit: How many images to take.
@@ -48,7 +48,7 @@ class FunctionSource(ImageSource):
         return self._count
 
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
-        """The images in order. Those before the first wanted one have to be generated as well."""
+        """Yield the images in order; those before the first wanted one have to be generated as well."""
         wanted = iter(range(len(self)) if indices is None else indices)
         target = next(wanted, None)
         done = 0
@@ -86,7 +86,7 @@ class FunctionSource(ImageSource):
 
 
 def import_function(text: str) -> Callable[..., Any]:
-    """The function that `module:function` names; modules in the working folder are found as well.
+    """Import the function that `module:function` names; modules in the working folder are found as well.
 
     Raises:
         SourceError: the module cannot be imported, or has no such function.
@@ -112,7 +112,7 @@ def import_function(text: str) -> Callable[..., Any]:
 
 
 def required_limit(limit: int | None, description: str) -> int:
-    """The limit of a generator, which alone says how many images there are.
+    """Return the limit of a generator, after checking it: nothing else sets the number of its images.
 
     Raises:
         InputError: it is missing or not positive.

@@ -37,7 +37,7 @@ class GeneratorSource(ImageSource):
         seed: Seed of the latents.
         shape: Of a latent.
         batch: Images the network makes at a time.
-        settings: What else the images hang on; plain JSON.
+        settings: All else that the images depend on; plain JSON.
 
     Attributes:
         sha256: Of the file.
@@ -85,19 +85,19 @@ class GeneratorSource(ImageSource):
 
     @abstractmethod
     def _run(self, first: int) -> npt.NDArray[Any]:
-        """The whole batch that begins at image `first`: uint8 or floats in 0..1, channels first or last."""
+        """Generate the whole batch that begins at image `first`: uint8 or floats in 0..1, channels first or last."""
 
     def _label(self, index: int) -> int | None:
-        """The class of an image, where the network is told one."""
+        """Return the class of an image, where the network takes one as input."""
         del index
         return None
 
     def _rng(self, index: int) -> np.random.Generator:
-        """The random numbers of one image; its latent is the first that they give."""
+        """Return the random numbers of one image, of which the first are its latent."""
         return np.random.default_rng((self.seed, index))
 
     def _latents(self, first: int) -> npt.NDArray[np.float32]:
-        """float32 [batch, *shape]."""
+        """Draw the latents of a batch, float32 [batch, *shape]."""
         return np.stack(
             [
                 self._rng(index).standard_normal(self._shape, dtype=np.float32)
@@ -117,7 +117,7 @@ class Batch:
     """A batch that is computed once, by whichever thread needs it first; networks run one at a time.
 
     Args:
-        run: Gives all images of the batch that begins at a number.
+        run: Generates all images of the batch that begins at a given number.
         first: That number.
     """
 
@@ -129,7 +129,7 @@ class Batch:
         self._images: npt.NDArray[Any] | None = None
 
     def images(self) -> npt.NDArray[Any]:
-        """What `_run` gives, run at most once."""
+        """Return the images of the batch, which is generated at most once."""
         with self._network:
             if self._images is None:
                 self._images = self._run(self.first)
@@ -139,38 +139,38 @@ class Batch:
 def parse_settings(
     query: str, description: str, parsers: Mapping[str, Callable[[str], Any]], *, example: str
 ) -> dict[str, Any]:
-    """The settings after a `?`, such as `z=512&batch=32`.
+    """Parse the settings after a `?`, such as `z=512&batch=32`.
 
     Args:
         query: The text.
-        description: Of the source, for messages.
-        parsers: What reads each setting there is; raises ValueError for what it does not understand.
-        example: Right ones, for the message.
+        description: The source, for messages.
+        parsers: Setting -> function that reads its text; raises ValueError if it cannot.
+        example: Correct settings, for the message.
 
     Returns:
-        Those that were given.
+        The settings that the text gives.
 
     Raises:
-        InputError: an unknown setting, or one that is not understood.
+        InputError: an unknown setting, or a value that its function cannot read.
     """
     given = dict(parse_qsl(query, keep_blank_values=True))
     unknown = sorted(set(given) - set(parsers))
     if unknown:
         raise InputError(f"{description}: unknown setting {unknown[0]!r}; there are {', '.join(parsers)}")
-    found = {}
+    settings = {}
     for key, text in given.items():
         try:
-            found[key] = parsers[key](text)
+            settings[key] = parsers[key](text)
         except ValueError:
             raise InputError(f"{description}: {key}={text} is not understood; e.g. {example}") from None
-    return found
+    return settings
 
 
 def parse_whole(text: str, least: int) -> int:
-    """A whole number from `least` up.
+    """Parse a whole number from `least` up.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no such number.
     """
     value = int(text)
     if value < least:
@@ -179,10 +179,10 @@ def parse_whole(text: str, least: int) -> int:
 
 
 def parse_device(text: str) -> str:
-    """A device that networks run on.
+    """Check the name of a device that networks run on.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text names none.
     """
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
         raise ValueError(text)

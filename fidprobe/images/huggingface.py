@@ -18,9 +18,9 @@ _KINDS = ("datasets.arrow_dataset", "datasets.dataset_dict", "datasets.iterable_
 
 
 def is_huggingface(value: object) -> bool:
-    """Whether a value is one of the `datasets` package's classes, without importing it.
+    """Whether a value is of one of the `datasets` package's classes, without importing the package.
 
-    By the whole module name: many projects have a `datasets` package of their own.
+    The whole module name counts, because many projects have a `datasets` package of their own.
     """
     return any(kind.__module__ in _KINDS for kind in type(value).__mro__)
 
@@ -28,7 +28,7 @@ def is_huggingface(value: object) -> bool:
 class HuggingFaceSource(IndexedImages):
     """The first image column of a `datasets.Dataset`; labels from its first class column.
 
-    The stored bytes are decoded here, so that files are treated alike wherever they come from.
+    The stored bytes are decoded by fidprobe, so that files are treated alike wherever they come from.
 
     Args:
         dataset: A map-style dataset, one split.
@@ -89,7 +89,7 @@ class HuggingFaceSource(IndexedImages):
 
 
 def open_huggingface(text: str) -> HuggingFaceSource:
-    """`hf:NAME:SPLIT`, or `hf:FOLDER[:SPLIT]` for a dataset saved with `save_to_disk`.
+    """Open `hf:NAME:SPLIT`, or `hf:FOLDER[:SPLIT]` for a dataset saved with `save_to_disk`.
 
     Raises:
         InputError: the `datasets` package is missing, or no or an unknown split is named.
@@ -117,8 +117,8 @@ def open_huggingface(text: str) -> HuggingFaceSource:
     except InputError:
         raise
     except Exception as error:  # hub, network, parser and file errors of many libraries
-        told = one_line(error, with_class=True)
-        raise SourceError(f"{text}: cannot be loaded ({told}); offline, give a saved dataset's folder") from error
+        reason = one_line(error, with_class=True)
+        raise SourceError(f"{text}: cannot be loaded ({reason}); offline, give a saved dataset's folder") from error
     finally:
         if shown_bars:
             datasets.enable_progress_bars()

@@ -1,4 +1,4 @@
-"""Sources whose images are files: what folders, zips and tars have in common."""
+"""Sources whose images are files: the part that folders, zips and tars share."""
 
 import json
 import os
@@ -23,8 +23,8 @@ class ImageFileSource(IndexedImages):
     Args:
         description: The source as the user gave it.
         names: Relative names, in order, unique.
-        read: `read(index)` gives a file's bytes, from any thread, or raises SourceError.
-        labels: One class index (or None) a file.
+        read: `read(index)` returns a file's bytes, from any thread, or raises SourceError.
+        labels: One class index (or None) for each file.
         class_names: Names of the classes, where known.
     """
 
@@ -66,13 +66,13 @@ def build_source(
     *,
     labels: Mapping[str, int | None] | None = None,
 ) -> ImageFileSource:
-    """Sort the files found in a container into a source.
+    """Build a source of the image files found in a container, in natural order.
 
     Args:
         description: The source as the user gave it.
         files: Relative name and place of each image file, in any order.
         read: Reads a place.
-        labels: Class index by name, where the container tells them; else class folders do.
+        labels: Class index by name, where the container holds labels; by default class folders give them.
 
     Raises:
         SourceError: no files.
@@ -83,25 +83,25 @@ def build_source(
     raw_names = [name for name, _ in ordered]
     places = [place for _, place in ordered]
     if labels is None:
-        found, class_names = class_labels(raw_names)
+        indices, class_names = class_labels(raw_names)
     else:
-        found, class_names = [labels.get(name) for name in raw_names], None
+        indices, class_names = [labels.get(name) for name in raw_names], None
     if class_names is not None:
         class_names = tuple(valid_names(class_names))
     return ImageFileSource(
         description,
         valid_names(raw_names),
         lambda index: read(places[index]),
-        labels=found,
+        labels=indices,
         class_names=class_names,
     )
 
 
 def check_size(size: int, name: str) -> None:
-    """Refuse a file too large to be a picture that is read.
+    """Raise if a file is too large to be read as a picture.
 
     Raises:
-        SourceError: more than MAX_FILE_BYTES.
+        SourceError: it has more than MAX_FILE_BYTES.
     """
     if size > MAX_FILE_BYTES:
         raise SourceError(
@@ -110,7 +110,7 @@ def check_size(size: int, name: str) -> None:
 
 
 def read_file(path: str) -> bytes:
-    """The bytes of an image file.
+    """Read the bytes of an image file.
 
     Raises:
         SourceError: it is missing, unreadable, too large or no regular file.
@@ -132,7 +132,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | None:
-    """Labels of StyleGAN's `dataset.json`: `{"labels": [["00000/img00000000.png", 6], ...]}` or null.
+    """Parse StyleGAN's `dataset.json`: `{"labels": [["00000/img00000000.png", 6], ...]}` or null.
 
     Returns:
         Class index by file name (empty for null: the folders are no classes), or None if the file is not

@@ -1,4 +1,4 @@
-"""Ordered parallel work with bounded memory."""
+"""Parallel work whose results come in order and take bounded memory."""
 
 import os
 from collections import deque
@@ -12,11 +12,11 @@ __all__ = ["default_workers", "ordered_map"]
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_WAITING = 2**28  # bytes of results, beyond which only the next one in turn is begun
+_WAITING = 2**28  # bytes of waiting results; beyond them only the next result in turn is computed
 
 
 def default_workers() -> int:
-    """Threads for decoding: as many as usable cores, at most 8 (Pillow and hashlib release the GIL)."""
+    """Return the number of threads for decoding: usable cores, at most 8 (Pillow and hashlib release the GIL)."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, usable))
 
@@ -33,7 +33,8 @@ def ordered_map(
         function: From input to result.
         inputs: Any number.
         workers: Threads.
-        size: Bytes of a result, where results can be large: of those that wait, 256 MiB and one a thread are held.
+        size: Returns the bytes of a result, if results can be large: at most 256 MiB, and one result for each thread,
+            wait for their turn.
     """
     pending: deque[Future[Out]] = deque()
     room = _Room()
@@ -58,7 +59,7 @@ def ordered_map(
                 place, value = next(source)
             except StopIteration:
                 break
-            except Exception as error:  # what came before it is still delivered, or fails first
+            except Exception as error:  # earlier results are still delivered, or fail first
                 failure = error
                 break
             pending.append(pool.submit(work, place, value))
@@ -74,7 +75,7 @@ def ordered_map(
 
 
 class _Room:
-    """Bytes of results that wait; where they are many, no thread begins another but the one whose turn is next."""
+    """Counts the bytes of waiting results; when they are many, threads begin no other result but the next in turn."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -87,19 +88,19 @@ class _Room:
             self._changed.wait_for(lambda: self._open or self._held < _WAITING or place == self._next)
 
     def fill(self, size: int) -> None:
-        """A result is there."""
+        """Count a result that has been computed."""
         with self._changed:
             self._held += size
 
     def leave(self, size: int) -> None:
-        """The next result was handed out."""
+        """Discount the next result, which was handed out."""
         with self._changed:
             self._held -= size
             self._next += 1
             self._changed.notify_all()
 
     def open(self) -> None:
-        """Let all go on: nobody waits for results any more."""
+        """Let all threads go on, because the results are no longer wanted."""
         with self._changed:
             self._open = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""From arrays and tensors to 8-bit RGB: the one rule for floats and the one rule for shapes."""
+"""Convert arrays and tensors to 8-bit RGB: the one rule for floats and the one rule for shapes."""
 
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 _CHANNELS = (1, 3, 4)
-# Whatever rounds to 0 or 255 by the rule below is rounding noise: half a level on either side.
+# Values that round to 0 or 255 by the rule below count as rounding noise: half a level on either side.
 _SLACK = 0.5 / 255
 
 
 def to_uint8(images: "Tensor | npt.NDArray[Any]") -> "Tensor":
-    """Images of any usual shape and type as the uint8 batch that extractors take.
+    """Convert images of any usual shape and type to the uint8 batch that extractors take.
 
     Floats must lie in [0, 1] (half an 8-bit level of rounding noise is forgiven) and become
     `floor(255 x + 0.5)`: the nearest level, halves upwards. It is what `torchvision.utils.save_image` writes
@@ -45,7 +45,7 @@ def to_uint8(images: "Tensor | npt.NDArray[Any]") -> "Tensor":
         uint8 [n, 3, h, w], on the same device; may share memory with the input.
 
     Raises:
-        InputError: a shape with no or two readings, an unusable type, NaN, infinity or values out of range.
+        InputError: a shape with no reading or two, an unusable type, NaN, infinity or values out of range.
     """
     import torch
 
@@ -66,7 +66,7 @@ def to_uint8(images: "Tensor | npt.NDArray[Any]") -> "Tensor":
 
 
 def decode_array(image: "Tensor | npt.NDArray[Any]", name: str) -> DecodedImage:
-    """One image of a source of arrays.
+    """Convert one image of a source of arrays.
 
     Raises:
         InputError: as `to_uint8`, naming the image; also for more than one image.
@@ -82,7 +82,7 @@ def decode_array(image: "Tensor | npt.NDArray[Any]", name: str) -> DecodedImage:
 
 
 def array_treatments(shape: tuple[int, ...], dtype: str) -> tuple[str, ...]:
-    """What `to_uint8` does to one image of this shape and type, in the words of docs/images.md."""
+    """Name what `to_uint8` does to one image of this shape and type, in the words of docs/images.md."""
     done = []
     if "float" in dtype:
         done.append("float to 8-bit")
@@ -96,14 +96,14 @@ def array_treatments(shape: tuple[int, ...], dtype: str) -> tuple[str, ...]:
 
 
 def digest_array(array: npt.NDArray[Any]) -> bytes:
-    """SHA-256 over type, shape and bytes of an array."""
+    """Compute the SHA-256 over type, shape and bytes of an array."""
     total = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
     total.update(np.ascontiguousarray(array).data)
     return total.digest()
 
 
 def image_layout(shape: tuple[int, ...]) -> str:
-    """The meaning of each axis, as `"nchw"`, `"nhwc"`, `"chw"`, `"hwc"`, `"nhw"` or `"hw"`.
+    """Return the meaning of each axis, as `"nchw"`, `"nhwc"`, `"chw"`, `"hwc"`, `"nhw"` or `"hw"`.
 
     Raises:
         InputError: no reading, or two.
@@ -129,7 +129,7 @@ def image_layout(shape: tuple[int, ...]) -> str:
 
 
 def batch_layout(shape: tuple[int, ...]) -> str:
-    """The meaning of each axis of a collection: `"nchw"`, `"nhwc"` or `"nhw"`.
+    """Return the meaning of each axis of a collection: `"nchw"`, `"nhwc"` or `"nhw"`.
 
     Stricter than `image_layout`: three axes with a channel-like one might be one picture or a few gray ones.
 
@@ -178,7 +178,7 @@ def _levels(tensor: "Tensor") -> "Tensor":
 
 
 def check_range(low: float, high: float) -> None:
-    """Refuse float images outside [0, 1], with the remedy for the usual other ranges."""
+    """Raise if float images leave [0, 1]; the error has the remedy for the usual other ranges."""
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("float images hold NaN or infinity; mend them first")
     if low >= -_SLACK and high <= 1 + _SLACK:

@@ -1,4 +1,4 @@
-"""Decoded images of a source: parallel, in order, bounded in memory, resumable."""
+"""Decode the images of a source: in parallel, in order, with bounded memory, from any image on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,16 +54,17 @@ def read_images(
 ) -> Iterator[ReadImage | SkippedImage]:
     """Decode a source in threads; results come in its order, whatever the number of threads.
 
-    At most four decoded images a thread wait for their turn; of large ones 256 MiB, and one a thread.
+    At most four decoded images for each thread wait for their turn; if images are large, at most 256 MiB and one for
+    each thread.
 
     Args:
-        source: What `open_images` gives.
-        start: Leave out the first `start` images, unread: to go on where a run was stopped.
+        source: As `open_images` returns it.
+        start: Leave out the first `start` images, unread, to go on where a run was stopped.
         stop: Leave out the images from this one on; None reads to the end.
-        skip_bad: Give a SkippedImage for a file that cannot be read, instead of raising.
+        skip_bad: Yield a SkippedImage for a file that cannot be read, instead of raising.
         workers: Threads; by default as many as usable cores, at most 8.
-        progress: Called after each image as `("reading images", done, total)`, `start` included in `done`, and `total`
-            what `stop` is.
+        progress: Called after each image as `("reading images", done, total)`; `done` includes `start`, and `total` is
+            `stop`.
 
     Raises:
         SourceError: a file cannot be read and `skip_bad` is False; or a generator ends early.

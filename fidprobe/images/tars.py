@@ -34,7 +34,7 @@ class _Place(NamedTuple):
 
 
 def expand_shards(pattern: str) -> list[Path]:
-    """The files of a shard pattern: `{000..004}` counts (zero-padded as written), `*`, `?` and `[]` match.
+    """List the files of a shard pattern: `{000..004}` counts (zero-padded as written), `*`, `?` and `[]` match.
 
     Returns:
         Paths in natural order; the pattern itself where it has neither.
@@ -59,7 +59,7 @@ def expand_shards(pattern: str) -> list[Path]:
 
 
 def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> ImageFileSource:
-    """All image files of one tar or several shards, in natural order.
+    """Open all image files of one tar or several shards, in natural order.
 
     Labels come from WebDataset's `.cls` members (`000001.cls` beside `000001.jpg`), else from class folders.
     Of members with the same name the last counts, as it would in unpacking. A gzipped tar is unpacked as a
@@ -94,7 +94,7 @@ def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> Imag
 
 
 def _key(name: str) -> str:
-    """WebDataset's sample key: the name up to the first dot of its last part."""
+    """Return WebDataset's sample key: the name up to the first dot of its last part."""
     folder, slash, base = name.rpartition("/")
     return folder + slash + base.partition(".")[0]
 
@@ -121,7 +121,7 @@ def _read(place: _Place) -> bytes:
 
 
 def _unpack(path: Path, target: IO[bytes]) -> None:
-    """Unpack a gzipped file, but no bomb."""
+    """Unpack a gzipped file, unless it is a bomb."""
     limit = most_unpacked(path.stat().st_size)
     with gzip.open(path) as packed:
         while chunk := _unpacked_piece(packed, path):
@@ -141,7 +141,7 @@ def _unpacked_piece(packed: gzip.GzipFile, path: Path) -> bytes:
 
 
 class _Headers:
-    """A tar as `tarfile` reads it to list its members: headers and long names, none of them large."""
+    """A tar from which `tarfile` lists the members: it reads headers and long names only, none of them large."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -172,13 +172,13 @@ class _Reader:
             weakref.finalize(self, self._unpacked.close)
 
     def places(self) -> list[_Place]:
-        """Place of each regular file."""
+        """List the place of each regular file."""
         try:
             with (
                 self._whole() as stream,
                 tarfile.open(fileobj=_Headers(stream), mode="r:", errors="surrogateescape") as archive,  # type: ignore[call-overload]
             ):
-                found = [place for member in archive if (place := self._place(member))]
+                places = [place for member in archive if (place := self._place(member))]
                 # tarfile takes a damaged header, or no more bytes, for the end; a sound archive has zeros there.
                 stream.seek(archive.offset)
                 end = stream.read(tarfile.BLOCKSIZE)
@@ -188,7 +188,7 @@ class _Reader:
                 while chunk := stream.read(2**20):
                     if chunk.strip(b"\0"):
                         raise tarfile.ReadError("more data after its end; give concatenated archives as shards")
-                return found
+                return places
         except (
             tarfile.TarError,
             OSError,
@@ -216,7 +216,7 @@ class _Reader:
         return nullcontext(self._unpacked)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Bytes of the (unpacked) archive, from any thread."""
+        """Read bytes of the (unpacked) archive, from any thread."""
         if self._unpacked is None:
             with self.path.open("rb") as stream:
                 stream.seek(offset)

@@ -1,4 +1,4 @@
-"""Sources that cannot be read twice, kept in a temporary file so that they can."""
+"""A copy of a source's images in a temporary file, for sources that give other images on every reading."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ __all__ = ["TemporaryCopy"]
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a picture lies in the file, and what is known of it."""
+    """The place of an image in the file, and the facts about it."""
 
     name: str
     start: int
@@ -30,13 +30,14 @@ class _Place:
 
 
 class TemporaryCopy(IndexedImages):
-    """All images of a source, read once, uncompressed in an unnamed temporary file.
+    """All images of a source, read once and kept uncompressed in an unnamed temporary file.
 
-    A generator that draws anew on every pass would show each network other images; this makes all see the same.
+    A generator that draws new images on every pass would show each network other images; with a copy all networks see
+    the same.
 
     Args:
         source: Any source; read to its end at once.
-        progress: Told of every image.
+        progress: Called after every image.
 
     Raises:
         SourceError: an image cannot be read, or the temporary folder has no room (TMPDIR chooses another).
@@ -51,9 +52,10 @@ class TemporaryCopy(IndexedImages):
     @classmethod
     @contextmanager
     def while_reading(cls, source: ImageSource) -> Iterator[tuple[Self, Callable[[ReadImage], None]]]:
-        """A part of a source that somebody else reads: images to be kept are handed to the function.
+        """Copy some images while other code reads the source.
 
-        They can be read once the block has ended, in which at least one must have been kept.
+        Yields the copy and a function that takes each image to be kept. The copy can be read once the block has ended,
+        in which at least one image must have been kept.
 
         Raises:
             SourceError: the temporary folder has no room.

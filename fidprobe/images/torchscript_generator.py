@@ -26,7 +26,7 @@ class TorchScriptSource(GeneratorSource):
     `GeneratorSource`; noise that the network draws itself is seeded for each batch.
 
     Args:
-        path: The TorchScript file; its `forward(latents)` gives [b, c, h, w] or [b, h, w, c].
+        path: The TorchScript file; its `forward(latents)` returns [b, c, h, w] or [b, h, w, c].
         query: The settings after the `?`: `z`, the latent shape (`512`, `100x1x1`); `batch`; `seed`, instead
             of the argument; `range`, the outputs' range if it is not 0,1 (values beyond it are clamped);
             `device`.
@@ -56,12 +56,12 @@ class TorchScriptSource(GeneratorSource):
         )
 
     def _run(self, first: int) -> npt.NDArray[Any]:
-        """The whole batch that begins at image `first`, float32 or uint8."""
+        """Generate the whole batch that begins at image `first`, float32 or uint8."""
         import torch
 
         latents = self._latents(first)
         device = torch.device(self._device)
-        # The caller's random state is put back: networks that draw noise themselves only know the global one.
+        # Networks that draw noise themselves use the global random state, which is restored for the caller.
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.inference_mode():
             torch.default_generator.manual_seed(_noise_seed(self.seed, first))
             if device.type == "cuda":

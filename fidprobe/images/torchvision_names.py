@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows, by name: `cifar10:train`."""
+"""Data sets of torchvision by name: `cifar10:train`."""
 
 import contextlib
 import io
@@ -31,10 +31,10 @@ TORCHVISION_NAMES = tuple(f"{name}:{split}" for name, (_, splits) in _DATASETS.i
 
 
 def open_torchvision(text: str) -> DatasetSource:
-    """A data set of torchvision by `name:split`.
+    """Open a data set of torchvision by `name:split`.
 
-    Files are looked for in `$FIDPROBE_DATA`, else in `torchvision` in the cache folder, and downloaded there
-    only where they are absent. torchvision verifies them by the MD5 it publishes.
+    Files are looked for in `$FIDPROBE_DATA`, or without it in `torchvision` in the cache folder, and downloaded there
+    only if they are absent. torchvision verifies them by the MD5 it publishes.
 
     Raises:
         InputError: an unknown name or split.

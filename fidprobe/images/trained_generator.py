@@ -17,7 +17,7 @@ __all__ = ["TrainedGeneratorSource"]
 
 
 class TrainedGeneratorSource(GeneratorSource):
-    """Images of a generator's file (see `fidprobe.generators.saved`).
+    """Images of a trained generator's file (see `fidprobe.generators.saved`).
 
     As a string it is `FILE.safetensors[?class=NAME][&batch=64][&seed=0][&device=cpu]`. Latents and batches are those
     of `GeneratorSource`. A conditional generator's images have labels: the class of image i is drawn from the same
@@ -32,8 +32,8 @@ class TrainedGeneratorSource(GeneratorSource):
         seed: Seed of latents and classes.
 
     Attributes:
-        generator: What the file holds.
-        chosen: The class that was asked for, as an index; None for all.
+        generator: Content of the file.
+        chosen: Index of the class that was asked for; None for all.
 
     Raises:
         InputError: no limit, an unknown or malformed setting, a class that the generator does not know, a device that
@@ -81,7 +81,7 @@ class TrainedGeneratorSource(GeneratorSource):
         names, classes = self.generator.class_names, self.generator.network.classes
         if not classes:
             raise InputError(
-                f"{description}: this generator was trained without classes and cannot be told one; leave out class"
+                f"{description}: this generator was trained without classes and cannot take one; leave out class"
             )
         if names and text in names:
             return names.index(text)

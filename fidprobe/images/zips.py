@@ -16,7 +16,7 @@ __all__ = ["open_zip"]
 
 
 def open_zip(path: Path, description: str, inside: str = "") -> ImageFileSource:
-    """All image files of a zip, or of one folder inside it, in natural order.
+    """Open all image files of a zip, or of one folder inside it, in natural order.
 
     Labels come from a StyleGAN `dataset.json` at the top, else from class folders. Of members with the same
     name the last counts, as it would in unpacking.
@@ -27,8 +27,8 @@ def open_zip(path: Path, description: str, inside: str = "") -> ImageFileSource:
         inside: A folder inside the archive, `/` as separator, `""` for all.
 
     Raises:
-        SourceError: not a zip, no images, or a member that is a link, is encrypted, is packed by another method than
-            deflate, or has a name that leads out of the archive.
+        SourceError: it is no zip or holds no images, or a member is a link, is encrypted, is packed by another method
+            than deflate, or has a name that leads out of the archive.
     """
     reader = _Reader(path)
     files: dict[str, zipfile.ZipInfo] = {}
@@ -67,7 +67,7 @@ class _Reader:
             raise SourceError(f"{path}: not a zip archive that can be read ({one_line(error)})") from error
 
     def members(self) -> list[zipfile.ZipInfo]:
-        """All members, each with a name and type that can be trusted."""
+        """List all members, after checking that each has a safe name and is no link."""
         members = self._archive.infolist()
         for member in members:
             problem = escape_problem(member.filename)

@@ -214,7 +214,7 @@ def test_other_safetensors_files_are_named_for_what_they_are(folder: Path, tmp_p
 @pytest.mark.parametrize(
     ("name", "query", "message"),
     [
-        ("plain", "class=cat", "trained without classes and cannot be told one; leave out class"),
+        ("plain", "class=cat", "trained without classes and cannot take one; leave out class"),
         ("told", "class=cow", r"no class 'cow'; give an index from 0 to 2 or a name: cat, dog, 7"),
         ("told", "class=", r"no class ''"),
         ("told", "class=3", r"no class '3'; give an index from 0 to 2"),
