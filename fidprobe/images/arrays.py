@@ -40,7 +40,8 @@ class ArraySource(IndexedImages):
     ) -> None:
         self.description = description
         self._blocks = blocks
-        self._labels = labels
+        if labels is not None:  # below zero is how sets mark pictures without a class
+            self._labels = [None if label < 0 else label for label in labels.tolist()]
         for block in blocks:
             try:
                 batch_layout(tuple(block.shape))
@@ -53,10 +54,6 @@ class ArraySource(IndexedImages):
 
     def __len__(self) -> int:
         return self._ends[-1]
-
-    def _label(self, index: int) -> int | None:
-        # Below zero is how sets mark pictures without a class.
-        return None if self._labels is None or self._labels[index] < 0 else int(self._labels[index])
 
     def _row(self, index: int) -> npt.NDArray[Any]:
         block = bisect_right(self._ends, index)

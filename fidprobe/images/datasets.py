@@ -54,9 +54,6 @@ class DatasetSource(IndexedImages):
     def __len__(self) -> int:
         return self._count
 
-    def _label(self, index: int) -> int | None:
-        return None if self._labels is None else self._labels[index]
-
     def _known_labels(self) -> list[int | None] | None:
         """Return the labels that torchvision's datasets know without loading a picture."""
         for attribute in ("targets", "labels"):

@@ -1,7 +1,6 @@
 """Hugging Face datasets with an image column (the `datasets` extra)."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,6 @@ class HuggingFaceSource(IndexedImages):
         self._lock = threading.Lock()
         plain = dataset.with_format(None)
         self._rows = plain.select_columns([image]).cast_column(image, datasets.Image(decode=False))
-        self._labels: Sequence[int | None] | None = None
         if label is not None:
             self.class_names = tuple(features[label].names)
             self._labels = [
@@ -67,9 +65,6 @@ class HuggingFaceSource(IndexedImages):
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def _label(self, index: int) -> int | None:
-        return None if self._labels is None else self._labels[index]
 
     def _read(self, index: int) -> bytes:
         with self._lock:

@@ -49,9 +49,6 @@ class ImageFileSource(IndexedImages):
     def _name(self, index: int) -> str:
         return self._names[index]
 
-    def _label(self, index: int) -> int | None:
-        return self._labels[index]
-
     def _decode(self, index: int) -> DecodedImage:
         return decode_image(self._read(index), f"{self.description.rstrip('/')}/{self._names[index]}")
 

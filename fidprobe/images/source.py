@@ -110,6 +110,9 @@ class ImageSource(ABC):
 class IndexedImages(ImageSource):
     """A source each of whose images can be read by its number alone, from any thread."""
 
+    _labels: Sequence[int | None] | None = None
+    """Class index of each image; None where it has none, or only decoding says which."""
+
     def items(self, indices: Sequence[int] | None = None) -> Iterator[ImageItem]:
         """The images in order, or some of them; none is read before its item is asked to."""
         for index in range(len(self)) if indices is None else indices:
@@ -121,9 +124,7 @@ class IndexedImages(ImageSource):
         return self.number_as_name(index)
 
     def _label(self, index: int) -> int | None:
-        """The class of an image; None where it has none, or only decoding says which."""
-        del index
-        return None
+        return None if self._labels is None else self._labels[index]
 
     @abstractmethod
     def _decode(self, index: int) -> DecodedImage:
