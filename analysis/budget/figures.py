@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fidprobe.analysis.budget.result import MOSTLY, Budget, Effect
+from fidprobe.analysis.budget.result import MOSTLY_NOISE, Budget, Effect
 from fidprobe.analysis.budget.text import percent_text, reference_text
 from fidprobe.analysis.budget.weights import BUDGET_ATTACKS, TITLES
 from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS, WIDTH, bar_panels, name_rows, styled
@@ -86,8 +86,8 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
 def _panel(axes: "Axes", budget: Budget, attacks: list[str], labels: list[str]) -> None:
     """One model's bars."""
     done = {
-        one.attack: dict(zip(_labels(budget), (one.main, *one.seconds.values()), strict=True))
-        for one in budget.removals
+        removal.attack: dict(zip(_labels(budget), (effect for effect, _ in removal.effects), strict=True))
+        for removal in budget.removals
     }
     height = 0.8 / len(labels)
     for i, label in enumerate(labels):
@@ -131,7 +131,7 @@ def _panel(axes: "Axes", budget: Budget, attacks: list[str], labels: list[str]) 
 
 
 def _notes(budgets: Mapping[str, Budget], *, rises: bool) -> str:
-    """What a reader must know of the bars."""
+    """What a reader must know to read the bars."""
     where = {reference_text(one) for one in budgets.values()}
     notes = [where.pop()] if len(where) == 1 else []
     if not any(one.second_labels for one in budgets.values()):
@@ -144,14 +144,14 @@ def _notes(budgets: Mapping[str, Budget], *, rises: bool) -> str:
 
 
 def _error(budget: Budget) -> str:
-    """What makes the bars mean little; empty where nothing does."""
-    if budget.noise is None or budget.noise < MOSTLY:
+    """Why the bars mean little; empty where they do not."""
+    if budget.noise is None or budget.noise < MOSTLY_NOISE:
         return ""
     return f"{shortened(budget.label, 20)}: {percent_text(100 * budget.noise)} sampling error"
 
 
 def _labels(budget: Budget) -> list[str]:
-    """Of the main space and the second opinions; two spaces of unknown name stay apart."""
+    """The main space's and the second opinions'; the latter say so, which tells two spaces of unknown name apart."""
     seconds = [f"{shortened(label, _LABEL)} (second opinion)" for label in budget.second_labels]
     return [shortened(budget.label, _LABEL), *seconds]
 
@@ -163,10 +163,7 @@ def _removed(effect: Effect) -> float:
 def _reach(budgets: Mapping[str, Budget]) -> tuple[float, float]:
     """Ends of the axis, the same in all panels, with room for the numbers beside the bars."""
     values = [
-        _removed(effect)
-        for one in budgets.values()
-        for removal in one.removals
-        for effect in (removal.main, *removal.seconds.values())
+        _removed(effect) for budget in budgets.values() for removal in budget.removals for effect, _ in removal.effects
     ]
     low, high = min([0.0, *values]), max([0.0, *values])
     room = (0.2 if len(budgets) == 1 else 0.3) * ((high - low) or 1.0)
