@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, Ratio
+from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Ratio
 
 __all__ = ["CONFIRMED_SHARE", "NULL_SHARE", "VERDICTS", "Opinion", "Verdict", "judge", "judge_share"]
 
@@ -42,7 +42,7 @@ VERDICTS = {
     "no-gain": "No gain",
     "not-judged": "Not judged",
 }
-"""Every verdict's code, and its name for readers."""
+"""Every verdict's code, and its name for readers; `fidprobe.analysis.verdict.words` has the other words."""
 
 _FOR = {"confirmed", "partly-confirmed"}
 _AGAINST = {"not-confirmed", "reversed"}
@@ -53,7 +53,8 @@ class Opinion:
     """What one second opinion says of a gain.
 
     Attributes:
-        space: Its label, `FD[clip]`, ...
+        key: Of its space: `second`, `second 2`, ...
+        space: The space's label, `FD[clip]`, ...
         verdict: A key of `VERDICTS`: `no-gain`, `inconclusive` or one of the four answers.
         change: From the baseline's distance to the model's in this space, bias-corrected.
         relative: The same as a share of the baseline's.
@@ -63,6 +64,7 @@ class Opinion:
         reason: Why it cannot tell, where that is not the interval's width; else empty.
     """
 
+    key: str
     space: str
     verdict: str
     change: Estimate
@@ -123,6 +125,10 @@ class Verdict:
         known = [one for one in usable if one.verdict != "inconclusive"] or usable
         return min((one.share for one in known), key=lambda share: share.value) if known else None
 
+    def opinion(self, key: str) -> Opinion | None:
+        """That of a space; None where it has none."""
+        return next((one for one in self.opinions if one.key == key), None)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -153,15 +159,15 @@ def judge_share(share: Ratio) -> str:
 
 
 def judge(
-    joint: Joint,
+    joint: JointEstimates,
     main: str,
     seconds: Sequence[str],
     *,
     labels: Mapping[str, str],
     model: str = "generated",
     baseline: str = "baseline",
-    singular: Mapping[str, str] | None = None,
-    doubts: Mapping[str, str] | None = None,
+    too_few_images: Mapping[str, str] | None = None,
+    caveats: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Judge a model's gain over a baseline.
 
@@ -172,25 +178,27 @@ def judge(
         labels: Space -> how its distance is written.
         model: The model's key.
         baseline: The baseline's.
-        singular: Space -> why distances in it cannot be judged (too few images for its dimensions).
-        doubts: Space -> `same-space` or `untrained-network`, for what has no say, or none for a gain.
+        too_few_images: Space -> why distances in it cannot be judged (too few images for its dimensions).
+        caveats: Space -> `same-space`, which has no say, or `untrained-network`, which has none for a gain.
     """
-    singular = singular or {}
+    too_few_images, caveats = too_few_images or {}, caveats or {}
     change, relative = joint.change(main, model, baseline), joint.relative_change(main, model, baseline)
     gain = change.interval[1] < 0
     opinions = tuple(
-        _weighed(_opinion(joint, main, space, labels, model, baseline, gain, singular), (doubts or {}).get(space, ""))
+        _discount_caveats(
+            _opinion(joint, main, space, labels, model, baseline, gain, too_few_images), caveats.get(space, "")
+        )
         for space in seconds
     )
-    if main in singular:
-        return Verdict("inconclusive", labels[main], change, relative, opinions, reason=singular[main])
+    if main in too_few_images:
+        return Verdict("inconclusive", labels[main], change, relative, opinions, reason=too_few_images[main])
     if not gain:
         needed = (change.z * change.error / change.value) ** 2 if change.value < 0 else None
         return Verdict("no-gain", labels[main], change, relative, opinions, more_images=needed)
     if not opinions:
         why = "there is no second opinion, which alone could confirm the gain"
         return Verdict("not-judged", labels[main], change, relative, (), reason=why)
-    code = _together([one.verdict for one in opinions])
+    code = _combine_verdicts([one.verdict for one in opinions])
     more = [one.more_images for one in opinions if one.more_images is not None]
     reasons = [one.reason for one in opinions if one.reason]
     undecided = code in {"inconclusive", "not-judged"}
@@ -206,21 +214,21 @@ def judge(
 
 
 def _opinion(
-    joint: Joint,
+    joint: JointEstimates,
     main: str,
     space: str,
     labels: Mapping[str, str],
     model: str,
     baseline: str,
     gain: bool,
-    singular: Mapping[str, str],
+    too_few_images: Mapping[str, str],
 ) -> Opinion:
     label, share = labels[space], joint.share(space, main, model, baseline)
     verdict, more, reason = "no-gain", None, ""
     if gain:
         verdict = judge_share(share)
-        if space in singular:
-            verdict, reason = "inconclusive", singular[space]
+        if space in too_few_images:
+            verdict, reason = "inconclusive", too_few_images[space]
         elif share.interval is None:
             # The divisor is the product of both: the one that is less certain is to blame.
             parts = {labels[main]: joint.change(main, model, baseline), label: joint.distance(space, baseline)}
@@ -234,6 +242,7 @@ def _opinion(
             gap = abs(share.value - NULL_SHARE)
             more = (side / gap) ** 2 if gap > 0 else None
     return Opinion(
+        space,
         label,
         verdict,
         joint.change(space, model, baseline),
@@ -244,19 +253,18 @@ def _opinion(
     )
 
 
-def _weighed(one: Opinion, doubt: str) -> Opinion:
-    """An opinion as far as it counts."""
-    if doubt == "same-space":
-        return replace(one, verdict="not-judged", more_images=None, reason="it is the main space itself")
-    if doubt == "untrained-network" and one.verdict in _FOR:
-        return replace(
-            one, verdict="inconclusive", more_images=None, reason="an untrained network cannot confirm a gain"
-        )
-    return one
+def _discount_caveats(opinion: Opinion, caveat: str) -> Opinion:
+    """An opinion with its verdict taken back where the caveat leaves it no say."""
+    if caveat == "same-space":
+        return replace(opinion, verdict="not-judged", more_images=None, reason="it is the main space itself")
+    if caveat == "untrained-network" and opinion.verdict in _FOR:
+        why = "an untrained network cannot confirm a gain"
+        return replace(opinion, verdict="inconclusive", more_images=None, reason=why)
+    return opinion
 
 
-def _together(verdicts: Sequence[str]) -> str:
-    """One word for several opinions; what cannot tell does not contradict what can."""
+def _combine_verdicts(verdicts: Sequence[str]) -> str:
+    """One verdict for several opinions; one that cannot tell does not contradict those that can."""
     if set(verdicts) == {"not-judged"}:
         return "not-judged"
     decided = {one for one in verdicts if one not in {"inconclusive", "not-judged"}}
