@@ -36,7 +36,7 @@ class ClassShift:
         name: Its name.
         reference, baseline, generated: Share of each set's images, 0..1; the reference's is None if unknown.
         change: By how much its part of the main, bias-corrected distance changed from baseline to model. It has no
-            standard error: the parts hang together through the transport maps, which move with every class.
+            standard error, because every part depends on all classes through the transport maps.
         second_change: The same in the (first) second opinion; None without one.
     """
 
@@ -69,7 +69,7 @@ class Composition:
 
     @property
     def explained(self) -> float | None:
-        """(reweighted - baseline) / (generated - baseline): 1 where frequencies alone give all; None for no change."""
+        """(reweighted - baseline) / (generated - baseline): 1 where frequencies give all of it; None for no change."""
         change = self.generated - self.baseline
         return (self.reweighted - self.baseline) / change if change else None
 
@@ -117,7 +117,7 @@ def class_breakdown(
         None where the main space has no logits of the same classes for both models, or no influences.
     """
     judged = [space for space in spaces if all((space, m) in estimates.estimates for m in ("generated", "baseline"))]
-    main, *seconds = spaces
+    main, *others = spaces
     generated, baseline, reference = (spaces[main][name] for name in ("generated", "baseline", "reference"))
     if not isinstance(generated, Features) or not isinstance(baseline, Features) or main not in judged:
         return None
@@ -135,9 +135,9 @@ def class_breakdown(
     ratio = np.divide(share_after, share_before, out=np.zeros(count), where=share_before > 0)
     weights = torch.from_numpy(ratio[before.classes])
     unreachable = float(share_after[share_before == 0].sum())
-    seconds = [space for space in seconds if space in judged]
+    others = [space for space in others if space in judged]
     changes = _changes(estimates, main, after, before, count)
-    second_changes = _changes(estimates, seconds[0], after, before, count) if seconds else None
+    second_changes = _changes(estimates, others[0], after, before, count) if others else None
     occurs = (share_after + share_before).nonzero()[0]
     order = occurs[np.lexsort((occurs, -np.abs(changes[occurs])))]
     return ClassBreakdown(
@@ -154,7 +154,7 @@ def class_breakdown(
             for c in order.tolist()
         ),
         compositions=(
-            tuple(_composition(spaces[space], estimates, space, weights) for space in (main, *seconds))
+            tuple(_composition(spaces[space], estimates, space, weights) for space in (main, *others))
             if unreachable <= _MOST
             else ()
         ),

@@ -74,10 +74,10 @@ def parse_gate(condition: str) -> Gate:
     Raises:
         InputError: no such form, quantity or verdict, or a number that is not one.
     """
-    found = _FORM.fullmatch(condition)
-    if found is None:
+    match = _FORM.fullmatch(condition)
+    if match is None:
         raise InputError(f"{condition!r} is no condition; write one like confirmed_share<0.5 or verdict!=confirmed")
-    quantity, compare, text = found.groups()
+    quantity, compare, text = match.groups()
     if quantity not in QUANTITIES:
         raise InputError(f"{condition!r}: unknown quantity {quantity!r}; choose from {', '.join(QUANTITIES)}")
     if quantity == "verdict":
@@ -128,14 +128,9 @@ def _share_end(audit: "Audit", end: int) -> float | None:
     return share.interval[end] if share and share.interval else None
 
 
-def _precision(audit: "Audit") -> float | None:
-    result = audit.main.precision_recall.models.get("generated")
-    return None if result is None else result.precision
-
-
-def _recall(audit: "Audit") -> float | None:
-    result = audit.main.precision_recall.models.get("generated")
-    return None if result is None else result.recall
+def _of_neighbours(audit: "Audit", name: str) -> float | None:
+    value: float | None = getattr(audit.main.precision_recall.models.get("generated"), name, None)
+    return value
 
 
 def _removable_percent(audit: "Audit") -> float | None:
@@ -156,9 +151,9 @@ QUANTITIES: dict[str, tuple[str, Callable[["Audit"], float | str | None]]] = {
     "second_change_percent": ("the same in the second opinion that falls least", _second_change_percent),
     "precision": (
         "the model's precision in the main space, 0 to 1",
-        _precision,
+        lambda audit: _of_neighbours(audit, "precision"),
     ),
-    "recall": ("the model's recall there", _recall),
+    "recall": ("the model's recall there", lambda audit: _of_neighbours(audit, "recall")),
     "removable_percent": ("how much of the model's distance choosing among its images removes", _removable_percent),
 }
 """Name -> what it is, and how it is read off an audit (None where it is not known)."""

@@ -226,7 +226,7 @@ def _budgets(
     for model, generated in sides["main"].items():
         if model == "reference" or not isinstance(generated, Features) or interrupted():
             continue
-        seconds = {
+        second_inputs = {
             second.space: (there["reference"], second)
             for key, there in sides.items()
             if key != "main" and isinstance(second := there[model], Features)
@@ -240,8 +240,8 @@ def _budgets(
             budgets[model] = null_space_budget(
                 sides["main"]["reference"],
                 generated,
-                second_reference={space: reference for space, (reference, _) in seconds.items()},
-                second_generated={space: second for space, (_, second) in seconds.items()},
+                second_reference={space: reference for space, (reference, _) in second_inputs.items()},
+                second_generated={space: second for space, (_, second) in second_inputs.items()},
                 interrupted=interrupted,
                 progress=name_model,
             )

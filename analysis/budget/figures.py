@@ -53,8 +53,8 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
         width = max(WIDTH, _NAMES + _PANEL * len(budgets))
         per_row = 0.14 + 0.15 * max(2, len(labels))
         reach = _reach(budgets)
-        said = textwrap.wrap(_notes(budgets, rises=reach[0] < 0), _NOTES)
-        fixed = 1.0 + 0.16 * (len(said) + len(labels))
+        notes = textwrap.wrap(_notes(budgets, rises=reach[0] < 0), _NOTES)
+        fixed = 1.0 + 0.16 * (len(notes) + len(labels))
         figure, panels = bar_panels(width, fixed + per_row * len(attacks), len(budgets))
         for axes, (name, budget) in zip(panels, budgets.items(), strict=True):
             _panel(axes, budget, attacks, labels)
@@ -67,16 +67,16 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
         rows = np.arange(len(attacks))
         for i, axes in enumerate(panels):
             name_rows(axes, rows, [TITLES[name] for name in attacks] if i == 0 else [""] * len(attacks))
-        below = "\n".join((_AXIS, *said))
+        below = "\n".join((_AXIS, *notes))
         if len(panels) == 1:
             panels[0].set_xlabel(below, parse_math=False)
         else:
             figure.supxlabel(below, fontsize=9, color=INK, parse_math=False)
             figure.set_layout_engine("constrained", wspace=0.06)
         handles, texts = panels[0].get_legend_handles_labels()
-        found = dict(zip(texts, handles, strict=True))
+        unique = dict(zip(texts, handles, strict=True))
         legend = figure.legend(
-            list(found.values()), list(found), loc="outside upper right", frameon=False, labelcolor=INK, fontsize=8
+            list(unique.values()), list(unique), loc="outside upper right", frameon=False, labelcolor=INK, fontsize=8
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
@@ -152,8 +152,8 @@ def _error(budget: Budget) -> str:
 
 def _labels(budget: Budget) -> list[str]:
     """The main space's and the second opinions'; the latter say so, which tells two spaces of unknown name apart."""
-    seconds = [f"{shortened(label, _LABEL)} (second opinion)" for label in budget.second_labels]
-    return [shortened(budget.label, _LABEL), *seconds]
+    others = [f"{shortened(label, _LABEL)} (second opinion)" for label in budget.second_labels]
+    return [shortened(budget.label, _LABEL), *others]
 
 
 def _removed(effect: Effect) -> float:

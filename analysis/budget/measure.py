@@ -191,12 +191,12 @@ def _removal(name: str, weights: Weights, spaces: Sequence[_Space], progress: Pr
     for space in spaces:
         effects.append(space.effects(weights.probabilities))
         progress("scoring", len(effects), len(spaces))
-    main, *seconds = (parts[space.part] for space, parts in zip(spaces, effects, strict=True))
+    main, *others = (parts[space.part] for space, parts in zip(spaces, effects, strict=True))
     return Removal(
         attack=name,
         title=TITLES[name],
         main=main,
-        seconds={one.label: one for one in seconds},
+        second_opinions={effect.label: effect for effect in others},
         optimised=tuple(parts["optimised"] for parts in effects if "optimised" in parts),
         effective_size=weights.effective_size,
         gap=weights.gap,

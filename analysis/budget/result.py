@@ -39,7 +39,7 @@ class Removal:
         attack: Out of `BUDGET_ATTACKS`.
         title: Its name for people.
         main: In the main space, to the held-out half (or the whole).
-        seconds: Label -> the same in each second opinion.
+        second_opinions: Label -> the same in each second opinion.
         optimised: The same, main space first, to the half that the weights were optimised against; empty where nothing
             was held out.
         effective_size: 1 / Σ p²: how many equally weighted images would scatter as much.
@@ -51,7 +51,7 @@ class Removal:
     attack: str
     title: str
     main: Effect
-    seconds: Mapping[str, Effect]
+    second_opinions: Mapping[str, Effect]
     optimised: tuple[Effect, ...]
     effective_size: float
     gap: float | None
@@ -66,13 +66,13 @@ class Removal:
         main = self.main.percent
         return {
             label: one.percent / main if main is not None and main < 0 and one.percent is not None else None
-            for label, one in self.seconds.items()
+            for label, one in self.second_opinions.items()
         }
 
     @property
     def effects(self) -> list[tuple[Effect, float | None]]:
         """The main space's effect with None, then each second opinion's with its share."""
-        return [(self.main, None), *zip(self.seconds.values(), self.shares.values(), strict=True)]
+        return [(self.main, None), *zip(self.second_opinions.values(), self.shares.values(), strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -26,7 +26,7 @@ def budget_sentence(budget: Budget) -> str:
     removed = -(largest.main.percent or 0.0)
     if removed <= 0:
         return f"choosing among this model's images removes nothing of {label} ({where})"
-    seen = [_seen(one) for one in largest.seconds.values()]
+    seen = [_seen(one) for one in largest.second_opinions.values()]
     opinion = ", ".join(seen) if seen else "there is no second opinion"
     if budget.noise is not None and budget.noise >= MOSTLY_NOISE:
         label += f", which is {percent_text(100 * budget.noise)} sampling error"

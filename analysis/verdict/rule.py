@@ -161,7 +161,7 @@ def judge_share(share: Ratio) -> str:
 def judge(
     joint: JointEstimates,
     main: str,
-    seconds: Sequence[str],
+    second_spaces: Sequence[str],
     *,
     labels: Mapping[str, str],
     model: str = "generated",
@@ -174,7 +174,7 @@ def judge(
     Args:
         joint: The distances of both in all spaces.
         main: The main space's key in `joint`.
-        seconds: The second opinions'.
+        second_spaces: The second opinions' keys.
         labels: Space -> how its distance is written.
         model: The model's key.
         baseline: The baseline's.
@@ -184,73 +184,52 @@ def judge(
     too_few_images, caveats = too_few_images or {}, caveats or {}
     change, relative = joint.change(main, model, baseline), joint.relative_change(main, model, baseline)
     gain = change.interval[1] < 0
-    opinions = tuple(
-        _discount_caveats(
-            _opinion(joint, main, space, labels, model, baseline, gain, too_few_images), caveats.get(space, "")
-        )
-        for space in seconds
-    )
-    if main in too_few_images:
-        return Verdict("inconclusive", labels[main], change, relative, opinions, reason=too_few_images[main])
-    if not gain:
-        needed = (change.z * change.error / change.value) ** 2 if change.value < 0 else None
-        return Verdict("no-gain", labels[main], change, relative, opinions, more_images=needed)
-    if not opinions:
-        why = "there is no second opinion, which alone could confirm the gain"
-        return Verdict("not-judged", labels[main], change, relative, (), reason=why)
-    code = _combine_verdicts([one.verdict for one in opinions])
-    more = [one.more_images for one in opinions if one.more_images is not None]
-    reasons = [one.reason for one in opinions if one.reason]
-    undecided = code in {"inconclusive", "not-judged"}
-    return Verdict(
-        code,
-        labels[main],
-        change,
-        relative,
-        opinions,
-        more_images=min(more) if undecided and more else None,
-        reason=reasons[0] if undecided and reasons and not more else "",
-    )
-
-
-def _opinion(
-    joint: JointEstimates,
-    main: str,
-    space: str,
-    labels: Mapping[str, str],
-    model: str,
-    baseline: str,
-    gain: bool,
-    too_few_images: Mapping[str, str],
-) -> Opinion:
-    label, share = labels[space], joint.share(space, main, model, baseline)
-    verdict, more, reason = "no-gain", None, ""
-    if gain:
-        verdict = judge_share(share)
-        if space in too_few_images:
+    opinions = []
+    for space in second_spaces:
+        share = joint.share(space, main, model, baseline)
+        verdict, reason = judge_share(share) if gain else "no-gain", ""
+        if gain and space in too_few_images:
             verdict, reason = "inconclusive", too_few_images[space]
-        elif share.interval is None:
-            # The divisor is the product of both: the one that is less certain is to blame.
-            parts = {labels[main]: joint.change(main, model, baseline), label: joint.distance(space, baseline)}
-            weakest = min(parts, key=lambda one: abs(parts[one].value) / (parts[one].error or 1))
-            whose = f"the gain in {weakest}" if weakest == labels[main] != label else f"the baseline's {label}"
-            reason = f"{whose} is too small beside its error to take a share of"
-        elif verdict == "inconclusive":
-            # An interval's width falls with the root of the number of images.
-            low, high = share.interval
-            side = share.value - low if share.value >= NULL_SHARE else high - share.value
-            gap = abs(share.value - NULL_SHARE)
-            more = (side / gap) ** 2 if gap > 0 else None
-    return Opinion(
-        space,
-        label,
-        verdict,
-        joint.change(space, model, baseline),
-        joint.relative_change(space, model, baseline),
-        share,
-        more,
-        reason,
-    )
+        elif gain and share.interval is None:
+            reason = _why_no_interval(change, joint.distance(space, baseline), labels[main], labels[space])
+        moved = joint.change(space, model, baseline), joint.relative_change(space, model, baseline)
+        more = _more_images(share) if verdict == "inconclusive" and not reason else None
+        opinion = Opinion(space, labels[space], verdict, *moved, share, more, reason)
+        opinions.append(_discount_caveats(opinion, caveats.get(space, "")))
+
+    def answer(code: str, *, more_images: float | None = None, reason: str = "") -> Verdict:
+        return Verdict(code, labels[main], change, relative, tuple(opinions), more_images, reason)
+
+    if main in too_few_images:
+        return answer("inconclusive", reason=too_few_images[main])
+    if not gain:
+        return answer(
+            "no-gain", more_images=(change.z * change.error / change.value) ** 2 if change.value < 0 else None
+        )
+    if not opinions:
+        return answer("not-judged", reason="there is no second opinion, which alone could confirm the gain")
+    code = _combine_verdicts([one.verdict for one in opinions])
+    if code not in {"inconclusive", "not-judged"}:
+        return answer(code)
+    more_images = min((one.more_images for one in opinions if one.more_images is not None), default=None)
+    reason = next((one.reason for one in opinions if one.reason), "") if more_images is None else ""
+    return answer(code, more_images=more_images, reason=reason)
+
+
+def _why_no_interval(gain: Estimate, baseline: Estimate, main: str, label: str) -> str:
+    """Which factor of a share's divisor, the main gain or the baseline's distance, is the less certain one."""
+    weakest = min((gain, baseline), key=lambda one: abs(one.value) / (one.error or 1))
+    whose = f"the gain in {main}" if weakest is gain else f"the baseline's {label}"
+    return f"{whose} is too small beside its error to take a share of"
+
+
+def _more_images(share: Ratio) -> float | None:
+    """How many times as many images settle an undecided share: intervals shrink with the root of their number."""
+    assert share.interval is not None
+    low, high = share.interval
+    side = share.value - low if share.value >= NULL_SHARE else high - share.value
+    gap = abs(share.value - NULL_SHARE)
+    return (side / gap) ** 2 if gap > 0 else None
 
 
 def _discount_caveats(opinion: Opinion, caveat: str) -> Opinion:
