@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,9 +89,9 @@ def test_two_spaces_of_one_label_keep_their_own_changes() -> None:
     """Bare features say of no space what it is called; the second one has too few images for its dimensions."""
     g = torch.Generator().manual_seed(0)
     shifts = {"reference": 0.0, "generated": 0.5, "baseline": 1.0}
-    main = {name: Features(torch.randn(60, 4, generator=g) + shift) for name, shift in shifts.items()}
-    second = {f"second_{name}": Features(torch.randn(60, 40, generator=g)) for name in shifts}
-    made = audit(**main, **second, budget=False)
+    sides: dict[str, Any] = {name: Features(torch.randn(60, 4, generator=g) + by) for name, by in shifts.items()}
+    sides |= {f"second_{name}": Features(torch.randn(60, 40, generator=g)) for name in shifts}
+    made = audit(**sides, budget=False)
     assert [space.label for space in made.spaces] == ["FD[unknown]", "FD[unknown]"]
     assert made.spaces[1].too_few_images
     first, other = made.changes
