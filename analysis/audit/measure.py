@@ -1,4 +1,4 @@
-"""The audit: a generated set (and a baseline) against the reference, in the ImageNet space and in a second one."""
+"""The audit: a generated set (and a baseline) against the reference, in the ImageNet space and in second opinions'."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ from fidprobe.runtime.progress import Progress, silent
 __all__ = ["AUDIT_METRICS", "Audit", "AuditSpace", "Change", "audit", "picture_grid"]
 
 AUDIT_METRICS = ("fid", "kid", "prd", "is")
-"""What an audit measures beside its verdict, where nothing else is asked for."""
+"""What an audit measures besides its verdict, if the caller does not choose."""
 
 _GRID = 24  # images shown of each set
 
@@ -74,11 +74,11 @@ def audit(
         second_reference: The reference's features in the first second opinion's space, where `reference` is features.
         second_generated: The generated set's.
         second_baseline: The baseline's.
-        budget: Whether to find out how much of each model's distance choosing among its images buys, which takes
+        budget: Whether to measure how much of each model's distance choosing among its images removes, which takes
             longest after the extraction.
         options: Subset, bad files, batch size, cache.
         choices: What papers vary in a metric.
-        interrupted: Asked during the budgets whether to stop with what there is.
+        interrupted: Called during the budgets; where it returns True, the audit ends with what there is.
         progress: Told of each stage.
 
     Raises:
@@ -89,7 +89,7 @@ def audit(
     asked = parse_metrics(metrics)
     # Neighbours are measured on equally many images of every set, below.
     names = [name for name in METRICS if name in ("fid", *asked) and not METRICS[name].equal_counts]
-    first, *further = _different(second_opinion)
+    first, *further = _distinct_networks(second_opinion)
     opened = open_sets({"reference": reference, "generated": generated, "baseline": baseline}, options, progress)
     second_inputs = open_sets(
         {"reference": second_reference, "generated": second_generated, "baseline": second_baseline}, options, progress
@@ -117,7 +117,7 @@ def audit(
     for network in further:
         key = f"second {len(sides)}"
         more = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
-        _check_network(more.main, list(sides.values())[1:])
+        _check_distinct(more.main, list(sides.values())[1:])
         sides[key] = more.main
         scores[key] = measure_space(sides[key], everywhere, choices, False, progress)
         advice += [one for one in advise_on_spaces(sides["main"], sides[key]) if one not in advice]
@@ -156,7 +156,7 @@ def audit(
     )
 
 
-def _different(second_opinion: Network | Sequence[Network]) -> list[Network]:
+def _distinct_networks(second_opinion: Network | Sequence[Network]) -> list[Network]:
     """The second opinions, `clip` where there is none.
 
     Raises:
@@ -179,7 +179,7 @@ def _check_inputs(opened: Mapping[str, Input], second_inputs: Mapping[str, Input
         )
 
 
-def _check_network(sides: Sides, others: Sequence[Sides]) -> None:
+def _check_distinct(sides: Sides, others: Sequence[Sides]) -> None:
     """Raise InputError if a second opinion comes from the same network as another one."""
     network = network_of(sides)
     if network is not None and network in map(network_of, others):
@@ -251,7 +251,7 @@ def _budgets(
 
 
 def picture_grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Pictures for the eye: the same random places of every set of a size.
+    """Pictures for the eye, drawn at random: sets of one size show the same places.
 
     Args:
         images: At least one.

@@ -27,7 +27,7 @@ from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, coun
 from fidprobe.attacks.attack import split_reference
 from fidprobe.attacks.solver import never
 from fidprobe.errors import FidprobeError, InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.provenance import check_comparable, check_same_images, known_space
@@ -247,14 +247,8 @@ def _check_sets(
 def _check_pair(where: str, reference: Measurable, generated: Features) -> None:
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     for name, side in (("reference", reference), ("model", generated)):
-        if not isinstance(side, Features):
-            continue
-        finite = torch.isfinite(side.features).all(dim=1)
-        if not bool(finite.all()):
-            row = int((~finite).nonzero()[0])
-            raise InputError(
-                f"{name}{where}: features row {row} holds NaN or infinite values; extract that image again"
-            )
+        if isinstance(side, Features):
+            check_finite_rows(f"{name}{where}: features", side.features)
 
 
 def _advice(

@@ -37,12 +37,13 @@ def budget_lines(budget: Budget) -> list[str]:
     """A table of at most 80 columns: every attack in every space, what is missing, and how to read it."""
     counts = budget.reference_counts
     measured = counts["held_out" if "held_out" in counts else "whole"]
-    reference = "unknown number of" if measured is None else amount(measured)
     lines = [f"null-space budget: {images_text(budget.count)}, weighted; {reference_text(budget)}"]
     rows = [shortened(budget.label, _LABEL - 17)]
     rows += [f"{shortened(label, _LABEL - 17)} (second opinion)" for label in budget.second_labels]
     width = max(30, 2 + max(map(len, rows)))
-    lines.append(_ROW.format(f"against {reference} images", width, "equal", "weighted", "change", "share").rstrip())
+    lines.append(
+        _ROW.format(f"against {images_text(measured)}", width, "equal", "weighted", "change", "share").rstrip()
+    )
     for removal in budget.removals:
         gap = "" if removal.gap is None else f", at most {number(max(removal.gap, 0.0), 2)} points short"
         lines.append(f"{removal.title} ({size_text(removal)}{gap})")

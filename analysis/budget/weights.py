@@ -17,7 +17,7 @@ from fidprobe.attacks.solver import never
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import top1_classes
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, first_nonfinite_row
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -75,13 +75,10 @@ def why_no_classes(reference: Reference, generated: Features) -> str:
     for name, side in (("reference", reference), ("model", generated)):
         if side.logits is None:
             return f"it needs a classifier's logits, and the {name} [{side.space}] has none"
-        finite = torch.isfinite(side.logits).all(dim=1)
-        if not bool(finite.all()):
-            return f"logits row {int((~finite).nonzero()[0])} of the {name} holds NaN or infinite values"
-    widths = [side.logits.shape[1] for side in (reference, generated) if side.logits is not None]
-    if widths[0] != widths[1]:
-        return f"the reference has {widths[0]} logits an image and the model {widths[1]}"
-    return ""
+        if (row := first_nonfinite_row(side.logits)) is not None:
+            return f"logits row {row} of the {name} holds NaN or infinite values"
+    ours, theirs = (side.logits.shape[1] for side in (reference, generated) if side.logits is not None)
+    return "" if ours == theirs else f"the reference has {ours} logits an image and the model {theirs}"
 
 
 def top1_weights(reference: Features, generated: Features, progress: Progress = silent) -> Weights:

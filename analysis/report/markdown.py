@@ -76,4 +76,4 @@ def _scores(view: dict[str, Any]) -> list[str]:
 def _source(audit: Audit, name: str) -> str:
     count, source = audit.scored.counts[name], audit.scored.sets[name]
     origin = "features or statistics of unknown origin" if source is None else shortened(source.description, _NAME)
-    return f"{origin}, {'unknown number of images' if count is None else images_text(count)}"
+    return f"{origin}, {images_text(count)}"

@@ -27,10 +27,10 @@ from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Rati
 __all__ = ["CONFIRMED_SHARE", "NULL_SHARE", "VERDICTS", "Opinion", "Verdict", "judge", "judge_share"]
 
 NULL_SHARE = 0.5
-"""Confirmed shares below this can be what choosing among images leaves in a second opinion."""
+"""A confirmed share below this can come from choosing among images alone."""
 
 CONFIRMED_SHARE = 0.75
-"""From this share up, a gain counts as confirmed and not only in part."""
+"""A gain counts as confirmed, and not only in part, from this share up."""
 
 VERDICTS = {
     "confirmed": "Confirmed",
@@ -61,7 +61,7 @@ class Opinion:
         share: The confirmed share of the main space's gain.
         more_images: How many times as many images of every set would settle it, if the share stays; None where it is
             settled, or no number would do.
-        reason: Why it cannot tell, where that is not the interval's width; else empty.
+        reason: Why it cannot decide, where the interval's width is not the reason; else empty.
     """
 
     key: str
@@ -95,7 +95,7 @@ class Verdict:
         space: The main space's label, `FID`, ...
         change: From the baseline's distance to the model's in the main space, bias-corrected; negative is better.
         relative: The same as a share of the baseline's.
-        opinions: One a second opinion.
+        opinions: One for each second opinion.
         more_images: How many times as many images would settle it; None where it is settled, or no number would do.
         reason: Why there is no answer, where that is known; else empty.
     """
@@ -110,12 +110,12 @@ class Verdict:
 
     @property
     def title(self) -> str:
-        """The verdict in words."""
+        """The verdict's name."""
         return VERDICTS[self.code]
 
     @property
     def share(self) -> Ratio | None:
-        """The smallest confirmed share among the opinions that decide; of the undecided ones where none does.
+        """The smallest confirmed share among the opinions that decide, or among all where none decides.
 
         None where there is no gain to share, or no interval of a share.
         """
