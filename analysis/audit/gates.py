@@ -129,7 +129,7 @@ def _share_end(audit: "Audit", end: int) -> float | None:
 
 
 def _of_neighbours(audit: "Audit", name: str) -> float | None:
-    value: float | None = getattr(audit.main.precision_recall.models.get("generated"), name, None)
+    value, _ = audit.main.neighbour_scores[name].get("generated", (None, None))
     return value
 
 

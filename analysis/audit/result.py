@@ -68,6 +68,19 @@ class AuditSpace:
         return self.scores.label
 
     @property
+    def neighbour_scores(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """`precision`, `recall`, `density`, `coverage` -> model -> value and standard error, where measured."""
+        measured = self.precision_recall
+        return {
+            name: {model: (getattr(one, name), getattr(one, f"{name}_error")) for model, one in results.items()}
+            for results, names in (
+                (measured.models, ("precision", "recall")),
+                (measured.densities, ("density", "coverage")),
+            )
+            for name in names
+        }
+
+    @property
     def change(self) -> Change | None:
         """From the baseline's printed distance to the model's; None where either is not known."""
         models = self.scores.scores

@@ -59,7 +59,7 @@ def _scores_view(audit: Audit, space: AuditSpace) -> dict[str, Any]:
             [_subsets(one) for one in scores.values()],
         ),
         *_metric_rows(scores, lambda metric: not metric.classes and not metric.own_rows),
-        *_precision_recall_rows(space),
+        *_neighbour_rows(space),
         Row(
             "images",
             f"against {_count(counts[0] if counts else audit.scored.counts['reference'])} of the reference",
@@ -134,20 +134,19 @@ def _metric_rows(scores: Mapping[str, ModelScores], wanted: Callable[[Metric], b
     return rows
 
 
-def _precision_recall_rows(space: AuditSpace) -> list[Row]:
+def _neighbour_rows(space: AuditSpace) -> list[Row]:
     """Precision and recall, and density and coverage where there are any."""
     measured = space.precision_recall
     note = f"{amount(measured.images)} images of each set, ± standard error" if measured.images else "± standard error"
     rows: list[Row] = []
-    for results, names in ((measured.models, ("precision", "recall")), (measured.densities, ("density", "coverage"))):
-        for name in names if results or not rows else ():
-            cells = []
-            for model in space.scores.scores:
-                if model in results:
-                    value, error = (getattr(results[model], what) for what in (name, f"{name}_error"))
-                    cells.append((plus_minus(value, error), ""))
-                else:
-                    cells.append(("not computed", measured.missing.get(model, "not asked for")))
+    for name, values in space.neighbour_scores.items():
+        if values or name in ("precision", "recall"):
+            cells = [
+                (plus_minus(*values[model]), "")
+                if model in values
+                else ("not computed", measured.missing.get(model, "not asked for"))
+                for model in space.scores.scores
+            ]
             rows.append(Row(name, "likewise" if rows else note, cells))
     return rows
 

@@ -57,15 +57,9 @@ def _table(audit: "Audit") -> list[str]:
             moved = audit.verdict if space is audit.main else space.opinion
             cells.append(plus_minus(moved.change.value, moved.change.error) if moved and all(known) else "")
         rows.append(cells)
-        measured = space.precision_recall
-        for what in ("precision", "recall", "density", "coverage"):
-            of = measured.models if what in ("precision", "recall") else measured.densities
-            if of:
-                found = [of.get(model) for model in models]
-                values = [
-                    plus_minus(getattr(r, what), getattr(r, f"{what}_error")) if r else "not known" for r in found
-                ]
-                rows.append([f"  {what}", *values])
+        for name, values in space.neighbour_scores.items():
+            if values:
+                rows.append([f"  {name}", *(plus_minus(*values[m]) if m in values else "not known" for m in models)])
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     return [
         escape_controls(
