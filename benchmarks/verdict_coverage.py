@@ -24,7 +24,7 @@ from torch import Tensor
 
 from benchmarks.recording import environment, write
 from benchmarks.verdict_pools import features_of, reference_features
-from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, Ratio, Z, joint
+from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Ratio, Z, joint
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
@@ -73,7 +73,7 @@ def sampled(spaces: Mapping[str, Population], index: Mapping[str, Tensor]) -> di
     return found
 
 
-def measured(estimates: Joint) -> dict[str, tuple[float, float, float, float]]:
+def measured(estimates: JointEstimates) -> dict[str, tuple[float, float, float, float]]:
     """What a draw says: value, standard error, ends of the interval."""
     said: dict[str, tuple[float, float, float, float]] = {}
     for space in ("main", "second"):

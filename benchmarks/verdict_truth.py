@@ -23,7 +23,7 @@ from benchmarks.verdict_generator import GENERATED
 from benchmarks.verdict_pairs import SIZES, Pair, features, pairs
 from benchmarks.verdict_pools import POOLS, features_of, reference_features
 from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge
-from fidprobe.analysis.verdict.sampling_error import SamplingSet
+from fidprobe.analysis.verdict.sampling_error import EstimateCollector
 from fidprobe.features.value import Features
 
 TRUTHS = ("real", "null", "none", "mixed")
@@ -49,7 +49,7 @@ def leading(reference: Features, dimensions: int) -> Any:
 
 def judged(pair: Pair, spaces: Mapping[str, tuple[Features, Mapping[str, Features]]]) -> dict[str, Any]:
     """The verdict on one pair, with what it rests on."""
-    collected = SamplingSet()
+    collected = EstimateCollector()
     for space, (reference, pools) in spaces.items():
         for model, draw in (("model", pair.model), ("baseline", pair.baseline)):
             collected.add(space, model, reference, features(draw, pools))
@@ -61,13 +61,13 @@ def judged(pair: Pair, spaces: Mapping[str, tuple[Features, Mapping[str, Feature
         labels=sampling.labels,
         model="model",
         baseline="baseline",
-        singular=sampling.singular,
+        too_few_images=sampling.too_few_images,
     )
     [opinion] = found.opinions
     distances = {
         space: {
             model: {
-                "printed": sampling.single[space, model].value,
+                "printed": sampling.estimates[space, model].value,
                 "corrected": sampling.joint.distance(space, model).value,
                 "standard_error": sampling.joint.distance(space, model).error,
             }

@@ -1,5 +1,6 @@
 """Conditions on an audit that a pipeline can fail on: `confirmed_share<0.5`, `verdict!=confirmed`."""
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -11,8 +12,7 @@ from fidprobe.analysis.verdict.uncertainty import Ratio
 from fidprobe.errors import InputError
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.audit.measure import Audit
-    from fidprobe.metrics.neighbours import PrecisionRecallResult
+    from fidprobe.analysis.audit.result import Audit
 
 __all__ = ["QUANTITIES", "Gate", "GateResult", "parse_gate"]
 
@@ -33,8 +33,8 @@ class GateResult:
 
     Attributes:
         condition: As it was given.
-        value: What the quantity was; None where it could not be had.
-        failed: Whether the condition holds, or cannot be known to.
+        value: What the quantity was; None where it is not known.
+        failed: Whether the condition holds, or the quantity is not known.
     """
 
     condition: str
@@ -59,7 +59,7 @@ class Gate:
     threshold: float | str
 
     def check(self, audit: "Audit") -> GateResult:
-        """Whether the audit fails: what cannot be known must not pass."""
+        """Whether the audit fails; an unknown quantity must not pass."""
         value = QUANTITIES[self.quantity][1](audit)
         failed = value is None or _OPERATORS[self.compare](value, self.threshold)
         return GateResult(self.condition, value, failed)
@@ -74,10 +74,10 @@ def parse_gate(condition: str) -> Gate:
     Raises:
         InputError: no such form, quantity or verdict, or a number that is not one.
     """
-    found = _FORM.fullmatch(condition)
-    if found is None:
+    match = _FORM.fullmatch(condition)
+    if match is None:
         raise InputError(f"{condition!r} is no condition; write one like confirmed_share<0.5 or verdict!=confirmed")
-    quantity, compare, text = found.groups()
+    quantity, compare, text = match.groups()
     if quantity not in QUANTITIES:
         raise InputError(f"{condition!r}: unknown quantity {quantity!r}; choose from {', '.join(QUANTITIES)}")
     if quantity == "verdict":
@@ -86,25 +86,20 @@ def parse_gate(condition: str) -> Gate:
         return Gate(condition, quantity, compare, text)
     try:
         threshold = float(text)
-    except ValueError as error:
-        raise InputError(f"{condition!r}: {text!r} is not a number") from error
-    if threshold != threshold:  # noqa: PLR0124  # nan compares with nothing
+    except ValueError:
+        threshold = math.nan
+    if math.isnan(threshold):
         raise InputError(f"{condition!r}: {text!r} is not a number")
     return Gate(condition, quantity, compare, threshold)
 
 
-def _verdict(audit: "Audit") -> str | None:
-    return audit.verdict.code if audit.verdict else None
-
-
 def _distance(audit: "Audit") -> float | None:
-    sampling = audit.sampling
-    known = ("main", "generated") in sampling.single and "main" not in sampling.singular
-    return audit.sampling.joint.distance("main", "generated").value if known else None
+    distance = audit.main.distances.get("generated")
+    return distance.value if distance else None
 
 
 def _change(audit: "Audit") -> float | None:
-    return audit.verdict.change.value if audit.verdict and "main" not in audit.sampling.singular else None
+    return audit.verdict.change.value if audit.verdict and not audit.main.too_few_images else None
 
 
 def _percent(relative: Ratio) -> float | None:
@@ -113,7 +108,7 @@ def _percent(relative: Ratio) -> float | None:
 
 
 def _change_percent(audit: "Audit") -> float | None:
-    return _percent(audit.verdict.relative) if audit.verdict and "main" not in audit.sampling.singular else None
+    return _percent(audit.verdict.relative) if audit.verdict and not audit.main.too_few_images else None
 
 
 def _second_change_percent(audit: "Audit") -> float | None:
@@ -128,20 +123,14 @@ def _share(audit: "Audit") -> float | None:
     return share.value if share else None
 
 
-def _share_end(end: int) -> Callable[["Audit"], float | None]:
-    def found(audit: "Audit") -> float | None:
-        share = audit.verdict.share if audit.verdict else None
-        return share.interval[end] if share and share.interval else None
-
-    return found
+def _share_end(audit: "Audit", end: int) -> float | None:
+    share = audit.verdict.share if audit.verdict else None
+    return share.interval[end] if share and share.interval else None
 
 
-def _manifold(name: str) -> Callable[["Audit"], float | None]:
-    def found(audit: "Audit") -> float | None:
-        result: PrecisionRecallResult | None = audit.manifolds[0].models.get("generated") if audit.manifolds else None
-        return None if result is None else float(getattr(result, name))
-
-    return found
+def _of_neighbours(audit: "Audit", name: str) -> float | None:
+    value, _ = audit.main.neighbour_scores[name].get("generated", (None, None))
+    return value
 
 
 def _removable_percent(audit: "Audit") -> float | None:
@@ -152,16 +141,19 @@ def _removable_percent(audit: "Audit") -> float | None:
 
 
 QUANTITIES: dict[str, tuple[str, Callable[["Audit"], float | str | None]]] = {
-    "verdict": ("one of the verdict's codes", _verdict),
+    "verdict": ("one of the verdict's codes", lambda audit: audit.verdict.code if audit.verdict else None),
     "confirmed_share": ("the smallest share of the gain that a second opinion confirms", _share),
-    "confirmed_share_low": ("the lower end of its 95 % interval", _share_end(0)),
-    "confirmed_share_high": ("the upper end", _share_end(1)),
+    "confirmed_share_low": ("the lower end of its 95 % interval", lambda audit: _share_end(audit, 0)),
+    "confirmed_share_high": ("the upper end", lambda audit: _share_end(audit, 1)),
     "distance": ("the model's FID, or Fréchet distance in the main space, less its bias", _distance),
     "distance_change": ("by how much it differs from the baseline's", _change),
     "distance_change_percent": ("the same in percent of the baseline's", _change_percent),
     "second_change_percent": ("the same in the second opinion that falls least", _second_change_percent),
-    "precision": ("the model's precision in the main space, 0 to 1", _manifold("precision")),
-    "recall": ("the model's recall there", _manifold("recall")),
+    "precision": (
+        "the model's precision in the main space, 0 to 1",
+        lambda audit: _of_neighbours(audit, "precision"),
+    ),
+    "recall": ("the model's recall there", lambda audit: _of_neighbours(audit, "recall")),
     "removable_percent": ("how much of the model's distance choosing among its images removes", _removable_percent),
 }
-"""Name -> what it is, and how it is read off an audit (None where it could not be had)."""
+"""Name -> what it is, and how it is read off an audit (None where it is not known)."""

@@ -1,56 +1,40 @@
 """What an audit says in a few sentences, computed from its numbers and claiming no more than they do."""
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from fidprobe.analysis.audit.measure import Audit
-from fidprobe.analysis.output.wording import amount, number, shortened, signed_percent
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, Opinion, Verdict
-from fidprobe.analysis.verdict.uncertainty import Ratio
+from fidprobe.analysis.output.wording import amount, joined, number, shortened, signed_percent
+from fidprobe.analysis.verdict.rule import Opinion, Verdict
+from fidprobe.analysis.verdict.words import CAVEATS, WORDS, percents, span_text
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.audit.result import Audit
 
 __all__ = [
-    "DOUBTS",
-    "doubt_sentences",
+    "caveat_sentences",
+    "deciding_caveat",
     "label_text",
     "more_images_text",
-    "percents",
-    "span_text",
-    "statement",
     "verdict_sentence",
+    "verdict_statement",
 ]
-
-DOUBTS = {
-    "untrained-network": "an untrained network, which cannot confirm a gain",
-    "imagenet-second-opinion": "another ImageNet classifier, which shares the main space's blind spots",
-    "same-space": "the main space's own features, which confirm nothing",
-}
-"""Why a second opinion counts for little, by the code of its warning: what it comes from."""
 
 _LABEL = 60  # characters of a feature space's label in running text
 _PRACTICAL = 100  # times as many images: beyond, no number is of use
 _SPACE = "\N{NO-BREAK SPACE}"
-_ENDS = {
-    "confirmed": "the gain shows outside {main}'s space as well",
-    "partly-confirmed": "more than choosing among images usually leaves, but not for certain {most} of the gain",
-    "not-confirmed": (
-        "less than half of it, as choosing among images leaves, so the gain may lie mostly inside {main}'s null space"
-    ),
-    "reversed": "the gain does not show outside {main}'s space",
-    "disputed": "the second opinions contradict each other",
-    "inconclusive": "too uncertain to tell",
-}
 
 
-def verdict_sentence(audit: Audit) -> str:
+def verdict_sentence(audit: "Audit") -> str:
     """All that must be said at once: the verdict, what would settle it, and which second opinions count for little.
 
     `FID falls by 42 % (35.1 to 20.2; 95 %: −45 to −39 %), but FD[clip] confirms only 6 % of that (95 %: 1 to 11 %):
     less than half of it, as choosing among images leaves, so the gain may lie mostly inside FID's null space.`
     """
-    return " ".join(one for one in (statement(audit), more_images_text(audit), *doubt_sentences(audit)) if one)
+    sentences = (verdict_statement(audit), more_images_text(audit), *caveat_sentences(audit))
+    return " ".join(filter(None, sentences))
 
 
-def statement(audit: Audit) -> str:
+def verdict_statement(audit: "Audit") -> str:
     """The verdict's sentence; without a verdict the distances, and why there is none."""
     verdict = audit.verdict
     if verdict is None:
@@ -58,27 +42,24 @@ def statement(audit: Audit) -> str:
     main = label_text(verdict.space)
     if verdict.code == "no-gain":
         return _no_gain(verdict, main)
-    moved = f"{main} {_moves(audit, verdict)}"
+    if verdict.code == "inconclusive" and audit.main.too_few_images:
+        return f"Nothing can be said of {main}: {verdict.reason}."
+    if verdict.code == "inconclusive" and verdict.reason not in {"", *(one.reason for one in verdict.opinions)}:
+        return f"Nothing can be said of the gain in {main}: {verdict.reason}."
+    before, after = (audit.main.distances[model].value for model in ("baseline", "generated"))
+    moved = f"{main} {_moves_by(verdict)} ({_from_to(before, after)}; 95{_SPACE}%: {_interval(verdict)})"
     if verdict.code == "not-judged":
         return f"{moved}, but {verdict.reason}."
-    if verdict.code == "inconclusive" and "main" in audit.sampling.singular:
-        return f"Nothing can be said of {main}: {verdict.reason}."
-    reasons = {one.reason for one in verdict.opinions}
-    if verdict.code == "inconclusive" and verdict.reason and verdict.reason not in reasons:
-        return f"Nothing can be said of the gain in {main}: {verdict.reason}."
-    end = _ENDS[verdict.code].format(main=main, most=_fixed(100 * CONFIRMED_SHARE, 0))
     if verdict.code == "inconclusive" and all(one.reason for one in verdict.opinions):
         return f"{moved}, but nothing can be said of its confirmation: {verdict.opinions[0].reason}."
-    told = _joined([_confirms(one) for one in verdict.opinions])
-    doubted = _only_doubtful(audit)
-    if verdict.code in {"confirmed", "partly-confirmed"}:
-        return f"{moved}, and {told}" + ("." if doubted else f": {end}.")
-    if verdict.code == "not-confirmed" and doubted:
-        end = "less than half of it, as choosing among images leaves"
-    return f"{moved}, but {told}: {end}."
+    words = WORDS[verdict.code]
+    ends = ", ".join(filter(None, (words.end, "" if deciding_caveat(audit) else words.claim))).format(main=main)
+    but = "and" if verdict.code in {"confirmed", "partly-confirmed"} else "but"
+    confirmed = joined([_confirms(one) for one in verdict.opinions])
+    return f"{moved}, {but} {confirmed}{': ' if ends else ''}{ends}."
 
 
-def more_images_text(audit: Audit) -> str:
+def more_images_text(audit: "Audit") -> str:
     """How many images would settle an open question; empty where none is open, or no number would do."""
     verdict = audit.verdict
     if verdict is None or verdict.more_images is None:
@@ -91,13 +72,17 @@ def more_images_text(audit: Audit) -> str:
     return f"About {number(times, 2)} times as many images of every set{named} would tell, if the numbers stay."
 
 
-def doubt_sentences(audit: Audit) -> list[str]:
+def caveat_sentences(audit: "Audit") -> list[str]:
     """Of each second opinion that counts for little, why."""
-    return [
-        f"{label_text(audit.sampling.labels[space])} comes from {DOUBTS[code]}."
-        for space, code in audit.doubts.items()
-        if space in audit.sampling.labels
-    ]
+    return [f"{label_text(one.label)} comes from {CAVEATS[one.caveat]}." for one in audit.spaces if one.caveat]
+
+
+def deciding_caveat(audit: "Audit") -> str:
+    """The code of the first caveat, if the verdict stands on second opinions alone that have one; else empty."""
+    if audit.verdict is None or audit.verdict.code in {"no-gain", "not-judged", "inconclusive"}:
+        return ""
+    caveats = [one.caveat for one in audit.spaces if one.opinion and one.opinion.verdict != "inconclusive"]
+    return caveats[0] if caveats and all(caveats) else ""
 
 
 def label_text(label: str) -> str:
@@ -105,65 +90,20 @@ def label_text(label: str) -> str:
     return shortened(label, _LABEL)
 
 
-def percents(share: Ratio, *, signed: bool = False) -> tuple[str, str]:
-    """A share or relative change in percent, and its interval: `6 %`, `1 to 11 %`.
-
-    To the same places, as many as the interval's width leaves any sense. The interval is empty where it is unbounded;
-    the value is `unknown` where the divisor is 0.
-
-    Args:
-        share: As a ratio.
-        signed: Positive numbers get a sign.
-    """
-    if math.isnan(share.value):
-        return "unknown", ""
-    if share.interval is None:
-        return (signed_percent(100 * share.value) if signed else _fixed(100 * share.value, 0)), ""
-    low, high = (100 * end for end in share.interval)
-    width = high - low
-    places = 0 if width >= 5 else 1 if width >= 0.5 else 2
-    ends = " to ".join(_fixed(end, places, signed=signed).removesuffix(f"{_SPACE}%") for end in (low, high))
-    return _fixed(100 * share.value, places, signed=signed), f"{ends}{_SPACE}%"
+def _moves_by(moved: Verdict | Opinion) -> str:
+    verb = "falls" if moved.change.value < 0 else "rises"
+    if moved.relative.interval is None:
+        return f"{verb} by {number(abs(moved.change.value), 3)}"
+    return f"{verb} by {percents(moved.relative)[0].removeprefix('−')}"
 
 
-def span_text(low: float, high: float, *, signed: bool = False) -> str:
-    """An interval, both ends to the same place: two digits of its width."""
-    width = high - low
-    if width <= 0 or not 1e-5 < width < 1e7:
-        return " to ".join(number(end, 3) for end in (low, high))
-    places = max(0, 1 - math.floor(math.log10(width)))
-    return " to ".join(_fixed(end, places, signed=signed).removesuffix(f"{_SPACE}%") for end in (low, high))
+def _interval(moved: Verdict | Opinion) -> str:
+    if moved.relative.interval is None:
+        return span_text(*moved.change.interval, signed=True)
+    return percents(moved.relative, signed=True)[1]
 
 
-def _fixed(value: float, places: int, *, signed: bool = False) -> str:
-    text = f"{value:,.{places}f}"
-    if not text.strip("-0.,"):
-        text = text.removeprefix("-")
-    elif signed and value > 0:
-        text = f"+{text}"
-    return f"{text.replace('-', '−')}{_SPACE}%"
-
-
-def _moves(audit: Audit, verdict: Verdict) -> str:
-    """`falls by 42 % (35.1 to 20.2; 95 %: −45 to −39 %)`."""
-    before, after = (audit.sampling.joint.distance("main", model).value for model in ("baseline", "generated"))
-    return f"{_moves_by(verdict)} ({_apart(before, after)}; 95{_SPACE}%: {_interval(verdict)})"
-
-
-def _moves_by(one: Verdict | Opinion) -> str:
-    verb = "falls" if one.change.value < 0 else "rises"
-    if one.relative.interval is None:
-        return f"{verb} by {number(abs(one.change.value), 3)}"
-    return f"{verb} by {percents(one.relative)[0].removeprefix('−')}"
-
-
-def _interval(one: Verdict | Opinion) -> str:
-    if one.relative.interval is None:
-        return span_text(*one.change.interval, signed=True)
-    return percents(one.relative, signed=True)[1]
-
-
-def _apart(before: float, after: float) -> str:
+def _from_to(before: float, after: float) -> str:
     """Both distances, with as many digits as tell them apart."""
     for digits in range(3, 7):
         texts = [number(value, digits) for value in (before, after)]
@@ -181,33 +121,19 @@ def _no_gain(verdict: Verdict, main: str) -> str:
     return f"{main} {_moves_by(verdict)}, which may be chance ({where}): no gain is shown."
 
 
-def _confirms(one: Opinion) -> str:
+def _confirms(opinion: Opinion) -> str:
     """What one second opinion says of a gain."""
-    label = label_text(one.space)
-    if one.reason:
-        return f"{label} cannot tell ({one.reason})"
-    share, interval = percents(one.share)
-    within = f"(95{_SPACE}%: {interval})"
-    if one.verdict == "reversed":
-        rises = _interval(one)
-        return f"{label} {_moves_by(one)} (95{_SPACE}%: {rises})"
-    if one.verdict == "inconclusive":
+    label = label_text(opinion.space)
+    if opinion.reason:
+        return f"{label} cannot tell ({opinion.reason})"
+    if opinion.verdict == "reversed":
+        return f"{label} {_moves_by(opinion)} (95{_SPACE}%: {_interval(opinion)})"
+    share, interval = percents(opinion.share)
+    if opinion.verdict == "inconclusive":
         return f"{label} may confirm anything from {interval} of that (95{_SPACE}% confidence)"
-    if one.verdict == "not-confirmed" and one.share.value <= 0:
-        return f"{label} confirms none of that {within}"
-    only = "only " if one.verdict == "not-confirmed" else ""
-    return f"{label} confirms {only}{share} of that {within}"
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _only_doubtful(audit: Audit) -> bool:
-    """Whether every second opinion that can tell counts for little."""
-    assert audit.verdict is not None
-    doubtful = {audit.sampling.labels[space] for space in audit.doubts if space in audit.sampling.labels}
-    return {one.space for one in audit.verdict.opinions if one.verdict != "inconclusive"} <= doubtful
+    if opinion.verdict == "not-confirmed":
+        share = "none" if opinion.share.value <= 0 else f"only {share}"
+    return f"{label} confirms {share} of that (95{_SPACE}%: {interval})"
 
 
 def _rounded_up(count: float) -> int:
@@ -216,28 +142,26 @@ def _rounded_up(count: float) -> int:
     return round(math.ceil(count / step) * step)
 
 
-def _without_verdict(audit: Audit) -> str:
+def _without_verdict(audit: "Audit") -> str:
     """The distances as far as they are known, and why there is no verdict."""
-    if audit.changes:
-        moved = _joined(
-            [
-                f"{label_text(one.label)} goes from {_apart(one.baseline, one.generated)}"
-                + ("" if one.percent is None else f" ({signed_percent(one.percent)})")
-                for one in audit.changes
-            ]
-        )
-        why = next(iter(audit.sampling.missing.values()), "a set is too small")
-        alone = " There is no second opinion." if len(audit.spaces) == 1 else ""
-        return f"{moved}; there is no interval and no verdict, because {why}.{alone}"
-    told = []
-    keys = list(audit.sampling.labels)
-    for i, space in enumerate(audit.spaces):
-        label, distance = label_text(space.label), space.scores["generated"].frechet
-        if i < len(keys) and (keys[i], "generated") in audit.sampling.single and keys[i] not in audit.sampling.singular:
-            one = audit.sampling.joint.distance(keys[i], "generated")
-            told.append(f"{label} is {number(one.value, 3)} (95{_SPACE}%: {span_text(*one.interval)})")
-        elif distance is not None:
-            told.append(f"{label} is {number(distance.value, 3)} (no interval)")
     alone = " There is no second opinion." if len(audit.spaces) == 1 else ""
+    if audit.changes:
+        moved = [
+            f"{label_text(one.label)} goes from {_from_to(one.baseline, one.generated)}"
+            + ("" if one.percent is None else f" ({signed_percent(one.percent)})")
+            for one in audit.changes
+        ]
+        why = next(iter(audit.estimates.missing.values()), "a set is too small")
+        return f"{joined(moved)}; there is no interval and no verdict, because {why}.{alone}"
+    known = []
+    for space in audit.spaces:
+        estimate, printed = space.distances.get("generated"), space.scores.scores["generated"].frechet
+        if estimate is not None:
+            value, interval = number(estimate.value, 3), f"95{_SPACE}%: {span_text(*estimate.interval)}"
+        elif printed is not None:
+            value, interval = number(printed.value, 3), "no interval"
+        else:
+            continue
+        known.append(f"{label_text(space.label)} is {value} ({interval})")
     advice = "" if "baseline" in audit.scored.counts else " Give a baseline for a verdict on a gain."
-    return f"{_joined(told) or 'No distance was computed'}.{alone}{advice}"
+    return f"{joined(known) or 'No distance was computed'}.{alone}{advice}"

@@ -10,7 +10,7 @@ from fidprobe.analysis.heatmaps.measure import Heatmap, predictions
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, Network, load_network, statistics_of
-from fidprobe.analysis.verdict.sampling_error import Sampling
+from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.errors import FidprobeError
 from fidprobe.features.forward_pass import prepare_images
 from fidprobe.features.value import Features
@@ -20,9 +20,9 @@ from fidprobe.metrics.frechet_sampling import FrechetSampling
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Influential", "Look", "look"]
+__all__ = ["DistanceFocus", "Influential", "influential_images"]
 
-_EITHER = 6  # images that raise the distance, and as many that lower it
+_EITHER = 6  # images that raise the distance; as many that lower it
 _MAPS = 4  # of the most influential images, and as many of random ones
 _SEED = 0
 
@@ -59,7 +59,7 @@ class Influential:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class DistanceFocus:
     """What the main distance looks at.
 
     Attributes:
@@ -85,29 +85,29 @@ class Look:
         return {
             "label": self.label,
             "second_label": self.second_label,
-            "raising": [one.to_json() for one in self.raising],
-            "lowering": [one.to_json() for one in self.lowering],
-            "mapped": [one.name for one in self.maps],
+            "raising": [image.to_json() for image in self.raising],
+            "lowering": [image.to_json() for image in self.lowering],
+            "mapped": [heatmap.name for heatmap in self.maps],
             "no_maps": self.why or None,
         }
 
 
-def look(
+def influential_images(
     images: Input,
     spaces: Mapping[str, Mapping[str, Measurable]],
-    sampling: Sampling,
+    estimates: DistanceEstimates,
     *,
     extractor: Network,
     progress: Progress = silent,
-) -> Look | None:
-    """The most influential images of the generated set, and maps of a few.
+) -> DistanceFocus | None:
+    """Find the most influential images of the generated set, and map where the distance is sensitive in a few.
 
-    What cannot be had is left out with its reason: this is the last of an audit's work, and must not undo the rest.
+    Maps or pictures that cannot be had are left out with the reason: an error here must not undo the audit before it.
 
     Args:
-        images: The generated set as it came.
+        images: The generated set as it was opened.
         spaces: Space -> `reference` and `generated` -> features; the main one first.
-        sampling: Of the same.
+        estimates: Of the same.
         extractor: The main space's network.
         progress: Told of reading and mapping.
 
@@ -116,25 +116,31 @@ def look(
     """
     main, *others = spaces
     sides = spaces[main]
-    features, single = sides["generated"], sampling.single.get((main, "generated"))
-    if not isinstance(features, Features) or single is None:
+    features, sampling = sides["generated"], estimates.estimates.get((main, "generated"))
+    if not isinstance(features, Features) or sampling is None:
         return None
-    second = next((space for space in others if (space, "generated") in sampling.single), None)
-    influence = single.generated.numpy()
+    second = next((space for space in others if (space, "generated") in estimates.estimates), None)
+    influence = sampling.generated.numpy()
     order = np.argsort(-influence, kind="stable")
     raising = [i for i in order[:_EITHER].tolist() if influence[i] > 0]
     lowering = [i for i in order[::-1][:_EITHER].tolist() if influence[i] < 0]
     random = np.random.default_rng(_SEED).choice(len(features), min(_MAPS, len(features)), replace=False).tolist()
     strongest = np.argsort(-np.abs(influence), kind="stable")[:_MAPS].tolist()
     mapped = [*strongest, *(i for i in sorted(random) if i not in strongest)]
-    percents = [_percents(single), None if second is None else _percents(sampling.single[second, "generated"])]
+    percents = _percents(sampling)
+    second_percents = None if second is None else _percents(estimates.estimates[second, "generated"])
     pictures, why = _pictures(images, features, [*raising, *lowering, *mapped], progress)
 
-    def told(i: int) -> Influential:
-        first = predictions(features, i)
-        known = [None if one is None else float(one[i]) for one in percents]
-        name = None if features.names is None else features.names[i]
-        return Influential(i, name, first[0].name if first else None, known[0], known[1], pictures.get(i))
+    def image(i: int) -> Influential:
+        classes = predictions(features, i)
+        return Influential(
+            index=i,
+            name=None if features.names is None else features.names[i],
+            class_name=classes[0].name if classes else None,
+            percent=None if percents is None else float(percents[i]),
+            second_percent=None if second_percents is None else float(second_percents[i]),
+            picture=pictures.get(i),
+        )
 
     maps: Sequence[Heatmap] = ()
     if not why:
@@ -142,20 +148,20 @@ def look(
             maps = _maps(sides, features, influence, {i: pictures[i] for i in mapped}, extractor, progress)
         except FidprobeError as error:  # a network without a grid of activations
             why = str(error)
-    return Look(
-        label=sampling.labels[main],
-        second_label=None if second is None else sampling.labels[second],
-        raising=tuple(told(i) for i in raising),
-        lowering=tuple(told(i) for i in lowering),
+    return DistanceFocus(
+        label=estimates.labels[main],
+        second_label=None if second is None else estimates.labels[second],
+        raising=tuple(map(image, raising)),
+        lowering=tuple(map(image, lowering)),
         maps=tuple(maps),
         influential=len(strongest),
         why=why,
     )
 
 
-def _percents(single: FrechetSampling) -> Any:
+def _percents(sampling: FrechetSampling) -> Any:
     """Influences in percent of the distance; None where that is 0 but for rounding."""
-    return None if single.value <= single.rounding else 100 * single.generated.numpy() / single.value
+    return None if sampling.value <= sampling.rounding else 100 * sampling.generated.numpy() / sampling.value
 
 
 def _pictures(
@@ -166,10 +172,10 @@ def _pictures(
         return {}, "the generated set came as features, without its pictures"
     order = list(dict.fromkeys(places))
     try:
-        found = read_pictures(images, [features.names[i] for i in order], progress=progress)
+        pictures = read_pictures(images, [features.names[i] for i in order], progress=progress)
     except FidprobeError as error:  # the source has changed since it was read
         return {}, str(error)
-    return dict(zip(order, found, strict=True)), ""
+    return dict(zip(order, pictures, strict=True)), ""
 
 
 def _maps(
@@ -185,17 +191,17 @@ def _maps(
     progress("mapping", 0, len(pictures))
     reference, generated = (statistics_of(sides[name]) for name in ("reference", "generated"))
     sensitivity = Sensitivity(network, SingleImage(reference, generated, device=network.device))
-    made = sensitivity(prepare_images(network, list(pictures.values()))).numpy()
+    maps = sensitivity(prepare_images(network, list(pictures.values()))).numpy()
     progress("mapping", len(pictures), len(pictures))
     return [
         Heatmap(
             name=features.names[i] if features.names else str(i),
             picture=picture,
             box=network.seen(*picture.shape[:2]),
-            map=one,
+            map=map_of_image,
             predictions=predictions(features, i),
             influence=float(influence[i]),
             change=None,
         )
-        for (i, picture), one in zip(pictures.items(), made, strict=True)
+        for (i, picture), map_of_image in zip(pictures.items(), maps, strict=True)
     ]

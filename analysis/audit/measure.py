@@ -1,133 +1,47 @@
-"""The audit: a generated set (and a baseline) against the reference, in the ImageNet space and in a second one."""
+"""The audit: a generated set (and a baseline) against the reference, in the ImageNet space and in second opinions'."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.analysis.audit.class_breakdown import ClassChange, class_change
-from fidprobe.analysis.audit.influential_images import Look, look
+from fidprobe.analysis.audit.class_breakdown import class_breakdown
+from fidprobe.analysis.audit.influential_images import influential_images
+from fidprobe.analysis.audit.result import Audit, AuditSpace, Change
 from fidprobe.analysis.budget.measure import null_space_budget
 from fidprobe.analysis.budget.result import Budget
 from fidprobe.analysis.classes.histogram import ClassHistogram, top1_histogram
-from fidprobe.analysis.scores.measure import ScoreResult, measure_score_sets
+from fidprobe.analysis.scores.measure import measure_score_sets
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
-from fidprobe.analysis.scores.precision_recall import SpacePrecisionRecall, precision_recall_in_space
+from fidprobe.analysis.scores.precision_recall import precision_recall_in_space
 from fidprobe.analysis.scores.score_sets import extract_score_sets
-from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space
+from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space, metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
 from fidprobe.analysis.sets.two_spaces import Measurable, Network, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict.rule import Verdict, judge
 from fidprobe.analysis.verdict.sampling_advice import advise_on_sampling
-from fidprobe.analysis.verdict.sampling_error import Sampling, SamplingSet
-from fidprobe.analysis.verdict.second_opinion_caveats import doubt, network_of
+from fidprobe.analysis.verdict.sampling_error import DistanceEstimates, EstimateCollector
+from fidprobe.analysis.verdict.second_opinion_caveats import network_of, second_opinion_caveat
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
+from fidprobe.inputs import Input
 from fidprobe.runtime.progress import Progress, silent
-from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["AUDIT_METRICS", "SCHEMA", "Audit", "Change", "audit", "picture_grid"]
-
-SCHEMA = 3
-"""Of the audit's JSON: raised whenever a key changes its meaning or goes. docs/report.md documents it."""
+__all__ = ["AUDIT_METRICS", "Audit", "AuditSpace", "Change", "audit", "picture_grid"]
 
 AUDIT_METRICS = ("fid", "kid", "prd", "is")
-"""What an audit measures beside its verdict, where nothing else is asked for."""
+"""What an audit measures besides its verdict, if the caller does not choose."""
 
 _GRID = 24  # images shown of each set
 
-
-@dataclass(frozen=True)
-class Change:
-    """From the baseline to the generated set, in one space; negative is better.
-
-    Attributes:
-        label: `FID`, `FD[clip]`, ...
-        baseline: The baseline's Fréchet distance.
-        generated: The generated set's.
-        percent: 100 (generated - baseline) / baseline; None for a baseline of 0.
-    """
-
-    label: str
-    baseline: float
-    generated: float
-    percent: float | None
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The outcome of an audit; `fidprobe.analysis.report.files` shows it, `to_json` gives it to programs.
-
-    Attributes:
-        scored: Scores in the main space and the first second opinion's, sets, counts and advice.
-        others: Scores in the further second opinions' spaces.
-        sampling: Every distance's bias and sampling error; its spaces are `main`, `second`, `second 2`, ...
-        verdict: Whether the gain over the baseline is real; None without a baseline, or without single images.
-        manifolds: Precision, recall, density and coverage, one a space in which distances were computed.
-        budgets: Model -> how much of its distance choosing among its images buys; empty where it was not asked for.
-        change: The difference between model and baseline by classes; None without a baseline or a classifier.
-        histogram: Top-1 classes of all sets; None without a classifier's logits on every side.
-        grids: Set name -> pictures drawn at random for the eye, uint8 [h, w, 3] of any sizes; sets that came as
-            features have none.
-        doubts: Space of a second opinion -> the code of the warning why it counts for little.
-        look: What the main distance looks at in the model's images; None where it came as statistics.
-    """
-
-    scored: ScoreResult
-    others: tuple[SpaceScores, ...]
-    sampling: Sampling
-    verdict: Verdict | None
-    manifolds: tuple[SpacePrecisionRecall, ...]
-    budgets: Mapping[str, Budget]
-    change: ClassChange | None
-    histogram: ClassHistogram | None
-    grids: Mapping[str, tuple[npt.NDArray[np.uint8], ...]] = field(repr=False)
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    look: Look | None = None
-
-    @property
-    def spaces(self) -> tuple[SpaceScores, ...]:
-        """All spaces, the main one first."""
-        return (self.scored.main, *((self.scored.second,) if self.scored.second else ()), *self.others)
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """What the model changes against the baseline in each space; empty without a baseline."""
-        return tuple(found for space in self.spaces if (found := _change(space)) is not None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the pictures."""
-        return {
-            "schema": SCHEMA,
-            "verdict": self.verdict.to_json() if self.verdict else None,
-            "doubts": [{"space": self.sampling.labels[space], "code": code} for space, code in self.doubts.items()],
-            **self.scored.to_json(),
-            "further_opinions": [one.to_json() for one in self.others],
-            "changes": [asdict(one) for one in self.changes],
-            "sampling": self.sampling.to_json(),
-            "precision_recall": [one.to_json() for one in self.manifolds],
-            "budgets": {name: one.to_json() for name, one in self.budgets.items()},
-            "class_change": self.change.to_json() if self.change else None,
-            "top1_classes": self.histogram.to_json() if self.histogram else None,
-            "look": self.look.to_json() if self.look else None,
-        }
-
-
-def _change(space: SpaceScores) -> Change | None:
-    if "baseline" not in space.scores:
-        return None
-    after, before = (space.scores[name].frechet for name in ("generated", "baseline"))
-    if after is None or before is None:
-        return None
-    percent = 100 * (after.value - before.value) / before.value if before.value > 0 else None
-    return Change(space.label, before.value, after.value, percent)
+Sides = Mapping[str, Measurable]
+"""`reference`, `generated` and, where given, `baseline` -> its features or statistics in one space."""
 
 
 def audit(
@@ -160,149 +74,184 @@ def audit(
         second_reference: The reference's features in the first second opinion's space, where `reference` is features.
         second_generated: The generated set's.
         second_baseline: The baseline's.
-        budget: Whether to find out how much of each model's distance choosing among its images buys, which takes
+        budget: Whether to measure how much of each model's distance choosing among its images removes, which takes
             longest after the extraction.
         options: Subset, bad files, batch size, cache.
         choices: What papers vary in a metric.
-        interrupted: Asked during the budgets whether to stop with what there is.
+        interrupted: Called during the budgets; where it returns True, the audit ends with what there is.
         progress: Told of each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
     """
     begun = time.perf_counter()
+    choices = choices or MetricChoices()
     asked = parse_metrics(metrics)
     # Neighbours are measured on equally many images of every set, below.
     names = [name for name in METRICS if name in ("fid", *asked) and not METRICS[name].equal_counts]
-    first, *further = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
-    if twice := [one for i, one in enumerate(further) if one in [first, *further[:i]]]:
-        raise InputError(f"the second opinion {twice[0]} was given twice; one opinion counts once")
+    first, *further = _distinct_networks(second_opinion)
     opened = open_sets({"reference": reference, "generated": generated, "baseline": baseline}, options, progress)
-    seconds = open_sets(
+    second_inputs = open_sets(
         {"reference": second_reference, "generated": second_generated, "baseline": second_baseline}, options, progress
     )
-    if extra := set(seconds) - set(opened):
-        raise InputError(f"second-opinion features were given for {', '.join(sorted(extra))}, which is not audited")
-    if further and (without := [name for name, side in opened.items() if not isinstance(side, ImageSource)]):
-        raise InputError(
-            f"more than one second opinion needs images, and the {' and '.join(without)} came without; give images, or "
-            "one second opinion"
-        )
+    _check_inputs(opened, second_inputs, several=bool(further))
     # Pictures first: they are quick, and an unreadable source shows at once.
     grids = {name: picture_grid(side, options) for name, side in opened.items() if isinstance(side, ImageSource)}
     sets = extract_score_sets(
         opened,
-        seconds,
+        second_inputs,
         names,
-        strict=False,
         extractor=extractor,
         second_opinion=first,
         options=options,
+        strict=False,
         progress=progress,
     )
     scored = measure_score_sets(sets, choices=choices, progress=progress)
-    extracted = sets.extracted
-    spaces = {"main": extracted.main}
-    if extracted.second:
-        spaces["second"] = extracted.second
-    advice = list(scored.advice)
-    others = []
+    sides: dict[str, Sides] = {"main": sets.extracted.main}
+    scores: dict[str, SpaceScores] = {"main": scored.main}
+    if sets.extracted.second and scored.second:
+        sides["second"], scores["second"] = sets.extracted.second, scored.second
     everywhere = [name for name in names if METRICS[name].everywhere]
+    advice = list(scored.advice)
     for network in further:
-        found = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
-        advice += [one for one in advise_on_spaces(extracted.main, found.main) if one not in advice]
-        others.append(measure_space(found.main, everywhere, choices or MetricChoices(), False, progress))
-        if any(network_of(found.main) == network_of(sides) for sides in list(spaces.values())[1:]):
-            raise InputError(f"the second opinion {others[-1].label} was given twice; one opinion counts once")
-        spaces[f"second {len(spaces)}"] = found.main
-    for name in opened:
-        for sides in list(spaces.values())[1:]:
-            check_same_order(name, extracted.main[name], sides[name])
-    sampling = _sampling(spaces, progress)
-    doubts = _doubts(spaces)
-    verdict = _verdict(sampling, doubts) if baseline is not None else None
-    advice += advise_on_sampling(sampling)
-    manifolds = tuple(precision_recall_in_space(sides, density=True, progress=progress) for sides in spaces.values())
-    change = class_change(spaces, sampling, progress=progress) if baseline is not None else None
-    budgets = _budgets(spaces, advice, interrupted, progress) if budget else {}
+        key = f"second {len(sides)}"
+        more = extract_sets(opened, {}, extractor=network, second_opinion=None, options=options, progress=progress)
+        _check_distinct(more.main, list(sides.values())[1:])
+        sides[key] = more.main
+        scores[key] = measure_space(sides[key], everywhere, choices, False, progress)
+        advice += [one for one in advise_on_spaces(sides["main"], sides[key]) if one not in advice]
+    _check_order(sides)
+    estimates = _estimates(sides, progress)
+    caveats = {key: second_opinion_caveat(sides["main"], there) for key, there in sides.items() if key != "main"}
+    verdict = _verdict(estimates, caveats) if baseline is not None else None
+    advice += advise_on_sampling(estimates)
+    spaces = tuple(
+        AuditSpace(
+            key=key,
+            scores=scores[key],
+            precision_recall=precision_recall_in_space(sides[key], density=True, progress=progress),
+            distances=estimates.judged(key),
+            too_few_images=estimates.too_few_images.get(key, ""),
+            caveat=caveats.get(key, ""),
+            opinion=verdict.opinion(key) if verdict else None,
+        )
+        for key in sides
+    )
+    breakdown = class_breakdown(sides, estimates, progress=progress) if baseline is not None else None
+    budgets, without = _budgets(sides, interrupted, progress) if budget else ({}, [])
+    focus = influential_images(opened["generated"], sides, estimates, extractor=extractor, progress=progress)
     return Audit(
-        scored=replace(scored, advice=tuple(advice), elapsed=time.perf_counter() - begun),
-        others=tuple(others),
-        sampling=sampling,
+        scored=scored,
+        spaces=spaces,
+        estimates=estimates,
         verdict=verdict,
-        manifolds=manifolds,
         budgets=budgets,
-        change=change,
-        histogram=_histogram(extracted.main),
+        class_breakdown=breakdown,
+        histogram=_histogram(sides["main"]),
         grids={name: grid for name, grid in grids.items() if grid},
-        doubts=doubts,
-        look=look(opened["generated"], spaces, sampling, extractor=extractor, progress=progress),
+        focus=focus,
+        advice=(*advice, *without),
+        elapsed=time.perf_counter() - begun,
     )
 
 
-def _doubts(spaces: Mapping[str, Mapping[str, Measurable]]) -> dict[str, str]:
-    """Which second opinions count for little, and why."""
-    found = {space: doubt(spaces["main"], sides) for space, sides in spaces.items() if space != "main"}
-    return {space: code for space, code in found.items() if code}
+def _distinct_networks(second_opinion: Network | Sequence[Network]) -> list[Network]:
+    """The second opinions, `clip` where there is none.
+
+    Raises:
+        InputError: one was given twice.
+    """
+    networks = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
+    if twice := [network for i, network in enumerate(networks) if network in networks[:i]]:
+        raise InputError(f"the second opinion {twice[0]} was given twice; one opinion counts once")
+    return networks
 
 
-def _sampling(spaces: Mapping[str, Mapping[str, Measurable]], progress: Progress) -> Sampling:
-    found = SamplingSet()
-    for space, sides in spaces.items():
-        for model, side in sides.items():
+def _check_inputs(opened: Mapping[str, Input], second_inputs: Mapping[str, Input], *, several: bool) -> None:
+    """Raise InputError for second-opinion features without a set, or several second opinions without images."""
+    if extra := set(second_inputs) - set(opened):
+        raise InputError(f"second-opinion features were given for {', '.join(sorted(extra))}, which is not audited")
+    if several and (without := [name for name, side in opened.items() if not isinstance(side, ImageSource)]):
+        raise InputError(
+            f"more than one second opinion needs images, and the {' and '.join(without)} came without; give images, or "
+            "one second opinion"
+        )
+
+
+def _check_distinct(sides: Sides, others: Sequence[Sides]) -> None:
+    """Raise InputError if a second opinion comes from the same network as another one."""
+    network = network_of(sides)
+    if network is not None and network in map(network_of, others):
+        raise InputError(f"the second opinion {metric_label(network.name)} was given twice; one opinion counts once")
+
+
+def _check_order(sides: Mapping[str, Sides]) -> None:
+    """Raise MismatchError if a set's images come in another order in some space."""
+    main, *others = sides.values()
+    for name, side in main.items():
+        for there in others:
+            check_same_order(name, side, there[name])
+
+
+def _estimates(sides: Mapping[str, Sides], progress: Progress) -> DistanceEstimates:
+    collector = EstimateCollector()
+    for key, there in sides.items():
+        for model, side in there.items():
             if model != "reference":
-                found.add(space, model, sides["reference"], side, progress=progress)
-    return found.result()
+                collector.add(key, model, there["reference"], side, progress=progress)
+    return collector.result()
 
 
-def _verdict(sampling: Sampling, doubts: Mapping[str, str]) -> Verdict | None:
-    """None where a side of the main space has no sampling error."""
+def _verdict(estimates: DistanceEstimates, caveats: Mapping[str, str]) -> Verdict | None:
+    """None where a model has no sampling error in the main space."""
     models = ("generated", "baseline")
-    judged = [space for space in sampling.labels if all((space, model) in sampling.single for model in models)]
-    if judged[:1] != ["main"]:
+    judged = [key for key in estimates.labels if all((key, model) in estimates.estimates for model in models)]
+    if "main" not in judged:
         return None
-    singular = dict(sampling.singular)
-    if "baseline" in sampling.repeated:
-        singular.setdefault("main", f"only {sampling.repeated['baseline']:,} of the baseline's images are different")
-    return judge(sampling.joint, "main", judged[1:], labels=sampling.labels, singular=singular, doubts=doubts)
+    too_few_images = dict(estimates.too_few_images)
+    if "baseline" in estimates.repeated:
+        why = f"only {estimates.repeated['baseline']:,} of the baseline's images are different"
+        too_few_images.setdefault("main", why)
+    return judge(
+        estimates.joint, "main", judged[1:], labels=estimates.labels, too_few_images=too_few_images, caveats=caveats
+    )
 
 
 def _budgets(
-    spaces: Mapping[str, Mapping[str, Measurable]],
-    advice: list[Advice],
-    interrupted: Callable[[], bool],
-    progress: Progress,
-) -> dict[str, Budget]:
-    out = {}
-    for model, side in spaces["main"].items():
-        if model == "reference" or not isinstance(side, Features) or interrupted():
+    sides: Mapping[str, Sides], interrupted: Callable[[], bool], progress: Progress
+) -> tuple[dict[str, Budget], list[Advice]]:
+    """Each model's budget, or a warning that there is none."""
+    budgets, advice = {}, []
+    for model, generated in sides["main"].items():
+        if model == "reference" or not isinstance(generated, Features) or interrupted():
             continue
-        seconds = {
-            made.space: (sides["reference"], made)
-            for space, sides in spaces.items()
-            if space != "main" and isinstance(made := sides[model], Features)
+        second_inputs = {
+            second.space: (there["reference"], second)
+            for key, there in sides.items()
+            if key != "main" and isinstance(second := there[model], Features)
         }
 
-        def tell(stage: str, done: int, total: int | None, model: str = model) -> None:
+        def name_model(stage: str, done: int, total: int | None, model: str = model) -> None:
             what, bar, detail = stage.partition(" | ")
             progress(f"{what} of {model}{bar}{detail}", done, total)
 
         try:
-            out[model] = null_space_budget(
-                spaces["main"]["reference"],
-                side,
-                second_reference={name: real for name, (real, _) in seconds.items()},
-                second_generated={name: made for name, (_, made) in seconds.items()},
+            budgets[model] = null_space_budget(
+                sides["main"]["reference"],
+                generated,
+                second_reference={space: reference for space, (reference, _) in second_inputs.items()},
+                second_generated={space: second for space, (_, second) in second_inputs.items()},
                 interrupted=interrupted,
-                progress=tell,
+                progress=name_model,
             )
         except InputError as error:  # of sets too small to split
             advice.append(Advice("no-budget", f"There is no budget of {model}: {error}."))
-    return out
+    return budgets, advice
 
 
 def picture_grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Pictures for the eye: the same random places of every set of a size.
+    """Pictures for the eye, drawn at random: sets of one size show the same places.
 
     Args:
         images: At least one.
@@ -322,8 +271,9 @@ def picture_grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.
     return tuple(pictures)
 
 
-def _histogram(features: Mapping[str, Features | GaussianStatistics]) -> ClassHistogram | None:
-    with_logits = {n: f for n, f in features.items() if isinstance(f, Features) and f.logits is not None}
-    if set(with_logits) != set(features):
+def _histogram(sides: Sides) -> ClassHistogram | None:
+    """None unless every set has logits."""
+    known = {name: side for name, side in sides.items() if isinstance(side, Features) and side.logits is not None}
+    if len(known) < len(sides):
         return None
-    return top1_histogram(with_logits["reference"], {n: f for n, f in with_logits.items() if n != "reference"})
+    return top1_histogram(known.pop("reference"), known)

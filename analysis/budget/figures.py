@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fidprobe.analysis.budget.result import MOSTLY, Budget, Effect
+from fidprobe.analysis.budget.result import MOSTLY_NOISE, Budget, Effect
 from fidprobe.analysis.budget.text import percent_text, reference_text
 from fidprobe.analysis.budget.weights import BUDGET_ATTACKS, TITLES
 from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS, WIDTH, bar_panels, name_rows, styled
@@ -53,8 +53,8 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
         width = max(WIDTH, _NAMES + _PANEL * len(budgets))
         per_row = 0.14 + 0.15 * max(2, len(labels))
         reach = _reach(budgets)
-        said = textwrap.wrap(_notes(budgets, rises=reach[0] < 0), _NOTES)
-        fixed = 1.0 + 0.16 * (len(said) + len(labels))
+        notes = textwrap.wrap(_notes(budgets, rises=reach[0] < 0), _NOTES)
+        fixed = 1.0 + 0.16 * (len(notes) + len(labels))
         figure, panels = bar_panels(width, fixed + per_row * len(attacks), len(budgets))
         for axes, (name, budget) in zip(panels, budgets.items(), strict=True):
             _panel(axes, budget, attacks, labels)
@@ -67,16 +67,16 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
         rows = np.arange(len(attacks))
         for i, axes in enumerate(panels):
             name_rows(axes, rows, [TITLES[name] for name in attacks] if i == 0 else [""] * len(attacks))
-        below = "\n".join((_AXIS, *said))
+        below = "\n".join((_AXIS, *notes))
         if len(panels) == 1:
             panels[0].set_xlabel(below, parse_math=False)
         else:
             figure.supxlabel(below, fontsize=9, color=INK, parse_math=False)
             figure.set_layout_engine("constrained", wspace=0.06)
         handles, texts = panels[0].get_legend_handles_labels()
-        found = dict(zip(texts, handles, strict=True))
+        unique = dict(zip(texts, handles, strict=True))
         legend = figure.legend(
-            list(found.values()), list(found), loc="outside upper right", frameon=False, labelcolor=INK, fontsize=8
+            list(unique.values()), list(unique), loc="outside upper right", frameon=False, labelcolor=INK, fontsize=8
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
@@ -86,8 +86,8 @@ def budget_figure(budgets: Mapping[str, Budget]) -> "Figure":
 def _panel(axes: "Axes", budget: Budget, attacks: list[str], labels: list[str]) -> None:
     """One model's bars."""
     done = {
-        one.attack: dict(zip(_labels(budget), (one.main, *one.seconds.values()), strict=True))
-        for one in budget.removals
+        removal.attack: dict(zip(_labels(budget), (effect for effect, _ in removal.effects), strict=True))
+        for removal in budget.removals
     }
     height = 0.8 / len(labels)
     for i, label in enumerate(labels):
@@ -131,7 +131,7 @@ def _panel(axes: "Axes", budget: Budget, attacks: list[str], labels: list[str]) 
 
 
 def _notes(budgets: Mapping[str, Budget], *, rises: bool) -> str:
-    """What a reader must know of the bars."""
+    """What a reader must know to read the bars."""
     where = {reference_text(one) for one in budgets.values()}
     notes = [where.pop()] if len(where) == 1 else []
     if not any(one.second_labels for one in budgets.values()):
@@ -144,16 +144,16 @@ def _notes(budgets: Mapping[str, Budget], *, rises: bool) -> str:
 
 
 def _error(budget: Budget) -> str:
-    """What makes the bars mean little; empty where nothing does."""
-    if budget.noise is None or budget.noise < MOSTLY:
+    """Why the bars mean little; empty where they do not."""
+    if budget.noise is None or budget.noise < MOSTLY_NOISE:
         return ""
     return f"{shortened(budget.label, 20)}: {percent_text(100 * budget.noise)} sampling error"
 
 
 def _labels(budget: Budget) -> list[str]:
-    """Of the main space and the second opinions; two spaces of unknown name stay apart."""
-    seconds = [f"{shortened(label, _LABEL)} (second opinion)" for label in budget.second_labels]
-    return [shortened(budget.label, _LABEL), *seconds]
+    """The main space's and the second opinions'; the latter say so, which tells two spaces of unknown name apart."""
+    others = [f"{shortened(label, _LABEL)} (second opinion)" for label in budget.second_labels]
+    return [shortened(budget.label, _LABEL), *others]
 
 
 def _removed(effect: Effect) -> float:
@@ -163,10 +163,7 @@ def _removed(effect: Effect) -> float:
 def _reach(budgets: Mapping[str, Budget]) -> tuple[float, float]:
     """Ends of the axis, the same in all panels, with room for the numbers beside the bars."""
     values = [
-        _removed(effect)
-        for one in budgets.values()
-        for removal in one.removals
-        for effect in (removal.main, *removal.seconds.values())
+        _removed(effect) for budget in budgets.values() for removal in budget.removals for effect, _ in removal.effects
     ]
     low, high = min([0.0, *values]), max([0.0, *values])
     room = (0.2 if len(budgets) == 1 else 0.3) * ((high - low) or 1.0)

@@ -1,8 +1,8 @@
-"""The null-space budget of a model: how much of its FID is gone once its images are weighted, none of them bettered.
+"""The null-space budget of a model: how far its FID falls if its images are weighted, though none of them improves.
 
 Weights are optimised against one half of the reference, and everything is measured against the other half. Distances
-are of weighted statistics, so that no draw adds noise, and divide by the sum of weights before and after alike
-(role-of-imagenet-classes-in-fid, §3 and Eq. 3).
+are those of weighted statistics, so that no draw adds noise; covariances are divided by the sum of the weights, before
+and after alike (role-of-imagenet-classes-in-fid, §3 and Eq. 3).
 """
 
 import time
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from fidprobe.analysis.budget.result import MOSTLY, Budget, Effect, Removal
+from fidprobe.analysis.budget.result import MOSTLY_NOISE, Budget, Effect, Removal
 from fidprobe.analysis.budget.weights import (
     BUDGET_ATTACKS,
     TITLES,
@@ -27,18 +27,18 @@ from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, coun
 from fidprobe.attacks.attack import split_reference
 from fidprobe.attacks.solver import never
 from fidprobe.errors import FidprobeError, InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
-from fidprobe.provenance import check_comparable, check_same_images
+from fidprobe.provenance import check_comparable, check_same_images, known_space
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["BUDGET_ATTACKS", "Budget", "Effect", "Removal", "null_space_budget"]
 
-_ORDER = ("top-1", "pre-logits", "logits", "top-n")  # the quick one, the telling one, and what starts from its weights
+_ORDER = ("top-1", "pre-logits", "logits", "top-n")  # the quick one, then the one whose weights the others start from
 _TOLERANCE = 0.02  # two percentage points; the distance itself is nearer to its optimum by a factor of ten or more
-_SAMPLED = 3  # images a side from which sampling error can be told
+_SAMPLED = 3  # images a side that a sampling error needs
 _INTERRUPTED = "interrupted before it was finished"
 
 
@@ -56,7 +56,7 @@ def null_space_budget(
     interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> Budget:
-    """How much of a model's Fréchet distance can be removed by choosing among its own images.
+    """Measure how much of a model's Fréchet distance can be removed by choosing among its own images.
 
     Args:
         reference: Real images' features; of statistics nothing can be held out, and only `pre-logits` can be matched.
@@ -69,7 +69,7 @@ def null_space_budget(
         held_out: Share of the reference to measure against, from 0 (all of it is optimised against) to below 1.
         tolerance: Optimise until no weights can take away more than this share of the attacked distance, > 0.
         device: Where to optimise.
-        interrupted: Asked from time to time whether to stop with the attacks that are finished.
+        interrupted: Called from time to time; where it returns True, only the attacks that are finished are kept.
         progress: Told of each stage.
 
     Raises:
@@ -87,13 +87,12 @@ def null_space_budget(
     _check_sets(reference, generated, second_reference, second_generated)
     parts = _parts(reference, held_out, seed)
     split = len(parts) > 1
-    sets = [(reference.space if generated.space == "unknown" else generated.space, parts, generated.features)]
+    spaces = [_Space(metric_label(known_space(generated.space, reference.space)), parts, generated.features)]
     for name, second in second_generated.items():
-        sets.append((name, _parts(second_reference[name], held_out if split else 0.0, seed), second.features))
-    spaces: list[_Space] = []
-    for name, sides, images in sets:
-        spaces.append(_Space(metric_label(name), sides, images))
-        progress("budget: distances at equal weights", len(spaces), len(sets))
+        progress("budget: distances at equal weights", len(spaces), 1 + len(second_generated))
+        second_parts = _parts(second_reference[name], held_out if split else 0.0, seed)
+        spaces.append(_Space(metric_label(name), second_parts, second.features))
+    progress("budget: distances at equal weights", len(spaces), len(spaces))
 
     optimised = parts["optimised" if split else "whole"]
     no_classes = why_no_classes(reference, generated) if set(attacks) - {"pre-logits"} else ""
@@ -102,7 +101,7 @@ def null_space_budget(
     start: Tensor | None = None
     for name in (name for name in _ORDER if name in attacks):
 
-        def tell(stage: str, done: int, total: int | None, title: str = TITLES[name]) -> None:
+        def name_attack(stage: str, done: int, total: int | None, title: str = TITLES[name]) -> None:
             progress(f"budget, {title}: {stage}", done, total)
 
         if interrupted():
@@ -114,7 +113,7 @@ def null_space_budget(
         try:
             if name == "top-1":
                 assert isinstance(optimised, Features)  # statistics have no classes
-                weights = top1_weights(optimised, generated, tell)
+                weights = top1_weights(optimised, generated, name_attack)
             else:
                 weights = optimised_weights(
                     name,
@@ -124,7 +123,7 @@ def null_space_budget(
                     start=start,
                     device=device,
                     interrupted=interrupted,
-                    progress=tell,
+                    progress=name_attack,
                 )
         except FidprobeError as error:
             missing[name] = str(error)
@@ -134,9 +133,8 @@ def null_space_budget(
             continue
         if name == "pre-logits":
             start = weights.probabilities
-        removals[name] = _removal(name, weights, spaces, tell)
-    told = parts[spaces[0].part]
-    noise = None if interrupted() else _noise(told, generated, device, progress)
+        removals[name] = _removal(name, weights, spaces, name_attack)
+    noise = None if interrupted() else _noise(parts[spaces[0].part], generated, device, progress)
     return Budget(
         label=spaces[0].label,
         second_labels=tuple(space.label for space in spaces[1:]),
@@ -164,11 +162,11 @@ class _Space:
 
     @property
     def part(self) -> str:
-        """What is told: the part that no weights were optimised against, if there is one."""
+        """The part of the reference to measure against: that which no weights were optimised against, if any."""
         return "held_out" if "held_out" in self.goals else "whole"
 
     def effects(self, weights: Tensor) -> dict[str, Effect]:
-        """Part of the reference -> what weights do to the distance to it."""
+        """Part of the reference -> how weights change the distance to it."""
         weighted = self._statistics(weights)
         out = {}
         for name, goal in self.goals.items():
@@ -183,23 +181,23 @@ class _Space:
 
 
 def _is_convention(distance: float, goal: GaussianStatistics) -> bool:
-    """Whether a distance is no more than comes of dividing one covariance by n - 1 and the other by n."""
+    """Whether a distance may come from dividing one covariance by n - 1 and the other by n, and from nothing else."""
     return goal.count is not None and distance <= float(goal.cov.trace()) / (2 * goal.count**2)
 
 
 def _removal(name: str, weights: Weights, spaces: Sequence[_Space], progress: Progress) -> Removal:
     """Measure one attack's weights in every space, the main one first."""
-    found = []
+    effects = []
     for space in spaces:
-        found.append((space, space.effects(weights.probabilities)))
-        progress("scoring", len(found), len(spaces))
-    main, *seconds = (effects[space.part] for space, effects in found)
+        effects.append(space.effects(weights.probabilities))
+        progress("scoring", len(effects), len(spaces))
+    main, *others = (parts[space.part] for space, parts in zip(spaces, effects, strict=True))
     return Removal(
         attack=name,
         title=TITLES[name],
         main=main,
-        seconds={one.label: one for one in seconds},
-        optimised=tuple(effects["optimised"] for _, effects in found if "optimised" in effects),
+        second_opinions={effect.label: effect for effect in others},
+        optimised=tuple(parts["optimised"] for parts in effects if "optimised" in parts),
         effective_size=weights.effective_size,
         gap=weights.gap,
         details=weights.details,
@@ -207,17 +205,17 @@ def _removal(name: str, weights: Weights, spaces: Sequence[_Space], progress: Pr
 
 
 def _noise(reference: Measurable, generated: Features, device: torch.device | str, progress: Progress) -> float | None:
-    """The share of a distance that finite samples add; None where nothing is to be shared, or too few images are."""
+    """The share of a distance that finite samples add; None where the distance is 0 or the images are too few."""
     if min(len(generated), count_of(reference) or _SAMPLED) < _SAMPLED:
         return None
 
-    def tell(stage: str, done: int, total: int | None) -> None:
+    def name_budget(stage: str, done: int, total: int | None) -> None:
         progress(f"budget: {stage}", done, total)
 
-    found = frechet_sampling(reference, generated, device=device, progress=tell)
-    if found.value <= found.rounding:
+    sampling = frechet_sampling(reference, generated, device=device, progress=name_budget)
+    if sampling.value <= sampling.rounding:
         return None
-    return min(max(1 - found.corrected / found.value, 0.0), 1.0)
+    return min(max(1 - sampling.corrected / sampling.value, 0.0), 1.0)
 
 
 def _parts(reference: Measurable, held_out: float, seed: int) -> dict[str, Measurable]:
@@ -231,7 +229,7 @@ def _check_sets(
     second_reference: Mapping[str, Measurable],
     second_generated: Mapping[str, Features],
 ) -> None:
-    """Refuse what cannot be measured: one image, other spaces, other images in a second space, rows not finite."""
+    """Raise for what cannot be measured: one image, other spaces, other images in a second space, rows not finite."""
     if set(second_reference) != set(second_generated):
         ours, theirs = (", ".join(sorted(side)) or "none" for side in (second_reference, second_generated))
         raise InputError(f"the reference has the second opinions {ours} and the model {theirs}; give both alike")
@@ -249,14 +247,8 @@ def _check_sets(
 def _check_pair(where: str, reference: Measurable, generated: Features) -> None:
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     for name, side in (("reference", reference), ("model", generated)):
-        if not isinstance(side, Features):
-            continue
-        finite = torch.isfinite(side.features).all(dim=1)
-        if not bool(finite.all()):
-            row = int((~finite).nonzero()[0])
-            raise InputError(
-                f"{name}{where}: features row {row} holds NaN or infinite values; extract that image again"
-            )
+        if isinstance(side, Features):
+            check_finite_rows(f"{name}{where}: features", side.features)
 
 
 def _advice(
@@ -264,11 +256,8 @@ def _advice(
 ) -> list[Advice]:
     out = []
     if "whole" in parts:
-        why = (
-            "came as statistics, which cannot be split"
-            if isinstance(parts["whole"], GaussianStatistics)
-            else "was not split"
-        )
+        statistics = isinstance(parts["whole"], GaussianStatistics)
+        why = "came as statistics, which cannot be split" if statistics else "was not split"
         out.append(
             Advice(
                 "budget-nothing-held-out",
@@ -276,16 +265,14 @@ def _advice(
                 "against, and includes what comes of fitting their sampling noise.",
             )
         )
-    else:
-        whole = [space.label for space in spaces if space.part == "whole"]
-        if whole:
-            out.append(
-                Advice(
-                    "budget-second-opinion-whole",
-                    f"The reference of {', '.join(whole)} came as statistics: the null-space budget's second opinion "
-                    "is measured against all of it, the optimised half included.",
-                )
+    elif whole := [space.label for space in spaces if space.part == "whole"]:
+        out.append(
+            Advice(
+                "budget-second-opinion-whole",
+                f"The reference of {', '.join(whole)} came as statistics: the null-space budget's second opinion is "
+                "measured against all of it, the optimised half included.",
             )
+        )
     fewest = min(len(generated), *(count for part in parts.values() if (count := count_of(part)) is not None))
     if fewest <= generated.dim:
         out.append(
@@ -296,7 +283,7 @@ def _advice(
                 "images.",
             )
         )
-    if noise is not None and noise >= MOSTLY:
+    if noise is not None and noise >= MOSTLY_NOISE:
         out.append(
             Advice(
                 "budget-mostly-noise",

@@ -1,4 +1,4 @@
-"""What a null-space budget says: distances at equal and at an attack's weights, in every space."""
+"""A null-space budget: distances at equal weights and at an attack's weights, in every space."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,9 +6,9 @@ from typing import Any
 
 from fidprobe.analysis.sets.advice import Advice
 
-__all__ = ["MOSTLY", "Budget", "Effect", "Removal"]
+__all__ = ["MOSTLY_NOISE", "Budget", "Effect", "Removal"]
 
-MOSTLY = 0.5
+MOSTLY_NOISE = 0.5
 """A distance of which sampling error makes up at least this share is no measure of the model."""
 
 
@@ -33,25 +33,25 @@ class Effect:
 
 @dataclass(frozen=True)
 class Removal:
-    """One attack and what it takes away.
+    """One attack, and how much of each distance it removes.
 
     Attributes:
         attack: Out of `BUDGET_ATTACKS`.
         title: Its name for people.
         main: In the main space, to the held-out half (or the whole).
-        seconds: Label -> the same in each second opinion.
+        second_opinions: Label -> the same in each second opinion.
         optimised: The same, main space first, to the half that the weights were optimised against; empty where nothing
             was held out.
         effective_size: 1 / Σ p²: how many equally weighted images would scatter as much.
         gap: How much more of the attacked distance other weights could take away at most, in percentage points of
             what it is at equal weights, on the optimised half; None for Top-1, which has one solution.
-        details: What else the attack tells, as plain data.
+        details: Further facts of the attack, as plain data.
     """
 
     attack: str
     title: str
     main: Effect
-    seconds: Mapping[str, Effect]
+    second_opinions: Mapping[str, Effect]
     optimised: tuple[Effect, ...]
     effective_size: float
     gap: float | None
@@ -61,22 +61,26 @@ class Removal:
     def shares(self) -> dict[str, float | None]:
         """Label -> a second opinion's relative change over the main space's, where that falls; else None.
 
-        What is left of a null-space move where ImageNet's classes do not count; the paper's is 0.06 to 0.17.
+        What remains of a null-space move where ImageNet's classes do not count; the paper's is 0.06 to 0.17.
         """
         main = self.main.percent
         return {
             label: one.percent / main if main is not None and main < 0 and one.percent is not None else None
-            for label, one in self.seconds.items()
+            for label, one in self.second_opinions.items()
         }
+
+    @property
+    def effects(self) -> list[tuple[Effect, float | None]]:
+        """The main space's effect with None, then each second opinion's with its share."""
+        return [(self.main, None), *zip(self.second_opinions.values(), self.shares.values(), strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        shares = self.shares
         return {
             "attack": self.attack,
             "title": self.title,
             "main": asdict(self.main),
-            "second_opinions": [{**asdict(one), "share": shares[label]} for label, one in self.seconds.items()],
+            "second_opinions": [{**asdict(effect), "share": share} for effect, share in self.effects[1:]],
             "optimised": [asdict(one) for one in self.optimised],
             "effective_sample_size": self.effective_size,
             "gap_points": self.gap,
@@ -98,10 +102,10 @@ class Budget:
         held_out: Share of the reference that was held out; 0 where nothing was.
         seed: Of the split.
         tolerance: Of the optimisations.
-        noise: Share of the main distance at equal weights that finite samples add, 0..1: what the model's own images
-            add weights remove in part, what the reference's add they do not. None where it is not known.
+        noise: Share of the main distance at equal weights that finite samples add, 0..1. Weights remove part of what
+            the model's own sampling adds, and nothing of what the reference's adds. None where it is not known.
         advice: What a reader must know before believing a number.
-        elapsed: Seconds it took.
+        elapsed: Seconds that it took.
     """
 
     label: str
@@ -120,8 +124,8 @@ class Budget:
     @property
     def largest(self) -> Removal | None:
         """The attack after which the main distance is lowest; None where none has a relative change."""
-        told = [(one.main.percent, i) for i, one in enumerate(self.removals) if one.main.percent is not None]
-        return self.removals[min(told)[1]] if told else None
+        known = [one for one in self.removals if one.main.percent is not None]
+        return min(known, key=lambda one: one.main.percent or 0.0, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: everything but the weights."""

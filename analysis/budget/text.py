@@ -1,12 +1,10 @@
 """The null-space budget in words: one sentence for the verdict, and a table for the terminal."""
 
-import textwrap
-
-from fidprobe.analysis.budget.result import MOSTLY, Budget, Effect, Removal
+from fidprobe.analysis.budget.result import MOSTLY_NOISE, Budget, Effect, Removal
 from fidprobe.analysis.budget.weights import TITLES
-from fidprobe.analysis.output.wording import amount, images_text, number, shortened, signed_percent
+from fidprobe.analysis.output.wording import amount, images_text, number, shortened, signed_percent, wrapped
 
-__all__ = ["budget_lines", "budget_sentence", "percent_text", "reference_text"]
+__all__ = ["budget_lines", "budget_sentence", "effect_cells", "percent_text", "reference_text", "size_text"]
 
 _LABEL = 40  # characters of a distance's label: the table then fits 80 columns
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -28,9 +26,9 @@ def budget_sentence(budget: Budget) -> str:
     removed = -(largest.main.percent or 0.0)
     if removed <= 0:
         return f"choosing among this model's images removes nothing of {label} ({where})"
-    seen = [_seen(one) for one in largest.seconds.values()]
+    seen = [_seen(one) for one in largest.second_opinions.values()]
     opinion = ", ".join(seen) if seen else "there is no second opinion"
-    if budget.noise is not None and budget.noise >= MOSTLY:
+    if budget.noise is not None and budget.noise >= MOSTLY_NOISE:
         label += f", which is {percent_text(100 * budget.noise)} sampling error"
     return f"choosing among this model's images removes {percent_text(removed)} of {label}; {opinion} ({where})"
 
@@ -39,23 +37,22 @@ def budget_lines(budget: Budget) -> list[str]:
     """A table of at most 80 columns: every attack in every space, what is missing, and how to read it."""
     counts = budget.reference_counts
     measured = counts["held_out" if "held_out" in counts else "whole"]
-    reference = "unknown number of" if measured is None else amount(measured)
     lines = [f"null-space budget: {images_text(budget.count)}, weighted; {reference_text(budget)}"]
     rows = [shortened(budget.label, _LABEL - 17)]
     rows += [f"{shortened(label, _LABEL - 17)} (second opinion)" for label in budget.second_labels]
     width = max(30, 2 + max(map(len, rows)))
-    lines.append(_ROW.format(f"against {reference} images", width, "equal", "weighted", "change", "share").rstrip())
-    for one in budget.removals:
-        lines.append(f"{one.title} {_quality(one)}")
-        shares = (None, *one.shares.values())
-        for name, effect, share in zip(rows, (one.main, *one.seconds.values()), shares, strict=True):
-            cells = (number(effect.before), number(effect.after), _change(effect))
-            told = "" if share is None else number(share, 2)
-            lines.append(_ROW.format(f"  {name}", width, *cells, told).rstrip())
+    lines.append(
+        _ROW.format(f"against {images_text(measured)}", width, "equal", "weighted", "change", "share").rstrip()
+    )
+    for removal in budget.removals:
+        gap = "" if removal.gap is None else f", at most {number(max(removal.gap, 0.0), 2)} points short"
+        lines.append(f"{removal.title} ({size_text(removal)}{gap})")
+        for name, (effect, share) in zip(rows, removal.effects, strict=True):
+            lines.append(_ROW.format(f"  {name}", width, *effect_cells(effect, share)).rstrip())
     if budget.noise is not None:
         lines.append(f"sampling error: {percent_text(100 * budget.noise)} of {rows[0]} at equal weights")
     for name, why in budget.missing.items():
-        lines += textwrap.wrap(f"{TITLES[name]}: not computed: {why}", 80, subsequent_indent="  ")
+        lines += wrapped(f"{TITLES[name]}: not computed: {why}", indent="  ")
     if not budget.second_labels:
         lines.append("second opinion: not computed")
     return lines
@@ -75,6 +72,17 @@ def percent_text(value: float) -> str:
     return f"{number(value, 2) if value < 1 else f'{value:.0f}'}{_SPACE}%"
 
 
+def effect_cells(effect: Effect, share: float | None) -> tuple[str, str, str, str]:
+    """A distance at equal weights and at the attack's, its change, and the share that it confirms."""
+    change = "from 0" if effect.percent is None else signed_percent(effect.percent)
+    return number(effect.before), number(effect.after), change, "" if share is None else number(share, 2)
+
+
+def size_text(removal: Removal) -> str:
+    """`effective sample size 1,234`."""
+    return f"effective sample size {amount(round(removal.effective_size))}"
+
+
 def _seen(effect: Effect) -> str:
     label = shortened(effect.label, _LABEL)
     if effect.percent is None:
@@ -82,14 +90,3 @@ def _seen(effect: Effect) -> str:
     if effect.percent > 0:
         return f"{label} rises by {percent_text(effect.percent)}"
     return f"{label} sees {percent_text(-effect.percent)}"
-
-
-def _change(effect: Effect) -> str:
-    return "from 0" if effect.percent is None else signed_percent(effect.percent)
-
-
-def _quality(removal: Removal) -> str:
-    parts = [f"effective sample size {amount(round(removal.effective_size))}"]
-    if removal.gap is not None:
-        parts.append(f"at most {number(max(removal.gap, 0.0), 2)} points short")
-    return f"({', '.join(parts)})"

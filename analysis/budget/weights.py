@@ -1,4 +1,4 @@
-"""Weights for a model's own images that bring them nearer to the reference: the four attacks of a null-space budget.
+"""Weights for a model's own images that bring the set nearer to the reference: a null-space budget's four attacks.
 
 Role-of-imagenet-classes-in-fid, §3.1 (Top-1 class frequencies), §3.2 (logits, pre-logits), §3.3 (Top-N).
 """
@@ -17,14 +17,14 @@ from fidprobe.attacks.solver import never
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import top1_classes
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, first_nonfinite_row
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["BUDGET_ATTACKS", "TITLES", "Weights", "optimised_weights", "top1_weights", "why_no_classes"]
 
 BUDGET_ATTACKS = ("top-1", "top-n", "logits", "pre-logits")
-"""What is matched, from the least that a classifier says of an image to the most."""
+"""What is matched; each describes an image in more detail than the one before it."""
 
 TITLES = {
     "top-1": "Top-1 class frequencies",
@@ -39,7 +39,7 @@ _SPACES = {
     "logits": AttackSpace("logits"),
     "pre-logits": AttackSpace("pre-logits"),
 }
-_LIFTED = 0.02  # of all weight is shared out equally at a start that has zeros
+_LIFTED = 0.02  # of all weight is spread equally over the images at a start, which may have zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Weights:
         probabilities: float64 [N], non-negative, of sum 1, on CPU.
         gap: How much more of the attacked distance at equal weights other weights could take away at most, in
             percentage points of it; None where nothing was optimised.
-        details: What else is to be told, as plain data.
+        details: Further facts, as plain data.
     """
 
     probabilities: Tensor
@@ -69,23 +69,20 @@ class Weights:
 
 
 def why_no_classes(reference: Reference, generated: Features) -> str:
-    """Why nothing that a classifier says can be matched; empty if it can."""
+    """Why a classifier's outputs cannot be matched; empty if they can."""
     if isinstance(reference, GaussianStatistics):
         return "it needs the reference's logits, and statistics hold only mean and covariance"
     for name, side in (("reference", reference), ("model", generated)):
         if side.logits is None:
             return f"it needs a classifier's logits, and the {name} [{side.space}] has none"
-        finite = torch.isfinite(side.logits).all(dim=1)
-        if not bool(finite.all()):
-            return f"logits row {int((~finite).nonzero()[0])} of the {name} holds NaN or infinite values"
-    widths = [side.logits.shape[1] for side in (reference, generated) if side.logits is not None]
-    if widths[0] != widths[1]:
-        return f"the reference has {widths[0]} logits an image and the model {widths[1]}"
-    return ""
+        if (row := first_nonfinite_row(side.logits)) is not None:
+            return f"logits row {row} of the {name} holds NaN or infinite values"
+    ours, theirs = (side.logits.shape[1] for side in (reference, generated) if side.logits is not None)
+    return "" if ours == theirs else f"the reference has {ours} logits an image and the model {theirs}"
 
 
 def top1_weights(reference: Features, generated: Features, progress: Progress = silent) -> Weights:
-    """Every image weighted so that the classes come as often as in the reference: n_ref(c) / n_gen(c).
+    """Weight every image so that the classes come as often as in the reference: n_ref(c) / n_gen(c).
 
     Classes that the model never shows are left out; the others share their weight in proportion.
 
@@ -124,7 +121,7 @@ def optimised_weights(
     interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> Weights:
-    """Weights that minimise the Fréchet distance between what an attack looks at.
+    """Weights that minimise the Fréchet distance in the space that an attack looks at.
 
     Args:
         attack: `top-n`, `logits` or `pre-logits`.
@@ -132,9 +129,9 @@ def optimised_weights(
         generated: The model's images.
         tolerance: Stop where no weights can lower the attacked distance by more than this share of what it is at equal
             weights.
-        start: Weights of another attack on the same images, float64 [N], from which it is a shorter way.
+        start: Weights of another attack on the same images, float64 [N], to start from.
         device: Where to compute.
-        interrupted: Asked between steps whether to stop.
+        interrupted: Called between steps; where it returns True, the optimisation stops.
         progress: Told of each step.
 
     Raises:
@@ -152,6 +149,6 @@ def optimised_weights(
     )
     bound = solution.lower_bound or 0.0
     gap = 100 * (solution.objective - bound) / solution.initial if solution.initial > 0 else 0.0
-    told = solution.to_json()
+    facts = solution.to_json()
     kept = ("objective_at_equal_weights", "objective", "lower_bound", "stopped", "passes", "seconds", "support")
-    return Weights(solution.probabilities, gap, {**{key: told[key] for key in kept}, "steps": solution.steps[-1].step})
+    return Weights(solution.probabilities, gap, {**{key: facts[key] for key in kept}, "steps": solution.steps[-1].step})

@@ -16,7 +16,7 @@ from math import comb
 from typing import Any
 
 from fidprobe.analysis.verdict.rule import Verdict, judge
-from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, Key, Ratio
+from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Key, Ratio
 
 __all__ = ["IsoGroup", "Pair", "Ranking", "Step", "group_steps", "iso_groups"]
 
@@ -123,7 +123,7 @@ class Step:
 
 
 def iso_groups(
-    joint: Joint, models: Sequence[str], spaces: Sequence[str], *, within: float, missing: Mapping[Key, str]
+    joint: JointEstimates, models: Sequence[str], spaces: Sequence[str], *, within: float, missing: Mapping[Key, str]
 ) -> tuple[IsoGroup, ...]:
     """Gather models of nearly equal distance.
 
@@ -165,7 +165,7 @@ def iso_groups(
 
 
 def group_steps(
-    joint: Joint,
+    joint: JointEstimates,
     groups: Sequence[IsoGroup],
     spaces: Sequence[str],
     *,
@@ -193,7 +193,7 @@ def group_steps(
         known = [space for space in spaces if all((space, name) in joint.keys for name in (model, baseline))]
         why = {space: missing[space, name] for space in known for name in (baseline, model) if (space, name) in missing}
         verdict = judge(
-            together, "main", known, labels=labels, model=model, baseline=baseline, singular=why, doubts=doubts
+            together, "main", known, labels=labels, model=model, baseline=baseline, too_few_images=why, caveats=doubts
         )
         steps.append(Step(baseline, model, verdict))
     return tuple(steps)
@@ -203,7 +203,7 @@ def _judged(group: Sequence[str], space: str, missing: Mapping[Key, str]) -> lis
     return [name for name in group if (space, name) not in missing]
 
 
-def _ranking(joint: Joint, group: Sequence[str], space: str, missing: Mapping[Key, str]) -> Ranking:
+def _ranking(joint: JointEstimates, group: Sequence[str], space: str, missing: Mapping[Key, str]) -> Ranking:
     judged = sorted(_judged(group, space, missing), key=lambda name: joint.distance(space, name).value)
     return Ranking(
         models=tuple(judged),

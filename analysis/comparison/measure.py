@@ -17,8 +17,8 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.description import SetDescription, describe
 from fidprobe.analysis.sets.several_models import ModelSets, grouped, open_models
 from fidprobe.analysis.sets.two_spaces import Network
-from fidprobe.analysis.verdict.sampling_error import Sampling
-from fidprobe.analysis.verdict.second_opinion_caveats import doubt
+from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
+from fidprobe.analysis.verdict.second_opinion_caveats import second_opinion_caveat
 from fidprobe.analysis.verdict.uncertainty import Key
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
@@ -166,7 +166,7 @@ def _assembled(
     groups = iso_groups(sampling.joint, judged, spaces, within=within, missing=missing)
     sets = measuring.sets
     main = grouped(sets.spaces["main"])
-    doubts = {space: doubt(main, grouped(sets.spaces[space]), same=sets.same) for space in spaces}
+    doubts = {space: second_opinion_caveat(main, grouped(sets.spaces[space]), same=sets.same) for space in spaces}
     without = {name: one.distances["main"].missing for name, one in models.items() if name not in judged}
     return Comparison(
         models={name: models[name] for name in order},
@@ -182,7 +182,7 @@ def _assembled(
     )
 
 
-def _with_error(distance: Distance, sampling: Sampling, key: Key, missing: Mapping[Key, str]) -> Distance:
+def _with_error(distance: Distance, sampling: DistanceEstimates, key: Key, missing: Mapping[Key, str]) -> Distance:
     if key in missing:
         return Distance(distance.value, missing=missing[key])
     return Distance(distance.value, sampling.joint.distance(*key))

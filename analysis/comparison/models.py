@@ -9,7 +9,7 @@ from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.description import SetDescription, describe
 from fidprobe.analysis.sets.several_models import ModelSets, fingerprint
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, statistics_of
-from fidprobe.analysis.verdict.sampling_error import SamplingSet, ungrounded
+from fidprobe.analysis.verdict.sampling_error import EstimateCollector, why_too_few_images
 from fidprobe.analysis.verdict.uncertainty import Estimate, Key
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.inputs import Input
@@ -79,7 +79,7 @@ class ModelMeasures:
 
     def __init__(self, sets: ModelSets, images: int, progress: Progress) -> None:
         self.sets, self.images, self._progress = sets, images, progress
-        self.samplings = SamplingSet()
+        self.samplings = EstimateCollector()
         self.missing: dict[Key, str] = {}
         self.alike: dict[str, list[str]] = {}
         self._real = sets.extracted("reference")
@@ -105,7 +105,7 @@ class ModelMeasures:
                 distances[space] = Distance(0.0)
             else:
                 label = metric_label(next((s.space for s in (real, made) if s.space != "unknown"), "unknown"))
-                if why := ungrounded("the reference", real, label) or ungrounded(name, made, label):
+                if why := why_too_few_images("the reference", real, label) or why_too_few_images(name, made, label):
                     self.missing[space, name] = why
                 plain = frechet(statistics_of(real), statistics_of(made)) if sampled is None else sampled
                 distances[space] = Distance(plain.value)

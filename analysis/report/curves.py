@@ -1,6 +1,6 @@
 """An audit's PRD curves, drawn as `fidprobe prd` draws them."""
 
-from fidprobe.analysis.audit.measure import Audit
+from fidprobe.analysis.audit.result import Audit
 from fidprobe.analysis.prd.measure import ModelPRD, PRDCurves
 from fidprobe.analysis.sets.description import SetDescription
 
@@ -9,35 +9,33 @@ __all__ = ["audit_curves"]
 
 def audit_curves(audit: Audit) -> PRDCurves | None:
     """Curves of every model in the main space and the first second opinion's; None where none were measured."""
-    scored = audit.scored
-    spaces = {"main": scored.main, **({"second": scored.second} if scored.second else {})}
-    found = {
-        model: {
-            key: one.scores[model].results["prd"] for key, one in spaces.items() if "prd" in one.scores[model].results
-        }
-        for model in scored.main.scores
-    }
-    curves = [curve for one in found.values() for curve in one.values()]
-    if not curves:
+    scored, spaces = audit.scored, audit.spaces[:2]
+    models = {}
+    for model in audit.main.scores.scores:
+        results = {space.key: space.scores.scores[model].results for space in spaces}
+        curves = {key: found["prd"] for key, found in results.items() if "prd" in found}
+        if curves:
+            count = min(curve.generated_count for curve in curves.values())
+            models[model] = ModelPRD(SetDescription(scored.sets[model], count), curves)
+    everything = [curve for one in models.values() for curve in one.curves.values()]
+    if not everything:
         return None
-    known = {key: one.extractor.name if one.extractor else "unknown" for key, one in spaces.items()}
+    first = everything[0]
     return PRDCurves(
-        models={
-            model: ModelPRD(
-                SetDescription(scored.sets[model], min(curve.generated_count for curve in one.values())), one
-            )
-            for model, one in found.items()
-            if one
+        models=models,
+        spaces={
+            space.key: space.scores.extractor.name if space.scores.extractor else "unknown"
+            for space in spaces
+            if any(space.key in one.curves for one in models.values())
         },
-        spaces={key: name for key, name in known.items() if any(key in one for one in found.values())},
-        images=min(curve.balanced_count or curve.generated_count for curve in curves),
-        clusters=curves[0].clusters,
-        runs=curves[0].runs,
-        seed=curves[0].seed,
+        images=min(curve.balanced_count or curve.generated_count for curve in everything),
+        clusters=first.clusters,
+        runs=first.runs,
+        seed=first.seed,
         beta=8.0,
-        no_second="" if "second" in known else "there is no second opinion",
-        reference=SetDescription(scored.sets["reference"], curves[0].reference_count),
+        no_second="" if len(spaces) > 1 else "there is no second opinion",
+        reference=SetDescription(scored.sets["reference"], first.reference_count),
         advice=(),
-        elapsed=scored.elapsed,
-        version=scored.version,
+        elapsed=audit.elapsed,
+        version=audit.version,
     )

@@ -1,7 +1,7 @@
-"""Two audits without any download, of the generators that come with fidprobe: of a real gain and of a bought one.
+"""Two audits without any download, of the generators that come with fidprobe: one of a real gain, one of a bought one.
 
-The real one is AM-GAN against an earlier checkpoint of the same training. The bought one are images of AM-GAN, chosen
-beforehand among more of them so that the distance in the ImageNet space falls, against its images as they come.
+The real gain is that of AM-GAN over an earlier checkpoint of the same training. The bought one is that of chosen images
+of AM-GAN over its images as they come; they were chosen so that the distance in the ImageNet space falls.
 """
 
 import json
@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fidprobe.analysis.audit.measure import Audit, audit, picture_grid
+from fidprobe.analysis.audit.measure import audit, picture_grid
+from fidprobe.analysis.audit.result import Audit
 from fidprobe.analysis.output.montage import montage
 from fidprobe.analysis.output.page import png_uri, render_page
 from fidprobe.analysis.output.writers import output_folder, write_text
@@ -38,13 +39,13 @@ class DemoCase:
     Attributes:
         name: A word, also of its folder.
         title: What the gain is claimed for.
-        told: How it came about.
+        story: How the gain came about.
         audit: The outcome.
     """
 
     name: str
     title: str
-    told: str
+    story: str
     audit: Audit
 
 
@@ -57,13 +58,13 @@ class _Set:
 
     def chosen(self, places: Sequence[int], description: str) -> "_Set":
         """Some of them, in the source's order."""
-        found = {}
+        features = {}
         for space, side in self.features.items():
             part = side.select(places)
             assert part.provenance.source is not None
             source = replace(part.provenance.source, description=description, seed=0)
-            found[space] = replace(part, provenance=replace(part.provenance, source=source))
-        return _Set(SelectedImages(self.images, places), found)
+            features[space] = replace(part, provenance=replace(part.provenance, source=source))
+        return _Set(SelectedImages(self.images, places), features)
 
 
 def demo_cases(
@@ -87,14 +88,14 @@ def demo_cases(
 
     def read(name: str, count: int) -> _Set:
         source = open_images(name, limit=count)
-        found = {}
+        features = {}
         for space, network in networks.items():
 
             def stage(what: str, done: int, total: int | None, space: str = space) -> None:
                 progress(f"{what} {name.removeprefix(PREFIX)} [{space}]", done, total)
 
-            found[space] = extract(source, network, options, progress=stage)
-        return _Set(source, found)
+            features[space] = extract(source, network, options, progress=stage)
+        return _Set(source, features)
 
     early = read(_EARLY, count)
     many = read(_LATE, pool if images is None else places[-1] + 1)
@@ -103,7 +104,7 @@ def demo_cases(
     best = many.chosen(places, f"{_LATE}, {count:,} chosen of the first {pool:,}")
 
     def audited(model: _Set, baseline: _Set) -> Audit:
-        found = audit(
+        result = audit(
             reference[_MAIN],
             model.features[_MAIN],
             baseline=baseline.features[_MAIN],
@@ -119,7 +120,7 @@ def demo_cases(
         )
         # Features come without pictures; here these are at hand.
         sides = {"generated": model, "baseline": baseline}
-        return replace(found, grids={name: picture_grid(side.images, options) for name, side in sides.items()})
+        return replace(result, grids={name: picture_grid(side.images, options) for name, side in sides.items()})
 
     return (
         DemoCase(
@@ -159,7 +160,7 @@ def write_demo(cases: Sequence[DemoCase], folder: Path, *, command: str | None =
         {
             "name": case.name,
             "title": case.title,
-            "told": case.told,
+            "story": case.story,
             "verdict": verdict_view(case.audit),
             "grids": [
                 {"name": name, "uri": png_uri(montage(case.audit.grids[name], cell=32))}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fidprobe.analysis.audit.measure import Change
+from fidprobe.analysis.audit.result import Change
 from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS, WIDTH, bar_axes, name_rows, styled
 from fidprobe.analysis.output.wording import number, shortened, signed_percent
 from fidprobe.errors import InputError

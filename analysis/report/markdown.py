@@ -3,10 +3,11 @@
 from typing import Any
 
 from fidprobe.analysis.audit.headline import label_text, verdict_sentence
-from fidprobe.analysis.audit.measure import Audit
+from fidprobe.analysis.audit.result import Audit
 from fidprobe.analysis.output.markdown import escaped, markdown_table
 from fidprobe.analysis.output.wording import images_text, shortened
-from fidprobe.analysis.report.change import budget_views, composition_sentences
+from fidprobe.analysis.report.budgets import budget_views
+from fidprobe.analysis.report.classes import composition_sentences
 from fidprobe.analysis.report.score_tables import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report.verdict_head import verdict_view
 
@@ -25,30 +26,31 @@ def report_markdown(audit: Audit, *, command: str | None = None) -> str:
     Raises:
         InputError: a number is not finite.
     """
-    view = verdict_view(audit)
-    title = f"{view['sign']} {view['title']}" + (f" {view['but']}" if view["but"] else "")
+    verdict = verdict_view(audit)
+    title = f"{verdict['sign']} {verdict['title']}" + (f" {verdict['but']}" if verdict["but"] else "")
     lines = [f"## FID audit: {escaped(title)}", "", escaped(verdict_sentence(audit)), ""]
-    lines += markdown_table(["", "value", "interval", ""], _numbers(view))
+    lines += markdown_table(["", "value", "interval", ""], _numbers(verdict))
     lines += ["", *(f"- **{name}**: {escaped(_source(audit, name))}" for name in audit.scored.sets)]
-    for space in scores_views(audit):
-        lines += ["", f"### {escaped(label_text(space['label']))}, {space['role']}", "", *_scores(space)]
-    classes = class_scores_view(audit.scored.main)
+    for view in scores_views(audit):
+        lines += ["", f"### {escaped(label_text(view['label']))}, {view['role']}", "", *_scores(view)]
+    classes = class_scores_view(audit.main.scores)
     for view in (*further_views(audit), *(() if classes["why"] else (classes,))):
         lines += ["", f"### {escaped(view['label'])}", "", *_scores(view)]
     if audit.budgets:
         lines += ["", "### Null-space budget", ""]
-        told = [(one["model"], f"{one['sentence']} {one['noise']}".strip()) for one in budget_views(audit)]
-        lines += [f"- **{escaped(model)}**: {escaped(text)}" for model, text in told]
+        for view in budget_views(audit):
+            sentences = f"{view['sentence']} {view['noise']}".strip()
+            lines.append(f"- **{escaped(view['model'])}**: {escaped(sentences)}")
     if composition := composition_sentences(audit):
         lines += ["", "### Class frequencies alone", "", escaped(" ".join(composition))]
-    if audit.scored.advice:
+    if audit.advice:
         lines += ["", "### Before believing these numbers", ""]
-        lines += [f"- {escaped(one.text)} ({escaped(one.code)})" for one in audit.scored.advice]
+        lines += [f"- {escaped(one.text)} ({escaped(one.code)})" for one in audit.advice]
     if command:
         lines += ["", f"Made by {escaped(command)}"]
     lines += [
         "",
-        f"fidprobe {escaped(audit.scored.version)}; the whole report is report.html, its numbers are report.json",
+        f"fidprobe {escaped(audit.version)}; the whole report is report.html, its numbers are report.json",
     ]
     return "\n".join(lines) + "\n"
 
@@ -67,13 +69,11 @@ def _numbers(view: dict[str, Any]) -> list[list[str]]:
 
 def _scores(view: dict[str, Any]) -> list[str]:
     """A table of scores, a column a set; notes of single numbers in brackets."""
-    rows = []
-    for row in view["rows"]:
-        rows.append([row["label"], *(value + (f" ({note})" if note else "") for value, note in row["cells"])])
+    rows = [[row.label, *(value + (f" ({note})" if note else "") for value, note in row.cells)] for row in view["rows"]]
     return markdown_table(["", *view["models"]], rows)
 
 
 def _source(audit: Audit, name: str) -> str:
     count, source = audit.scored.counts[name], audit.scored.sets[name]
-    told = "features or statistics of unknown origin" if source is None else shortened(source.description, _NAME)
-    return f"{told}, {'unknown number of images' if count is None else images_text(count)}"
+    origin = "features or statistics of unknown origin" if source is None else shortened(source.description, _NAME)
+    return f"{origin}, {images_text(count)}"

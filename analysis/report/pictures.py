@@ -1,4 +1,4 @@
-"""What the report shows of `Look`: pictures of influential images, and sensitivity maps beside their pictures."""
+"""The report's pictures: random ones of every set, influential images, and sensitivity maps beside their pictures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,48 +6,69 @@ from typing import Any
 import numpy as np
 
 from fidprobe.analysis.audit.headline import label_text
-from fidprobe.analysis.audit.influential_images import Influential, Look
+from fidprobe.analysis.audit.influential_images import DistanceFocus, Influential
+from fidprobe.analysis.audit.result import Audit
 from fidprobe.analysis.heatmaps.figures import overlay
 from fidprobe.analysis.heatmaps.measure import Heatmap
 from fidprobe.analysis.output.montage import montage
 from fidprobe.analysis.output.page import png_uri
-from fidprobe.analysis.output.wording import shortened, signed_percent
+from fidprobe.analysis.output.wording import amount, shortened, signed_percent
 from fidprobe.analysis.sets.pictures import Picture
 
-__all__ = ["look_view"]
+__all__ = ["focus_view", "grid_views"]
 
-_CELL = 96  # pixels of an influential image
+_CELL = 96  # pixels: pictures are shown no larger than this
 _MAP = 192  # of a map and its picture
 _NAME = 40
 
 
-def look_view(look: Look | None) -> dict[str, Any] | None:
+def grid_views(audit: Audit) -> list[dict[str, Any]]:
+    """One picture grid a set, in cells of one size, or the reason why there is none."""
+    longest = max((max(p.shape[:2]) for grid in audit.grids.values() for p in grid), default=_CELL)
+    cell = min(_CELL, longest)
+    views = []
+    for name in audit.scored.sets:
+        pictures = audit.grids.get(name, ())
+        view: dict[str, Any] = {"name": name, "count": len(pictures), "small": cell < _CELL}
+        if pictures:
+            shrunk = any(max(p.shape[:2]) > cell for p in pictures)
+            view["uri"] = png_uri(montage(pictures, cell=cell))
+            view["note"] = f"{amount(len(pictures))} pictures" + (f", shrunk to {cell} pixels" if shrunk else "")
+        views.append(view)
+    return views
+
+
+def focus_view(focus: DistanceFocus | None) -> dict[str, Any] | None:
     """The maps, and two strips of images."""
-    if look is None:
+    if focus is None:
         return None
-    label = label_text(look.label)
-    spaces = [label, *([f"{label_text(look.second_label)} (second opinion)"] if look.second_label else [])]
+    label = label_text(focus.label)
+    spaces = [label, *([f"{label_text(focus.second_label)} (second opinion)"] if focus.second_label else [])]
     return {
-        "maps": [_map(one, influential=i < look.influential) for i, one in enumerate(look.maps)],
-        "why": look.why.removesuffix("."),
+        "maps": [_map(one, influential=i < focus.influential) for i, one in enumerate(focus.maps)],
+        "why": focus.why.removesuffix("."),
         "strips": [
-            {"title": f"Images of the model that raise {label} most", "images": _strip(look.raising)},
-            {"title": f"Images of the model that lower {label} most", "images": _strip(look.lowering)},
+            {"title": f"Images of the model that raise {label} most", "images": _strip(focus.raising)},
+            {"title": f"Images of the model that lower {label} most", "images": _strip(focus.lowering)},
         ],
         "note": f"Below a picture: its Top-1 class if known, and its influence in % of {' | '.join(spaces)}. The mean "
         "influence is 0; leaving an image of N out changes the distance by about −1/N of it.",
     }
 
 
-def _map(one: Heatmap, *, influential: bool) -> dict[str, Any]:
+def _map(heatmap: Heatmap, *, influential: bool) -> dict[str, Any]:
+    # Small pictures are enlarged by whole numbers, so that a map over them is smooth.
+    times = max(1, _MAP // max(heatmap.picture.shape[:2]))
+    enlarged = heatmap.picture.repeat(times, axis=0).repeat(times, axis=1)
+    box = type(heatmap.box)(*(times * edge for edge in heatmap.box))
     return {
-        "name": shortened(one.name, _NAME),
-        "picture": png_uri(_shrunk(one.picture, _MAP)),
-        "overlay": png_uri(_shrunk(overlay(_enlarged(one.picture), one.map, _box(one)), _MAP)),
-        "small": max(one.picture.shape[:2]) < _MAP,
+        "name": shortened(heatmap.name, _NAME),
+        "picture": png_uri(_shrunk(heatmap.picture, _MAP)),
+        "overlay": png_uri(_shrunk(overlay(enlarged, heatmap.map, box), _MAP)),
+        "small": max(heatmap.picture.shape[:2]) < _MAP,
         "kind": "among the most influential" if influential else "drawn at random",
         "predictions": [
-            f"{shortened(p.name, 24)} {100 * p.probability:.0f}\N{NO-BREAK SPACE}%" for p in one.predictions[:2]
+            f"{shortened(p.name, 24)} {100 * p.probability:.0f}\N{NO-BREAK SPACE}%" for p in heatmap.predictions[:2]
         ],
     }
 
@@ -67,17 +88,6 @@ def _strip(images: Sequence[Influential]) -> list[dict[str, Any]]:
 def _caption(one: Influential) -> str:
     known = [signed_percent(value) for value in (one.percent, one.second_percent) if value is not None]
     return ": ".join(text for text in (shortened(one.class_name or "", 24), " | ".join(known)) if text)
-
-
-def _enlarged(picture: Picture) -> Picture:
-    """Small pictures by whole numbers, so that a map over them is smooth."""
-    times = max(1, _MAP // max(picture.shape[:2]))
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
-
-
-def _box(one: Heatmap) -> Any:
-    times = max(1, _MAP // max(one.picture.shape[:2]))
-    return type(one.box)(*(times * edge for edge in one.box))
 
 
 def _shrunk(picture: Picture, side: int) -> Picture:

@@ -22,15 +22,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, Ratio
+from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Ratio
 
 __all__ = ["CONFIRMED_SHARE", "NULL_SHARE", "VERDICTS", "Opinion", "Verdict", "judge", "judge_share"]
 
 NULL_SHARE = 0.5
-"""Confirmed shares below this can be what choosing among images leaves in a second opinion."""
+"""A confirmed share below this can come from choosing among images alone."""
 
 CONFIRMED_SHARE = 0.75
-"""From this share up, a gain counts as confirmed and not only in part."""
+"""A gain counts as confirmed, and not only in part, from this share up."""
 
 VERDICTS = {
     "confirmed": "Confirmed",
@@ -42,7 +42,7 @@ VERDICTS = {
     "no-gain": "No gain",
     "not-judged": "Not judged",
 }
-"""Every verdict's code, and its name for readers."""
+"""Every verdict's code, and its name for readers; `fidprobe.analysis.verdict.words` has the other words."""
 
 _FOR = {"confirmed", "partly-confirmed"}
 _AGAINST = {"not-confirmed", "reversed"}
@@ -53,16 +53,18 @@ class Opinion:
     """What one second opinion says of a gain.
 
     Attributes:
-        space: Its label, `FD[clip]`, ...
+        key: Of its space: `second`, `second 2`, ...
+        space: The space's label, `FD[clip]`, ...
         verdict: A key of `VERDICTS`: `no-gain`, `inconclusive` or one of the four answers.
         change: From the baseline's distance to the model's in this space, bias-corrected.
         relative: The same as a share of the baseline's.
         share: The confirmed share of the main space's gain.
         more_images: How many times as many images of every set would settle it, if the share stays; None where it is
             settled, or no number would do.
-        reason: Why it cannot tell, where that is not the interval's width; else empty.
+        reason: Why it cannot decide, where the interval's width is not the reason; else empty.
     """
 
+    key: str
     space: str
     verdict: str
     change: Estimate
@@ -93,7 +95,7 @@ class Verdict:
         space: The main space's label, `FID`, ...
         change: From the baseline's distance to the model's in the main space, bias-corrected; negative is better.
         relative: The same as a share of the baseline's.
-        opinions: One a second opinion.
+        opinions: One for each second opinion.
         more_images: How many times as many images would settle it; None where it is settled, or no number would do.
         reason: Why there is no answer, where that is known; else empty.
     """
@@ -108,12 +110,12 @@ class Verdict:
 
     @property
     def title(self) -> str:
-        """The verdict in words."""
+        """The verdict's name."""
         return VERDICTS[self.code]
 
     @property
     def share(self) -> Ratio | None:
-        """The smallest confirmed share among the opinions that decide; of the undecided ones where none does.
+        """The smallest confirmed share among the opinions that decide, or among all where none decides.
 
         None where there is no gain to share, or no interval of a share.
         """
@@ -122,6 +124,10 @@ class Verdict:
         usable = [one for one in self.opinions if one.share.interval is not None and not one.reason]
         known = [one for one in usable if one.verdict != "inconclusive"] or usable
         return min((one.share for one in known), key=lambda share: share.value) if known else None
+
+    def opinion(self, key: str) -> Opinion | None:
+        """That of a space; None where it has none."""
+        return next((one for one in self.opinions if one.key == key), None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -153,110 +159,91 @@ def judge_share(share: Ratio) -> str:
 
 
 def judge(
-    joint: Joint,
+    joint: JointEstimates,
     main: str,
-    seconds: Sequence[str],
+    second_spaces: Sequence[str],
     *,
     labels: Mapping[str, str],
     model: str = "generated",
     baseline: str = "baseline",
-    singular: Mapping[str, str] | None = None,
-    doubts: Mapping[str, str] | None = None,
+    too_few_images: Mapping[str, str] | None = None,
+    caveats: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Judge a model's gain over a baseline.
 
     Args:
         joint: The distances of both in all spaces.
         main: The main space's key in `joint`.
-        seconds: The second opinions'.
+        second_spaces: The second opinions' keys.
         labels: Space -> how its distance is written.
         model: The model's key.
         baseline: The baseline's.
-        singular: Space -> why distances in it cannot be judged (too few images for its dimensions).
-        doubts: Space -> `same-space` or `untrained-network`, for what has no say, or none for a gain.
+        too_few_images: Space -> why distances in it cannot be judged (too few images for its dimensions).
+        caveats: Space -> `same-space`, which has no say, or `untrained-network`, which has none for a gain.
     """
-    singular = singular or {}
+    too_few_images, caveats = too_few_images or {}, caveats or {}
     change, relative = joint.change(main, model, baseline), joint.relative_change(main, model, baseline)
     gain = change.interval[1] < 0
-    opinions = tuple(
-        _weighed(_opinion(joint, main, space, labels, model, baseline, gain, singular), (doubts or {}).get(space, ""))
-        for space in seconds
-    )
-    if main in singular:
-        return Verdict("inconclusive", labels[main], change, relative, opinions, reason=singular[main])
+    opinions = []
+    for space in second_spaces:
+        share = joint.share(space, main, model, baseline)
+        verdict, reason = judge_share(share) if gain else "no-gain", ""
+        if gain and space in too_few_images:
+            verdict, reason = "inconclusive", too_few_images[space]
+        elif gain and share.interval is None:
+            reason = _why_no_interval(change, joint.distance(space, baseline), labels[main], labels[space])
+        moved = joint.change(space, model, baseline), joint.relative_change(space, model, baseline)
+        more = _more_images(share) if verdict == "inconclusive" and not reason else None
+        opinion = Opinion(space, labels[space], verdict, *moved, share, more, reason)
+        opinions.append(_discount_caveats(opinion, caveats.get(space, "")))
+
+    def answer(code: str, *, more_images: float | None = None, reason: str = "") -> Verdict:
+        return Verdict(code, labels[main], change, relative, tuple(opinions), more_images, reason)
+
+    if main in too_few_images:
+        return answer("inconclusive", reason=too_few_images[main])
     if not gain:
-        needed = (change.z * change.error / change.value) ** 2 if change.value < 0 else None
-        return Verdict("no-gain", labels[main], change, relative, opinions, more_images=needed)
-    if not opinions:
-        why = "there is no second opinion, which alone could confirm the gain"
-        return Verdict("not-judged", labels[main], change, relative, (), reason=why)
-    code = _together([one.verdict for one in opinions])
-    more = [one.more_images for one in opinions if one.more_images is not None]
-    reasons = [one.reason for one in opinions if one.reason]
-    undecided = code in {"inconclusive", "not-judged"}
-    return Verdict(
-        code,
-        labels[main],
-        change,
-        relative,
-        opinions,
-        more_images=min(more) if undecided and more else None,
-        reason=reasons[0] if undecided and reasons and not more else "",
-    )
-
-
-def _opinion(
-    joint: Joint,
-    main: str,
-    space: str,
-    labels: Mapping[str, str],
-    model: str,
-    baseline: str,
-    gain: bool,
-    singular: Mapping[str, str],
-) -> Opinion:
-    label, share = labels[space], joint.share(space, main, model, baseline)
-    verdict, more, reason = "no-gain", None, ""
-    if gain:
-        verdict = judge_share(share)
-        if space in singular:
-            verdict, reason = "inconclusive", singular[space]
-        elif share.interval is None:
-            # The divisor is the product of both: the one that is less certain is to blame.
-            parts = {labels[main]: joint.change(main, model, baseline), label: joint.distance(space, baseline)}
-            weakest = min(parts, key=lambda one: abs(parts[one].value) / (parts[one].error or 1))
-            whose = f"the gain in {weakest}" if weakest == labels[main] != label else f"the baseline's {label}"
-            reason = f"{whose} is too small beside its error to take a share of"
-        elif verdict == "inconclusive":
-            # An interval's width falls with the root of the number of images.
-            low, high = share.interval
-            side = share.value - low if share.value >= NULL_SHARE else high - share.value
-            gap = abs(share.value - NULL_SHARE)
-            more = (side / gap) ** 2 if gap > 0 else None
-    return Opinion(
-        label,
-        verdict,
-        joint.change(space, model, baseline),
-        joint.relative_change(space, model, baseline),
-        share,
-        more,
-        reason,
-    )
-
-
-def _weighed(one: Opinion, doubt: str) -> Opinion:
-    """An opinion as far as it counts."""
-    if doubt == "same-space":
-        return replace(one, verdict="not-judged", more_images=None, reason="it is the main space itself")
-    if doubt == "untrained-network" and one.verdict in _FOR:
-        return replace(
-            one, verdict="inconclusive", more_images=None, reason="an untrained network cannot confirm a gain"
+        return answer(
+            "no-gain", more_images=(change.z * change.error / change.value) ** 2 if change.value < 0 else None
         )
-    return one
+    if not opinions:
+        return answer("not-judged", reason="there is no second opinion, which alone could confirm the gain")
+    code = _combine_verdicts([one.verdict for one in opinions])
+    if code not in {"inconclusive", "not-judged"}:
+        return answer(code)
+    more_images = min((one.more_images for one in opinions if one.more_images is not None), default=None)
+    reason = next((one.reason for one in opinions if one.reason), "") if more_images is None else ""
+    return answer(code, more_images=more_images, reason=reason)
 
 
-def _together(verdicts: Sequence[str]) -> str:
-    """One word for several opinions; what cannot tell does not contradict what can."""
+def _why_no_interval(gain: Estimate, baseline: Estimate, main: str, label: str) -> str:
+    """Which factor of a share's divisor, the main gain or the baseline's distance, is the less certain one."""
+    weakest = min((gain, baseline), key=lambda one: abs(one.value) / (one.error or 1))
+    whose = f"the gain in {main}" if weakest is gain else f"the baseline's {label}"
+    return f"{whose} is too small beside its error to take a share of"
+
+
+def _more_images(share: Ratio) -> float | None:
+    """How many times as many images settle an undecided share: intervals shrink with the root of their number."""
+    assert share.interval is not None
+    low, high = share.interval
+    side = share.value - low if share.value >= NULL_SHARE else high - share.value
+    gap = abs(share.value - NULL_SHARE)
+    return (side / gap) ** 2 if gap > 0 else None
+
+
+def _discount_caveats(opinion: Opinion, caveat: str) -> Opinion:
+    """An opinion with its verdict taken back where the caveat leaves it no say."""
+    if caveat == "same-space":
+        return replace(opinion, verdict="not-judged", more_images=None, reason="it is the main space itself")
+    if caveat == "untrained-network" and opinion.verdict in _FOR:
+        why = "an untrained network cannot confirm a gain"
+        return replace(opinion, verdict="inconclusive", more_images=None, reason=why)
+    return opinion
+
+
+def _combine_verdicts(verdicts: Sequence[str]) -> str:
+    """One verdict for several opinions; one that cannot tell does not contradict those that can."""
     if set(verdicts) == {"not-judged"}:
         return "not-judged"
     decided = {one for one in verdicts if one not in {"inconclusive", "not-judged"}}

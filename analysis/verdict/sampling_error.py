@@ -1,4 +1,4 @@
-"""The sampling error of all distances of several models in several spaces, and what can be judged from them."""
+"""The sampling error of all distances of several models in several spaces, and which of them can be judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,81 +9,87 @@ from torch import Tensor
 
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.two_spaces import Measurable, count_of
-from fidprobe.analysis.verdict.uncertainty import Joint, Key, joint
+from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Key, joint
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
 from fidprobe.provenance import known_space
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Sampling", "SamplingSet", "ungrounded"]
+__all__ = ["DistanceEstimates", "EstimateCollector", "why_too_few_images"]
 
-_LEAST = 3  # images of which a sampling error can be had
-_DISTINCT = 0.99  # of a set's images: fewer different ones are told
-_ROWS = 8192
+_LEAST = 3  # images that a sampling error needs
+_DISTINCT = 0.99  # of a set's images; a set with fewer different ones repeats images
+_ROWS = 8192  # of features, multiplied at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Sampling:
-    """Distances as estimates.
+class DistanceEstimates:
+    """Distances with their bias and sampling error.
 
     Attributes:
         labels: Space -> how its distance is written; the main space first.
-        single: (space, model) -> one distance's sampling error.
+        estimates: (space, model) -> one distance's bias and sampling error.
         joint: All of them together.
-        missing: (space, model) -> why there is none.
-        singular: Space -> which set is too small for the space's dimensions, or repeats its images, which leaves
-            neither the correction nor the error any ground.
+        missing: (space, model) -> why there is no estimate.
+        too_few_images: Space -> which set has too few distinct images for the space's dimensions, so that neither the
+            correction nor the error holds.
         repeated: Set -> how many of its images are distinct, for sets of which more than 1 % are not.
-        shared: Model -> how many of its images are the reference's own, where any are.
-        alike: Models of the very same images; empty where there are none.
+        images_in_reference: Model -> how many of its images are the reference's own, where any are.
+        identical_models: Models that consist of the very same images; empty where there are none.
     """
 
     labels: Mapping[str, str]
-    single: Mapping[Key, FrechetSampling]
-    joint: Joint
+    estimates: Mapping[Key, FrechetSampling]
+    joint: JointEstimates
     missing: Mapping[Key, str]
-    singular: Mapping[str, str]
+    too_few_images: Mapping[str, str]
     repeated: Mapping[str, int] = field(default_factory=dict)
-    shared: Mapping[str, int] = field(default_factory=dict)
-    alike: tuple[str, ...] = ()
+    images_in_reference: Mapping[str, int] = field(default_factory=dict)
+    identical_models: tuple[str, ...] = ()
+
+    def judged(self, space: str) -> dict[str, Estimate]:
+        """Model -> its corrected distance in a space; empty where that has too few images."""
+        if space in self.too_few_images:
+            return {}
+        return {model: self.joint.distance(space, model) for there, model in self.estimates if there == space}
 
     def to_json(self) -> dict[str, Any]:
         """Space -> model -> the distance as printed and corrected, its bias, and its error."""
         out: dict[str, Any] = {space: {"label": label} for space, label in self.labels.items()}
-        for (space, model), one in self.single.items():
+        for (space, model), sampling in self.estimates.items():
             estimate = self.joint.distance(space, model)
             out[space][model] = {
-                "distance": one.value,
+                "distance": sampling.value,
                 "corrected": estimate.value,
-                "bias": one.value - estimate.value,
+                "bias": sampling.value - estimate.value,
                 "standard_error": estimate.error,
                 "interval": list(estimate.interval),
-                "reference_sampled": one.reference is not None,
+                "reference_sampled": sampling.reference is not None,
             }
         for (space, model), why in self.missing.items():
             out[space][model] = {"missing": why}
-        for space, why in self.singular.items():
+        for space, why in self.too_few_images.items():
             out[space]["singular"] = why
         return out
 
 
-class SamplingSet:
+class EstimateCollector:
     """Collects distances one by one, so that no more than one model's features need be held at a time."""
 
     def __init__(self) -> None:
         self._labels: dict[str, str] = {}
-        self._single: dict[Key, FrechetSampling] = {}
+        self._estimates: dict[Key, FrechetSampling] = {}
         self._missing: dict[Key, str] = {}
-        self._singular: dict[str, str] = {}
+        self._too_few_images: dict[str, str] = {}
         self._repeated: dict[str, int] = {}
-        self._shared: dict[str, int] = {}
-        self._seen: dict[str, Tensor] = {}
-        self._alike: list[str] = []
+        self._images_in_reference: dict[str, int] = {}
+        self._sorted_fingerprints: dict[str, Tensor] = {}
+        self._identical_models: list[str] = []
 
     def add(
         self, space: str, model: str, reference: Measurable, generated: Measurable, *, progress: Progress = silent
     ) -> FrechetSampling | None:
-        """One model in one space.
+        """Estimate one model's distance in one space.
 
         Args:
             space: Its key: `main`, `second`, ...
@@ -93,23 +99,21 @@ class SamplingSet:
             progress: Told of each pass.
 
         Returns:
-            Its distance with the sampling error; None where there is none, which the result's `missing` explains.
+            The distance with its sampling error; None where there is none: the result's `missing` has the reason.
 
         Raises:
             MismatchError: the sides come from different feature spaces.
         """
         self._labels.setdefault(space, metric_label(known_space(reference.space, generated.space)))
         for name, side in (("reference", reference), (model, generated)):
-            self._check(space, name, side)
+            distinct = _distinct_images(side)
+            if distinct is not None and distinct != count_of(side):
+                self._repeated[name] = distinct
+            if why := why_too_few_images(name, side, self._labels[space]):
+                self._too_few_images.setdefault(space, why)
+        # The same images are the same in every space: the first one shows it.
         if space == next(iter(self._labels)) and isinstance(reference, Features) and isinstance(generated, Features):
-            shared = int(torch.isin(_fingerprints(generated), _fingerprints(reference)).sum())
-            if shared:
-                self._shared[model] = shared
-            mine = _fingerprints(generated).sort().values
-            twin = next((name for name, seen in self._seen.items() if torch.equal(seen, mine)), None)
-            if twin is not None:
-                self._alike += [name for name in (twin, model) if name not in self._alike]
-            self._seen[model] = mine
+            self._compare_images(model, _fingerprints(reference), _fingerprints(generated))
         if not isinstance(generated, Features):
             self._missing[space, model] = f"{model} came as statistics, which hold no single images"
             return None
@@ -118,35 +122,37 @@ class SamplingSet:
             self._missing[space, model] = f"a set has fewer than {_LEAST} images"
             return None
 
-        def tell(stage: str, done: int, total: int | None) -> None:
+        def name_model(stage: str, done: int, total: int | None) -> None:
             progress(f"{stage} {model}", done, total)
 
-        self._single[space, model] = frechet_sampling(reference, generated, progress=tell)
-        return self._single[space, model]
+        self._estimates[space, model] = frechet_sampling(reference, generated, progress=name_model)
+        return self._estimates[space, model]
 
-    def result(self) -> Sampling:
+    def result(self) -> DistanceEstimates:
         """All that was added."""
-        return Sampling(
+        return DistanceEstimates(
             self._labels,
-            self._single,
-            joint(self._single),
+            self._estimates,
+            joint(self._estimates),
             self._missing,
-            self._singular,
+            self._too_few_images,
             self._repeated,
-            self._shared,
-            tuple(self._alike),
+            self._images_in_reference,
+            tuple(self._identical_models),
         )
 
-    def _check(self, space: str, name: str, side: Measurable) -> None:
-        """Note what leaves a set's correction and error no ground."""
-        distinct = _distinct(side)
-        if distinct is not None and distinct != count_of(side):
-            self._repeated[name] = distinct
-        if why := ungrounded(name, side, self._labels[space]):
-            self._singular.setdefault(space, why)
+    def _compare_images(self, model: str, reference: Tensor, generated: Tensor) -> None:
+        """Find a model's images among the reference's, and an earlier model of the same images."""
+        if found := int(torch.isin(generated, reference).sum()):
+            self._images_in_reference[model] = found
+        own = generated.sort().values
+        twin = next((name for name, other in self._sorted_fingerprints.items() if torch.equal(other, own)), None)
+        if twin is not None:
+            self._identical_models += [name for name in (twin, model) if name not in self._identical_models]
+        self._sorted_fingerprints[model] = own
 
 
-def ungrounded(name: str, side: Measurable, label: str) -> str:
+def why_too_few_images(name: str, side: Measurable, label: str) -> str:
     """Why a set is too small for its distances to be corrected and judged; empty where it is not.
 
     The correction halves the sets, and each half's covariance must have full rank. Repeated images count once.
@@ -156,15 +162,15 @@ def ungrounded(name: str, side: Measurable, label: str) -> str:
         side: Its features or statistics.
         label: How the space's distance is written.
     """
-    distinct = _distinct(side)
+    distinct = _distinct_images(side)
     if distinct is None or distinct >= 2 * side.dim + 2:
         return ""
-    told = f"{distinct:,} {'images' if distinct == count_of(side) else 'different images'}"
-    return f"{name} has {told}, and the {side.dim:,} dimensions of {label} need more than twice as many"
+    images = f"{distinct:,} {'images' if distinct == count_of(side) else 'different images'}"
+    return f"{name} has {images}, and the {side.dim:,} dimensions of {label} need more than twice as many"
 
 
-def _distinct(side: Measurable) -> int | None:
-    """A set's images, those that more than 1 % of it repeat counted once; None if unknown."""
+def _distinct_images(side: Measurable) -> int | None:
+    """How many different images a set has, or all of them if at most 1 % are repeats; None if unknown."""
     count = count_of(side)
     if count is None or not isinstance(side, Features):
         return count

@@ -6,15 +6,15 @@ from fidprobe.analysis.sets.advice import advise_on_spaces
 from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.provenance import ExtractorProvenance
 
-__all__ = ["doubt", "network_of"]
+__all__ = ["network_of", "second_opinion_caveat"]
 
 
 def network_of(sides: Mapping[str, Measurable]) -> ExtractorProvenance | None:
-    """What made the features of a space; None if unknown."""
+    """The network that made a space's features; None if unknown."""
     return next((side.provenance.extractor for side in sides.values() if side.provenance.extractor), None)
 
 
-def doubt(
+def second_opinion_caveat(
     main: Mapping[str, Measurable], second: Mapping[str, Measurable], *, same: Sequence[str] | None = None
 ) -> str:
     """The code of the weightiest warning about a second opinion; empty where there is none.

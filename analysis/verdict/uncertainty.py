@@ -1,9 +1,9 @@
-"""How far distances, their changes between models and the ratio of two changes can be trusted: one joint covariance.
+"""The sampling error of distances, of their changes between models and of ratios of changes: one joint covariance.
 
-All distances of an audit rest on few sets of images: one reference that every model meets, and one set a model that is
-seen in every space. Their sampling errors are therefore correlated, and most of the reference's cancels in a
-difference. `joint` keeps all of it: the covariance matrix of all distances, out of every image's influence on each
-(`fidprobe.metrics.frechet_sampling`), from which any smooth function of the distances gets its error.
+All distances of an audit rest on few sets of images: one reference for every model, and one set of each model for every
+space. Their sampling errors are therefore correlated, and most of the reference's error cancels in a difference.
+`joint` computes the covariance matrix of all distances from every image's influence on each of them
+(`fidprobe.metrics.frechet_sampling`). Any smooth function of the distances gets its error from that matrix.
 """
 
 import math
@@ -20,7 +20,7 @@ from fidprobe.analysis.verdict.agreement import CONFIDENCE
 from fidprobe.errors import InputError
 from fidprobe.metrics.frechet_sampling import FrechetSampling
 
-__all__ = ["Estimate", "Joint", "Ratio", "Z", "joint", "ratio"]
+__all__ = ["Estimate", "JointEstimates", "Ratio", "Z", "joint", "ratio"]
 
 Z = 1.959963984540054
 """Standard errors on either side of a 95 % interval."""
@@ -89,7 +89,7 @@ class Ratio:
 
 
 @dataclass(frozen=True, eq=False)
-class Joint:
+class JointEstimates:
     """Bias-corrected distances of several models in several spaces, with their joint sampling error.
 
     Attributes:
@@ -104,8 +104,8 @@ class Joint:
     covariance: Values
     z: float = Z
 
-    def simultaneous(self, comparisons: int) -> "Joint":
-        """The same with wider intervals: that many of them hold together with 95 % (Bonferroni)."""
+    def simultaneous(self, comparisons: int) -> "JointEstimates":
+        """The same with wider intervals, so that this many of them hold together with 95 % (Bonferroni)."""
         return replace(self, z=NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * max(1, comparisons))))
 
     def distance(self, space: str, model: str) -> Estimate:
@@ -118,11 +118,11 @@ class Joint:
 
     def relative_change(self, space: str, model: str, baseline: str) -> Ratio:
         """`change` as a share of the baseline's distance; its interval is None where that may as well be 0."""
-        after, before = (self.keys.index((space, name)) for name in (model, baseline))
+        g, b = (self.keys.index((space, name)) for name in (model, baseline))
         slopes = np.zeros((2, len(self.keys)))
-        slopes[0, after], slopes[0, before], slopes[1, before] = 1, -1, 1
-        found = self._ratio(slopes @ self.values, slopes)
-        return found if self._apart(space, baseline) else Ratio(found.value, None)
+        slopes[0, [g, b]] = 1, -1
+        slopes[1, b] = 1
+        return self._ratio(slopes @ self.values, slopes, (space, baseline))
 
     def share(self, space: str, main: str, model: str, baseline: str) -> Ratio:
         """The relative change in `space` as a share of that in `main`: 1 where both spaces see the same.
@@ -135,16 +135,17 @@ class Joint:
         slopes = np.zeros((2, len(self.keys)))
         slopes[0, [other_g, other_b, b]] = M_b, -M_b, S_g - S_b
         slopes[1, [g, b, other_b]] = S_b, -S_b, M_g - M_b
-        found = self._ratio(np.array([(S_g - S_b) * M_b, (M_g - M_b) * S_b]), slopes)
-        apart = self._apart(space, baseline) and self._apart(main, baseline)
-        return found if apart else Ratio(found.value, None)
+        values = np.array([(S_g - S_b) * M_b, (M_g - M_b) * S_b])
+        return self._ratio(values, slopes, (space, baseline), (main, baseline))
 
-    def _apart(self, space: str, model: str) -> bool:
+    def _ratio(self, values: Values, slopes: Values, *divisors: Key) -> Ratio:
+        """The ratio of two values, without an interval unless all distances that it divides by are clearly positive."""
+        found = ratio((float(values[0]), float(values[1])), slopes @ self.covariance @ slopes.T, self.z)
+        return found if all(self._clearly_positive(*key) for key in divisors) else Ratio(found.value, None)
+
+    def _clearly_positive(self, space: str, model: str) -> bool:
         """Whether a distance is above 0 beyond its error: corrected ones of sets that are alike can be negative."""
         return self.distance(space, model).interval[0] > 0
-
-    def _ratio(self, values: Values, slopes: Values) -> Ratio:
-        return ratio((float(values[0]), float(values[1])), slopes @ self.covariance @ slopes.T, self.z)
 
     def _linear(self, weights: Mapping[Key, float]) -> Estimate:
         w = np.zeros(len(self.keys))
@@ -153,12 +154,12 @@ class Joint:
         return Estimate(float(w @ self.values), math.sqrt(max(float(w @ self.covariance @ w), 0.0)), self.z)
 
 
-def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
+def joint(samplings: Mapping[Key, FrechetSampling]) -> JointEstimates:
     """The joint sampling error of distances to one reference.
 
     Args:
         samplings: (space, model) -> that distance's. Of one space, all have the same reference; of one model, all have
-            the same images in the same order. Different models' images are taken for independent.
+            the same images in the same order. Different models' images count as independent.
 
     Raises:
         InputError: different numbers of images where they should be the same.
@@ -189,7 +190,7 @@ def joint(samplings: Mapping[Key, FrechetSampling]) -> Joint:
     values, vectors = np.linalg.eigh((plain - 2 * second) / np.outer(scale, scale))
     first = np.outer(scale, scale) * ((vectors * values.clip(min=0)) @ vectors.T)
     covariance = first + second + np.diag([one.rounding**2 for one in found])
-    return Joint(keys, np.array([one.corrected for one in found]), covariance)
+    return JointEstimates(keys, np.array([one.corrected for one in found]), covariance)
 
 
 def ratio(values: tuple[float, float], covariance: Values, z: float = Z) -> Ratio:

@@ -118,7 +118,7 @@ def audit(
     """
     from fidprobe.analysis.audit.gates import parse_gate
     from fidprobe.analysis.audit.measure import audit as run
-    from fidprobe.analysis.report.files import report_json, report_paths, write_report
+    from fidprobe.analysis.report.files import report_paths, write_report
     from fidprobe.analysis.scores.metric_choices import MetricChoices
     from fidprobe.runtime.files import expanded
 
@@ -145,10 +145,10 @@ def audit(
     checked = [gate.check(result) for gate in gates]
     html, *_ = write_report(result, out, command=o.command_line())
     if as_json:
-        typer.echo(report_json(result, command=o.command_line()), nl=False)
+        typer.echo(result.json_text(o.command_line()), nl=False)
     else:
         typer.echo("\n".join([*audit_lines(result), f"report: {html}"]))
-    print_advice(result.scored.advice)
+    print_advice(result.advice)
     for one in checked:
         found = "unknown" if one.value is None else one.value if isinstance(one.value, str) else f"{one.value:.4g}"
         print_gate(one.condition, found, failed=one.failed)
@@ -359,7 +359,7 @@ def demo(
     page = write_demo(cases, out, command=o.command_line())
     for case in cases:
         typer.echo("\n".join([case.title, *audit_lines(case.audit), ""]))
-        print_advice(case.audit.scored.advice)
+        print_advice(case.audit.advice)
     typer.echo(f"both verdicts: {page}")
 
 

@@ -9,7 +9,7 @@ from fidprobe.cli.text import change_lines, render_scores
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.audit.measure import Audit
+    from fidprobe.analysis.audit.result import Audit
 
 __all__ = ["audit_lines", "print_gate"]
 
@@ -36,8 +36,8 @@ def audit_lines(audit: "Audit") -> list[str]:
     found = {name for space in spaces for one in space.scores.values() for name in (*one.results, *one.missing)}
     if more := sorted(found - shown):
         lines += _wrapped(f"in the report, or why not: {', '.join(more)}")
-    for space in audit.others:
-        for model, scores in space.scores.items():
+    for space in audit.spaces[2:]:
+        for model, scores in space.scores.scores.items():
             if scores.frechet:
                 lines.append(f"{model}: {space.label} (second opinion) {scores.frechet.value:.6g}")
     return lines + ([] if audit.verdict else change_lines(audit.changes))
@@ -47,26 +47,19 @@ def _table(audit: "Audit") -> list[str]:
     """Every distance without its bias, with its standard error, and its change; then precision and recall."""
     from fidprobe.analysis.output.wording import plus_minus, shortened
 
-    sampling = audit.sampling
-    models = [name for name in ("baseline", "generated") if name in audit.scored.main.scores]
+    models = [name for name in ("baseline", "generated") if name in audit.main.scores.scores]
     rows = [["without bias, ± s.e.", *models, *(["change"] if audit.verdict else [])]]
-    for i, (space, found) in enumerate(zip(sampling.labels, audit.manifolds, strict=True)):
-        cells = [shortened(sampling.labels[space], 23) + (" (second)" if i else "")]
-        known = [model for model in models if (space, model) in sampling.single and space not in sampling.singular]
-        for model in models:
-            one = sampling.joint.distance(space, model) if model in known else None
-            cells.append(plus_minus(one.value, one.error) if one else "not known")
+    for space in audit.spaces:
+        cells = [shortened(space.label, 23) + ("" if space is audit.main else " (second)")]
+        known = [space.distances.get(model) for model in models]
+        cells += [plus_minus(one.value, one.error) if one else "not known" for one in known]
         if audit.verdict:
-            change = sampling.joint.change(space, "generated", "baseline") if len(known) == len(models) else None
-            cells.append(plus_minus(change.value, change.error) if change else "")
+            moved = audit.verdict if space is audit.main else space.opinion
+            cells.append(plus_minus(moved.change.value, moved.change.error) if moved and all(known) else "")
         rows.append(cells)
-        for what in ("precision", "recall", "density", "coverage"):
-            of = found.models if what in ("precision", "recall") else found.densities
-            if not of:
-                continue
-            measured = [of.get(model) for model in models]
-            told = [plus_minus(getattr(m, what), getattr(m, f"{what}_error")) if m else "not known" for m in measured]
-            rows.append([f"  {what}", *told])
+        for name, values in space.neighbour_scores.items():
+            if values:
+                rows.append([f"  {name}", *(plus_minus(*values[m]) if m in values else "not known" for m in models)])
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     return [
         escape_controls(

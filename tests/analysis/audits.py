@@ -1,21 +1,22 @@
 """Audits put together by hand, with known numbers, for the tests of the report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from fidprobe.analysis.audit.influential_images import Influential, Look
-from fidprobe.analysis.audit.measure import Audit
+from fidprobe.analysis.audit.influential_images import DistanceFocus, Influential
+from fidprobe.analysis.audit.result import Audit, AuditSpace
 from fidprobe.analysis.classes.histogram import ClassHistogram
 from fidprobe.analysis.scores.measure import ScoreResult
+from fidprobe.analysis.scores.precision_recall import SpacePrecisionRecall
 from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores, metric_label
 from fidprobe.analysis.sets.advice import Advice
-from fidprobe.analysis.verdict.rule import judge
-from fidprobe.analysis.verdict.sampling_error import Sampling
-from fidprobe.analysis.verdict.uncertainty import Joint
+from fidprobe.analysis.verdict.rule import Verdict, judge
+from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
+from fidprobe.analysis.verdict.uncertainty import JointEstimates
 from fidprobe.metrics.frechet import FrechetResult
 from fidprobe.metrics.frechet_sampling import FrechetSampling
 from fidprobe.metrics.inception_score import InceptionScoreResult
@@ -97,60 +98,89 @@ def source(name: str, count: int = COUNT, **changes: Any) -> SourceProvenance:
     return replace(made, **changes)
 
 
-def sampling(
+def distance_estimates(
     distances: Mapping[str, tuple[float, float]],
     errors: Mapping[str, float] | None = None,
     *,
     models: tuple[str, ...] = ("generated", "baseline"),
-    singular: Mapping[str, str] | None = None,
-) -> Sampling:
+    too_few_images: Mapping[str, str] | None = None,
+) -> DistanceEstimates:
     """Independent errors of corrected distances.
 
     Args:
         distances: Label -> the generated set's and the baseline's; the main space first. The bias of each is 0.5.
         errors: Label -> standard error of each of them; 0.25 where not given.
         models: What there is.
-        singular: Label -> why its space cannot be judged.
+        too_few_images: Label -> why its space cannot be judged.
     """
-    spaces = ["main", *(f"second {i}" if i > 1 else "second" for i in range(1, len(distances)))]
-    labels = dict(zip(spaces, distances, strict=True))
-    single, values, variances = {}, [], []
-    for name, label in labels.items():
+    keys = ["main", *(f"second {i}" if i > 1 else "second" for i in range(1, len(distances)))]
+    labels = dict(zip(keys, distances, strict=True))
+    estimates, values, variances = {}, [], []
+    for key, label in labels.items():
         for model, value in zip(("generated", "baseline"), distances[label], strict=True):
             if model in models:
                 one = torch.zeros(4, dtype=torch.float64)
-                single[name, model] = FrechetSampling(
+                estimates[key, model] = FrechetSampling(
                     value + 0.5, label, value, 0.25, 0.25, one, one, one[None], one[None], one[None], 1e-9
                 )
                 values.append(value)
                 variances.append((errors or {}).get(label, 0.25) ** 2)
-    joint = Joint(tuple(single), np.array(values), np.diag(variances))
-    reverse = {label: name for name, label in labels.items()}
-    return Sampling(labels, single, joint, {}, {reverse[label]: why for label, why in (singular or {}).items()})
+    joint = JointEstimates(tuple(estimates), np.array(values), np.diag(variances))
+    reasons = {key: (too_few_images or {}).get(label, "") for key, label in labels.items()}
+    return DistanceEstimates(labels, estimates, joint, {}, {key: why for key, why in reasons.items() if why})
+
+
+def audit_spaces(
+    scores: Sequence[SpaceScores],
+    estimates: DistanceEstimates,
+    verdict: Verdict | None,
+    caveats: Mapping[str, str] | None = None,
+) -> tuple[AuditSpace, ...]:
+    """Spaces without precision and recall; caveats by key."""
+    keys = ["main", *(f"second {i}" if i > 1 else "second" for i in range(1, len(scores)))]
+    return tuple(
+        AuditSpace(
+            key=key,
+            scores=one,
+            precision_recall=SpacePrecisionRecall(one.label, 0, {}, {}),
+            distances=estimates.judged(key),
+            too_few_images=estimates.too_few_images.get(key, ""),
+            caveat=(caveats or {}).get(key, ""),
+            opinion=verdict.opinion(key) if verdict else None,
+        )
+        for key, one in zip(keys, scores, strict=True)
+    )
+
+
+def with_main(made: Audit, main: SpaceScores) -> Audit:
+    """The same audit with other scores in the main space."""
+    spaces = (replace(made.main, scores=main), *made.spaces[1:])
+    return replace(made, scored=replace(made.scored, main=main), spaces=spaces)
 
 
 def judged(
     distances: Mapping[str, tuple[float, float]],
     errors: Mapping[str, float] | None = None,
     *,
-    doubts: Mapping[str, str] | None = None,
-    singular: Mapping[str, str] | None = None,
+    caveats: Mapping[str, str] | None = None,
+    too_few_images: Mapping[str, str] | None = None,
 ) -> Audit:
-    """An audit of known distances, with the verdict that the rule gives; further spaces have no scores.
+    """An audit of known distances, with the verdict that the rule gives.
 
     Args:
-        distances: As for `sampling`.
+        distances: As for `distance_estimates`.
         errors: Likewise.
-        doubts: Label -> code.
-        singular: As for `sampling`.
+        caveats: Label -> code.
+        too_few_images: As for `distance_estimates`.
     """
-    found = sampling(distances, errors, singular=singular)
-    spaces = list(found.labels)
-    verdict = judge(found.joint, "main", spaces[1:], labels=found.labels, singular=found.singular)
-    made = audit(second=len(spaces) > 1)
-    others = tuple(space(label[3:-1], ("generated", "baseline"), classifier=False) for label in list(distances)[2:])
-    marks = {name: doubts[label] for name, label in found.labels.items() if doubts and label in doubts}
-    return replace(made, sampling=found, verdict=verdict, others=others, doubts=marks)
+    found = distance_estimates(distances, errors, too_few_images=too_few_images)
+    keys = list(found.labels)
+    verdict = judge(found.joint, "main", keys[1:], labels=found.labels, too_few_images=found.too_few_images)
+    made = audit(second=len(keys) > 1)
+    others = [space(label[3:-1], ("generated", "baseline"), classifier=False) for label in list(distances)[2:]]
+    scores = [*(one.scores for one in made.spaces), *others]
+    codes = {key: (caveats or {}).get(label, "") for key, label in found.labels.items()}
+    return replace(made, estimates=found, verdict=verdict, spaces=audit_spaces(scores, found, verdict, codes))
 
 
 def audit(
@@ -161,9 +191,9 @@ def audit(
     sets: Mapping[str, SourceProvenance | None] | None = None,
     advice: tuple[Advice, ...] = (),
     grids: Mapping[str, tuple[Any, ...]] | None = None,
-    **changes: Any,
+    version: str = "0.1.0",
 ) -> Audit:
-    """An audit with round numbers; `changes` replace fields of its `ScoreResult`."""
+    """An audit with round numbers."""
     models = ("generated", "baseline") if baseline else ("generated",)
     names = ("reference", *models)
     scored = ScoreResult(
@@ -171,33 +201,35 @@ def audit(
         counts=dict.fromkeys(names, COUNT),
         main=space("inception", models, classifier=classifier),
         second=space("clip", models, classifier=False) if second else None,
-        advice=advice,
+        advice=(),
         elapsed=12.34,
-        version="0.1.0",
+        version=version,
     )
-    scored = replace(scored, **changes)
-    labels = [one.label for one in (scored.main, scored.second) if one]
-    known = {label: DISTANCES[name] for label, name in zip(labels, DISTANCES, strict=False)}
+    scores = [one for one in (scored.main, scored.second) if one]
+    known = {one.label: DISTANCES[name] for one, name in zip(scores, DISTANCES, strict=False)}
     pairs = {label: (one["generated"] - 0.5, one["baseline"] - 0.5) for label, one in known.items()}
-    found = sampling(pairs, models=models)
+    found = distance_estimates(pairs, models=models)
+    verdict = judge(found.joint, "main", list(found.labels)[1:], labels=found.labels) if baseline else None
     return Audit(
         scored=scored,
-        others=(),
-        sampling=found,
-        verdict=judge(found.joint, "main", list(found.labels)[1:], labels=found.labels) if baseline else None,
-        manifolds=(),
+        spaces=audit_spaces(scores, found, verdict),
+        estimates=found,
+        verdict=verdict,
         budgets={},
-        change=None,
+        class_breakdown=None,
         histogram=histogram(models) if classifier else None,
         grids={name: pictures() for name in names} if grids is None else grids,
-        look=looked(),
+        focus=focus(),
+        advice=advice,
+        elapsed=12.34,
+        version=version,
     )
 
 
-def looked(name: str = "generated/1.png") -> Look:
+def focus(name: str = "generated/1.png") -> DistanceFocus:
     """One image that raises FID and one that lowers it, without maps."""
     first, second = pictures(2)
-    return Look(
+    return DistanceFocus(
         label="FID",
         second_label="FD[clip]",
         raising=(Influential(1, name, "bow tie", 250.0, 12.5, first),),

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from fidprobe.analysis.audit.class_breakdown import ClassChange, class_change
+from fidprobe.analysis.audit.class_breakdown import ClassBreakdown, class_breakdown
 from fidprobe.analysis.sets.two_spaces import Measurable
-from fidprobe.analysis.verdict.sampling_error import SamplingSet
+from fidprobe.analysis.verdict.sampling_error import EstimateCollector
 from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 
@@ -21,7 +21,7 @@ def pictures(counts: tuple[int, int, int], seed: int, *, noise: float = 1.0) -> 
 
 def broken_down(
     reference: Measurable, baseline: Measurable, generated: Measurable, second: bool = False
-) -> ClassChange:
+) -> ClassBreakdown:
     spaces: dict[str, dict[str, Measurable]] = {
         "main": {"reference": reference, "baseline": baseline, "generated": generated}
     }
@@ -29,11 +29,11 @@ def broken_down(
         spaces["second"] = {
             name: Features(side.features[:, :2]) for name, side in spaces["main"].items() if isinstance(side, Features)
         }
-    found = SamplingSet()
+    found = EstimateCollector()
     for space, sides in spaces.items():
         for model in ("generated", "baseline"):
             found.add(space, model, sides["reference"], sides[model])
-    change = class_change(spaces, found.result())
+    change = class_breakdown(spaces, found.result())
     assert change is not None
     return change
 
@@ -56,7 +56,7 @@ def test_frequencies_explain_nothing_of_a_gain_within_the_classes() -> None:
 def test_changes_of_the_classes_add_up_to_the_distances_change() -> None:
     real, before, after = pictures((500, 300, 200), 0), pictures((200, 300, 500), 1), pictures((450, 350, 200), 2)
     found = broken_down(real, before, after)
-    sampling = SamplingSet()
+    sampling = EstimateCollector()
     for model, side in (("generated", after), ("baseline", before)):
         sampling.add("main", model, real, side)
     total = sampling.result().joint.change("main", "generated", "baseline").value
@@ -83,13 +83,13 @@ def test_classes_that_the_baseline_lacks_cannot_be_reached() -> None:
 @pytest.mark.parametrize("what", ["generated", "baseline"])
 def test_without_single_images_or_a_classifier_there_is_nothing_to_break_down(what: str) -> None:
     sides: dict[str, Measurable] = {name: pictures((50, 30, 20), 0) for name in ("reference", "generated", "baseline")}
-    found = SamplingSet()
+    found = EstimateCollector()
     for model in ("generated", "baseline"):
         found.add("main", model, sides["reference"], sides[model])
     side = sides[what]
     assert isinstance(side, Features)
     for other in (Features(side.features), GaussianStatistics.of(side)):
-        assert class_change({"main": {**sides, what: other}}, found.result()) is None
+        assert class_breakdown({"main": {**sides, what: other}}, found.result()) is None
 
 
 def test_a_reference_of_statistics_has_no_shares() -> None:

@@ -5,8 +5,7 @@ import pytest
 
 from fidprobe.analysis.audit.gates import QUANTITIES, parse_gate
 from fidprobe.analysis.verdict.rule import judge
-from fidprobe.analysis.verdict.sampling_error import SamplingSet
-from fidprobe.analysis.verdict.uncertainty import Joint
+from fidprobe.analysis.verdict.uncertainty import JointEstimates
 from fidprobe.errors import InputError
 from tests.analysis.audits import audit
 
@@ -16,7 +15,7 @@ LABELS = {"main": "FID", "second": "FD[clip]", "second 2": "FD[dinov2]"}
 def judged() -> object:
     """FID falls by a third, of which clip sees 0.9 and dinov2 0.6."""
     keys = tuple((space, model) for space in LABELS for model in ("baseline", "generated"))
-    joint = Joint(keys, np.array([30.0, 20, 10, 7, 10, 8]), 1e-6 * np.eye(6))
+    joint = JointEstimates(keys, np.array([30.0, 20, 10, 7, 10, 8]), 1e-6 * np.eye(6))
     return replace(audit(), verdict=judge(joint, "main", ["second", "second 2"], labels=LABELS))
 
 
@@ -47,7 +46,8 @@ def test_a_gate_fails_where_its_condition_holds(condition: str, failed: bool) ->
 @pytest.mark.parametrize("compare", ["<", ">"])
 def test_what_is_not_known_does_not_pass(quantity: str, compare: str) -> None:
     """Whatever the condition: an audit without intervals, neighbours and budget has none of these."""
-    unknown = replace(audit(baseline=False), sampling=SamplingSet().result(), manifolds=(), budgets={})
+    made = audit(baseline=False)
+    unknown = replace(made, spaces=tuple(replace(space, distances={}) for space in made.spaces))
     found = parse_gate(f"{quantity}{compare}0").check(unknown)
     assert found.value is None
     assert found.failed
@@ -57,7 +57,7 @@ def test_what_is_not_known_does_not_pass(quantity: str, compare: str) -> None:
 def test_a_percentage_of_a_baseline_that_may_be_0_is_not_known(condition: str) -> None:
     """Divided by a corrected distance below 0, a rise would look like a fall."""
     keys = tuple((space, model) for space in LABELS for model in ("baseline", "generated"))
-    joint = Joint(keys, np.array([-0.01, 3.0] * 3), 1e-3 * np.eye(6))
+    joint = JointEstimates(keys, np.array([-0.01, 3.0] * 3), 1e-3 * np.eye(6))
     found = replace(audit(), verdict=judge(joint, "main", ["second", "second 2"], labels=LABELS))
     result = parse_gate(condition).check(found)
     assert result.value is None

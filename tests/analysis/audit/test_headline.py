@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fidprobe.analysis.audit.headline import more_images_text, percents, span_text, statement, verdict_sentence
+from fidprobe.analysis.audit.headline import more_images_text, verdict_sentence, verdict_statement
 from fidprobe.analysis.verdict.rule import VERDICTS
-from fidprobe.analysis.verdict.sampling_error import Sampling
-from fidprobe.analysis.verdict.uncertainty import Joint, Ratio
+from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
+from fidprobe.analysis.verdict.uncertainty import JointEstimates
 from tests.analysis import audits
 from tests.analysis.audits import judged
 
@@ -68,22 +68,22 @@ def test_nothing_but_a_confirmation_says_that_the_gain_shows_elsewhere(case: str
 
 
 def test_a_loss_is_told_as_a_loss() -> None:
-    text = plain(statement(judged({"FID": (40, 35), CLIP: (9, 8)})))
+    text = plain(verdict_statement(judged({"FID": (40, 35), CLIP: (9, 8)})))
     assert text.startswith("FID rises by 14.3 % (95 %: +12.2 to +16.4 %)")
     assert text.endswith("there is no gain to confirm.")
 
 
 def test_the_same_model_twice_is_no_gain_and_has_no_share() -> None:
     made = judged({"FID": (35, 35), CLIP: (8, 8)})
-    assert statement(made) == "FID is the same for both models: there is no gain to confirm."
+    assert verdict_statement(made) == "FID is the same for both models: there is no gain to confirm."
     assert more_images_text(made) == ""
 
 
 def test_a_set_too_small_for_its_space_is_named() -> None:
-    second = plain(statement(judged({"FID": (20, 35), CLIP: (5, 8)}, singular={CLIP: FEW})))
+    second = plain(verdict_statement(judged({"FID": (20, 35), CLIP: (5, 8)}, too_few_images={CLIP: FEW})))
     assert second.startswith("FID falls by 42.9 %")
     assert second.endswith(f"but nothing can be said of its confirmation: {FEW}.")
-    main = statement(judged({"FID": (20, 35), CLIP: (5, 8)}, singular={"FID": FEW.replace(CLIP, "FID")}))
+    main = verdict_statement(judged({"FID": (20, 35), CLIP: (5, 8)}, too_few_images={"FID": FEW.replace(CLIP, "FID")}))
     assert main == f"Nothing can be said of FID: {FEW.replace(CLIP, 'FID')}."
 
 
@@ -96,15 +96,15 @@ def test_a_second_opinion_that_counts_for_little_is_never_let_confirm() -> None:
         ),
         ("same-space", "comes from the main space's own features, which confirm nothing."),
     ):
-        text = verdict_sentence(judged({"FID": (20, 35), CLIP: (5, 8)}, {CLIP: 0.1}, doubts={CLIP: code}))
+        text = verdict_sentence(judged({"FID": (20, 35), CLIP: (5, 8)}, {CLIP: 0.1}, caveats={CLIP: code}))
         assert text.endswith(f"FD[clip] {words}")
         assert "the gain shows outside" not in text
-    lacking = verdict_sentence(judged({"FID": (20, 35), CLIP: (7.9, 8)}, {CLIP: 0.05}, doubts={CLIP: code}))
+    lacking = verdict_sentence(judged({"FID": (20, 35), CLIP: (7.9, 8)}, {CLIP: 0.05}, caveats={CLIP: code}))
     assert "null space" not in lacking
 
 
 def test_what_cannot_tell_stands_beside_what_can() -> None:
-    text = plain(statement(judged({"FID": (20, 35), CLIP: (5, 8), DINO: (90, 100)}, {CLIP: 0.1, DINO: 9})))
+    text = plain(verdict_statement(judged({"FID": (20, 35), CLIP: (5, 8), DINO: (90, 100)}, {CLIP: 0.1, DINO: 9})))
     assert "FD[clip] confirms 88 % of that" in text
     assert "and FD[dinov2] may confirm anything from" in text
 
@@ -130,32 +130,15 @@ def test_without_a_baseline_the_distances_and_what_to_give() -> None:
 
 def test_statistics_have_changes_but_no_interval_and_no_verdict() -> None:
     why = "generated came as statistics, which hold no single images"
-    empty = Joint((), np.zeros(0), np.zeros((0, 0)))
+    empty = JointEstimates((), np.zeros(0), np.zeros((0, 0)))
+    made = audits.audit()
     made = replace(
-        audits.audit(), verdict=None, sampling=Sampling({"main": "FID"}, {}, empty, {("main", "generated"): why}, {})
+        made,
+        verdict=None,
+        estimates=DistanceEstimates({"main": "FID"}, {}, empty, {("main", "generated"): why}, {}),
+        spaces=tuple(replace(space, distances={}, opinion=None) for space in made.spaces),
     )
     assert plain(verdict_sentence(made)) == (
         "FID goes from 35.0 to 20.2 (−42.1 %) and FD[clip] goes from 8.88 to 8.75 (−1.4 %); there is no interval and "
         f"no verdict, because {why}."
     )
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [
-        (Ratio(0.064, (0.01, 0.11)), ("6 %", "1 to 11 %")),
-        (Ratio(0.064, (0.05, 0.078)), ("6.4 %", "5.0 to 7.8 %")),
-        (Ratio(0.064, (0.0638, 0.0642)), ("6.40 %", "6.38 to 6.42 %")),
-        (Ratio(-0.001, (-0.2, 0.2)), ("0 %", "−20 to 20 %")),
-        (Ratio(0.5, None), ("50 %", "")),
-        (Ratio(float("nan"), None), ("unknown", "")),
-    ],
-)
-def test_shares_have_the_places_that_their_interval_leaves(share: Ratio, expected: tuple[str, str]) -> None:
-    assert tuple(plain(text) for text in percents(share)) == expected
-
-
-def test_both_ends_of_an_interval_end_at_the_same_place() -> None:
-    assert span_text(-0.339, -0.0614, signed=True) == "−0.34 to −0.06"
-    assert span_text(18.94, 21.16, signed=True) == "+18.9 to +21.2"
-    assert span_text(1234.5, 2345.6) == "1,234 to 2,346"

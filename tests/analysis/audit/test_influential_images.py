@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fidprobe.analysis.audit.influential_images import look
-from fidprobe.analysis.verdict.sampling_error import SamplingSet
+from fidprobe.analysis.audit.influential_images import influential_images
+from fidprobe.analysis.verdict.sampling_error import EstimateCollector
 from fidprobe.extractors import load_extractor
 from fidprobe.features.extraction import extract
 from fidprobe.features.value import Features
@@ -24,9 +24,11 @@ def drawn(seed: int, count: int = 40, *, logits: bool = True) -> Features:
 def test_the_strongest_images_are_those_of_the_influences() -> None:
     """As `SingleImage` computes them by itself, in percent of the distance, raising and lowering."""
     real, made = drawn(0), drawn(1)
-    sampling = SamplingSet()
+    sampling = EstimateCollector()
     sampling.add("main", "generated", real, made)
-    found = look(made, {"main": {"reference": real, "generated": made}}, sampling.result(), extractor="random")
+    found = influential_images(
+        made, {"main": {"reference": real, "generated": made}}, sampling.result(), extractor="random"
+    )
     assert found is not None
     single = SingleImage(GaussianStatistics.of(real), GaussianStatistics.of(made))
     order = single.influence(made.features).argsort(descending=True).tolist()
@@ -47,9 +49,14 @@ def test_the_strongest_images_are_those_of_the_influences() -> None:
 
 def test_statistics_have_no_images_to_look_at() -> None:
     real, made = drawn(0), GaussianStatistics.of(drawn(1))
-    sampling = SamplingSet()
+    sampling = EstimateCollector()
     sampling.add("main", "generated", real, made)
-    assert look(made, {"main": {"reference": real, "generated": made}}, sampling.result(), extractor="random") is None
+    assert (
+        influential_images(
+            made, {"main": {"reference": real, "generated": made}}, sampling.result(), extractor="random"
+        )
+        is None
+    )
 
 
 def test_images_come_with_their_pictures_and_maps() -> None:
@@ -61,9 +68,11 @@ def test_images_come_with_their_pictures_and_maps() -> None:
     }
     network = load_extractor("random")
     sides = {name: extract(one, network) for name, one in pictures.items()}
-    sampling = SamplingSet()
+    sampling = EstimateCollector()
     sampling.add("main", "generated", sides["reference"], sides["generated"])
-    found = look(open_images(pictures["generated"]), {"main": sides}, sampling.result(), extractor=network)
+    found = influential_images(
+        open_images(pictures["generated"]), {"main": sides}, sampling.result(), extractor=network
+    )
     assert found is not None
     assert found.why == ""
     for one in (*found.raising, *found.lowering):
@@ -79,12 +88,12 @@ def test_images_come_with_their_pictures_and_maps() -> None:
 
 def test_pictures_that_went_away_undo_nothing_but_themselves() -> None:
     made = drawn(1)
-    sampling = SamplingSet()
+    sampling = EstimateCollector()
     sampling.add("main", "generated", drawn(0), made)
     elsewhere = open_images(torch.zeros(3, 3, 8, 8, dtype=torch.uint8))
     named = Features(made.features, made.logits, names=tuple(f"{i}.png" for i in range(40)), provenance=made.provenance)
     sides = {"main": {"reference": drawn(0), "generated": named}}
-    found = look(elsewhere, sides, sampling.result(), extractor="random")
+    found = influential_images(elsewhere, sides, sampling.result(), extractor="random")
     assert found is not None
     assert "has no image" in found.why
     assert len(found.raising) == 6

@@ -57,7 +57,7 @@ def test_a_set_against_itself_is_at_distance_zero_and_said_to_be_the_same() -> N
     distance = result.scored.main.scores["generated"].frechet
     assert distance is not None
     assert 0 <= distance.value < 1e-3
-    assert "same-images" in {one.code for one in result.scored.advice}
+    assert "same-images" in {one.code for one in result.advice}
     assert result.changes == ()
     assert result.histogram is None
 
@@ -88,5 +88,5 @@ def test_bad_pictures_stop_an_audit_by_name_or_are_listed(tmp_path: object) -> N
     with pytest.raises(SourceError, match=r"bad\.png.*`skip_bad=True`"):
         audit(folder, smooth(1), extractor="random", second_opinion="random:1")
     result = audit(folder, smooth(1), extractor="random", second_opinion="random:1", options=ReadOptions(skip_bad=True))
-    assert "skipped-files" in {one.code for one in result.scored.advice}
+    assert "skipped-files" in {one.code for one in result.advice}
     assert len(result.grids["reference"]) == 10

@@ -147,7 +147,7 @@ def test_statistics_as_a_second_opinion_serve_whole() -> None:
         attacks=["top-1"],
     )
     [one] = found.removals
-    assert one.seconds["FD[clip]"].part == "whole"
+    assert one.second_opinions["FD[clip]"].part == "whole"
     assert [effect.label for effect in one.optimised] == ["FID"]
     assert codes(found) == ["budget-second-opinion-whole"]
 
@@ -258,6 +258,6 @@ def test_two_spaces_of_unknown_name_stay_apart() -> None:
         attacks=["pre-logits"],
     )
     [one] = found.removals
-    assert one.main.before != one.seconds["FD[unknown]"].before
+    assert one.main.before != one.second_opinions["FD[unknown]"].before
     assert [effect.before for effect in one.optimised] != [one.optimised[0].before] * 2
     assert sum(line.startswith("  FD[unknown]") for line in budget_lines(found)) == 2

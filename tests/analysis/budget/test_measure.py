@@ -111,7 +111,7 @@ def test_distances_are_those_of_an_independent_computation(attack: str) -> None:
         assert effect.percent == pytest.approx(100 * (effect.after / effect.before - 1))
     second = elsewhere(generated, 4, shift=0.3).features.double().numpy()
     half = split_reference(elsewhere(reference, 3), 0.5, 0)["held_out"].features.double().numpy()  # type: ignore[union-attr]
-    seen = found.seconds["FD[clip]"]
+    seen = found.second_opinions["FD[clip]"]
     assert seen.before == pytest.approx(distance(half, second, equal), rel=1e-6)
     assert seen.after == pytest.approx(distance(half, second, p), rel=1e-5)
     assert found.shares["FD[clip]"] == pytest.approx(seen.percent / found.main.percent)

@@ -33,7 +33,7 @@ def made(
             attack=attack,
             title=TITLES[attack],
             main=effect(label, 5.63, percent),
-            seconds={
+            second_opinions={
                 name: effect(name, 2.9, None if percent is None else percent * share / (1 + i))
                 for i, name in enumerate(seconds)
             },
@@ -126,7 +126,7 @@ def test_bars_are_the_reductions(seconds: tuple[str, ...], models: int) -> None:
         widths = [bar.get_width() for bar in axes.patches]  # type: ignore[attr-defined]
         assert widths[:4] == [-(one.main.percent or 0) for one in budget.removals]
         for i, name in enumerate(seconds, start=1):
-            assert widths[4 * i : 4 * i + 4] == [-(one.seconds[name].percent or 0) for one in budget.removals]
+            assert widths[4 * i : 4 * i + 4] == [-(one.second_opinions[name].percent or 0) for one in budget.removals]
         assert axes.get_xlim() == figure.axes[0].get_xlim()
     written = figure.axes[0].get_xlabel() if models == 1 else figure._supxlabel.get_text()  # type: ignore[attr-defined]
     written = written.replace("\n", " ")

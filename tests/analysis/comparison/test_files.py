@@ -16,7 +16,7 @@ from fidprobe.analysis.comparison.models import ComparedModel, Distance
 from fidprobe.analysis.comparison.text import comparison_lines, group_sentences, step_sentence
 from fidprobe.analysis.output.figure_style import svg
 from fidprobe.analysis.sets.description import SetDescription
-from fidprobe.analysis.verdict.uncertainty import Joint
+from fidprobe.analysis.verdict.uncertainty import JointEstimates
 from fidprobe.errors import InputError
 from fidprobe.metrics.neighbours import PrecisionRecallResult
 
@@ -37,7 +37,7 @@ def told(
     }
     values = dict(zip(labels, (main, *seconds), strict=True))
     keys = tuple((space, name) for space in labels for name in values[space])
-    joint = Joint(keys, np.array([values[space][name] for space, name in keys]), np.eye(len(keys)) * error**2)
+    joint = JointEstimates(keys, np.array([values[space][name] for space, name in keys]), np.eye(len(keys)) * error**2)
     spaces = [space for space in labels if space != "main"]
     missing = {(space, name): "there are no images" for space in spaces for name in main if name not in values[space]}
     groups = iso_groups(joint, list(main), spaces, within=0.05, missing=missing)

@@ -7,16 +7,16 @@ import pytest
 
 from fidprobe.analysis.comparison.iso_fid_groups import group_steps, iso_groups
 from fidprobe.analysis.verdict.rule import judge
-from fidprobe.analysis.verdict.uncertainty import Joint, Z
+from fidprobe.analysis.verdict.uncertainty import JointEstimates, Z
 
 LABELS = {"main": "FID", "second": "FD[clip]"}
 
 
-def given(main: dict[str, float], second: dict[str, float], *, error: float = 0.01) -> Joint:
+def given(main: dict[str, float], second: dict[str, float], *, error: float = 0.01) -> JointEstimates:
     """Independent distances with one standard error."""
     keys = [*(("main", name) for name in main), *(("second", name) for name in second)]
     values = np.array([*main.values(), *second.values()], dtype=np.float64)
-    return Joint(tuple(keys), values, np.eye(len(keys)) * error**2)
+    return JointEstimates(tuple(keys), values, np.eye(len(keys)) * error**2)
 
 
 def test_a_group_reaches_as_far_as_the_share_above_its_first() -> None:
@@ -123,7 +123,7 @@ def test_no_models_make_no_groups() -> None:
 
 def test_an_untrained_second_opinion_confirms_no_step() -> None:
     keys = tuple((space, name) for space in ("main", "second") for name in ("a", "b"))
-    joint = Joint(keys, np.array([10.0, 20, 5, 10]), 1e-4 * np.eye(4))
+    joint = JointEstimates(keys, np.array([10.0, 20, 5, 10]), 1e-4 * np.eye(4))
     groups = iso_groups(joint, ["a", "b"], ["second"], within=0.05, missing={})
     for doubts, code in (({}, "confirmed"), ({"second": "untrained-network"}, "inconclusive")):
         [step] = group_steps(joint, groups, ["second"], labels=LABELS, missing={}, doubts=doubts)

@@ -22,7 +22,7 @@ def test_both_models_meet_the_same_reference_in_both_spaces(cases: tuple[DemoCas
         assert [space.label for space in audit.spaces] == ["FD[efficientnet-lite0]", "FD[cifar10-encoder]"]
         assert audit.scored.counts == {"reference": 3500, "generated": 24, "baseline": 24}
         assert {len(grid) for grid in audit.grids.values()} == {24}
-    late = [audit.spaces[0].scores[name].frechet for audit, name in ((trained, "generated"), (chosen, "baseline"))]
+    late = [audit.main.scores.scores[name].frechet for audit, name in ((trained, "generated"), (chosen, "baseline"))]
     assert late[0] is not None
     assert late[1] is not None
     assert late[0].value == late[1].value

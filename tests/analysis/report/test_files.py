@@ -18,7 +18,7 @@ from fidprobe.analysis.audit.headline import verdict_sentence
 from fidprobe.analysis.audit.measure import Audit
 from fidprobe.analysis.audit.measure import audit as run_audit
 from fidprobe.analysis.output.wording import number, plus_minus
-from fidprobe.analysis.report.files import report_html, report_json, report_paths, write_report
+from fidprobe.analysis.report.files import report_html, report_paths, write_report
 from fidprobe.analysis.report.markdown import report_markdown
 from fidprobe.analysis.scores.space_scores import SpaceScores
 from fidprobe.analysis.sets.advice import Advice
@@ -58,12 +58,8 @@ def every_kind() -> dict[str, Audit]:
     """Audits that leave out one thing each, and hostile ones."""
     sets = dict.fromkeys(("reference", "generated"))
     plain = audits.audit(baseline=False)
-    unknown = replace(
-        plain.scored,
-        sets=sets,
-        counts=dict.fromkeys(sets),
-        main=replace(plain.scored.main, extractor=None, label="FD[unknown]"),
-    )
+    nameless = audits.with_main(plain, replace(plain.scored.main, extractor=None, label="FD[unknown]"))
+    unknown = replace(nameless.scored, sets=sets, counts=dict.fromkeys(sets))
     bare = audits.audit(baseline=False, second=False, classifier=False, grids={})
     missing = {"kid": "this set came as statistics", "is": "this set came as statistics"}
     scores = {
@@ -74,8 +70,8 @@ def every_kind() -> dict[str, Audit]:
         "no baseline": plain,
         "no second opinion": audits.audit(second=False),
         "no classifier": audits.audit(classifier=False),
-        "unknown provenance": replace(plain, scored=unknown, grids={}),
-        "distance only": replace(bare, scored=replace(bare.scored, main=replace(bare.scored.main, scores=scores))),
+        "unknown provenance": replace(nameless, scored=unknown, grids={}),
+        "distance only": audits.with_main(bare, replace(bare.scored.main, scores=scores)),
         "hostile": hostile_audit(),
     }
 
@@ -101,11 +97,8 @@ def hostile_audit() -> Audit:
     names = tuple(HOSTILE[i % len(HOSTILE)] for i in range(len(made.histogram.class_names)))
     network = replace(made.scored.main.extractor, name=everything, resize=HOSTILE[0], versions={HOSTILE[0]: HOSTILE[1]})
     main = replace(made.scored.main, label=f"FD[{everything}]", extractor=network)
-    return replace(
-        made,
-        scored=replace(made.scored, main=main),
-        histogram=replace(made.histogram, class_names=names, space=everything),
-    )
+    named = replace(made.histogram, class_names=names, space=everything)
+    return replace(audits.with_main(made, main), histogram=named)
 
 
 @pytest.mark.parametrize("kind", every_kind())
@@ -166,7 +159,7 @@ def test_page_and_json_hold_the_audits_numbers() -> None:
     text = page_of(made).text
     for expected in (*space_numbers(made.scored.main), *space_numbers(made.scored.second)):
         assert expected.replace("\N{NO-BREAK SPACE}", " ") in text
-    data = json.loads(report_json(made))
+    data = json.loads(made.json_text())
     assert {key: data[key] for key in made.to_json()} == json.loads(json.dumps(made.to_json()))
     assert data["summary"] == verdict_sentence(made)
     assert data["summary"].replace("\N{NO-BREAK SPACE}", " ") in text
@@ -174,12 +167,12 @@ def test_page_and_json_hold_the_audits_numbers() -> None:
     assert data["second_opinion"]["baseline"]["frechet_distance"] == 8.875
     assert data["changes"][0]["percent"] == pytest.approx(100 * (20.25 - 35) / 35)
     assert data["command"] is None
-    assert json.loads(report_json(made, command="fidprobe audit a b"))["command"] == "fidprobe audit a b"
+    assert json.loads(made.json_text("fidprobe audit a b"))["command"] == "fidprobe audit a b"
 
 
 def test_the_verdict_comes_before_the_warnings_and_those_before_the_scores() -> None:
     made = audits.judged({"FID": (20.2, 35.1), "FD[clip]": (7.8, 8.0)}, {"FD[clip]": 0.05})
-    made = replace(made, scored=replace(made.scored, advice=(Advice("few-images", "Few images."),)))
+    made = replace(made, advice=(Advice("few-images", "Few images."),))
     text = page_of(made).text
     parts = ("Not confirmed", "FID falls by", "FID changes by", "Few images.", "mean term + covariance term")
     places = [text.index(part) for part in parts]
@@ -188,7 +181,7 @@ def test_the_verdict_comes_before_the_warnings_and_those_before_the_scores() -> 
 
 def test_an_audit_without_warnings_says_so() -> None:
     quiet = audits.audit(classifier=False, grids={})
-    warned = replace(quiet, scored=replace(quiet.scored, advice=(Advice("x", "y"),)))
+    warned = replace(quiet, advice=(Advice("x", "y"),))
     assert "No warnings" in page_of(quiet).text
     assert "No warnings" not in page_of(warned).text
 
@@ -279,7 +272,7 @@ def test_small_pictures_get_small_cells() -> None:
 def test_the_same_audit_gives_the_same_bytes(kind: str) -> None:
     made = every_kind()[kind]
     assert report_html(made) == report_html(made)
-    assert report_json(made) == report_json(made)
+    assert made.json_text() == made.json_text()
 
 
 def test_a_number_that_is_not_finite_is_named_and_nothing_is_written(tmp_path: Path) -> None:
@@ -288,10 +281,10 @@ def test_a_number_that_is_not_finite_is_named_and_nothing_is_written(tmp_path: P
     results = scores["generated"].results
     broken = {**results, "kid": replace(results["kid"], value=float("nan"))}
     scores["generated"] = replace(scores["generated"], results=broken)
-    made = replace(made, scored=replace(made.scored, main=replace(made.scored.main, scores=scores)))
+    made = audits.with_main(made, replace(made.scored.main, scores=scores))
     with pytest.raises(InputError, match=r"main\.generated\.kernel_inception_distance_all_pairs is nan"):
-        report_json(made)
-    with pytest.raises(InputError, match="finite"):
+        made.json_text()
+    with pytest.raises(InputError, match=r"main\.generated\.kernel_inception_distance_all_pairs is nan"):
         write_report(made, tmp_path / "out")
     assert list(tmp_path.rglob("report*")) == []
 
@@ -301,7 +294,7 @@ def test_writing_makes_the_folder_and_all_files(tmp_path: Path) -> None:
     html, data, markdown = write_report(made, tmp_path / "new" / "out", command="c")
     assert markdown.read_text(encoding="utf-8") == report_markdown(made, command="c")
     assert html.read_text(encoding="utf-8") == report_html(made, command="c")
-    assert data.read_text(encoding="utf-8") == report_json(made, command="c")
+    assert data.read_text(encoding="utf-8") == made.json_text("c")
     assert sorted(path.name for path in html.parent.iterdir()) == ["report.html", "report.json", "report.md"]
     write_report(made, tmp_path / "new" / "out")  # writing again replaces them
     assert json.loads(data.read_text())["command"] is None
@@ -339,5 +332,5 @@ def test_a_real_audit_reports_its_distances(tmp_path: Path) -> None:
     assert "Dropped modes, or bad images?" in page.text
     curve = made.scored.main.scores["generated"].results["prd"]
     assert f"generated in random: F_8 {number(curve.f_8)}, F_1/8 {number(curve.f_1_8)}" in page.text
-    density = made.manifolds[1].densities["baseline"]
+    density = made.spaces[1].precision_recall.densities["baseline"]
     assert plus_minus(density.density, density.density_error).replace("\N{NO-BREAK SPACE}", " ") in page.text

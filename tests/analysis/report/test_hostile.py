@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from fidprobe.analysis.audit.measure import Audit, audit
-from fidprobe.analysis.report.files import report_html, report_json, write_report
+from fidprobe.analysis.report.files import report_html, write_report
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from tests.analysis.pages import Page
@@ -54,7 +54,7 @@ def checked(made: Audit) -> str:
     """The page's text, after it has been found inert and its numbers finite."""
     html = report_html(made)
     assert_inert(html)
-    json.loads(report_json(made))
+    json.loads(made.json_text())
     for hidden in ("\u202e", "\x1b"):
         assert hidden not in html
     return Page(html).text
@@ -122,5 +122,5 @@ def test_pictures_of_hostile_names_are_audited(tmp_path: Path, name: str) -> Non
     html, _, markdown = write_report(found, tmp_path / "out")
     assert_inert(html.read_text(encoding="utf-8"))
     assert "<script" not in markdown.read_text(encoding="utf-8").replace("\\<script", "")
-    assert found.look is not None
-    assert len(found.look.maps) >= 4
+    assert found.focus is not None
+    assert len(found.focus.maps) >= 4

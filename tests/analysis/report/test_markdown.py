@@ -22,7 +22,7 @@ def read(markdown: str) -> str:
 
 def test_it_holds_verdict_numbers_scores_and_warnings() -> None:
     made = audits.judged({"FID": (20.2, 35.1), CLIP: (7.8, 8.0)}, {CLIP: 0.05})
-    made = replace(made, scored=replace(made.scored, advice=(Advice("few-images", "Few images."),)))
+    made = replace(made, advice=(Advice("few-images", "Few images."),))
     text = read(report_markdown(made, command="fidprobe audit a b"))
     assert text.startswith("## FID audit: ✗ Not confirmed\n\n")
     assert verdict_sentence(made).replace("\N{NO-BREAK SPACE}", " ") in text
@@ -41,7 +41,7 @@ def test_several_second_opinions_have_a_verdict_each() -> None:
     made = audits.judged(
         {"FID": (20, 35), CLIP: (5, 8), "FD[random]": (99, 100)},
         {CLIP: 0.1},
-        doubts={"FD[random]": "untrained-network"},
+        caveats={"FD[random]": "untrained-network"},
     )
     lines = read(report_markdown(made)).splitlines()
     assert next(line for line in lines if line.startswith("| FD[clip] confirms")).endswith("| Confirmed |")

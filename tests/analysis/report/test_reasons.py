@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 
 from fidprobe.analysis.audit.measure import audit as run_audit
-from fidprobe.analysis.report.files import report_json
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.statistics import GaussianStatistics
 from tests.analysis import audits
@@ -24,7 +23,7 @@ def test_a_baseline_of_statistics_lacks_what_it_lacks_and_takes_nothing_from_the
     assert "±" in scores["generated"]
     assert scores["baseline"].startswith("not computedthis set came as statistics")
     assert cells_of(made, "H(y)")["baseline"] == "not computed"
-    data = json.loads(report_json(made))["main"]
+    data = json.loads(made.json_text())["main"]
     assert set(data["baseline"]["not_computed"]) == {"kid", "prd", "is"}
     assert set(data["generated"]["not_computed"]) == {"kid_subsets"}
 
@@ -53,7 +52,7 @@ def test_the_subset_size_that_was_chosen_is_the_one_that_is_told() -> None:
     for size, expected in ((41, "fewer images than a subset of 41"), (40, "100 × 40 images")):
         made = run_audit(drawn(0), drawn(1), choices=MetricChoices(kid_subset_size=size, inception_splits=4))
         assert expected in cells_of(made, "kernel distance, subsets")["generated"]
-        told = json.loads(report_json(made))["choices"]
+        told = json.loads(made.json_text())["choices"]
         assert told == MetricChoices(kid_subset_size=size, inception_splits=4).to_json()
 
 
@@ -65,10 +64,8 @@ def test_kid_is_written_for_inception_only() -> None:
     page = page_of(audits.audit())
     rows = [row for row in ("KID", "kernel distance") if re.search(rf"{row}all pairs", page.text)]
     assert rows == ["KID", "kernel distance"]  # the main space's and the second opinion's
-    clip = replace(
-        audits.audit(second=False, classifier=False).scored, main=audits.space("clip", ("generated",), classifier=False)
-    )
-    text = page_of(replace(audits.audit(second=False, classifier=False, baseline=False), scored=clip)).text
+    alone = audits.audit(second=False, classifier=False, baseline=False)
+    text = page_of(audits.with_main(alone, audits.space("clip", ("generated",), classifier=False))).text
     told = text[: text.index("How the verdict is made")]
     assert "KID" not in told
     assert "kernel distance, subsets" in told
@@ -76,12 +73,12 @@ def test_kid_is_written_for_inception_only() -> None:
 
 def test_each_table_counts_its_own_images() -> None:
     made = audits.audit(baseline=False)
-    assert made.scored.second is not None
-    scores = made.scored.second.scores["generated"]
+    second = made.spaces[1]
+    scores = second.scores.scores["generated"]
     assert scores.frechet is not None
     distance = replace(scores.frechet, reference_count=1234, generated_count=None)
     own = replace(scores, results={**scores.results, "fid": distance})
-    second = replace(made.scored.second, scores={"generated": own})
-    text = page_of(replace(made, scored=replace(made.scored, second=second))).text
+    second = replace(second, scores=replace(second.scores, scores={"generated": own}))
+    text = page_of(replace(made, spaces=(made.main, second))).text
     assert "imagesagainst 5,000 of the reference5,000" in text
     assert "imagesagainst 1,234 of the referencean unknown number" in text

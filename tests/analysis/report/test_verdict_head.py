@@ -3,13 +3,19 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from fidprobe.analysis.report.files import report_html, report_json
-from fidprobe.analysis.report.verdict_head import scale, sign_of, verdict_view
+from fidprobe.analysis.audit.measure import audit
+from fidprobe.analysis.output.wording import number, signed_percent
+from fidprobe.analysis.report.files import report_html
+from fidprobe.analysis.report.verdict_head import scale, verdict_view
 from fidprobe.analysis.verdict.rule import VERDICTS
 from fidprobe.analysis.verdict.uncertainty import Ratio
+from fidprobe.analysis.verdict.words import WORDS
+from fidprobe.features.value import Features
 from tests.analysis import audits
 from tests.analysis.audit.test_headline import CASES
 from tests.analysis.pages import page_of
@@ -22,18 +28,14 @@ def test_word_sign_and_sentence_come_first_on_every_page(case: str) -> None:
     made = CASES[case]
     view = verdict_view(made)
     assert view["title"] == VERDICTS[case]
-    assert view["sign"] == sign_of(case)[0]
+    assert view["sign"] == WORDS[case].sign
     text = page_of(made).text
     head = text[: text.index("No warnings")]
     for part in (view["sign"], view["title"], view["sentence"], view["more"]):
         assert part.replace("\N{NO-BREAK SPACE}", " ") in head
-    for number in view["numbers"]:
-        assert number["value"].replace("\N{NO-BREAK SPACE}", " ") in head
-        assert number["interval"].replace("\N{NO-BREAK SPACE}", " ") in head
-
-
-def test_signs_tell_verdicts_apart_without_colour() -> None:
-    assert len({sign_of(code)[0] for code in VERDICTS}) == len(VERDICTS)
+    for one in view["numbers"]:
+        assert one["value"].replace("\N{NO-BREAK SPACE}", " ") in head
+        assert one["interval"].replace("\N{NO-BREAK SPACE}", " ") in head
 
 
 def test_the_three_numbers_are_both_changes_and_the_share_with_intervals() -> None:
@@ -49,7 +51,7 @@ def test_the_three_numbers_are_both_changes_and_the_share_with_intervals() -> No
 
 
 def test_a_doubtful_opinion_takes_the_colour_and_is_named_beside_the_word() -> None:
-    made = audits.judged({"FID": (20, 35), CLIP: (5, 8)}, {CLIP: 0.1}, doubts={CLIP: "untrained-network"})
+    made = audits.judged({"FID": (20, 35), CLIP: (5, 8)}, {CLIP: 0.1}, caveats={CLIP: "untrained-network"})
     view = verdict_view(made)
     assert view["tone"] == "unsure"
     assert view["but"] == "only by an untrained network, which cannot confirm a gain"
@@ -60,7 +62,7 @@ def test_a_sound_opinion_beside_a_doubtful_one_decides() -> None:
     made = audits.judged(
         {"FID": (20, 35), CLIP: (5, 8), "FD[random]": (5, 8)},
         {CLIP: 0.1, "FD[random]": 0.1},
-        doubts={"FD[random]": "untrained-network"},
+        caveats={"FD[random]": "untrained-network"},
     )
     view = verdict_view(made)
     assert view["but"] == ""
@@ -76,11 +78,29 @@ def test_a_disagreement_is_shown_and_not_averaged() -> None:
 
 def test_a_set_too_small_has_no_interval() -> None:
     why = "baseline has 400 images, no more than the 512 dimensions of FD[clip]"
-    view = verdict_view(audits.judged({"FID": (20, 35), CLIP: (5, 8)}, singular={CLIP: why}))
+    view = verdict_view(audits.judged({"FID": (20, 35), CLIP: (5, 8)}, too_few_images={CLIP: why}))
     assert view["numbers"][1]["interval"] == "no interval: too few images"
     # what is printed, 8.875 and 8.75, and not distances less a bias that is not known
     assert view["numbers"][1]["value"].replace("\N{NO-BREAK SPACE}", " ") == "−1.4 %"
     assert view["numbers"][2]["detail"] == why
+
+
+def test_two_spaces_of_one_label_keep_their_own_changes() -> None:
+    """Bare features say of no space what it is called; the second one has too few images for its dimensions."""
+    g = torch.Generator().manual_seed(0)
+    shifts = {"reference": 0.0, "generated": 0.5, "baseline": 1.0}
+    sides: dict[str, Any] = {name: Features(torch.randn(60, 4, generator=g) + by) for name, by in shifts.items()}
+    sides |= {f"second_{name}": Features(torch.randn(60, 40, generator=g)) for name in shifts}
+    made = audit(**sides, budget=False)
+    assert [space.label for space in made.spaces] == ["FD[unknown]", "FD[unknown]"]
+    assert made.spaces[1].too_few_images
+    first, other = made.changes
+    assert first.percent is not None
+    assert other.percent is not None
+    assert first.percent < -30 < other.percent
+    view = verdict_view(made)["numbers"][1]
+    assert view["value"] == signed_percent(other.percent)
+    assert view["detail"] == f"{number(other.baseline)} → {number(other.generated)} as printed"
 
 
 def test_the_scale_puts_an_interval_between_minus_50_and_150_percent() -> None:
@@ -98,7 +118,7 @@ def test_every_key_of_the_json_is_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
     table = text[text.index("| key | content |") :]
     documented = set(re.findall(r"`([a-z0-9_]+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))))
-    data = json.loads(report_json(CASES["confirmed"]))
+    data = json.loads(CASES["confirmed"].json_text())
     assert set(data) <= documented
     assert {"key"} | documented == {"key"} | set(data)
     for key in data["verdict"]:

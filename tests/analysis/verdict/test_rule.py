@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from fidprobe.analysis.verdict.rule import VERDICTS, Verdict, judge, judge_share
-from fidprobe.analysis.verdict.uncertainty import Joint, Ratio
+from fidprobe.analysis.verdict.uncertainty import JointEstimates, Ratio
 
 LABELS = {"inception": "FID", "clip": "FD[clip]", "dinov2": "FD[dinov2]"}
 
 
-def distances(error: float = 0.01, **spaces: tuple[float, float]) -> Joint:
+def distances(error: float = 0.01, **spaces: tuple[float, float]) -> JointEstimates:
     """Baseline's and model's distances of each space, all with one independent error."""
     keys, values = [], []
     for space, (before, after) in spaces.items():
         keys += [(space, "baseline"), (space, "generated")]
         values += [before, after]
-    return Joint(tuple(keys), np.array(values), error**2 * np.eye(len(values)))
+    return JointEstimates(tuple(keys), np.array(values), error**2 * np.eye(len(values)))
 
 
 def verdict(error: float = 0.01, **spaces: tuple[float, float]) -> Verdict:
@@ -108,7 +108,7 @@ def test_several_opinions_are_judged_one_by_one(clip: float, dinov2: float, toge
 def test_an_opinion_that_cannot_tell_contradicts_none() -> None:
     both = distances(0.01, inception=(30.0, 20.0), clip=(10.0, 7.0), dinov2=(10.0, 9.9))
     why = "fewer images than dimensions"
-    found = judge(both, "inception", ["clip", "dinov2"], labels=LABELS, singular={"dinov2": why})
+    found = judge(both, "inception", ["clip", "dinov2"], labels=LABELS, too_few_images={"dinov2": why})
     assert [one.verdict for one in found.opinions] == ["confirmed", "inconclusive"]
     assert found.opinions[1].reason == why
     assert found.code == "confirmed"
@@ -121,7 +121,7 @@ def test_a_main_space_with_too_few_images_gives_no_answer() -> None:
         "inception",
         ["clip"],
         labels=LABELS,
-        singular={"inception": why},
+        too_few_images={"inception": why},
     )
     assert found.code == "inconclusive"
     assert found.reason == why
@@ -136,7 +136,7 @@ def test_plain_data_hold_the_rule() -> None:
 
 def doubted(doubts: dict[str, str], **spaces: tuple[float, float]) -> Verdict:
     seconds = [space for space in spaces if space != "inception"]
-    return judge(distances(0.01, **spaces), "inception", seconds, labels=LABELS, doubts=doubts)
+    return judge(distances(0.01, **spaces), "inception", seconds, labels=LABELS, caveats=doubts)
 
 
 def test_the_main_space_itself_has_no_say() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fidprobe.analysis.verdict.uncertainty import Estimate, Joint, joint, ratio
+from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, joint, ratio
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
@@ -16,7 +16,7 @@ def draw(g: torch.Generator, count: int, scale: float, shift: float, dim: int = 
     return scale * torch.randn(count, dim, generator=g) + shift
 
 
-def sampled(g: torch.Generator, *, reference: int = 200, model: int = 160, gain: float = 0.5) -> Joint:
+def sampled(g: torch.Generator, *, reference: int = 200, model: int = 160, gain: float = 0.5) -> JointEstimates:
     """Two models in two spaces; the second space is a linear map of the first one with noise of its own."""
     mixing = torch.randn(6, 6, generator=torch.Generator().manual_seed(5))
     sets = {
@@ -35,12 +35,12 @@ def sampled(g: torch.Generator, *, reference: int = 200, model: int = 160, gain:
 
 
 @pytest.fixture(scope="module")
-def repeated() -> list[Joint]:
+def repeated() -> list[JointEstimates]:
     g = torch.Generator().manual_seed(0)
     return [sampled(g) for _ in range(120)]
 
 
-def test_the_joint_covariance_is_that_of_repeated_sampling(repeated: list[Joint]) -> None:
+def test_the_joint_covariance_is_that_of_repeated_sampling(repeated: list[JointEstimates]) -> None:
     values = np.array([one.values for one in repeated])
     seen = np.cov(values.T)
     told = np.mean([one.covariance for one in repeated], axis=0)
@@ -57,7 +57,7 @@ def test_the_joint_covariance_is_that_of_repeated_sampling(repeated: list[Joint]
         lambda one: one.change("second", "model", "baseline"),
     ],
 )
-def test_intervals_cover_what_estimates_scatter_around(repeated: list[Joint], quantity: object) -> None:
+def test_intervals_cover_what_estimates_scatter_around(repeated: list[JointEstimates], quantity: object) -> None:
     assert callable(quantity)
     found = [quantity(one) for one in repeated]
     centre = np.mean([one.value for one in found])
@@ -65,7 +65,7 @@ def test_intervals_cover_what_estimates_scatter_around(repeated: list[Joint], qu
     assert 0.89 <= covered <= 0.99
 
 
-def test_the_share_of_a_gain_that_both_spaces_see_alike_is_one(repeated: list[Joint]) -> None:
+def test_the_share_of_a_gain_that_both_spaces_see_alike_is_one(repeated: list[JointEstimates]) -> None:
     """The second space's relative change is close to the first one's, and the interval says how close."""
     shares = [one.share("second", "main", "model", "baseline") for one in repeated]
     centre = np.median([one.value for one in shares])
@@ -85,7 +85,7 @@ def test_the_jackknife_agrees_with_the_bootstrap() -> None:
     assert told.distance("main", "model").error == pytest.approx(float(np.std(values)), rel=0.15)
 
 
-def test_most_of_the_references_error_cancels_in_a_difference(repeated: list[Joint]) -> None:
+def test_most_of_the_references_error_cancels_in_a_difference(repeated: list[JointEstimates]) -> None:
     one = repeated[0]
     change = one.change("main", "model", "baseline").error
     apart = math.hypot(one.distance("main", "model").error, one.distance("main", "baseline").error)
@@ -105,7 +105,7 @@ def test_sets_that_are_alike_have_errors_of_the_right_size() -> None:
     assert np.mean([one.distance("main", "model").significant for one in found]) < 0.12
 
 
-def test_covariances_are_positive_semidefinite(repeated: list[Joint]) -> None:
+def test_covariances_are_positive_semidefinite(repeated: list[JointEstimates]) -> None:
     for one in repeated[:10]:
         assert np.linalg.eigvalsh(one.covariance)[0] > 0
 
