@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from fidprobe.analysis.sets.advice import NOT_SAMPLED, Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.several_models import ModelSets, gathered, grouped
+from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, advise_on_partial, grouped
 from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.features.value import Features
 
 __all__ = ["advise_on_comparison"]
 
-_OF_FILES = ("skipped-files", "formats-differ", "sizes-differ", "treatments-differ")
 _OF_SETS = ("singular-covariance",)  # counts need no warning where distances are corrected for them
 
 
@@ -26,7 +25,7 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
     made = {name: side for name, side in spaces["main"].items() if name != "reference"}
     about = advise_on_sets(main["reference"], {name: side for name, side in main.items() if name != "reference"})
     advice = [one for one in about if one.code in _OF_SETS]
-    advice += gathered(one for one in advise_on_sets(spaces["main"]["reference"], made) if one.code in _OF_FILES)
+    advice += advise_on_files(sets)
     seconds = [space for space in spaces if space != "main" and len(spaces[space]) > 1]  # with models, that is
     sides: list[dict[str, Measurable] | None] = [grouped(spaces[space]) for space in seconds]
     for second in sides or [None]:
@@ -44,14 +43,7 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
             )
         )
     for space in seconds:
-        lacking = [name for name in made if name not in spaces[space]]
-        if lacking:
-            advice.append(
-                Advice(
-                    "second-partial",
-                    f"Of {len(lacking)} of {len(made)} models there is no second opinion ({sets.no_second}).",
-                )
-            )
+        advice += advise_on_partial(sets, space)
     return advice
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fidprobe.analysis.comparison.figures import comparison_figure, drawn_spaces
 from fidprobe.analysis.comparison.measure import Comparison
 from fidprobe.analysis.comparison.text import distance_text, group_sentences, how_text, space_title, step_sentence
-from fidprobe.analysis.output.markdown import escaped
+from fidprobe.analysis.output.markdown import escaped, markdown_table
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import amount
 
@@ -24,22 +24,20 @@ def comparison_markdown(found: Comparison, *, figure: str = "") -> str:
         figure: Address of the figure; empty for none.
     """
     columns = [(space, f"{label} ({space_title(space)})") for space, label in found.labels.items()]
-    head = ["group", "model", "images", *(escaped(title) for _, title in columns), "precision", "recall"]
-    lines = ["# Models of nearly equal distance", "", _row(head), _row(["---"] * len(head))]
+    head = ["group", "model", "images", *(title for _, title in columns), "precision", "recall"]
+    rows = []
     for name, one in found.models.items():
         shares = one.manifolds.get("main")
-        lines.append(
-            _row(
-                [
-                    str(found.group_of(name) or ""),
-                    escaped(name),
-                    amount(one.images.count),
-                    *(escaped(distance_text(one.distances[space])) for space, _ in columns),
-                    *(["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]),
-                ]
-            )
+        rows.append(
+            [
+                str(found.group_of(name) or ""),
+                name,
+                amount(one.images.count),
+                *(distance_text(one.distances[space]) for space, _ in columns),
+                *(["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]),
+            ]
         )
-    lines += ["", escaped(how_text(found))]
+    lines = ["# Models of nearly equal distance", "", *markdown_table(head, rows, left=2), "", escaped(how_text(found))]
     if found.no_second:
         lines += ["", f"There is no second opinion: {escaped(found.no_second)}."]
     if figure:
@@ -93,7 +91,3 @@ def _table(found: Comparison) -> tuple[list[str], list[list[Any]]]:
             row.extend([None, None] if estimate is None else [estimate.value, estimate.error])
             row.extend([None, None] if shares is None else [shares.precision, shares.recall])
     return header, rows
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -136,11 +136,7 @@ def compare(
     opened, seconds = open_models(reference, models, second_reference, second_models, options)
     sets = ModelSets(opened, seconds, extractor, networks, options, progress)
     measuring = ModelMeasures(sets, equal_images(opened, options), progress)
-    compared = {}
-    for done, name in enumerate(models):
-        progress("models", done, len(models))
-        compared[name] = measuring.model(name)
-    progress("models", len(models), len(models))
+    compared = {name: measuring.model(name) for name in sets.models_in_turn()}
     return _assembled(measuring, compared, within, begun)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, precision_recall_in_space
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.several_models import ModelSets, fingerprint
+from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, surely_readable
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, statistics_of
 from fidprobe.analysis.verdict.sampling_error import SamplingSet, ungrounded
 from fidprobe.analysis.verdict.uncertainty import Estimate, Key
@@ -19,8 +19,6 @@ from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["ComparedModel", "Distance", "ModelMeasures", "equal_images"]
-
-_ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
 
 
 @dataclass(frozen=True)
@@ -133,4 +131,4 @@ def equal_images(opened: Mapping[str, Input], options: ReadOptions) -> int:
     """
     counts = [len(side) for side in opened.values() if not isinstance(side, GaussianStatistics)]
     least = equal_count(count for count in counts if count >= LEAST)
-    return int(_ROOM * least) if options.skip_bad else least
+    return surely_readable(least, options)

@@ -1,11 +1,20 @@
 """A comparison in words: a table for the terminal, a sentence for each iso-FID group, a line for each step."""
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from fidprobe.analysis.comparison.iso_fid_groups import IsoGroup, Pair, Ranking, Step
 from fidprobe.analysis.comparison.models import ComparedModel, Distance
-from fidprobe.analysis.output.wording import amount, images_text, number, plus_minus, shortened, signed_percent
+from fidprobe.analysis.output.wording import (
+    aligned,
+    amount,
+    images_text,
+    joined,
+    number,
+    plus_minus,
+    shortened,
+    signed_percent,
+    wrapped,
+)
 from fidprobe.analysis.verdict.uncertainty import Ratio
 
 if TYPE_CHECKING:
@@ -20,7 +29,6 @@ __all__ = [
     "step_sentence",
 ]
 
-_COLUMNS = 80
 _LABEL = 40  # characters of a distance's label
 _NAME = 28  # of a model's in a sentence
 _MOST = 6  # models named in a sentence
@@ -31,14 +39,14 @@ def comparison_lines(found: "Comparison") -> list[str]:
     """At most 80 columns: a row a model, then groups and steps in words."""
     lines = [f"{space_title(space)}: {shortened(label, 56)}" for space, label in found.labels.items()]
     if found.no_second:
-        lines += wrap(f"second opinion: not available: {shortened(found.no_second, 200)}", _COLUMNS)
+        lines += wrapped(f"second opinion: not available: {shortened(found.no_second, 200)}")
     seconds = list(found.second_spaces)
     lines += _table(found, ["main", *seconds[:1]], shares=True)
     for start in range(1, len(seconds), 2):
         lines += ["", *_table(found, seconds[start : start + 2], shares=False)]
-    lines += wrap(how_text(found), _COLUMNS)
+    lines += wrapped(how_text(found))
     for sentence in [*group_sentences(found), *map(step_sentence, found.steps)]:
-        lines += wrap(sentence, _COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
+        lines += wrapped(sentence, indent="  ")
     return lines
 
 
@@ -89,14 +97,7 @@ def _table(found: "Comparison", spaces: list[str], *, shares: bool) -> list[str]
         )
         told += [distance_text(one.distances[space]) for space in spaces]
         rows.append([name, *told, *(_shares(one) if shares else [])])
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
-    room = max(8, _COLUMNS - sum(widths) - 2 * len(widths))
-    names = [shortened(row[0], room) for row in rows]
-    width = max(map(len, names))
-    return [
-        "  ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(row[1:], widths, strict=True))]).rstrip()
-        for name, row in zip(names, rows, strict=True)
-    ]
+    return aligned(rows)
 
 
 def _shares(one: ComparedModel) -> list[str]:
@@ -186,7 +187,5 @@ def _percent(value: float) -> str:
 
 
 def _list(names: tuple[str, ...]) -> str:
-    shown = [shortened(name, _NAME) for name in names[:_MOST]]
-    if len(names) > _MOST:
-        return f"{', '.join(shown)} and {len(names) - _MOST} more"
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    more = [f"{len(names) - _MOST} more"] if len(names) > _MOST else []
+    return joined([*(shortened(name, _NAME) for name in names[:_MOST]), *more])

@@ -34,7 +34,7 @@ from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.metrics.single_image import SingleImage, enough_images
 from fidprobe.provenance import ExtractorProvenance, Provenance
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "MeanHeatmap",
     "Prediction",
     "heatmaps",
+    "map_pictures",
     "overlay_name",
     "picture_batches",
     "predictions",
@@ -87,6 +88,13 @@ class Heatmap:
     predictions: tuple[Prediction, ...]
     influence: float | None
     change: float | None
+
+    @property
+    def effect(self) -> float:
+        """The influence of an image of the set, the change by any other."""
+        value = self.change if self.influence is None else self.influence
+        assert value is not None  # one of them is there
+        return value
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without name, map and picture."""
@@ -243,14 +251,14 @@ def heatmaps(
         assert isinstance(features, Features)
         number = single.influence(features.features).cpu()
     else:
-        features = extract(others, network, options, progress=_of("images", progress))
+        features = extract(others, network, options, progress=stage(progress, "images"))
         number = single.added(features.features).cpu()
         sets = {**sets, "images": features}
     names = _names(features)
     fitting = _fitting(names, only)
     chosen = _chosen(fitting, number, choose, count, options.seed)
     found = read_pictures(others, [names[i] for i in chosen], progress=progress)
-    maps = _maps(sensitivity, found, options.batch_size, progress)
+    maps = map_pictures(sensitivity, found, options.batch_size, progress)
     made = tuple(
         Heatmap(
             name=names[i],
@@ -276,13 +284,6 @@ def heatmaps(
         advice=tuple(_advice(sets)),
         elapsed=time.perf_counter() - begun,
     )
-
-
-def _of(name: str, progress: Progress) -> Progress:
-    def stage(what: str, done: int, total: int | None) -> None:
-        progress(f"{what} {name}", done, total)
-
-    return stage
 
 
 def _names(features: Features) -> tuple[str, ...]:
@@ -333,9 +334,10 @@ def predictions(features: Features, index: int) -> tuple[Prediction, ...]:
     )
 
 
-def _maps(
+def map_pictures(
     sensitivity: Sensitivity, pictures: Sequence[Picture], batch_size: int, progress: Progress
 ) -> list[npt.NDArray[np.float32]]:
+    """The maps of a few pictures, float32 [u, v] each, `batch_size` at a time."""
     made: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(pictures), batch_size):
         batch = pictures[start : start + batch_size]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "bar_panels",
     "name_rows",
     "plot_axes",
+    "style_axes",
     "styled",
     "svg",
     "write_pdf",
@@ -122,16 +123,19 @@ def plot_axes(height: float = 3.2, width: float = WIDTH) -> "tuple[Figure, Axes]
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
-    axes.spines["top"].set_visible(False)
-    axes.spines["right"].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
+    style_axes(axes)
+    return figure, axes
+
+
+def style_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
+    """Lines left and below, and a grid in one direction or in both."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
     axes.tick_params(colors=INK, which="both")
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
-    axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.6)
+    axes.grid(axis=grid, color=INK, alpha=0.15, linewidth=0.6)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def styled() -> AbstractContextManager[None]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fidprobe.analysis.output.figure_style import INK, WIDTH
+from fidprobe.analysis.output.figure_style import INK, WIDTH, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,17 +72,9 @@ def legend_columns(names: Sequence[str]) -> int:
 
 
 def style_scatter(axes: "Axes") -> None:
-    """Lines left and below, a grid, few ticks."""
+    """Lines left and below, a grid in both directions, few ticks."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.spines["top"].set_visible(False)
-    axes.spines["right"].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
+    style_axes(axes, grid="both")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.grid(color=INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)

@@ -23,6 +23,7 @@ __all__ = [
     "number",
     "plus_minus",
     "shortened",
+    "signed",
     "signed_percent",
     "visible",
     "wrapped",
@@ -79,6 +80,11 @@ def number(value: float, digits: int = 4) -> str:
     if -5 < exponent < 7:
         return _fixed(value, max(0, digits - 1 - exponent))
     return f"{_fixed(_scaled(value, exponent), digits - 1)}{_TIMES}{str(exponent).translate(_SUPERSCRIPT)}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """`+1.23`, `−0.0045`, `0`."""
+    return f"{'+' if value > 0 else ''}{number(value, digits)}"
 
 
 def signed_percent(value: float) -> str:

@@ -13,19 +13,17 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.prd.advice import advise_on_curves
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models
+from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models, surely_readable
 from fidprobe.analysis.sets.two_spaces import Measurable, Network
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["ModelPRD", "PRDCurves", "prd_curves"]
-
-_ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
 
 
 @dataclass(frozen=True)
@@ -143,18 +141,13 @@ def prd_curves(
     told = {fingerprint(real["main"]): "reference"}
     measured: dict[str, ModelPRD] = {}
     same = []
-    for done, name in enumerate(models):
-        progress("models", done, len(models))
+    for name in sets.models_in_turn():
         found = sets.extracted(name)
         if told.setdefault(fingerprint(found["main"]), name) == "reference":
             same.append(name)
         curves = {}
         for space, goal in real.items():
             if space in found:
-
-                def tell(stage: str, done: int, total: int | None, name: str = name, where: str = goal.space) -> None:
-                    progress(f"{stage} {name} [{where}]", done, total)
-
                 try:
                     curves[space] = prd(
                         reference=_features(goal),
@@ -163,12 +156,11 @@ def prd_curves(
                         runs=runs,
                         count=min(images, len(_features(goal)), len(_features(found[space]))),
                         seed=seed,
-                        progress=tell,
+                        progress=stage(progress, f"{name} [{goal.space}]"),
                     )
                 except FidprobeError as error:
                     raise type(error)(f"{name}: {error}") from error
         measured[name] = ModelPRD(describe(found["main"]), curves)
-    progress("models", len(models), len(models))
     spaces: dict[str, str] = {}
     for one in measured.values():
         for space, curve in one.curves.items():
@@ -208,7 +200,7 @@ def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clus
                 "mean anything, or fewer `clusters`"
             )
     least = min(counts.values())
-    return max(clusters, int(_ROOM * least)) if options.skip_bad else least
+    return max(clusters, surely_readable(least, options))
 
 
 def _features(side: Measurable) -> Features:

@@ -1,13 +1,13 @@
 """A reference and several models in the main space and in second opinions', one model after the other."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from fidprobe.analysis.sets.advice import Advice, same_values
+from fidprobe.analysis.sets.advice import Advice, advise_on_sets, same_values
 from fidprobe.analysis.sets.two_spaces import Measurable, Network, count_of, extract_sets, load_network
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
@@ -20,7 +20,16 @@ from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["ModelSets", "fingerprint", "gathered", "grouped", "open_models"]
+__all__ = [
+    "ModelSets",
+    "advise_on_files",
+    "advise_on_partial",
+    "fingerprint",
+    "gathered",
+    "grouped",
+    "open_models",
+    "surely_readable",
+]
 
 _NO_SECOND = "{} came as features or statistics of one space; give its features in the second space as well"
 
@@ -79,6 +88,14 @@ class ModelSets:
         self.no_second = "" if has_second else _NO_SECOND.format("reference")
         self.spaces: dict[str, dict[str, Measurable]] = {"main": {}}
         self.same: list[str] = []
+
+    def models_in_turn(self) -> Iterator[str]:
+        """The models' names one after the other; each is measured before the next is asked for."""
+        names = [name for name in self._opened if name != "reference"]
+        for done, name in enumerate(names):
+            self._progress("models", done, len(names))
+            yield name
+        self._progress("models", len(names), len(names))
 
     def extracted(self, name: str) -> dict[str, Measurable]:
         """`main`, and where they can be had `second`, `second 2`, ..., of one set."""
@@ -146,6 +163,34 @@ def open_models(
     opened = {name: open_input(source, options) for name, source in {"reference": reference, **models}.items()}
     given = {"reference": second_reference, **second_models}
     return opened, {name: open_input(source, options) for name, source in given.items() if source is not None}
+
+
+def surely_readable(count: int, options: ReadOptions) -> int:
+    """How many of `count` images are counted on before they are read: some may be unreadable and left out."""
+    return int(0.95 * count) if options.skip_bad else count
+
+
+def advise_on_files(sets: ModelSets, *further: str) -> list[Advice]:
+    """Warnings about the models' files, each given once.
+
+    Args:
+        sets: All of them, after they were measured.
+        further: Codes of other warnings of `advise_on_sets` to give as well.
+    """
+    codes = ("skipped-files", "formats-differ", "sizes-differ", "treatments-differ", *further)
+    main = sets.spaces["main"]
+    models = {name: side for name, side in main.items() if name != "reference"}
+    return gathered(one for one in advise_on_sets(main["reference"], models) if one.code in codes)
+
+
+def advise_on_partial(sets: ModelSets, space: str) -> list[Advice]:
+    """A warning that some models have no second opinion in a space where others have one."""
+    models = [name for name in sets.spaces["main"] if name != "reference"]
+    lacking = [name for name in models if name not in sets.spaces[space]]
+    if not lacking:
+        return []
+    text = f"Of {len(lacking)} of {len(models)} models there is no second opinion ({sets.no_second})."
+    return [Advice("second-partial", text)]
 
 
 def _check_counts(sides: Mapping[str, Input], where: str) -> None:

@@ -16,7 +16,7 @@ from fidprobe.images import ImageSource
 from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable, check_same_images
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
@@ -244,11 +244,8 @@ def _features(
         if isinstance(side, ImageSource):
             if network is None:
                 raise InputError(f"no network was given to extract the features of {side.description}")
-
-            def stage(what: str, done: int, total: int | None, name: str = name) -> None:
-                progress(f"{what} {name} [{network.provenance.name}]", done, total)
-
-            out[name] = extract(side, network, options, progress=stage)
+            of = f"{name} [{network.provenance.name}]"
+            out[name] = extract(side, network, options, progress=stage(progress, of))
         else:
             out[name] = side
     return out

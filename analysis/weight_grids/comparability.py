@@ -8,13 +8,13 @@ from fidprobe.analysis.attack.measure import score_label
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.errors import MismatchError
 
-__all__ = ["advise_on_comparison", "check_attacks_comparable", "common_part", "set_text"]
+__all__ = ["advise_on_attacks", "check_attacks_comparable", "common_part", "set_text"]
 
 
 def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
     """Refuse to put distances side by side that do not compare.
 
-    What is not recorded cannot be compared and passes; `advise_on_comparison` says so.
+    What is not recorded cannot be compared and passes; `advise_on_attacks` says so.
 
     Raises:
         MismatchError: other sets, other candidates or other spaces of two of them; names the difference.
@@ -35,7 +35,7 @@ def common_part(found: Sequence[FinishedAttack]) -> str:
     return "held_out" if all(one.distance("main", "held_out") for one in found) else "optimised"
 
 
-def advise_on_comparison(found: Sequence[FinishedAttack]) -> list[Advice]:
+def advise_on_attacks(found: Sequence[FinishedAttack]) -> list[Advice]:
     """What makes numbers of attacks on the same sets compare less than it seems."""
     out = [
         Advice(

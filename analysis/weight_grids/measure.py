@@ -19,7 +19,7 @@ from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.weight_grids.comparability import (
-    advise_on_comparison,
+    advise_on_attacks,
     check_attacks_comparable,
     common_part,
     set_text,
@@ -212,7 +212,7 @@ def weight_grids(
         _check_alone(one)
     advice = [warning for one in found for warning in one.advice]
     check_attacks_comparable(found)
-    advice += advise_on_comparison(found)
+    advice += advise_on_attacks(found)
     images = _opened(found[0], candidates, progress)
     names = _names(found[0], images)
     grids = tuple(_drawn(one, count, share, seed) for one in found)
