@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fidprobe.analysis.output.replaceable_folder import replaced_folder
+from fidprobe.analysis.output.folders import replaced_folder
 from fidprobe.analysis.sets.pictures import places_of, png_bytes
 from fidprobe.images import ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map

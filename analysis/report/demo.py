@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fidprobe.analysis.audit.measure import Audit, audit, picture_grid
+from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.montage import montage
 from fidprobe.analysis.output.page import png_uri, render_page
-from fidprobe.analysis.output.writers import output_folder, write_text
+from fidprobe.analysis.output.writers import write_text
 from fidprobe.analysis.report.files import write_report
 from fidprobe.analysis.report.verdict_head import verdict_view
 from fidprobe.analysis.sets.two_spaces import ExtractorChoice

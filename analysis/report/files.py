@@ -10,11 +10,11 @@ from fidprobe.analysis.budget.figures import budget_figure
 from fidprobe.analysis.budget.text import percent_text
 from fidprobe.analysis.classes.figures import class_histogram_figure
 from fidprobe.analysis.output.figure_style import svg
+from fidprobe.analysis.output.folders import output_folder, replaced_result
 from fidprobe.analysis.output.montage import montage
 from fidprobe.analysis.output.page import png_uri, render_page
-from fidprobe.analysis.output.result_files import replaced_result
 from fidprobe.analysis.output.wording import amount, json_text, number, shortened
-from fidprobe.analysis.output.writers import output_folder, write_text
+from fidprobe.analysis.output.writers import write_text
 from fidprobe.analysis.prd.figures import curves_figure
 from fidprobe.analysis.prd.measure import PRDCurves
 from fidprobe.analysis.report.change import budget_views, class_change_view

@@ -107,7 +107,7 @@ def heatmap(
     """
     from fidprobe.analysis.heatmaps.files import write_heatmaps
     from fidprobe.analysis.heatmaps.measure import heatmaps
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = output_folder(
