@@ -8,15 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from fidprobe.analysis.sets.two_spaces import (
-    Measurable,
-    Network,
-    check_same_order,
-    extract_sets,
-    load_network,
-    open_sets,
-    probe,
-)
+from fidprobe.analysis.sets.networks import Network, load_network, probe
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, open_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
 from fidprobe.attacks.resampling import Resampling

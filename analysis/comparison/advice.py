@@ -26,8 +26,8 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
     about = advise_on_sets(main["reference"], {name: side for name, side in main.items() if name != "reference"})
     advice = [one for one in about if one.code in _OF_SETS]
     advice += advise_on_files(sets)
-    seconds = [space for space in spaces if space != "main" and len(spaces[space]) > 1]  # with models, that is
-    sides: list[dict[str, Measurable] | None] = [grouped(spaces[space]) for space in seconds]
+    second_spaces = [space for space in spaces if space != "main" and len(spaces[space]) > 1]  # with models, that is
+    sides: list[dict[str, Measurable] | None] = [grouped(spaces[space]) for space in second_spaces]
     for second in sides or [None]:
         advice += [one for one in advise_on_spaces(main, second, same=sets.same) if one not in advice]
     if not isinstance(spaces["main"]["reference"], Features):
@@ -42,7 +42,7 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
                 "compare with corrected ones.",
             )
         )
-    for space in seconds:
+    for space in second_spaces:
         advice += advise_on_partial(sets, space)
     return advice
 

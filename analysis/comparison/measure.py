@@ -15,8 +15,8 @@ from fidprobe.analysis.comparison.models import ComparedModel, Distance, ModelMe
 from fidprobe.analysis.comparison.text import group_sentences, step_sentence
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.several_models import ModelSets, grouped, open_models
-from fidprobe.analysis.sets.two_spaces import Network
 from fidprobe.analysis.verdict.sampling_error import Sampling
 from fidprobe.analysis.verdict.second_opinion_caveats import doubt
 from fidprobe.analysis.verdict.uncertainty import Key
@@ -133,8 +133,8 @@ def compare(
     if not 0 <= within < 1:
         raise InputError(f"`within` is a share of FID from 0 to below 1, not {within}; 0.05 is 5 %")
     networks = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
-    opened, seconds = open_models(reference, models, second_reference, second_models, options)
-    sets = ModelSets(opened, seconds, extractor, networks, options, progress)
+    opened, second_inputs = open_models(reference, models, second_reference, second_models, options)
+    sets = ModelSets(opened, second_inputs, extractor, networks, options, progress)
     measuring = ModelMeasures(sets, equal_images(opened, options), progress)
     compared = {name: measuring.model(name) for name in sets.models_in_turn()}
     return _assembled(measuring, compared, within, begun)

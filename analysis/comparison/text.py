@@ -40,10 +40,10 @@ def comparison_lines(found: "Comparison") -> list[str]:
     lines = [f"{space_title(space)}: {shortened(label, 56)}" for space, label in found.labels.items()]
     if found.no_second:
         lines += wrapped(f"second opinion: not available: {shortened(found.no_second, 200)}")
-    seconds = list(found.second_spaces)
-    lines += _table(found, ["main", *seconds[:1]], shares=True)
-    for start in range(1, len(seconds), 2):
-        lines += ["", *_table(found, seconds[start : start + 2], shares=False)]
+    second_spaces = list(found.second_spaces)
+    lines += _table(found, ["main", *second_spaces[:1]], shares=True)
+    for start in range(1, len(second_spaces), 2):
+        lines += ["", *_table(found, second_spaces[start : start + 2], shares=False)]
     lines += wrapped(how_text(found))
     for sentence in [*group_sentences(found), *map(step_sentence, found.steps)]:
         lines += wrapped(sentence, indent="  ")

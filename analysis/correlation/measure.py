@@ -13,8 +13,8 @@ from fidprobe.analysis.correlation.spaces import ModelDistances, ModelSpaces
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, grouped, open_models
-from fidprobe.analysis.sets.two_spaces import Network
 from fidprobe.analysis.verdict.agreement import Agreement, agreement
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
@@ -103,8 +103,8 @@ def correlate(
     options = options or ReadOptions()
     if len(models) < 2:
         raise InputError(f"models are compared with each other; at least 2 are needed, not {len(models)}")
-    opened, seconds = open_models(reference, models, second_reference, second_models, options)
-    spaces = ModelSpaces(ModelSets(opened, seconds, extractor, [second_opinion], options, progress))
+    opened, second_inputs = open_models(reference, models, second_reference, second_models, options)
+    spaces = ModelSpaces(ModelSets(opened, second_inputs, extractor, [second_opinion], options, progress))
     distances = {name: spaces.distances(name) for name in spaces.sets.models_in_turn()}
     values = {which: [getattr(one, which) for one in distances.values()] for which in ("logits", "second")}
     agreements = {}

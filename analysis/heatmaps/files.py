@@ -123,7 +123,7 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
         ],
         command=command or "",
         version=heatmaps.version,
-        seconds=number(heatmaps.elapsed, 3),
+        elapsed=number(heatmaps.elapsed, 3),
     )
 
 

@@ -16,16 +16,9 @@ from fidprobe.analysis.heatmaps.sensitivity import Sensitivity, layer_to_look_at
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
+from fidprobe.analysis.sets.networks import Network, load_network, probe
 from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
-from fidprobe.analysis.sets.two_spaces import (
-    Measurable,
-    Network,
-    extract_sets,
-    load_network,
-    open_sets,
-    probe,
-    statistics_of,
-)
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Box
 from fidprobe.features.extraction import PENDING_BYTES, ReadOptions, extract

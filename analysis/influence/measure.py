@@ -15,7 +15,8 @@ from fidprobe.analysis.influence.image_influence import SpaceInfluence, rank_cor
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.two_spaces import Network, check_same_order, extract_sets, open_sets
+from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.two_spaces import check_same_order, extract_sets, open_sets
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
@@ -182,11 +183,11 @@ def influence(
     """
     begun = time.perf_counter()
     opened = open_sets({"reference": reference, "generated": generated}, options, progress)
-    seconds = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
+    second_inputs = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
     _check(opened, "")
-    _check(seconds, " in the second opinion's space")
+    _check(second_inputs, " in the second opinion's space")
     extracted = extract_sets(
-        opened, seconds, extractor=extractor, second_opinion=second_opinion, options=options, progress=progress
+        opened, second_inputs, extractor=extractor, second_opinion=second_opinion, options=options, progress=progress
     )
     main, second = extracted.main, extracted.second
     for name, side in (second or {}).items():

@@ -13,8 +13,9 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.prd.advice import advise_on_curves
 from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models, surely_readable
-from fidprobe.analysis.sets.two_spaces import Measurable, Network
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
@@ -134,9 +135,9 @@ def prd_curves(
         raise InputError(f"F_β needs a finite β above 0, got {beta}; the paper's is 8")
     if clusters < 2 or runs < 1:
         raise InputError(f"PRD needs at least 2 clusters and 1 run, got {clusters} and {runs}")
-    opened, seconds = open_models(reference, models, second_reference, second_models, options)
-    images = _equal_count(opened, seconds, clusters, options)
-    sets = ModelSets(opened, seconds, extractor, [second_opinion], options, progress)
+    opened, second_inputs = open_models(reference, models, second_reference, second_models, options)
+    images = _equal_count(opened, second_inputs, clusters, options)
+    sets = ModelSets(opened, second_inputs, extractor, [second_opinion], options, progress)
     real = sets.extracted("reference")
     told = {fingerprint(real["main"]): "reference"}
     measured: dict[str, ModelPRD] = {}
@@ -181,13 +182,15 @@ def prd_curves(
     )
 
 
-def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clusters: int, options: ReadOptions) -> int:
+def _equal_count(
+    opened: Mapping[str, Input], second_inputs: Mapping[str, Input], clusters: int, options: ReadOptions
+) -> int:
     """How many images of each set every run takes, before any long work.
 
     Raises:
         InputError: statistics, or a set with fewer images than clusters.
     """
-    for name, side in [*opened.items(), *seconds.items()]:
+    for name, side in [*opened.items(), *second_inputs.items()]:
         if isinstance(side, GaussianStatistics):
             raise InputError(
                 f"{name} came as statistics, which hold no single images to cluster; give images or features"

@@ -16,7 +16,7 @@ from fidprobe.analysis.output.page import png_uri, render_page
 from fidprobe.analysis.output.writers import write_text
 from fidprobe.analysis.report.files import write_report
 from fidprobe.analysis.report.verdict_head import verdict_view
-from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.embedded import PREFIX, embedded_file
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
@@ -84,7 +84,7 @@ def demo_cases(
     places, pool = choice["places"][:images], choice["pool"]
     count = len(places)
     reference = {space: open_input(f"{_REFERENCE}/{space}", ReadOptions()) for space in (_MAIN, _SECOND)}
-    networks = {space: ExtractorChoice(space).load(progress) for space in reference}
+    networks = {space: NetworkSpec(space).load(progress) for space in reference}
 
     def read(name: str, count: int) -> _Set:
         source = open_images(name, limit=count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fidprobe.analysis.sets.two_spaces import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, same_values
-from fidprobe.analysis.sets.two_spaces import Measurable, Network, count_of, extract_sets, load_network
+from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.two_spaces import Measurable, count_of, extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -49,21 +50,21 @@ class ModelSets:
     def __init__(
         self,
         opened: Mapping[str, Input],
-        seconds: Mapping[str, Input],
+        second_inputs: Mapping[str, Input],
         extractor: Network,
         second_opinions: Sequence[Network],
         options: ReadOptions,
         progress: Progress,
     ) -> None:
-        self._opened, self._seconds, self._options, self._progress = opened, seconds, options, progress
+        self._opened, self._second_inputs, self._options, self._progress = opened, second_inputs, options, progress
         pictured = {name for name, side in opened.items() if isinstance(side, ImageSource)}
-        has_second = "reference" in pictured | set(seconds)
-        if seconds and not has_second:
+        has_second = "reference" in pictured | set(second_inputs)
+        if second_inputs and not has_second:
             raise InputError(
                 "the models' features in the second space were given but not the reference's, which came without "
                 "images too; give `second_reference` as well"
             )
-        if "reference" in seconds and not (pictured | set(seconds)) - {"reference"}:
+        if "reference" in second_inputs and not (pictured | set(second_inputs)) - {"reference"}:
             raise InputError(
                 "the reference's features in the second space were given but no model's, which came without images "
                 "too; give `second_models` as well"
@@ -75,12 +76,12 @@ class ModelSets:
                 "second opinion"
             )
         _check_counts(opened, "")
-        _check_counts(seconds, " in the second space")
+        _check_counts(second_inputs, " in the second space")
         # All networks first: missing weights must not surface after an hour of extraction.
         network = load_network(extractor, progress) if pictured else None
         self._extractor: Network = network or extractor
         self._second_opinion: Network | None = first if has_second else None
-        if has_second and pictured - set(seconds):
+        if has_second and pictured - set(second_inputs):
             self._second_opinion = load_network(first, progress)
         self._further = [load_network(one, progress) for one in further]
         _check_different([one for one in (self._second_opinion, *self._further) if isinstance(one, Extractor)])
@@ -102,7 +103,7 @@ class ModelSets:
         side = self._opened[name]
         if isinstance(side, ImageSource) and not side.replayable:
             side = TemporaryCopy(side, progress=self._progress)
-        second = {name: self._seconds[name]} if name in self._seconds else {}
+        second = {name: self._second_inputs[name]} if name in self._second_inputs else {}
         sets = extract_sets(
             {name: side},
             second,

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions, check_divisible, extract
 from fidprobe.features.value import Features
@@ -21,54 +18,16 @@ from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
     "Extracted",
-    "ExtractorChoice",
     "Measurable",
-    "Network",
     "check_same_order",
-    "check_seconds",
+    "check_second_inputs",
     "count_of",
     "extract_sets",
-    "load_network",
     "open_sets",
-    "probe",
     "statistics_of",
 ]
 
 Measurable = Features | GaussianStatistics
-
-
-@dataclass(frozen=True)
-class ExtractorChoice:
-    """Which network to load, once it is known to be needed.
-
-    Attributes:
-        name: A registry name.
-        resize: A resize rule; None for the network's own.
-        weights: A local weights file.
-        unverified_weights: Accept a local file that is not the published one.
-        device: Where to compute.
-    """
-
-    name: str
-    resize: str | None = None
-    weights: Path | None = None
-    unverified_weights: bool = False
-    device: str = "cpu"
-
-    def load(self, progress: Progress = silent) -> Extractor:
-        """Load the network; see `fidprobe.extractors.load_extractor` for errors."""
-        return load_extractor(
-            self.name,
-            resize=self.resize,
-            weights=self.weights,
-            unverified_weights=self.unverified_weights,
-            device=self.device,
-            progress=progress,
-        )
-
-
-Network = str | Extractor | ExtractorChoice
-"""How a caller names a network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +58,7 @@ def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress:
 
 def extract_sets(
     opened: Mapping[str, Input],
-    seconds: Mapping[str, Input],
+    second_inputs: Mapping[str, Input],
     *,
     extractor: Network,
     second_opinion: Network | None,
@@ -111,7 +70,7 @@ def extract_sets(
 
     Args:
         opened: Set name -> images, features or statistics.
-        seconds: Set name -> the second space's features, overriding what `opened` would give.
+        second_inputs: Set name -> the second space's features, overriding what `opened` would give.
         extractor: The main space.
         second_opinion: The second space; None where no distance is reported that it would have to confirm.
         options: Bad files, batch size, cache.
@@ -123,37 +82,37 @@ def extract_sets(
         FidprobeError: any user's mistake, in one line.
     """
     options = options or ReadOptions()
-    second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
+    in_second = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **second_inputs}
     if second_opinion is not None:
-        check_seconds(seconds, opened)
-    has_second = second_opinion is not None and set(second_inputs) == set(opened)
+        check_second_inputs(second_inputs, opened)
+    has_second = second_opinion is not None and set(in_second) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
     second_network = None
     if has_second and second_opinion is not None:
-        second_network = _network(second_opinion, second_inputs, progress)
+        second_network = _network(second_opinion, in_second, progress)
     _check_sides(opened, main_network)
-    _check_sides(second_inputs if has_second else {}, second_network)
+    _check_sides(in_second if has_second else {}, second_network)
     if check is not None:
         check(main_network)
     main = _features(opened, main_network, options, progress)
-    second = _features(second_inputs, second_network, options, progress) if has_second else None
+    second = _features(in_second, second_network, options, progress) if has_second else None
     for name, side in (second or {}).items():
         check_same_images(name, main[name].provenance, side.provenance, (count_of(main[name]), count_of(side)))
     return Extracted(main, second)
 
 
-def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
+def check_second_inputs(second_inputs: Iterable[str], opened: Mapping[str, Input]) -> None:
     """Refuse a second space's features of some sets that the others leave without use.
 
     Args:
-        seconds: The sets they were given for.
+        second_inputs: The sets they were given for.
         opened: Set name -> images, features or statistics. Images need no second features: they are extracted.
 
     Raises:
         InputError: features were given for some of the sets that are no images, and not for all.
     """
-    given = sorted(seconds)
+    given = sorted(second_inputs)
     missing = [name for name, side in opened.items() if not isinstance(side, ImageSource) and name not in given]
     if given and missing:
         raise InputError(
@@ -184,21 +143,6 @@ def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
                 f"image {i} of the {name} is {one!r} in the main space and {other!r} in the second opinion's; extract "
                 "both from the same images, in the same order"
             )
-
-
-def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
-    """The network that a caller named, on a GPU if there is one and no device was chosen."""
-    if isinstance(chosen, Extractor):
-        return chosen
-    if isinstance(chosen, str):
-        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
-    return chosen.load(progress)
-
-
-def probe(network: Extractor) -> Features:
-    """One black image's features: find out in a moment, not after an hour of extraction, what a network gives."""
-    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
-    return Features(features, logits, class_names=network.class_names, provenance=Provenance(network.provenance))
 
 
 def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
