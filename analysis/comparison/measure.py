@@ -37,7 +37,7 @@ class Comparison(Result):
         groups: Models of nearly equal main distance, the best group first.
         steps: From each group to the next better one, the worst first.
         within: Share of a distance that counts as nearly equal.
-        manifold_images: How many images of each set precision and recall rest on; 0 where there are none.
+        precision_recall_images: How many images of each set precision and recall rest on; 0 where there are none.
         no_second: Why there is no second opinion; empty where there is one.
         reference: Which real images, and how many.
     """
@@ -50,7 +50,7 @@ class Comparison(Result):
     groups: tuple[IsoGroup, ...]
     steps: tuple[Step, ...]
     within: float
-    manifold_images: int
+    precision_recall_images: int
     no_second: str
     reference: SetDescription
 
@@ -70,15 +70,15 @@ class Comparison(Result):
             "labels": dict(self.labels),
             "no_second_opinion": self.no_second or None,
             "within": self.within,
-            "precision_recall_images": self.manifold_images,
+            "precision_recall_images": self.precision_recall_images,
             "models": [
                 {
                     "name": name,
                     "count": one.images.count,
                     "group": self.group_of(name),
                     "distances": {space: distance.to_json() for space, distance in one.distances.items()},
-                    "precision_recall": {space: asdict(found) for space, found in one.manifolds.items()},
-                    "no_precision_recall": one.no_manifold or None,
+                    "precision_recall": {space: asdict(found) for space, found in one.precision_recall.items()},
+                    "no_precision_recall": one.no_precision_recall or None,
                     "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
@@ -151,8 +151,8 @@ def _assembled(
         name: ComparedModel(
             one.images,
             {space: _with_error(one.distances[space], sampling, (space, name), missing) for space in labels},
-            one.manifolds,
-            one.no_manifold,
+            one.precision_recall,
+            one.no_precision_recall,
         )
         for name, one in compared.items()
     }
@@ -170,7 +170,7 @@ def _assembled(
         groups=groups,
         steps=group_steps(sampling.joint, groups, spaces, labels=labels, missing=missing, doubts=doubts),
         within=within,
-        manifold_images=measuring.images if any(one.manifolds for one in models.values()) else 0,
+        precision_recall_images=measuring.images if any(one.precision_recall for one in models.values()) else 0,
         no_second="" if spaces else measuring.sets.no_second,
         reference=describe(measuring.sets.spaces["main"]["reference"]),
         advice=tuple(advise_on_comparison(measuring.sets, measuring.alike.values(), without)),

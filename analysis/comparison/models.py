@@ -54,14 +54,14 @@ class ComparedModel:
     Attributes:
         images: Which, and how many.
         distances: Space -> distance; every space of the comparison.
-        manifolds: Space -> precision and recall, where they could be computed.
-        no_manifold: Why the main space has none; else empty.
+        precision_recall: Space -> precision and recall, where they could be computed.
+        no_precision_recall: Why the main space has none; else empty.
     """
 
     images: SetDescription
     distances: Mapping[str, Distance]
-    manifolds: Mapping[str, PrecisionRecallResult]
-    no_manifold: str
+    precision_recall: Mapping[str, PrecisionRecallResult]
+    no_precision_recall: str
 
 
 class ModelMeasures:
@@ -90,7 +90,7 @@ class ModelMeasures:
         self._check_order(name, found)
         same = self.alike.setdefault(fingerprint(found["main"]), [])
         same.append(name)
-        distances, manifolds, no_manifold = {}, {}, ""
+        distances, precision_recall, no_precision_recall = {}, {}, ""
         for space, real in self._real.items():
             if space not in found:
                 self.missing[space, name] = f"{name} came without images or features of this space"
@@ -111,10 +111,10 @@ class ModelMeasures:
                 {"reference": real, name: made}, images=self.images, progress=self._progress
             )
             if name in shares.models:
-                manifolds[space] = shares.models[name]
+                precision_recall[space] = shares.models[name]
             if space == "main":
-                no_manifold = shares.missing.get(name, "")
-        return ComparedModel(describe(found["main"]), distances, manifolds, no_manifold)
+                no_precision_recall = shares.missing.get(name, "")
+        return ComparedModel(describe(found["main"]), distances, precision_recall, no_precision_recall)
 
     def _check_order(self, name: str, found: Mapping[str, Measurable]) -> None:
         for space, side in found.items():

@@ -67,8 +67,8 @@ class Correlation(Result):
         }
 
 
-def _correlated(found: Correlation, which: str) -> dict[str, Any] | None:
-    return found.agreements[which].to_json() if which in found.agreements else None
+def _correlated(correlation: Correlation, which: str) -> dict[str, Any] | None:
+    return correlation.agreements[which].to_json() if which in correlation.agreements else None
 
 
 def correlate(

@@ -31,15 +31,15 @@ _TITLE = 40  # characters of 8 points over a panel that is alone
 _HALF = 24  # and over one of two, beside its role
 
 
-def curves_figure(found: PRDCurves) -> "Figure":
+def curves_figure(curves: PRDCurves) -> "Figure":
     """Precision against recall, a panel for each space (Fig. 5, middle). Up to twelve models are named."""
-    names = [shortened(name, 24) for name in found.models]
+    names = [shortened(name, 24) for name in curves.models]
     named = len(names) <= MOST_NAMED
     with styled():
-        figure = _panels(found, names if named else [])
-        for axes, space in zip(figure.axes, found.spaces, strict=True):
+        figure = _panels(curves, names if named else [])
+        for axes, space in zip(figure.axes, curves.spaces, strict=True):
             square_axes(axes)
-            for i, one in enumerate(found.models.values()):
+            for i, one in enumerate(curves.models.values()):
                 mark: dict[str, Any] = {**model_mark(i), "markersize": 4.5} if named else {"color": DOT["color"]}
                 if space not in one.curves:
                     axes.plot([], [], **{**mark, "linestyle": "-"})  # its name is in the legend
@@ -56,26 +56,26 @@ def curves_figure(found: PRDCurves) -> "Figure":
     return figure
 
 
-def f_figure(found: PRDCurves) -> "Figure":
+def f_figure(curves: PRDCurves) -> "Figure":
     """Precision's F_1/β against recall's F_β, a point a model, a panel a space (Fig. 7). Up to twelve are named.
 
     Models below the dashed diagonal have more recall than precision, those above more precision.
     """
-    names = [shortened(name, 24) for name in found.models]
+    names = [shortened(name, 24) for name in curves.models]
     named = len(names) <= MOST_NAMED
-    first, second = beta_text(found.beta)
+    first, second = beta_text(curves.beta)
     with styled():
         from matplotlib.ticker import MaxNLocator
 
-        figure = _panels(found, names if named else [])
-        for axes, space in zip(figure.axes, found.spaces, strict=True):
+        figure = _panels(curves, names if named else [])
+        for axes, space in zip(figure.axes, curves.spaces, strict=True):
             style_scatter(axes)
             axes.set_box_aspect(1)
             points = []
-            for i, one in enumerate(found.models.values()):
+            for i, one in enumerate(curves.models.values()):
                 mark: dict[str, Any] = model_mark(i) if named else DOT
                 curve = one.curves.get(space)
-                values = [] if curve is None else [curve.max_f(found.beta), curve.max_f(1 / found.beta)]
+                values = [] if curve is None else [curve.max_f(curves.beta), curve.max_f(1 / curves.beta)]
                 axes.plot(values[:1], values[1:], **{**mark, "clip_on": False, "zorder": 3})
                 points += values
             room = 0.08 * (max(points) - min(points)) or 0.05
@@ -84,7 +84,7 @@ def f_figure(found: PRDCurves) -> "Figure":
             axes.set_ylim(low, high)
             axes.yaxis.set_major_locator(MaxNLocator(5))  # as along the other axis
             axes.plot([low, high], [low, high], color=_LINE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-            roles = ("recall", "precision") if found.beta >= 1 else ("precision", "recall")
+            roles = ("recall", "precision") if curves.beta >= 1 else ("precision", "recall")
             axes.set_xlabel(f"{first} ({roles[0]})")
             axes.set_ylabel(f"{second} ({roles[1]})")
         if named:
@@ -103,16 +103,16 @@ def square_axes(axes: "Axes") -> None:
     axes.set_yticks(ticks)
 
 
-def _panels(found: PRDCurves, names: list[str]) -> "Figure":
+def _panels(curves: PRDCurves, names: list[str]) -> "Figure":
     """As many empty panels as spaces, titled, with room for the legend."""
     from matplotlib.figure import Figure
 
     rows = -(-len(names) // legend_columns(names)) if names else 0
-    alone = len(found.spaces) == 1
+    alone = len(curves.spaces) == 1
     figure = Figure(figsize=(WIDTH, (3.9 if alone else 2.9) + 0.17 * rows), layout="constrained")
-    for place, space in enumerate(found.spaces):
-        axes = figure.add_subplot(1, len(found.spaces), place + 1)
-        title = space_text(found, space, _TITLE if alone else _HALF)
+    for place, space in enumerate(curves.spaces):
+        axes = figure.add_subplot(1, len(curves.spaces), place + 1)
+        title = space_text(curves, space, _TITLE if alone else _HALF)
         if alone:
             title += "; second opinion: not available"
         axes.set_title(
