@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fidprobe.analysis.sets.networks import Network, load_network, probe
-from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, open_sets
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, features_of, open_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
 from fidprobe.attacks.resampling import Resampling
@@ -72,7 +72,7 @@ def extract_attack_sets(
     interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> AttackSets:
-    """Open and extract what `attacks` will need; what is known to fail then fails before the work.
+    """Open and extract what `attacks` need; mistakes that can be known beforehand raise before the extraction.
 
     Candidates out of a generator are all drawn, at most as many as `candidate_options.limit`, and kept in a temporary
     file; for a single `Top1Matching` they are drawn until every class is full, and only those that matter are kept.
@@ -89,7 +89,7 @@ def extract_attack_sets(
         candidate_options: How the candidates are read; as the reference by default, but whole.
         keep_images: Whether pictures that a generator shows only once will be wanted again.
         interrupted: Asked while a generator is drawn from whether to stop with what there is.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -146,9 +146,9 @@ def extract_attack_sets(
         check_same_order(name, extracted.main[name], side)
     return AttackSets(
         reference=extracted.main["reference"],
-        candidates=_features(extracted.main["candidates"]),
+        candidates=features_of(extracted.main["candidates"]),
         second_reference=second.get("reference"),
-        second_candidates=_features(second["candidates"]) if second else None,
+        second_candidates=features_of(second["candidates"]) if second else None,
         images=pool if isinstance(pool, ImageSource) else None,
         elapsed=time.perf_counter() - begun,
     )
@@ -212,7 +212,7 @@ class _Drawing:
 
 
 def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | None) -> None:
-    """Find out before the work what is known to fail after it.
+    """Check before the extraction that an attack is possible on these sets.
 
     Raises:
         InputError: an attack on classes where there are none, or more images without repeats than candidates.
@@ -239,8 +239,3 @@ def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | Non
         count = len(candidates) if isinstance(candidates, ImageSource | Features) else 0
         if attack.keep >= count:
             raise InputError(f"{attack.keep} images without repeats cannot be chosen from {count} candidates")
-
-
-def _features(side: Measurable) -> Features:
-    assert isinstance(side, Features)  # statistics have been refused
-    return side

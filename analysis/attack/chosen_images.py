@@ -29,7 +29,7 @@ def write_images(
         names: Of the candidates, in their features' order: pictures that were skipped are not among them.
         chosen: Places among the candidates.
         folder: Where.
-        progress: Told of every picture.
+        progress: Reports every picture.
 
     Raises:
         SourceError: a picture cannot be read any more.

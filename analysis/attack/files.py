@@ -43,7 +43,7 @@ def write_attack(
         folder: Where; made if missing.
         images: Also write the first draw's images as PNG files into the folder `images`.
         command: The command line that made it, which the JSON states.
-        progress: Told of the images.
+        progress: Reports the images.
 
     Returns:
         The path of `attack.json`.

@@ -39,7 +39,7 @@ class FinishedAttack:
         sets: `reference` and `candidates` -> which images, and how many.
         scores: Distances before and after.
         advice: The attack's warnings.
-        names: One a candidate, as `weights.csv` holds them: what is no valid text is told as escapes.
+        names: One a candidate, as `weights.csv` holds them: what is no valid text is written as escapes.
         log_weights: float64 [N], natural, relative to the mean weight, -inf for never drawn; None for attacks without.
         drawn: int64 [N], how often the first draw took each candidate.
     """

@@ -100,7 +100,7 @@ def attack(
         keep_images: Whether pictures that a generator shows only once will be wanted again.
         state: A file from which a killed run goes on; removed once it has succeeded.
         interrupted: Asked from time to time whether to stop with the best so far.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

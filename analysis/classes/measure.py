@@ -72,7 +72,7 @@ def compare_classes(
         options: Subset, bad files, batch size, cache.
         permutations: Of the test of the total-variation distance; see `class_comparison`.
         seed: Draws them.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

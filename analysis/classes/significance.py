@@ -161,7 +161,7 @@ def total_variation(
         generated: Of the other, with the same number of classes.
         permutations: How often to share out anew, >= 1.
         seed: Draws how.
-        progress: Told of the permutations.
+        progress: Reports the permutations.
     """
     n_r, n_g, top = reference.images, generated.images, reference.top
     n = n_r + n_g

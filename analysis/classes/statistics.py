@@ -23,7 +23,7 @@ from fidprobe.runtime.progress import Progress, silent
 __all__ = ["FALSE_DISCOVERY_RATE", "ClassComparison", "ClassShift", "ClassUse", "class_comparison"]
 
 FALSE_DISCOVERY_RATE = 0.05
-"""Expected share of wrong entries among the classes that are told to be over- or under-represented."""
+"""Expected share of wrong entries among the classes that are reported as over- or under-represented."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def class_comparison(
         permutations: How often images are shared out anew for the noise floor of the total-variation distance; its
             least p-value is 1 / (1 + permutations).
         seed: Draws them.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         InputError: no logits, NaN or infinite ones, another number of classes, or `top` or `permutations` out of range.

@@ -36,7 +36,7 @@ class Marks:
 
 
 def check_marks(features: Features, top: int, what: str) -> None:
-    """Refuse what cannot be marked; looks at shapes alone.
+    """Raise if the classes of these features cannot be counted; looks at shapes alone.
 
     Raises:
         InputError: no logits, or `top` out of 1..c.
@@ -58,7 +58,7 @@ def class_marks(features: Features, top: int, what: str, *, progress: Progress =
         features: With logits.
         top: N, 1..c.
         what: Whose they are, for messages: `reference` or `generated`.
-        progress: Told of images.
+        progress: Reports images.
 
     Raises:
         InputError: no logits, NaN or infinite ones, or `top` out of range.

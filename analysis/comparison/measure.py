@@ -118,7 +118,7 @@ def compare(
         second_models: The models' features there, by the same names.
         within: Share of the best FID of a group that counts as nearly equal, from 0 to below 1.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

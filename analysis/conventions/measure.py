@@ -107,7 +107,7 @@ def conventions(
         second_reference: The reference's features in the second space, where `reference` is no images.
         second_generated: The generated set's.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

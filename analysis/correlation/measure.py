@@ -94,7 +94,7 @@ def correlate(
         second_reference: The reference's features in the second space, where `reference` is no images.
         second_models: The models' features there, by the same names.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

@@ -131,7 +131,7 @@ def check_heatmaps(
         extractor: The space that maps are made of: a registry name, or a loaded network.
         second_opinion: The second space, which sees the same noise.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

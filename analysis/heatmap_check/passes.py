@@ -60,7 +60,7 @@ def all_maps(
         images: The source.
         names: Of the images whose features are known, in order.
         options: Bad files, batch size.
-        progress: Told of images mapped.
+        progress: Reports images mapped.
 
     Returns:
         float32 [N, u, v].
@@ -97,7 +97,7 @@ def noise_distances(
         scales: As in `fidprobe.analysis.heatmap_check.noise`.
         seed: Of the noise.
         options: Bad files, batch size.
-        progress: Told of pictures over all passes.
+        progress: Reports pictures over all passes.
 
     Returns:
         One a space.

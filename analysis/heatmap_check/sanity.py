@@ -135,7 +135,7 @@ def check_sanity(
         maps: float32 [n, u, v], theirs under trained weights.
         seed: Of the randomised weights.
         options: Bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         InputError: there is no network to randomise, or no reference images; the randomised network gives NaN, or sees

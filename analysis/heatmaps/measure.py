@@ -204,7 +204,7 @@ def heatmaps(
         layer: A module of the network by its dotted name, instead of what comes before its pooling.
         extractor: The feature space: a registry name, or a loaded network.
         options: Subset, seed, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

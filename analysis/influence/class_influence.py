@@ -78,7 +78,7 @@ class ClassInfluence:
 
 
 def check_classes(reference: Features, generated: Features) -> None:
-    """Refuse classes that do not correspond.
+    """Raise if the classes of both sets do not correspond.
 
     Raises:
         InputError: the sets have different numbers of logits.

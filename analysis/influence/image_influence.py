@@ -131,7 +131,7 @@ def space_influence(
         generated: N >= 3 images, each counted as often as it is there.
         exact: Also compute what leaving each image out does exactly.
         of_reference: Also compute the influence of the reference's images, if they are features.
-        progress: Told of images.
+        progress: Reports images.
 
     Raises:
         MismatchError: the sides come from different feature spaces.

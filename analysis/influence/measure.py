@@ -16,7 +16,7 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.networks import Network
-from fidprobe.analysis.sets.two_spaces import check_same_order, extract_sets, open_sets
+from fidprobe.analysis.sets.two_spaces import check_same_order, extract_sets, features_of, open_sets
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
@@ -169,7 +169,7 @@ def influence(
         second_reference: The reference's features or statistics in the second space, where `reference` is no images.
         second_generated: The generated set's features there.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -192,7 +192,7 @@ def influence(
     main, second = extracted.main, extracted.second
     for name, side in (second or {}).items():
         check_same_order(name, main[name], side)
-    made = _features(main["generated"])
+    made = features_of(main["generated"])
     real = main["reference"]
     if isinstance(real, Features):
         check_classes(real, made)
@@ -201,7 +201,7 @@ def influence(
     first = space_influence(real, made, exact=exact, of_reference=True, progress=progress)
     other = None
     if second is not None:
-        other = space_influence(second["reference"], _features(second["generated"]), exact=exact, progress=progress)
+        other = space_influence(second["reference"], features_of(second["generated"]), exact=exact, progress=progress)
     class_names: tuple[str, ...] = ()
     if made.logits is not None:
         known = made.class_names or (real.class_names if isinstance(real, Features) else None)
@@ -226,7 +226,7 @@ def influence(
 
 
 def _check(sides: Mapping[str, Input], where: str) -> None:
-    """Find out before the work what is known to fail after it.
+    """Check before the extraction that both sets hold enough images.
 
     Raises:
         InputError: statistics as the generated set, or a set of fewer than 3 images.
@@ -241,8 +241,3 @@ def _check(sides: Mapping[str, Input], where: str) -> None:
         elif len(side) < 3:
             many = f"{len(side)} image{'s' if len(side) > 1 else ''}"
             raise InputError(f"{name} has {many}{where}; the influence of one image needs at least 3")
-
-
-def _features(side: Features | GaussianStatistics) -> Features:
-    assert isinstance(side, Features)  # statistics have been refused
-    return side

@@ -44,7 +44,7 @@ def output_folder(folder: str | os.PathLike[str], what: str, *, subfolders: Iter
 
 
 def check_own_folder(folder: Path) -> None:
-    """Find out before the work whether a folder may be written, or replaced.
+    """Check before the work that a folder may be written or replaced.
 
     Raises:
         InputError: it holds something that fidprobe did not write.
@@ -80,13 +80,13 @@ def _hidden_folder(beside: Path) -> Iterator[Path]:
 
 
 def _left_hidden(beside: Path) -> list[Path]:
-    """What killed runs left of their hidden folders."""
+    """Hidden folders that killed runs left behind."""
     found = beside.parent.glob(f"{glob.escape(hidden_prefix(beside))}????????.part")
     return [one for one in found if _is_own_folder(one) or (one.is_dir() and not any(one.iterdir()))]
 
 
 def _delete(folder: Path) -> None:
-    """Everything in a folder, the mark last, so that what a kill leaves is still known as fidprobe's."""
+    """Delete a folder, its mark last: what a kill leaves behind is still known as fidprobe's."""
     with suppress(OSError):
         for one in folder.iterdir():
             if one.is_dir() and not one.is_symlink():
@@ -98,7 +98,7 @@ def _delete(folder: Path) -> None:
 
 
 def _move_in(fresh: Path, folder: Path, hidden: Path) -> None:
-    """Put a folder in another one's place, which goes into `hidden`: each is whole wherever it is.
+    """Move `fresh` to `folder`; an old folder there moves into `hidden`. Each is whole at every moment.
 
     Raises:
         OSError: they cannot be moved; the old one is where it was.
@@ -171,9 +171,8 @@ def replaced_result(
                 names = {one.name for one in fresh.iterdir()}
                 try:
                     yield fresh
-                except InputError as error:  # tells of the place where the user would look for it
-                    told = str(error).replace(f"{fresh}{os.sep}", f"{folder}{os.sep}")
-                    raise InputError(told) from error
+                except InputError as error:  # the message names the place where the user looks
+                    raise InputError(str(error).replace(f"{fresh}{os.sep}", f"{folder}{os.sep}")) from error
                 if not _is_own_folder(fresh):  # only what was written after that would be there
                     raise FileNotFoundError(errno.ENOENT, "it vanished while it was written to; run again", str(folder))
                 new = {one.name for one in fresh.iterdir()} - names

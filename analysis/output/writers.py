@@ -41,7 +41,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file; None is an empty cell, and names that are no valid text are told as escapes.
+    """Write a CSV file; None is an empty cell, and names that are no valid text are written as escapes.
 
     Lines end in a line feed; a cell that holds one, a carriage return, a comma or a quote is quoted.
 

@@ -15,10 +15,9 @@ from fidprobe.analysis.prd.advice import advise_on_curves
 from fidprobe.analysis.sets.description import SetDescription, describe
 from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models, surely_readable
-from fidprobe.analysis.sets.two_spaces import Measurable
+from fidprobe.analysis.sets.two_spaces import features_of
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.extraction import ReadOptions
-from fidprobe.features.value import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
 from fidprobe.runtime.progress import Progress, silent, stage
@@ -49,7 +48,7 @@ class PRDCurves(Result):
         spaces: `main`, and where a model has it `second` -> name of the feature space (`inception`, `clip`, `unknown`).
         images: Of each set, in every run, the same for all models.
         clusters, runs, seed: Of the clusterings.
-        beta: F_β and F_1/β are told beside the curves.
+        beta: F_β and F_1/β are stated beside the curves.
         no_second: Why there is no second opinion; empty where there is one.
         reference: Which real images, and how many.
     """
@@ -82,7 +81,7 @@ class PRDCurves(Result):
                 {
                     "name": name,
                     "count": one.images.count,
-                    **{space: _told(curve, self.beta) for space, curve in one.curves.items()},
+                    **{space: _curve_json(curve, self.beta) for space, curve in one.curves.items()},
                     "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
@@ -122,7 +121,7 @@ def prd_curves(
         second_reference: The reference's features in the second space, where `reference` is features.
         second_models: The models' features there, by the same names.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -151,11 +150,11 @@ def prd_curves(
             if space in found:
                 try:
                     curves[space] = prd(
-                        reference=_features(goal),
-                        generated=_features(found[space]),
+                        reference=features_of(goal),
+                        generated=features_of(found[space]),
                         clusters=clusters,
                         runs=runs,
-                        count=min(images, len(_features(goal)), len(_features(found[space]))),
+                        count=min(images, len(features_of(goal)), len(features_of(found[space]))),
                         seed=seed,
                         progress=stage(progress, f"{name} [{goal.space}]"),
                     )
@@ -206,12 +205,7 @@ def _equal_count(
     return max(clusters, surely_readable(least, options))
 
 
-def _features(side: Measurable) -> Features:
-    assert isinstance(side, Features)  # statistics were refused
-    return side
-
-
-def _told(curve: PRDResult, beta: float) -> dict[str, Any]:
+def _curve_json(curve: PRDResult, beta: float) -> dict[str, Any]:
     return {
         "space": curve.space,
         "f_8": curve.f_8,

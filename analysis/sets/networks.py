@@ -49,7 +49,7 @@ Network = str | Extractor | NetworkSpec
 
 
 def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
-    """The network that a caller named, on a GPU if there is one and no device was chosen."""
+    """Load the network that a caller named; on a GPU where there is one and no device was chosen."""
     if isinstance(chosen, Extractor):
         return chosen
     if isinstance(chosen, str):
@@ -58,6 +58,6 @@ def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
 
 
 def probe(network: Extractor) -> Features:
-    """One black image's features: find out in a moment, not after an hour of extraction, what a network gives."""
+    """Features of one black image: they show in a moment, before any extraction, what a network gives."""
     features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     return Features(features, logits, class_names=network.class_names, provenance=Provenance(network.provenance))

@@ -36,15 +36,15 @@ _NO_SECOND = "{} came as features or statistics of one space; give its features 
 
 
 class ModelSets:
-    """Sets by name, each through every network when it is asked for, so that memory need hold but one.
+    """A reference and several models. Each set goes through all networks when it is asked for: memory holds one.
 
     Attributes:
-        spaces: `main`, `second`, `second 2`, ... -> set name -> what is known of it there, without its values.
+        spaces: `main`, `second`, `second 2`, ... -> set name -> its count and provenance there, without its values.
         same: The sets with the very same features in the main space and in a second opinion's.
         no_second: Why the last set that has no second opinion has none; else empty.
 
     Raises:
-        FidprobeError: sets that cannot meet, as far as it is known before the work.
+        FidprobeError: sets that cannot be compared, as far as this is known before the extraction.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ModelSets:
             self._second_opinion = load_network(first, progress)
         self._further = [load_network(one, progress) for one in further]
         _check_different([one for one in (self._second_opinion, *self._further) if isinstance(one, Extractor)])
-        _check(opened, network)
+        _check_spaces(opened, network)
         self.no_second = "" if has_second else _NO_SECOND.format("reference")
         self.spaces: dict[str, dict[str, Measurable]] = {"main": {}}
         self.same: list[str] = []
@@ -195,7 +195,7 @@ def advise_on_partial(sets: ModelSets, space: str) -> list[Advice]:
 
 
 def _check_counts(sides: Mapping[str, Input], where: str) -> None:
-    """Find out before the work which sets are too small.
+    """Check before the extraction that every set has at least two images.
 
     Raises:
         InputError: a set of fewer than two images.
@@ -209,8 +209,8 @@ def _check_counts(sides: Mapping[str, Input], where: str) -> None:
             )
 
 
-def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
-    """Find out before the work which sets cannot meet.
+def _check_spaces(opened: Mapping[str, Input], network: Extractor | None) -> None:
+    """Check before the extraction that all features are of one space.
 
     Raises:
         MismatchError: features of another space than the network's or the first features'.
@@ -224,7 +224,7 @@ def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
 
 
 def _check_different(networks: Sequence[Extractor]) -> None:
-    """Refuse to ask one network twice.
+    """Raise if one network is given twice.
 
     Raises:
         InputError: two second opinions are the same.
@@ -243,7 +243,7 @@ def _hollow(side: Measurable) -> Measurable:
 
 
 def fingerprint(side: Measurable) -> str:
-    """What is the same for sets of the very same values only."""
+    """The SHA-256 of a set's values: equal for equal sets alone."""
     parts = [side.features] if isinstance(side, Features) else [side.mean, side.cov]
     digest = hashlib.sha256()
     for part in parts:
@@ -252,7 +252,7 @@ def fingerprint(side: Measurable) -> str:
 
 
 def grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
-    """One set for all models that warnings about counts and spaces cannot tell apart, without its files."""
+    """Join models of the same count and space into one set without files, so that one warning covers them."""
     groups: dict[tuple[bool, int | None, bool], list[str]] = {}
     for name, side in sides.items():
         key = (name == "reference", count_of(side), side.provenance.extractor is None)
@@ -266,7 +266,7 @@ def grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
 
 
 def gathered(advice: Iterable[Advice]) -> list[Advice]:
-    """Warnings about the files of many models are told of the first, and counted."""
+    """Keep the first of several warnings of one code, and count the others in it."""
     groups: dict[str, list[Advice]] = {}
     for one in advice:
         groups.setdefault(one.code, []).append(one)

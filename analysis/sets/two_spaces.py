@@ -23,6 +23,7 @@ __all__ = [
     "check_second_inputs",
     "count_of",
     "extract_sets",
+    "features_of",
     "open_sets",
     "statistics_of",
 ]
@@ -36,7 +37,7 @@ class Extracted:
 
     Attributes:
         main: Set name -> its features or statistics in the main space.
-        second: The same in the second opinion's; None if not every set could be had there.
+        second: The same in the second opinion's; None unless every set is available there.
     """
 
     main: Mapping[str, Measurable]
@@ -74,9 +75,9 @@ def extract_sets(
         extractor: The main space.
         second_opinion: The second space; None where no distance is reported that it would have to confirm.
         options: Bad files, batch size, cache.
-        check: Called with the main network (None if there are no images) before any image goes through it, to raise
-            what is known to fail afterwards.
-        progress: Told of each stage.
+        check: Called with the main network (None if there are no images) before any image goes through it; raises
+            where the caller's own work would fail later.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -103,7 +104,7 @@ def extract_sets(
 
 
 def check_second_inputs(second_inputs: Iterable[str], opened: Mapping[str, Input]) -> None:
-    """Refuse a second space's features of some sets that the others leave without use.
+    """Raise if second-space features are given for some sets but missing for others.
 
     Args:
         second_inputs: The sets they were given for.
@@ -122,7 +123,7 @@ def check_second_inputs(second_inputs: Iterable[str], opened: Mapping[str, Input
 
 
 def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
-    """Refuse a second opinion of images in another order, where images are told apart by their place.
+    """Raise if a set's images stand in another order in the second space, where their places identify them.
 
     Args:
         name: The set, for the message.
@@ -146,7 +147,7 @@ def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
 
 
 def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
-    """Find out before the work what is known to fail after it.
+    """Check before the extraction that sets are large enough, and features of the network's space.
 
     Raises:
         InputError: a set of one image.
@@ -166,6 +167,12 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
 def statistics_of(side: Measurable) -> GaussianStatistics:
     """Statistics, made of features where a side is not statistics yet."""
     return GaussianStatistics.of(side) if isinstance(side, Features) else side
+
+
+def features_of(side: Measurable) -> Features:
+    """The features of a side that is known to be no statistics."""
+    assert isinstance(side, Features)
+    return side
 
 
 def count_of(side: Measurable) -> int | None:

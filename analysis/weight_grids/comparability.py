@@ -12,7 +12,7 @@ __all__ = ["advise_on_attacks", "check_attacks_comparable", "common_part", "set_
 
 
 def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
-    """Refuse to put distances side by side that do not compare.
+    """Raise if the attacks' distances do not compare.
 
     What is not recorded cannot be compared and passes; `advise_on_attacks` says so.
 
@@ -36,7 +36,7 @@ def common_part(found: Sequence[FinishedAttack]) -> str:
 
 
 def advise_on_attacks(found: Sequence[FinishedAttack]) -> list[Advice]:
-    """What makes numbers of attacks on the same sets compare less than it seems."""
+    """Warnings about attacks on the same sets whose numbers compare less well than it seems."""
     out = [
         Advice(
             "interrupted-attack", f"The attack in {one.folder} was interrupted: its weights are the best until then."

@@ -109,7 +109,7 @@ class WeightGrids(Document):
         attacks: In the order given.
         random: int64 [<= count], drawn of all candidates without repeats.
         pictures: Candidate -> uint8 [h, w, 3], its longer side `CELL` pixels.
-        part: The part of the reference whose distances are told: `held_out` if every attack has it, else `optimised`.
+        part: The part of the reference whose distances are stated: `held_out` if every attack has it, else `optimised`.
         share: Of the candidates in a tail.
         count, seed: As asked for.
         advice: What a reader must know, the attacks' own warnings first.
@@ -194,7 +194,7 @@ def weight_grids(
         count: Images in a grid, from 1 to 400; fewer where there are fewer.
         share: Of the candidates, above 0 and at most 0.5: how many count as smallest and as largest weights.
         seed: Of all draws; a grid does not depend on which other attacks are given.
-        progress: Told of images hashed and read.
+        progress: Reports images hashed and read.
 
     Raises:
         InputError: no attack's folder, or a damaged or unfinished one; a number out of range; candidates without names.

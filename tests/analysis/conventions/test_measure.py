@@ -139,7 +139,7 @@ def test_statistics_give_distances_only() -> None:
     bare = GaussianStatistics(counted.mean, counted.cov, None, counted.provenance)
     rows = by_name(conventions(bare, made))
     assert rows["stylegan"].frechet is None
-    assert rows["stylegan"].missing["fid"] == "statistics that do not tell their count cannot be divided by it"
+    assert rows["stylegan"].missing["fid"] == "statistics that do not state their count cannot be divided by it"
     assert rows["ttur"].frechet == frechet(bare, made)
 
 
