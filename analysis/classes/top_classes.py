@@ -1,16 +1,18 @@
 """Which classes mark each image: its N most probable ones (role-of-imagenet-classes-in-fid, §2.3 and §3.3)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from fidprobe.attacks.spaces import highest
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Marks", "check_marks", "class_marks"]
+__all__ = ["Marks", "check_marks", "class_marks", "logit_blocks"]
 
 _ROWS = 8192
 
@@ -68,19 +70,36 @@ def class_marks(features: Features, top: int, what: str, *, progress: Progress =
     n, classes = features.logits.shape
     counts, probability = np.zeros(classes, dtype=np.int64), np.zeros(classes)
     packed = None if top == 1 else np.empty((n, -(-classes // 8)), dtype=np.uint8)
-    for start in range(0, n, _ROWS):
-        block = features.logits[start : start + _ROWS].cpu().numpy()
-        if not np.isfinite(block).all():
-            row = start + int((~np.isfinite(block).all(axis=1)).nonzero()[0][0])
-            raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
-        marked = highest(block, top)
+    for rows, logits, powers in logit_blocks(features.logits, what):
+        marked = highest(logits, top)
         counts += marked.sum(axis=0)
-        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
-            powers = np.exp(block - block.max(axis=1, keepdims=True))
         shares = 1 / powers.sum(axis=1, dtype=np.float64)
         probability += shares @ np.where(marked, powers, 0)
         if packed is not None:
-            packed[start : start + _ROWS] = np.packbits(marked, axis=1)
-        progress(f"counting classes of {what}", min(start + _ROWS, n), n)
+            packed[rows] = np.packbits(marked, axis=1)
+        progress(f"counting classes of {what}", rows.stop, n)
     with np.errstate(invalid="ignore"):
         return Marks(n, top, counts, probability / counts, packed)
+
+
+def logit_blocks(logits: Tensor, what: str) -> Iterator[tuple[slice, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+    """Read logits a few thousand rows at a time.
+
+    Args:
+        logits: float32 [n, c].
+        what: Whose they are, for messages.
+
+    Yields:
+        The rows, their logits, and e to the power of these less the row's largest: shares of a softmax before they
+        are divided by their sum.
+
+    Raises:
+        InputError: NaN or infinite logits; names the row.
+    """
+    for start in range(0, len(logits), _ROWS):
+        rows = logits[start : start + _ROWS].cpu()
+        check_finite_rows(f"{what}: logits", rows, first=start)
+        block = rows.numpy()
+        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
+            powers = np.exp(block - block.max(axis=1, keepdims=True))
+        yield slice(start, start + len(block)), block, powers

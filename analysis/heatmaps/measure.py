@@ -21,8 +21,8 @@ from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Box
-from fidprobe.features.extraction import PENDING_BYTES, ReadOptions, extract
-from fidprobe.features.forward_pass import prepare_images
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.forward_pass import PendingImages, prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.metrics.single_image import SingleImage, enough_images
@@ -407,15 +407,12 @@ def picture_batches(images: ImageSource, options: ReadOptions) -> Iterator[list[
     Raises:
         SourceError: an image cannot be read, and is not to be skipped.
     """
-    pending: list[ReadImage] = []
-    waiting = 0
+    pending = PendingImages(options.batch_size)
     for read in read_images(images, skip_bad=options.skip_bad):
         if isinstance(read, SkippedImage):
             continue
-        pending.append(read)
-        waiting += read.image.pixels.nbytes
-        if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
-            yield pending
-            pending, waiting = [], 0
-    if pending:
-        yield pending
+        pending.add(read)
+        if pending.full:
+            yield pending.take()
+    if len(pending):
+        yield pending.take()

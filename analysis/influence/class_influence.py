@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fidprobe.analysis.classes.top_classes import logit_blocks
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, Values
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ClassInfluence", "Top1", "check_classes", "class_influences", "top1"]
-
-_ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,18 +108,10 @@ def top1(features: Features, what: str, progress: Progress = silent) -> Top1 | N
         return None
     n = len(features)
     classes, confidence = np.empty(n, dtype=np.int64), np.empty(n)
-    for start in range(0, n, _ROWS):
-        block = features.logits[start : start + _ROWS].cpu().numpy()
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            row = start + int((~finite).nonzero()[0][0])
-            raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
-        rows = slice(start, start + len(block))
-        classes[rows] = block.argmax(axis=1)
-        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
-            powers = np.exp(block - block.max(axis=1, keepdims=True))
+    for rows, logits, powers in logit_blocks(features.logits, what):
+        classes[rows] = logits.argmax(axis=1)
         confidence[rows] = 1 / powers.sum(axis=1, dtype=np.float64)
-        progress(f"classes of {what}", start + len(block), n)
+        progress(f"classes of {what}", rows.stop, n)
     return Top1(classes, confidence)
 
 
