@@ -14,8 +14,8 @@ from fidprobe.analysis.classes.significance import (
     ratio_interval,
     total_variation,
 )
-from fidprobe.analysis.classes.top_classes import Marks, check_marks, class_marks
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.analysis.classes.top_classes import Marks, check_marks, check_same_classes, class_marks
+from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.provenance import check_comparable
 from fidprobe.runtime.progress import Progress, silent
@@ -229,21 +229,10 @@ def _class_names(reference: Features, generated: Features, top: int) -> tuple[st
     check_marks(reference, top, "reference")
     check_marks(generated, top, "generated")
     assert reference.logits is not None
-    assert generated.logits is not None
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
-    ours, theirs = reference.logits.shape[1], generated.logits.shape[1]
-    if ours != theirs:
-        raise InputError(
-            f"the reference has {ours} logits an image and generated {theirs}; extract both with the same classifier"
-        )
-    named = [side.class_names for side in (reference, generated) if side.class_names is not None]
-    if len(named) == 2 and named[0] != named[1]:
-        c = next(c for c in range(ours) if named[0][c] != named[1][c])
-        raise MismatchError(
-            f"class {c} is {named[0][c]!r} in the reference and {named[1][c]!r} in the generated set; extract both "
-            "with the same classifier"
-        )
-    return tuple(class_name(named[0] if named else None, c) for c in range(ours))
+    check_same_classes(reference, generated)
+    names = reference.class_names or generated.class_names
+    return tuple(class_name(names, c) for c in range(reference.logits.shape[1]))
 
 
 def _use(marks: Marks) -> ClassUse:

@@ -8,11 +8,11 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fidprobe.attacks.spaces import highest
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Marks", "check_marks", "class_marks", "logit_blocks"]
+__all__ = ["Marks", "check_marks", "check_same_classes", "class_marks", "logit_blocks"]
 
 _ROWS = 8192
 
@@ -51,6 +51,28 @@ def check_marks(features: Features, top: int, what: str) -> None:
     classes = features.logits.shape[1]
     if not 1 <= top <= classes:
         raise InputError(f"Top-{top} of {classes} classes: N must be from 1 to {classes}")
+
+
+def check_same_classes(reference: Features, generated: Features) -> None:
+    """Raise if the classes of two sets with logits do not correspond; a set without logits has none to compare.
+
+    Raises:
+        InputError: the sets have different numbers of logits.
+        MismatchError: a class has different names; names the class.
+    """
+    if reference.logits is None or generated.logits is None:
+        return
+    ours, theirs = reference.logits.shape[1], generated.logits.shape[1]
+    if ours != theirs:
+        raise InputError(
+            f"the reference has {ours} logits an image and generated {theirs}; extract both with the same classifier"
+        )
+    for c, (one, other) in enumerate(zip(reference.class_names or (), generated.class_names or (), strict=False)):
+        if one != other:
+            raise MismatchError(
+                f"class {c} is {one!r} in the reference and {other!r} in the generated set; extract both with the same "
+                "classifier"
+            )
 
 
 def class_marks(features: Features, top: int, what: str, *, progress: Progress = silent) -> Marks:

@@ -1,17 +1,10 @@
 """The figure of a comparison: main distance against second opinions, with errors, and groups of nearly equal FID."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fidprobe.analysis.comparison.measure import Comparison
 from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
-from fidprobe.analysis.output.model_points import (
-    DOT,
-    MOST_NAMED,
-    legend_columns,
-    model_legend,
-    model_mark,
-    style_scatter,
-)
+from fidprobe.analysis.output.model_points import ModelMarks, style_scatter
 from fidprobe.analysis.output.wording import shortened
 from fidprobe.errors import InputError
 
@@ -51,21 +44,20 @@ def comparison_figure(comparison: Comparison) -> "Figure":
     if not panels:
         raise InputError("there is nothing to draw: no model has a second opinion with a known error")
     shown = [name for name in comparison.models if any(name in _points(comparison, space) for space in panels)]
-    names = [_named(comparison, name) for name in shown]
-    named = len(shown) <= MOST_NAMED
-    rows = -(-len(names) // legend_columns(names)) if named else 0
+    marks = ModelMarks([_named(comparison, name) for name in shown])
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     with styled():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(WIDTH, 2.7 * down + (0.5 if across == 1 else 0) + 0.17 * rows), layout="constrained")
+        figure = Figure(
+            figsize=(WIDTH, 2.7 * down + (0.5 if across == 1 else 0) + 0.17 * marks.rows), layout="constrained"
+        )
         for place, space in enumerate(panels):
             axes = figure.add_subplot(down, across, place + 1)
             style_scatter(axes)
-            _panel(axes, comparison, space, shown, named)
-        if named:
-            model_legend(figure, names)
+            _panel(axes, comparison, space, shown, marks)
+        marks.add_legend(figure)
     return figure
 
 
@@ -84,10 +76,10 @@ def _named(comparison: Comparison, name: str) -> str:
     return shortened(name, 24) + ("" if shares is None else f" (recall {shares.recall:.2f})")
 
 
-def _panel(axes: "Axes", comparison: Comparison, space: str, shown: list[str], named: bool) -> None:
+def _panel(axes: "Axes", comparison: Comparison, space: str, shown: list[str], marks: ModelMarks) -> None:
     points = _points(comparison, space)
     for i, name in enumerate(shown):
-        mark: dict[str, Any] = model_mark(i) if named else DOT
+        mark = marks.mark(i)
         if name not in points:
             axes.plot([], [], **mark)  # its name is in the legend
             continue

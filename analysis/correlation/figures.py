@@ -7,14 +7,7 @@ import numpy as np
 
 from fidprobe.analysis.correlation.measure import Correlation
 from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
-from fidprobe.analysis.output.model_points import (
-    DOT,
-    MOST_NAMED,
-    legend_columns,
-    model_legend,
-    model_mark,
-    style_scatter,
-)
+from fidprobe.analysis.output.model_points import ModelMarks, style_scatter
 from fidprobe.analysis.output.wording import number, shortened
 from fidprobe.analysis.verdict.agreement import Agreement
 from fidprobe.errors import InputError
@@ -44,24 +37,20 @@ def correlation_figure(correlation: Correlation) -> "Figure":
     panels = [which for which in ("logits", "second") if which in correlation.agreements]
     if not panels:
         raise InputError("there is nothing to draw: no model has logits or a second opinion")
-    named = len(correlation.models) <= MOST_NAMED
-    names = [shortened(name, 24) for name in correlation.models]
-    columns = legend_columns(names) if named else 1
-    rows = -(-len(names) // columns) if named else 0
+    marks = ModelMarks([shortened(name, 24) for name in correlation.models])
     with styled():
         from matplotlib.figure import Figure
 
         confirmed = "second" in panels
-        figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * (rows + (not confirmed))), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * (marks.rows + (not confirmed))), layout="constrained")
         for place, which in enumerate(panels):
             # A panel that is alone is as large as one of two: its legend and title need no more.
             axes = figure.add_subplot(1, len(panels), place + 1)
             style_scatter(axes)
-            _points(axes, correlation, which, named)
+            _points(axes, correlation, which, marks)
         if not confirmed:
             axes.set_xlabel(f"{axes.get_xlabel()}\nsecond opinion: not computed", parse_math=False)
-        if named:
-            model_legend(figure, names)
+        marks.add_legend(figure)
     return figure
 
 
@@ -77,7 +66,7 @@ def agreement_text(agreement: Agreement) -> tuple[str, str]:
     return r, f"ρ = {number(agreement.spearman)}, p = {number(agreement.p_value, 2)}, {agreement.count} models"
 
 
-def _points(axes: "Axes", correlation: Correlation, which: str, named: bool) -> None:
+def _points(axes: "Axes", correlation: Correlation, which: str, marks: ModelMarks) -> None:
     """One panel: every model that has the distance; the others only in the legend."""
     x = [one.main for one in correlation.models.values()]
     y = [getattr(one, which) for one in correlation.models.values()]
@@ -90,11 +79,11 @@ def _points(axes: "Axes", correlation: Correlation, which: str, named: bool) -> 
         axes.set_ylim(
             low - 0.07 * (high - low), high + 0.07 * (high - low)
         )  # the line may leave: no distance is negative
-    if named:
+    if marks.named:
         for i, (a, b) in enumerate(zip(x, y, strict=True)):
-            axes.plot([] if b is None else [a], [] if b is None else [b], **model_mark(i))
+            axes.plot([] if b is None else [a], [] if b is None else [b], **marks.mark(i))
     else:
-        axes.plot([a for a, _ in known], [b for _, b in known], **DOT)
+        axes.plot([a for a, _ in known], [b for _, b in known], **marks.mark(0))
     axes.set_xlabel(shortened(correlation.labels["main"], 30), parse_math=False)
     role = " (second opinion)" if which == "second" else ""
     axes.set_ylabel(f"{shortened(correlation.labels[which], 30 if not role else 22)}{role}", parse_math=False)

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from fidprobe.analysis.heatmap_check.distances import NoisyDistance, SpaceCheck, noisy_distance, space_check
 from fidprobe.analysis.heatmap_check.noise import REGIONS, NoisyPicture
-from fidprobe.analysis.heatmaps.measure import picture_batches
+from fidprobe.analysis.heatmaps.measure import images_changed, picture_batches
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
-from fidprobe.errors import SourceError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.forward_pass import embed_images, prepare_images
@@ -139,4 +138,4 @@ def noise_distances(
 def _check_names(batch: Sequence[ReadImage], names: Sequence[str], place: int, images: ImageSource) -> None:
     """The images of a batch are those from this place on, to the last one."""
     if [read.name for read in batch] != list(names[place : place + len(batch)]):
-        raise SourceError(f"{images.description}: its images changed while they were read; run again")
+        raise images_changed(images)

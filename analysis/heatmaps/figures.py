@@ -21,7 +21,7 @@ from fidprobe.extractors.base import Box
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["heatmaps_figure", "means_figure", "overlay"]
+__all__ = ["heatmaps_figure", "mean_overlay", "means_figure", "overlay"]
 
 _PAGE = 7.0  # inches: the text width of a page of two columns
 _CELL = 192  # pixels of a picture in a figure: enough for print at this size
@@ -51,6 +51,12 @@ def overlay(picture: Picture, sensitivity: npt.NDArray[np.float32], box: Box) ->
     out = np.repeat((0.4 * grey).round().astype(np.uint8)[:, :, None], 3, axis=2)
     out[top:bottom, left:right] = _blended(grey[top:bottom, left:right], share)
     return out
+
+
+def mean_overlay(mean: MeanHeatmap) -> Picture:
+    """A mean map over its mean picture, uint8 [224, 224, 3]."""
+    height, width = mean.picture.shape[:2]
+    return overlay(mean.rounded, mean.map, Box(0, 0, width, height))
 
 
 def _blended(grey: npt.NDArray[np.float64], share: npt.NDArray[Any]) -> Picture:
@@ -131,10 +137,8 @@ def means_figure(means: Sequence[MeanHeatmap], *, label: str, columns: int = 6) 
                 axes[2 * (place // columns), place % columns],
                 axes[2 * (place // columns) + 1, place % columns],
             )
-            picture = one.picture.round().clip(0, 255).astype(np.uint8)
-            _show(above, fitted(picture, _CELL))
-            side = picture.shape[0]
-            _show(below, fitted(overlay(picture, one.map, Box(0, 0, side, side)), _CELL))
+            _show(above, fitted(one.rounded, _CELL))
+            _show(below, fitted(mean_overlay(one), _CELL))
             name = "all images" if one.name is None else shortened(one.name, 20)
             above.set_title(f"{name}\n{images_text(one.count)}", fontsize=7, color=INK, pad=3, parse_math=False)
     return figure

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.analysis.heatmaps.figures import heatmaps_figure, means_figure, overlay
+from fidprobe.analysis.heatmaps.figures import heatmaps_figure, mean_overlay, means_figure, overlay
 from fidprobe.analysis.heatmaps.measure import Heatmap, Heatmaps, MeanHeatmap, overlay_name
 from fidprobe.analysis.output.page import png_uri, render_page
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import images_text, number, shortened, signed
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.pictures import Picture, shrunk
-from fidprobe.extractors.base import Box
 
 __all__ = ["write_heatmaps"]
 
@@ -116,8 +115,8 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
             {
                 "name": "all images" if one.name is None else shortened(one.name, 40),
                 "count": images_text(one.count),
-                "picture": png_uri(_rounded(one)),
-                "overlay": png_uri(_mean_overlay(one)),
+                "picture": png_uri(one.rounded),
+                "overlay": png_uri(mean_overlay(one)),
             }
             for one in heatmaps.means
         ],
@@ -125,12 +124,3 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
         version=heatmaps.version,
         elapsed=number(heatmaps.elapsed, 3),
     )
-
-
-def _rounded(one: MeanHeatmap) -> Picture:
-    return one.picture.round().clip(0, 255).astype(np.uint8)
-
-
-def _mean_overlay(one: MeanHeatmap) -> Picture:
-    height, width = one.picture.shape[:2]
-    return overlay(_rounded(one), one.map, Box(0, 0, width, height))

@@ -36,6 +36,7 @@ __all__ = [
     "MeanHeatmap",
     "Prediction",
     "heatmaps",
+    "images_changed",
     "map_pictures",
     "overlay_name",
     "picture_batches",
@@ -116,6 +117,11 @@ class MeanHeatmap:
     count: int
     picture: npt.NDArray[np.float32]
     map: npt.NDArray[np.float32]
+
+    @property
+    def rounded(self) -> Picture:
+        """The mean picture in whole levels."""
+        return self.picture.round().clip(0, 255).astype(np.uint8)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without map and picture."""
@@ -380,7 +386,7 @@ def _means(
         maps = sensitivity(prepare_images(sensitivity.extractor, [read.image.pixels for read in batch])).numpy()
         for read, one in zip(batch, maps, strict=True):
             if done == len(names) or read.name != names[done]:
-                raise _changed(images)
+                raise images_changed(images)
             pixels = read.image.pixels
             picture = fitted(pixels, _SIDE, sensitivity.extractor.seen(*pixels.shape[:2]))
             whole.add(picture, one)
@@ -389,11 +395,12 @@ def _means(
             done += 1
         progress("mapping all images", done, len(features))
     if done != len(names):
-        raise _changed(images)
+        raise images_changed(images)
     return (whole.of(None), *(mean.of(class_name(features.class_names, c)) for c, mean in means.items()))
 
 
-def _changed(images: ImageSource) -> SourceError:
+def images_changed(images: ImageSource) -> SourceError:
+    """The error for a source whose images are no longer the same."""
     return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 

@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from fidprobe.analysis.classes.top_classes import logit_blocks
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, Values
-from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["ClassInfluence", "Top1", "check_classes", "class_influences", "top1"]
+__all__ = ["ClassInfluence", "Top1", "class_influences", "top1"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +73,6 @@ class ClassInfluence:
             "distance_share_percent": self.share_percent,
             "mean_confidence": self.confidence,
         }
-
-
-def check_classes(reference: Features, generated: Features) -> None:
-    """Raise if the classes of both sets do not correspond.
-
-    Raises:
-        InputError: the sets have different numbers of logits.
-        MismatchError: the classes have different names.
-    """
-    if reference.logits is None or generated.logits is None:
-        return
-    ours, theirs = reference.logits.shape[1], generated.logits.shape[1]
-    if ours != theirs:
-        raise InputError(
-            f"the reference has {ours} logits an image and generated {theirs}; extract both with the same classifier"
-        )
-    names = (reference.class_names, generated.class_names)
-    if None not in names and names[0] != names[1]:
-        raise MismatchError(
-            "the classes of the reference and of the generated set have different names; extract both with the same "
-            "classifier"
-        )
 
 
 def top1(features: Features, what: str, progress: Progress = silent) -> Top1 | None:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.classes.histogram import class_name
-from fidprobe.analysis.influence.class_influence import ClassInfluence, Top1, check_classes, class_influences, top1
+from fidprobe.analysis.classes.top_classes import check_same_classes
+from fidprobe.analysis.influence.class_influence import ClassInfluence, Top1, class_influences, top1
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, rank_correlation, space_influence
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
@@ -195,7 +196,7 @@ def influence(
     made = features_of(main["generated"])
     real = main["reference"]
     if isinstance(real, Features):
-        check_classes(real, made)
+        check_same_classes(real, made)
     real_top1 = top1(real, "the reference", progress) if isinstance(real, Features) else None
     made_top1 = top1(made, "the generated set", progress)
     first = space_influence(real, made, exact=exact, of_reference=True, progress=progress)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DOT", "MOST_NAMED", "legend_columns", "model_legend", "model_mark", "style_scatter"]
+__all__ = ["DOT", "MOST_NAMED", "ModelMarks", "legend_columns", "model_legend", "model_mark", "style_scatter"]
 
 # Shapes tell models apart in print and for every colour vision; colours (Okabe and Ito's) help.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h", "d")
@@ -40,6 +40,30 @@ def model_mark(i: int) -> dict[str, Any]:
         "markeredgewidth": 0.5,
         "label": str(i),
     }
+
+
+class ModelMarks:
+    """How models are drawn: a mark each and a legend up to `MOST_NAMED` of them, dots alone for more.
+
+    Attributes:
+        names: The models', short enough to stand in a legend.
+        named: Whether there is a legend.
+        rows: Of the legend.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.named = len(names) <= MOST_NAMED
+        self.rows = -(-len(names) // legend_columns(names)) if self.named else 0
+
+    def mark(self, i: int) -> dict[str, Any]:
+        """How the i-th model is drawn."""
+        return model_mark(i) if self.named else DOT
+
+    def add_legend(self, figure: "Figure") -> None:
+        """Put the legend, if there is one, below panels of which the first holds every model's mark."""
+        if self.named:
+            model_legend(figure, self.names)
 
 
 def model_legend(figure: "Figure", names: Sequence[str]) -> None:

@@ -1,19 +1,12 @@
 """Figures of PRD: curves of many models in each space, and their F numbers for recall and precision."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
-from fidprobe.analysis.output.model_points import (
-    DOT,
-    MOST_NAMED,
-    legend_columns,
-    model_legend,
-    model_mark,
-    style_scatter,
-)
+from fidprobe.analysis.output.model_points import ModelMarks, style_scatter
 from fidprobe.analysis.output.wording import shortened
 from fidprobe.analysis.prd.measure import PRDCurves
 from fidprobe.analysis.prd.text import beta_text, space_text
@@ -33,26 +26,24 @@ _HALF = 24  # and over one of two, beside its role
 
 def curves_figure(curves: PRDCurves) -> "Figure":
     """Precision against recall, a panel for each space (Fig. 5, middle). Up to twelve models are named."""
-    names = [shortened(name, 24) for name in curves.models]
-    named = len(names) <= MOST_NAMED
+    marks = ModelMarks([shortened(name, 24) for name in curves.models])
     with styled():
-        figure = _panels(curves, names if named else [])
+        figure = _panels(curves, marks.rows)
         for axes, space in zip(figure.axes, curves.spaces, strict=True):
             square_axes(axes)
             for i, one in enumerate(curves.models.values()):
-                mark: dict[str, Any] = {**model_mark(i), "markersize": 4.5} if named else {"color": DOT["color"]}
+                mark = {**marks.mark(i), "markersize": 4.5} if marks.named else {"color": marks.mark(i)["color"]}
                 if space not in one.curves:
                     axes.plot([], [], **{**mark, "linestyle": "-"})  # its name is in the legend
                     continue
                 curve = one.curves[space]
-                points = _marked(len(curve.precision), i, len(names)) if named else None
-                dashes = "-" if i < _COLOURED or not named else (0, (4, 1.5))
+                points = _marked(len(curve.precision), i, len(marks.names)) if marks.named else None
+                dashes = "-" if i < _COLOURED or not marks.named else (0, (4, 1.5))
                 style = {"linestyle": dashes, "linewidth": 1.2, "clip_on": False, "markevery": points}
-                axes.plot(curve.recall, curve.precision, **{**mark, **style, "alpha": 1 if named else 0.4})
+                axes.plot(curve.recall, curve.precision, **{**mark, **style, "alpha": 1 if marks.named else 0.4})
             axes.set_xlabel("recall")
             axes.set_ylabel("precision")
-        if named:
-            model_legend(figure, names)
+        marks.add_legend(figure)
     return figure
 
 
@@ -61,22 +52,20 @@ def f_figure(curves: PRDCurves) -> "Figure":
 
     Models below the dashed diagonal have more recall than precision, those above more precision.
     """
-    names = [shortened(name, 24) for name in curves.models]
-    named = len(names) <= MOST_NAMED
+    marks = ModelMarks([shortened(name, 24) for name in curves.models])
     first, second = beta_text(curves.beta)
     with styled():
         from matplotlib.ticker import MaxNLocator
 
-        figure = _panels(curves, names if named else [])
+        figure = _panels(curves, marks.rows)
         for axes, space in zip(figure.axes, curves.spaces, strict=True):
             style_scatter(axes)
             axes.set_box_aspect(1)
             points = []
             for i, one in enumerate(curves.models.values()):
-                mark: dict[str, Any] = model_mark(i) if named else DOT
                 curve = one.curves.get(space)
                 values = [] if curve is None else [curve.max_f(curves.beta), curve.max_f(1 / curves.beta)]
-                axes.plot(values[:1], values[1:], **{**mark, "clip_on": False, "zorder": 3})
+                axes.plot(values[:1], values[1:], **{**marks.mark(i), "clip_on": False, "zorder": 3})
                 points += values
             room = 0.08 * (max(points) - min(points)) or 0.05
             low, high = max(0.0, min(points) - room), min(1.0, max(points) + room)
@@ -87,8 +76,7 @@ def f_figure(curves: PRDCurves) -> "Figure":
             roles = ("recall", "precision") if curves.beta >= 1 else ("precision", "recall")
             axes.set_xlabel(f"{first} ({roles[0]})")
             axes.set_ylabel(f"{second} ({roles[1]})")
-        if named:
-            model_legend(figure, names)
+        marks.add_legend(figure)
     return figure
 
 
@@ -103,11 +91,10 @@ def square_axes(axes: "Axes") -> None:
     axes.set_yticks(ticks)
 
 
-def _panels(curves: PRDCurves, names: list[str]) -> "Figure":
-    """As many empty panels as spaces, titled, with room for the legend."""
+def _panels(curves: PRDCurves, rows: int) -> "Figure":
+    """As many empty panels as spaces, titled, with room for the legend's rows."""
     from matplotlib.figure import Figure
 
-    rows = -(-len(names) // legend_columns(names)) if names else 0
     alone = len(curves.spaces) == 1
     figure = Figure(figsize=(WIDTH, (3.9 if alone else 2.9) + 0.17 * rows), layout="constrained")
     for place, space in enumerate(curves.spaces):
