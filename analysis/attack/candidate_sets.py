@@ -127,9 +127,19 @@ def extract_attack_sets(
                 )
             main = load_network(extractor, progress)
             check(main)
-            drawing = _Drawing(only, pool, main, options=candidate_options, keep_images=keep_images)
-            found = drawing.run(opened, second_inputs, second_opinion, interrupted, progress)
-            return replace(found, elapsed=time.perf_counter() - begun)
+            drawn = _drawn_until_full(
+                only,
+                pool,
+                main,
+                opened,
+                second_inputs,
+                second_opinion,
+                options=candidate_options,
+                keep_images=keep_images,
+                interrupted=interrupted,
+                progress=progress,
+            )
+            return replace(drawn, elapsed=time.perf_counter() - begun)
     if isinstance(pool, ImageSource) and not pool.replayable:
         pool = TemporaryCopy(pool, progress=progress)
     extracted = extract_sets(
@@ -154,61 +164,57 @@ def extract_attack_sets(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawing:
-    """Candidates drawn from a generator until every class of the reference is full."""
-
-    attack: Top1Matching
-    source: ImageSource
-    network: Extractor
-    options: ReadOptions
-    keep_images: bool
-
-    def run(
-        self,
-        opened: Mapping[str, Input],
-        second_inputs: Mapping[str, Input],
-        second_opinion: Network,
-        interrupted: Callable[[], bool],
-        progress: Progress,
-    ) -> AttackSets:
-        reference = opened["reference"]
-        has_second = "reference" in second_inputs or isinstance(reference, ImageSource)
-        second = load_network(second_opinion, progress) if has_second else None
-        extracted = extract_sets(
-            opened,
-            second_inputs,
-            extractor=self.network,
-            second_opinion=second or second_opinion,
-            options=self.options,
+def _drawn_until_full(
+    attack: Top1Matching,
+    source: ImageSource,
+    network: Extractor,
+    opened: Mapping[str, Input],
+    second_inputs: Mapping[str, Input],
+    second_opinion: Network,
+    *,
+    options: ReadOptions,
+    keep_images: bool,
+    interrupted: Callable[[], bool],
+    progress: Progress,
+) -> AttackSets:
+    """Draw candidates from a generator until every class of the reference is full."""
+    reference = opened["reference"]
+    has_second = "reference" in second_inputs or isinstance(reference, ImageSource)
+    second = load_network(second_opinion, progress) if has_second else None
+    extracted = extract_sets(
+        opened,
+        second_inputs,
+        extractor=network,
+        second_opinion=second or second_opinion,
+        options=options,
+        progress=progress,
+    )
+    quotas = attack.quotas(extracted.main["reference"])
+    with ExitStack() as stack:
+        images: ImageSource | None = None
+        keep: Callable[[ReadImage], None] | None = None
+        if keep_images:
+            images, keep = stack.enter_context(TemporaryCopy.while_reading(source))
+        drawn = draw_until_full(
+            source,
+            network,
+            quotas,
+            second=second,
+            batch_size=options.batch_size,
+            skip_bad=options.skip_bad,
+            keep_image=None if keep is None else lambda _, read: keep(read),
+            interrupted=interrupted,
             progress=progress,
         )
-        quotas = self.attack.quotas(extracted.main["reference"])
-        with ExitStack() as stack:
-            images: ImageSource | None = None
-            keep: Callable[[ReadImage], None] | None = None
-            if self.keep_images:
-                images, keep = stack.enter_context(TemporaryCopy.while_reading(self.source))
-            drawn = draw_until_full(
-                self.source,
-                self.network,
-                quotas,
-                second=second,
-                batch_size=self.options.batch_size,
-                skip_bad=self.options.skip_bad,
-                keep_image=None if keep is None else lambda _, read: keep(read),
-                interrupted=interrupted,
-                progress=progress,
-            )
-        return AttackSets(
-            reference=extracted.main["reference"],
-            candidates=drawn.features,
-            second_reference=(extracted.second or {}).get("reference"),
-            second_candidates=drawn.second,
-            images=images,
-            places=drawn.places,
-            drawn=drawn.candidates,
-        )
+    return AttackSets(
+        reference=extracted.main["reference"],
+        candidates=drawn.features,
+        second_reference=(extracted.second or {}).get("reference"),
+        second_candidates=drawn.second,
+        images=images,
+        places=drawn.places,
+        drawn=drawn.candidates,
+    )
 
 
 def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | None) -> None:
