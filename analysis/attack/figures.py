@@ -157,7 +157,7 @@ def sweep_figure(
 
 
 def _number_ticks(axes: "Axes", ns: Sequence[int]) -> None:
-    """The N that were run, as far as their numbers find room."""
+    """Label the N that were run, as far as their numbers find room."""
     from matplotlib.ticker import NullLocator
 
     at = np.log(ns) if axes.get_xscale() == "log" else np.array(ns, dtype=np.float64)

@@ -125,7 +125,7 @@ def read_attack(folder: str | os.PathLike[str]) -> FinishedAttack:
 
 
 def _why_not(path: Path) -> str:
-    """What a folder without `attack.json` is."""
+    """Say what a folder without `attack.json` is."""
     if not path.is_dir():
         return f"{path}: no such folder; give the folder of a finished attack"
     if is_file(path / "sweep.json"):
@@ -159,7 +159,7 @@ def _json(file: Path) -> Mapping[str, Any]:
 
 
 def _value(file: Path, data: Mapping[str, Any], key: str, kind: Any) -> Any:
-    """An entry of the type it must have; absent is None."""
+    """Read an entry and check its type; an absent one is None."""
     value = data.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         _damaged(file, f"{key} is {repr(value)[:40]}")

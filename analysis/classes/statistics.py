@@ -225,7 +225,7 @@ def class_comparison(
 
 
 def _class_names(reference: Features, generated: Features, top: int) -> tuple[str, ...]:
-    """One a logit, once it is clear that both sets can be compared."""
+    """Return a name for each logit, after checking that both sets can be compared."""
     check_marks(reference, top, "reference")
     check_marks(generated, top, "generated")
     assert reference.logits is not None
@@ -248,7 +248,7 @@ def _use(marks: Marks) -> ClassUse:
 
 
 def _shifts(reference: Marks, generated: Marks, names: tuple[str, ...]) -> tuple[ClassShift, ...]:
-    """Every class that occurs, tested and corrected for how many they are."""
+    """Test every class that occurs, and correct the p-values for their number."""
     from scipy.stats import false_discovery_control
 
     # Whether a class occurs at all is given by its sum over both sets, on which Fisher's test is conditional: leaving
@@ -292,7 +292,7 @@ def _shifts(reference: Marks, generated: Marks, names: tuple[str, ...]) -> tuple
 def _never_significant(
     p_values: npt.NDArray[np.float64], least: npt.NDArray[np.float64], significant: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Which classes would not be significant even with the least p-value that their images allow."""
+    """Find the classes that would not be significant even with the least p-value that their images allow."""
     from scipy.stats import false_discovery_control
 
     never = np.zeros(len(p_values), dtype=np.bool_)

@@ -106,7 +106,7 @@ def _panel(axes: "Axes", comparison: Comparison, space: str, shown: list[str], m
 
 
 def _scale(axes: "Axes", axis: str, values: "list[Estimate]") -> None:
-    """Logarithmic where distances are far apart, so that near ones stay apart."""
+    """Make an axis logarithmic where distances are far apart, so that near ones stay apart."""
     distances = [one.value for one in values]
     if min(one.interval[0] for one in values) <= 0 or max(distances) < _WIDE * min(distances):
         return
@@ -120,7 +120,7 @@ def _scale(axes: "Axes", axis: str, values: "list[Estimate]") -> None:
 
 
 def _bands(axes: "Axes", comparison: Comparison, points: "dict[str, tuple[Estimate, Estimate]]") -> None:
-    """Behind each group of more than one model, over its main distances; its number above."""
+    """Draw a band behind each group of more than one model over its main distances, and its number above."""
     from matplotlib.patches import Rectangle
 
     low, high = axes.get_xlim()

@@ -143,7 +143,7 @@ def compare(
 def _assembled(
     measuring: ModelMeasures, compared: Mapping[str, ComparedModel], within: float, begun: float
 ) -> Comparison:
-    """Everything together, once all distances are known."""
+    """Assemble the comparison once all distances are known."""
     sampling = measuring.samplings.result()
     missing = {**sampling.missing, **measuring.missing}
     labels = dict(sampling.labels)
@@ -185,7 +185,7 @@ def _with_error(distance: Distance, sampling: Sampling, key: Key, missing: Mappi
 
 
 def _place(distance: Distance) -> tuple[bool, float]:
-    """By the corrected distance; those without one last, by the plain one."""
+    """Sort by the corrected distance; models without one come last, by the plain one."""
     if distance.estimate is not None:
         return False, distance.estimate.value
     return True, distance.value or 0.0

@@ -85,7 +85,7 @@ class ModelMeasures:
         self.alike[fingerprint(self._real["main"])] = ["reference"]
 
     def model(self, name: str) -> ComparedModel:
-        """One model in every space; distances are still without their errors, which are computed together."""
+        """Measure one model in every space; the errors of distances are computed later, together."""
         found = self.sets.extracted(name)
         self._check_order(name, found)
         same = self.alike.setdefault(fingerprint(found["main"]), [])

@@ -63,7 +63,7 @@ def distance_text(distance: Distance) -> str:
 
 
 def group_sentences(comparison: "Comparison") -> list[str]:
-    """What FID does not tell and others may: one text for each group of more than one model."""
+    """Describe each group of more than one model: its distances, and how its models differ in second opinions."""
     return [_group(comparison, one) for one in comparison.groups if len(one.models) > 1]
 
 
@@ -106,7 +106,7 @@ def _shares(one: ComparedModel) -> list[str]:
 
 
 def how_text(comparison: "Comparison") -> str:
-    """What the table's numbers are."""
+    """Explain the table's numbers in a sentence."""
     corrected = [one.distances["main"].estimate is not None for one in comparison.models.values()]
     text = "Distances are corrected for the numbers of images, ± their standard errors"
     if not any(corrected):

@@ -91,7 +91,7 @@ class Pair:
         self._done: dict[tuple[Any, ...], Any] = {}
 
     def scores(self, one: Convention) -> ConventionScores:
-        """All that one library has."""
+        """Compute everything that one library has."""
         missing: dict[str, str] = {}
         distance = self._distance(one, missing)
         kernel, score, balls = self._kernel(one, missing), self._score(one, missing), self._balls(one, missing)

@@ -67,7 +67,7 @@ def agreement_text(agreement: Agreement) -> tuple[str, str]:
 
 
 def _points(axes: "Axes", correlation: Correlation, which: str, marks: ModelMarks) -> None:
-    """One panel: every model that has the distance; the others only in the legend."""
+    """Draw one panel: every model that has the distance; the others stand in the legend alone."""
     x = [one.main for one in correlation.models.values()]
     y = [getattr(one, which) for one in correlation.models.values()]
     known = [(a, b) for a, b in zip(x, y, strict=True) if b is not None]

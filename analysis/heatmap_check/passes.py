@@ -136,6 +136,6 @@ def noise_distances(
 
 
 def _check_names(batch: Sequence[ReadImage], names: Sequence[str], place: int, images: ImageSource) -> None:
-    """The images of a batch are those from this place on, to the last one."""
+    """Raise unless a batch holds the images that stand from this place on."""
     if [read.name for read in batch] != list(names[place : place + len(batch)]):
         raise images_changed(images)

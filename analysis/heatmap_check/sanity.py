@@ -86,12 +86,12 @@ class SanityCheck:
 
     @cached_property
     def other_images(self) -> MapAgreement:
-        """Trained against randomised weights, each image with all others: what the border alone brings about."""
+        """Trained against randomised weights, each image with all others: likeness that comes from the border alone."""
         return MapAgreement(*(_mean(_off_diagonal(c)) for c in _correlations(self.trained, self.randomised)))
 
     @cached_property
     def unrelated(self) -> MapAgreement:
-        """Trained weights, each image with all others: how alike maps are that should not be."""
+        """Trained weights, each image with all others: how alike maps of different images are."""
         return MapAgreement(*(_mean(_off_diagonal(c)) for c in _correlations(self.trained, self.trained)))
 
     @property
@@ -227,6 +227,6 @@ def _off_diagonal(correlations: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor) -> float | None:
-    """Of those that are defined."""
+    """The mean of the values that are not NaN; None if all are."""
     defined = values[~values.isnan()]
     return float(defined.mean()) if len(defined) else None

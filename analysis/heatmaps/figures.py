@@ -145,7 +145,7 @@ def means_figure(means: Sequence[MeanHeatmap], *, label: str, columns: int = 6) 
 
 
 def _balanced(count: int, columns: int) -> tuple[int, int]:
-    """Rows, and so many columns, at most the given, that the last row is as full as it can be."""
+    """Return rows and columns of a grid; fewer columns than given, if they fill the last row better."""
     rows = -(-count // columns)
     return rows, -(-count // rows)
 
@@ -179,7 +179,7 @@ def _grid(rows: int, columns: int, width: float, height: float, titles: float = 
 
 
 def _scale(figure: "Figure", label: str) -> None:
-    """The colours, as they are over a middle grey, and what they mean, below everything."""
+    """Draw below everything the colours, as they are over a middle grey, and what they mean."""
     width, height = figure.get_size_inches()
     bar = figure.add_axes((0.62 / width, 0.08 / height, 1.0 / width, 0.09 / height))
     bar.imshow(_blended(np.full((1, 256), 127.5), np.linspace(0, 1, 256)[None]), aspect="auto")
@@ -199,7 +199,7 @@ def _scale(figure: "Figure", label: str) -> None:
 
 
 def _square(picture: Picture) -> Picture:
-    """Whole on a square, small pictures enlarged without smoothing so that their pixels show."""
+    """Fit a whole picture into a square; small ones are enlarged without smoothing, so that their pixels show."""
     from PIL import Image
 
     height, width = picture.shape[:2]

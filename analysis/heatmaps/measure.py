@@ -312,7 +312,7 @@ def _chosen(fitting: Sequence[int], number: Tensor, choose: str, count: int, see
 
 
 def _advice(sets: Mapping[str, Measurable]) -> list[Advice]:
-    """What to know of the sets; a handful of images that join one is no set to measure."""
+    """Warnings about the sets; the few images that join one are no set whose distance is measured."""
     advice = advise_on_sets(sets["reference"], {"generated": sets["generated"]})
     if "images" not in sets:
         return advice
@@ -371,7 +371,7 @@ def _means(
     options: ReadOptions,
     progress: Progress,
 ) -> tuple[MeanHeatmap, ...]:
-    """Over all images and over the most frequent classes, in one pass over the pictures."""
+    """Compute means over all images and over the most frequent classes in one pass over the pictures."""
     tops: list[int] = []
     means: dict[int, _Mean] = {}
     if classes:

@@ -95,7 +95,7 @@ def _captioned(influence: Influence, indices: list[int], progress: Progress) -> 
 
 
 def _note(influence: Influence) -> str:
-    """What stands below a picture."""
+    """The line that explains what stands below each picture."""
     spaces = [shortened(influence.main.label, 21)] if not influence.main.vanishes else []
     if influence.second is not None and not influence.second.vanishes:
         spaces.append(f"{shortened(influence.second.label, 21)} (second opinion)")

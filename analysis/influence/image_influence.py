@@ -90,7 +90,7 @@ class SpaceInfluence:
 
     @property
     def exactness(self) -> Exactness | None:
-        """How far first order is from exact; None without the exact changes."""
+        """How far the first-order changes are from the exact ones; None without these."""
         if self.removal_exact is None:
             return None
         largest = float(np.abs(self.removal_exact).max())
@@ -162,7 +162,7 @@ def space_influence(
 
 
 def rank_correlation(first: Values, second: Values) -> float | None:
-    """Spearman's, -1..1; None where either side is constant."""
+    """Spearman's rank correlation, -1..1; None where either side is constant."""
     from scipy.stats import spearmanr
 
     if np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -171,7 +171,7 @@ def rank_correlation(first: Values, second: Values) -> float | None:
 
 
 def _by_rows(what: str, compute: Callable[[Tensor], Tensor], features: Tensor, progress: Progress) -> Values:
-    """A number for every image, a block at a time."""
+    """Compute a number for every image, a block at a time."""
     out = []
     for start in range(0, len(features), _ROWS):
         out.append(compute(features[start : start + _ROWS]).cpu().numpy())

@@ -75,7 +75,7 @@ class Influence(Result):
 
     @cached_property
     def confidence_correlation(self) -> float | None:
-        """Spearman's, of influence and the classifier's confidence; None without a classifier."""
+        """Spearman's rank correlation of influence and the classifier's confidence; None without a classifier."""
         return None if self.top1 is None else rank_correlation(self.main.influence, self.top1.confidence)
 
     @cached_property
@@ -99,7 +99,7 @@ class Influence(Result):
         return [one for one in self.classes if one.influence < 0][:number]
 
     def percents(self, index: int) -> tuple[float | None, float | None]:
-        """One image's influence in percent of the distance in both spaces; None where there is none, or it is 0."""
+        """One image's influence in percent of the distance, in both spaces; None without it, or where it is 0."""
         main, second = (
             None if space is None or space.vanishes else float(100 * space.influence[index] / space.distance)
             for space in (self.main, self.second)

@@ -128,7 +128,7 @@ def plot_axes(height: float = 3.2, width: float = WIDTH) -> "tuple[Figure, Axes]
 
 
 def style_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
-    """Lines left and below, and a grid in one direction or in both."""
+    """Draw lines left and below, and a grid in one direction or in both."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
     axes.tick_params(colors=INK, which="both")
@@ -139,7 +139,7 @@ def style_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
 
 
 def styled() -> AbstractContextManager[None]:
-    """Our settings over matplotlib's defaults: a user's own style file does not change the report."""
+    """Apply our settings over matplotlib's defaults: a user's own style file does not change the report."""
     import matplotlib.style
 
     context: AbstractContextManager[None] = matplotlib.style.context(["default", _STYLE])
@@ -181,7 +181,7 @@ def bar_panels(width: float, height: float, number: int) -> "tuple[Figure, list[
 
 
 def name_rows(axes: "Axes", rows: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
-    """Names beside horizontal bars, as they are written: dollar signs begin no formula."""
+    """Write names beside horizontal bars literally: dollar signs begin no formula."""
     ticks: Any = axes.set_yticks(rows, labels)
     for tick in ticks:
         tick.label1.set_parse_math(False)

@@ -90,13 +90,13 @@ def model_legend(figure: "Figure", names: Sequence[str]) -> None:
 
 
 def legend_columns(names: Sequence[str]) -> int:
-    """As many as fit beside each other at 8 points."""
+    """How many names fit beside each other at 8 points."""
     width = 0.30 + 0.068 * max(map(len, names))  # inches: marker, gaps and the widest name
     return max(1, min(len(names), int(WIDTH / width), 4))
 
 
 def style_scatter(axes: "Axes") -> None:
-    """Lines left and below, a grid in both directions, few ticks."""
+    """Draw lines left and below, a grid in both directions, few ticks."""
     from matplotlib.ticker import MaxNLocator
 
     style_axes(axes, grid="both")

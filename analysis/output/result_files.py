@@ -52,7 +52,7 @@ class ResultFiles:
         write_arrays(self.folder / name, arrays)
 
     def subfolder(self, name: str) -> AbstractContextManager[Path]:
-        """A folder to fill, whole or not at all."""
+        """Open a folder to fill, which is written whole or not at all."""
         return replaced_folder(self.folder / name)
 
     def figure(self, name: str, figure: "Figure", title: str) -> None:

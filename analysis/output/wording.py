@@ -171,7 +171,7 @@ def json_text(data: Any, whose: str) -> str:
 
 
 def _exponent(value: float, digits: int) -> int:
-    """Of ten, after rounding to so many digits; 0 for 0."""
+    """The power of ten of a value rounded to so many digits; 0 for 0."""
     if not math.isfinite(value):
         raise InputError(f"{value} cannot be reported: a result must be finite; check the features it came from")
     return int(f"{value:.{digits - 1}e}".split("e")[1])

@@ -81,7 +81,7 @@ def f_figure(curves: PRDCurves) -> "Figure":
 
 
 def square_axes(axes: "Axes") -> None:
-    """The unit square with a grid in both directions."""
+    """Show the unit square with a grid in both directions."""
     style_scatter(axes)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
@@ -92,7 +92,7 @@ def square_axes(axes: "Axes") -> None:
 
 
 def _panels(curves: PRDCurves, rows: int) -> "Figure":
-    """As many empty panels as spaces, titled, with room for the legend's rows."""
+    """Make an empty, titled panel for each space, with room for the legend's rows."""
     from matplotlib.figure import Figure
 
     alone = len(curves.spaces) == 1
@@ -113,6 +113,6 @@ def _panels(curves: PRDCurves, rows: int) -> "Figure":
 
 
 def _marked(angles: int, model: int, models: int) -> npt.NDArray[np.int64]:
-    """Places on a curve for its marks, other ones for each model, so that curves that coincide show both marks."""
+    """Choose places on a curve for its marks. Each model has its own, so that coinciding curves show all marks."""
     shares = (np.arange(_MARKS) + (model + 0.5) / models) / _MARKS
     return (shares * (angles - 1)).astype(np.int64)

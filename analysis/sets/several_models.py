@@ -235,7 +235,7 @@ def _check_different(networks: Sequence[Extractor]) -> None:
 
 
 def _hollow(side: Measurable) -> Measurable:
-    """Count, dimension and provenance without the values: one number in memory, seen as a matrix."""
+    """Keep count, dimension and provenance without the values: one number in memory, expanded to a matrix."""
     if isinstance(side, GaussianStatistics):
         nothing = torch.zeros((), dtype=torch.float64)
         return replace(side, mean=nothing.expand(side.dim), cov=nothing.expand(side.dim, side.dim))

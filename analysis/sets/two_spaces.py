@@ -45,7 +45,7 @@ class Extracted:
 
 
 def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress: Progress = silent) -> dict[str, Input]:
-    """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
+    """Open every given source before any long work; generators run now, once, so all networks see the same images."""
     options = options or ReadOptions()
     opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
     for side in opened.values():
@@ -165,7 +165,7 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
 
 
 def statistics_of(side: Measurable) -> GaussianStatistics:
-    """Statistics, made of features where a side is not statistics yet."""
+    """The statistics of a side; computed if it holds features."""
     return GaussianStatistics.of(side) if isinstance(side, Features) else side
 
 
@@ -181,7 +181,7 @@ def count_of(side: Measurable) -> int | None:
 
 
 def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:
-    """The network, if any side still consists of images."""
+    """Load the network if any side consists of images."""
     if isinstance(chosen, Extractor):
         return chosen
     return load_network(chosen, progress) if any(isinstance(side, ImageSource) for side in sides.values()) else None

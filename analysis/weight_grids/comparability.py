@@ -24,14 +24,14 @@ def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
 
 
 def set_text(one: FinishedAttack, name: str) -> str:
-    """Which pictures a set consists of, for messages: `real.zip (10,000)`."""
+    """Describe a set's pictures for messages: `real.zip (10,000)`."""
     described = one.sets[name]
     origin = "of unknown origin" if described.source is None else described.source.description
     return f"{origin} ({'unknown number' if described.count is None else f'{described.count:,}'})"
 
 
 def common_part(found: Sequence[FinishedAttack]) -> str:
-    """The part of the reference whose distances all attacks can tell: `held_out`, else `optimised`."""
+    """The part of the reference to which all attacks have distances: `held_out`, else `optimised`."""
     return "held_out" if all(one.distance("main", "held_out") for one in found) else "optimised"
 
 
