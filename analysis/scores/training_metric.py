@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.networks import NetworkSpec, Network, load_network
+from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_network
 from fidprobe.errors import InputError
 from fidprobe.images.pixels import to_uint8
 from fidprobe.metrics.frechet import frechet_distance
