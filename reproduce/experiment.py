@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 
 from benchmarks.recording import environment
+from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.wording import json_text
-from fidprobe.analysis.output.writers import output_folder, write_figure, write_text
+from fidprobe.analysis.output.writers import write_figure, write_text
 from fidprobe.cli.bars import Bars
 from fidprobe.errors import FidprobeError
 from fidprobe.features.extraction import ReadOptions

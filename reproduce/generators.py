@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fidprobe.analysis.sets.two_spaces import load_network
+from fidprobe.analysis.sets.networks import load_network
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import extract

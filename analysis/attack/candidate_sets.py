@@ -8,15 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from fidprobe.analysis.sets.two_spaces import (
-    Measurable,
-    Network,
-    check_same_order,
-    extract_sets,
-    load_network,
-    open_sets,
-    probe,
-)
+from fidprobe.analysis.sets.networks import Network, load_network, probe
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, features_of, open_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
 from fidprobe.attacks.resampling import Resampling
@@ -79,7 +72,7 @@ def extract_attack_sets(
     interrupted: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> AttackSets:
-    """Open and extract what `attacks` will need; what is known to fail then fails before the work.
+    """Open and extract what `attacks` need; mistakes that can be known beforehand raise before the extraction.
 
     Candidates out of a generator are all drawn, at most as many as `candidate_options.limit`, and kept in a temporary
     file; for a single `Top1Matching` they are drawn until every class is full, and only those that matter are kept.
@@ -96,7 +89,7 @@ def extract_attack_sets(
         candidate_options: How the candidates are read; as the reference by default, but whole.
         keep_images: Whether pictures that a generator shows only once will be wanted again.
         interrupted: Asked while a generator is drawn from whether to stop with what there is.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -134,9 +127,19 @@ def extract_attack_sets(
                 )
             main = load_network(extractor, progress)
             check(main)
-            drawing = _Drawing(only, pool, main, options=candidate_options, keep_images=keep_images)
-            found = drawing.run(opened, second_inputs, second_opinion, interrupted, progress)
-            return replace(found, elapsed=time.perf_counter() - begun)
+            drawn = _drawn_until_full(
+                only,
+                pool,
+                main,
+                opened,
+                second_inputs,
+                second_opinion,
+                options=candidate_options,
+                keep_images=keep_images,
+                interrupted=interrupted,
+                progress=progress,
+            )
+            return replace(drawn, elapsed=time.perf_counter() - begun)
     if isinstance(pool, ImageSource) and not pool.replayable:
         pool = TemporaryCopy(pool, progress=progress)
     extracted = extract_sets(
@@ -153,73 +156,69 @@ def extract_attack_sets(
         check_same_order(name, extracted.main[name], side)
     return AttackSets(
         reference=extracted.main["reference"],
-        candidates=_features(extracted.main["candidates"]),
+        candidates=features_of(extracted.main["candidates"]),
         second_reference=second.get("reference"),
-        second_candidates=_features(second["candidates"]) if second else None,
+        second_candidates=features_of(second["candidates"]) if second else None,
         images=pool if isinstance(pool, ImageSource) else None,
         elapsed=time.perf_counter() - begun,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawing:
-    """Candidates drawn from a generator until every class of the reference is full."""
-
-    attack: Top1Matching
-    source: ImageSource
-    network: Extractor
-    options: ReadOptions
-    keep_images: bool
-
-    def run(
-        self,
-        opened: Mapping[str, Input],
-        second_inputs: Mapping[str, Input],
-        second_opinion: Network,
-        interrupted: Callable[[], bool],
-        progress: Progress,
-    ) -> AttackSets:
-        reference = opened["reference"]
-        has_second = "reference" in second_inputs or isinstance(reference, ImageSource)
-        second = load_network(second_opinion, progress) if has_second else None
-        extracted = extract_sets(
-            opened,
-            second_inputs,
-            extractor=self.network,
-            second_opinion=second or second_opinion,
-            options=self.options,
+def _drawn_until_full(
+    attack: Top1Matching,
+    source: ImageSource,
+    network: Extractor,
+    opened: Mapping[str, Input],
+    second_inputs: Mapping[str, Input],
+    second_opinion: Network,
+    *,
+    options: ReadOptions,
+    keep_images: bool,
+    interrupted: Callable[[], bool],
+    progress: Progress,
+) -> AttackSets:
+    """Draw candidates from a generator until every class of the reference is full."""
+    reference = opened["reference"]
+    has_second = "reference" in second_inputs or isinstance(reference, ImageSource)
+    second = load_network(second_opinion, progress) if has_second else None
+    extracted = extract_sets(
+        opened,
+        second_inputs,
+        extractor=network,
+        second_opinion=second or second_opinion,
+        options=options,
+        progress=progress,
+    )
+    quotas = attack.quotas(extracted.main["reference"])
+    with ExitStack() as stack:
+        images: ImageSource | None = None
+        keep: Callable[[ReadImage], None] | None = None
+        if keep_images:
+            images, keep = stack.enter_context(TemporaryCopy.while_reading(source))
+        drawn = draw_until_full(
+            source,
+            network,
+            quotas,
+            second=second,
+            batch_size=options.batch_size,
+            skip_bad=options.skip_bad,
+            keep_image=None if keep is None else lambda _, read: keep(read),
+            interrupted=interrupted,
             progress=progress,
         )
-        quotas = self.attack.quotas(extracted.main["reference"])
-        with ExitStack() as stack:
-            images: ImageSource | None = None
-            keep: Callable[[ReadImage], None] | None = None
-            if self.keep_images:
-                images, keep = stack.enter_context(TemporaryCopy.while_reading(self.source))
-            drawn = draw_until_full(
-                self.source,
-                self.network,
-                quotas,
-                second=second,
-                batch_size=self.options.batch_size,
-                skip_bad=self.options.skip_bad,
-                keep_image=None if keep is None else lambda _, read: keep(read),
-                interrupted=interrupted,
-                progress=progress,
-            )
-        return AttackSets(
-            reference=extracted.main["reference"],
-            candidates=drawn.features,
-            second_reference=(extracted.second or {}).get("reference"),
-            second_candidates=drawn.second,
-            images=images,
-            places=drawn.places,
-            drawn=drawn.candidates,
-        )
+    return AttackSets(
+        reference=extracted.main["reference"],
+        candidates=drawn.features,
+        second_reference=(extracted.second or {}).get("reference"),
+        second_candidates=drawn.second,
+        images=images,
+        places=drawn.places,
+        drawn=drawn.candidates,
+    )
 
 
 def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | None) -> None:
-    """Find out before the work what is known to fail after it.
+    """Check before the extraction that an attack is possible on these sets.
 
     Raises:
         InputError: an attack on classes where there are none, or more images without repeats than candidates.
@@ -246,8 +245,3 @@ def _check(attack: Attack, opened: Mapping[str, Input], network: Extractor | Non
         count = len(candidates) if isinstance(candidates, ImageSource | Features) else 0
         if attack.keep >= count:
             raise InputError(f"{attack.keep} images without repeats cannot be chosen from {count} candidates")
-
-
-def _features(side: Measurable) -> Features:
-    assert isinstance(side, Features)  # statistics have been refused
-    return side

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fidprobe.analysis.output.replaceable_folder import replaced_folder
+from fidprobe.analysis.output.folders import replaced_folder
 from fidprobe.analysis.sets.pictures import places_of, png_bytes
 from fidprobe.images import ImageItem, ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
@@ -29,7 +29,7 @@ def write_images(
         names: Of the candidates, in their features' order: pictures that were skipped are not among them.
         chosen: Places among the candidates.
         folder: Where.
-        progress: Told of every picture.
+        progress: Reports every picture.
 
     Raises:
         SourceError: a picture cannot be read any more.

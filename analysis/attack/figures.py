@@ -128,13 +128,13 @@ def sweep_figure(
             title = space.capitalize().replace("-n", "-N")
             ns = [point.n for point in found]
             axes.plot(ns, [p.main for p in found], color=colour, marker="o", markersize=3.5, label=f"{title}, {main}")
-            seconds = [p.second for p in found if p.second is not None]
-            if right is not None and unattacked[1] is not None and len(seconds) == len(found):
+            confirmed = [p.second for p in found if p.second is not None]
+            if right is not None and unattacked[1] is not None and len(confirmed) == len(found):
                 right.plot(
-                    ns, seconds, color=colour, linestyle="--", marker="o", markersize=3.5, markerfacecolor="white"
+                    ns, confirmed, color=colour, linestyle="--", marker="o", markersize=3.5, markerfacecolor="white"
                 )
                 axes.plot([], [], color=colour, linestyle="--", label=f"{title}, {second}")
-                heights += [value / unattacked[1] for value in seconds]
+                heights += [value / unattacked[1] for value in confirmed]
         axes.axhline(unattacked[0], color=_BOUND, linewidth=1, linestyle=":", label="before the attack")
         top = 1.08 * max(1.0, *heights)
         axes.set_ylim(0, top * unattacked[0])
@@ -157,7 +157,7 @@ def sweep_figure(
 
 
 def _number_ticks(axes: "Axes", ns: Sequence[int]) -> None:
-    """The N that were run, as far as their numbers find room."""
+    """Label the N that were run, as far as their numbers find room."""
     from matplotlib.ticker import NullLocator
 
     at = np.log(ns) if axes.get_xscale() == "log" else np.array(ns, dtype=np.float64)

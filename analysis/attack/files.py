@@ -9,9 +9,9 @@ import torch
 from fidprobe.analysis.attack.chosen_images import write_images
 from fidprobe.analysis.attack.figures import curve_figure, weights_figure
 from fidprobe.analysis.attack.measure import Attacked
+from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import visible
-from fidprobe.analysis.output.writers import output_folder
 from fidprobe.errors import InputError
 from fidprobe.runtime.progress import Progress, silent
 
@@ -43,7 +43,7 @@ def write_attack(
         folder: Where; made if missing.
         images: Also write the first draw's images as PNG files into the folder `images`.
         command: The command line that made it, which the JSON states.
-        progress: Told of the images.
+        progress: Reports the images.
 
     Returns:
         The path of `attack.json`.

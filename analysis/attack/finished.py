@@ -39,7 +39,7 @@ class FinishedAttack:
         sets: `reference` and `candidates` -> which images, and how many.
         scores: Distances before and after.
         advice: The attack's warnings.
-        names: One a candidate, as `weights.csv` holds them: what is no valid text is told as escapes.
+        names: One a candidate, as `weights.csv` holds them: what is no valid text is written as escapes.
         log_weights: float64 [N], natural, relative to the mean weight, -inf for never drawn; None for attacks without.
         drawn: int64 [N], how often the first draw took each candidate.
     """
@@ -125,7 +125,7 @@ def read_attack(folder: str | os.PathLike[str]) -> FinishedAttack:
 
 
 def _why_not(path: Path) -> str:
-    """What a folder without `attack.json` is."""
+    """Say what a folder without `attack.json` is."""
     if not path.is_dir():
         return f"{path}: no such folder; give the folder of a finished attack"
     if is_file(path / "sweep.json"):
@@ -159,7 +159,7 @@ def _json(file: Path) -> Mapping[str, Any]:
 
 
 def _value(file: Path, data: Mapping[str, Any], key: str, kind: Any) -> Any:
-    """An entry of the type it must have; absent is None."""
+    """Read an entry and check its type; an absent one is None."""
     value = data.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         _damaged(file, f"{key} is {repr(value)[:40]}")

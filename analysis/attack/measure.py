@@ -11,7 +11,8 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import advise_on_attack, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.two_spaces import Measurable, Network
+from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.attacks.attack import Attack, Outcome
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import Score
@@ -99,7 +100,7 @@ def attack(
         keep_images: Whether pictures that a generator shows only once will be wanted again.
         state: A file from which a killed run goes on; removed once it has succeeded.
         interrupted: Asked from time to time whether to stop with the best so far.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

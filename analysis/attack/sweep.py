@@ -33,7 +33,7 @@ class Swept:
         return sweep_name(self.space)
 
     def score(self, role: str) -> Score | None:
-        """A role's Fréchet distance to the held-out part of the reference, where there is one; None without it."""
+        """A role's Fréchet distance to the held-out part of the reference, else to the optimised one; None without."""
         found = {
             score.reference: score
             for score in self.attacked.outcome.scores

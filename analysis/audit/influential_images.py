@@ -8,8 +8,9 @@ import numpy as np
 
 from fidprobe.analysis.heatmaps.measure import Heatmap, predictions
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
-from fidprobe.analysis.sets.two_spaces import Measurable, Network, load_network, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, statistics_of
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.errors import FidprobeError
 from fidprobe.features.forward_pass import prepare_images

@@ -20,7 +20,8 @@ from fidprobe.analysis.scores.precision_recall import precision_recall_in_space
 from fidprobe.analysis.scores.score_sets import extract_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space, metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
-from fidprobe.analysis.sets.two_spaces import Measurable, Network, check_same_order, extract_sets, open_sets
+from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict.rule import Verdict, judge
 from fidprobe.analysis.verdict.sampling_advice import advise_on_sampling
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates, EstimateCollector

@@ -87,12 +87,12 @@ def class_shifts_figure(comparison: ClassComparison, *, number: int = 10) -> "Fi
 
 
 def _percent(share: float) -> str:
-    """Two digits, no more than three decimals."""
+    """Write a share in percent: two digits, at most three decimals."""
     return written(round(100 * share, 3), 2)
 
 
 def _ratio(shift: ClassShift) -> str:
-    """Empty where only one of the sets has the class."""
+    """Write the ratio of the shares; empty where only one of the sets has the class."""
     return f"×{written(shift.ratio, 3)}" if shift.ratio else ""
 
 

@@ -13,7 +13,7 @@ __all__ = ["ClassHistogram", "class_name", "top1_histogram"]
 
 
 def class_name(names: Sequence[str] | None, index: int) -> str:
-    """A class by its name, or by its number where it has none, or one that shows nothing."""
+    """A class's name; its number where it has none, or a blank one."""
     name = names[index] if names else ""
     return name if name.strip() else f"class {index}"
 

@@ -10,7 +10,8 @@ from fidprobe.analysis.classes.top_classes import check_marks
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.two_spaces import Network, extract_sets, open_sets, probe
+from fidprobe.analysis.sets.networks import Network, probe
+from fidprobe.analysis.sets.two_spaces import extract_sets, open_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -71,7 +72,7 @@ def compare_classes(
         options: Subset, bad files, batch size, cache.
         permutations: Of the test of the total-variation distance; see `class_comparison`.
         seed: Draws them.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

@@ -69,7 +69,7 @@ def fisher_exact(reference: Counts, generated: Counts, images: tuple[int, int]) 
     log_factorial = gammaln(np.arange(n_r + n_g + 1, dtype=np.float64) + 1)
 
     def log_binomial(n: int, low: int, high: int) -> Floats:
-        """Of n over low..high."""
+        """Log of the binomial coefficients of n over low..high."""
         # Slices, the second one backwards: n - low, ..., n - high.
         rest = log_factorial[n - high : n - low + 1][::-1]
         return np.asarray(log_factorial[n] - log_factorial[low : high + 1] - rest)
@@ -140,7 +140,7 @@ def difference_interval(reference: Counts, generated: Counts, images: tuple[int,
 
 
 def _wilson(counts: Counts, n: int) -> tuple[Floats, Floats, Floats]:
-    """A share and both ends of its score interval."""
+    """Return a share and both ends of its score interval."""
     p = counts / n
     centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
@@ -161,7 +161,7 @@ def total_variation(
         generated: Of the other, with the same number of classes.
         permutations: How often to share out anew, >= 1.
         seed: Draws how.
-        progress: Told of the permutations.
+        progress: Reports the permutations.
     """
     n_r, n_g, top = reference.images, generated.images, reference.top
     n = n_r + n_g
@@ -169,7 +169,7 @@ def total_variation(
     rng = np.random.default_rng(seed)
 
     def distance(counts: Counts) -> Counts:
-        """Times 2 N n_r n_g, in whole numbers: equal outcomes are equal. Counts [..., c] are the reference's part."""
+        """The distance times 2 N n_r n_g, whole so that equal outcomes are equal; counts [..., c] of the reference."""
         return np.asarray(np.abs(counts * n - totals * n_r).sum(axis=-1))
 
     if reference.packed is None or generated.packed is None:

@@ -14,8 +14,8 @@ from fidprobe.analysis.classes.significance import (
     ratio_interval,
     total_variation,
 )
-from fidprobe.analysis.classes.top_classes import Marks, check_marks, class_marks
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.analysis.classes.top_classes import Marks, check_marks, check_same_classes, class_marks
+from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.provenance import check_comparable
 from fidprobe.runtime.progress import Progress, silent
@@ -23,7 +23,7 @@ from fidprobe.runtime.progress import Progress, silent
 __all__ = ["FALSE_DISCOVERY_RATE", "ClassComparison", "ClassShift", "ClassUse", "class_comparison"]
 
 FALSE_DISCOVERY_RATE = 0.05
-"""Expected share of wrong entries among the classes that are told to be over- or under-represented."""
+"""Expected share of wrong entries among the classes that are reported as over- or under-represented."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def class_comparison(
         permutations: How often images are shared out anew for the noise floor of the total-variation distance; its
             least p-value is 1 / (1 + permutations).
         seed: Draws them.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         InputError: no logits, NaN or infinite ones, another number of classes, or `top` or `permutations` out of range.
@@ -225,25 +225,14 @@ def class_comparison(
 
 
 def _class_names(reference: Features, generated: Features, top: int) -> tuple[str, ...]:
-    """One a logit, once it is clear that both sets can be compared."""
+    """Return a name for each logit, after checking that both sets can be compared."""
     check_marks(reference, top, "reference")
     check_marks(generated, top, "generated")
     assert reference.logits is not None
-    assert generated.logits is not None
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
-    ours, theirs = reference.logits.shape[1], generated.logits.shape[1]
-    if ours != theirs:
-        raise InputError(
-            f"the reference has {ours} logits an image and generated {theirs}; extract both with the same classifier"
-        )
-    named = [side.class_names for side in (reference, generated) if side.class_names is not None]
-    if len(named) == 2 and named[0] != named[1]:
-        c = next(c for c in range(ours) if named[0][c] != named[1][c])
-        raise MismatchError(
-            f"class {c} is {named[0][c]!r} in the reference and {named[1][c]!r} in the generated set; extract both "
-            "with the same classifier"
-        )
-    return tuple(class_name(named[0] if named else None, c) for c in range(ours))
+    check_same_classes(reference, generated)
+    names = reference.class_names or generated.class_names
+    return tuple(class_name(names, c) for c in range(reference.logits.shape[1]))
 
 
 def _use(marks: Marks) -> ClassUse:
@@ -259,7 +248,7 @@ def _use(marks: Marks) -> ClassUse:
 
 
 def _shifts(reference: Marks, generated: Marks, names: tuple[str, ...]) -> tuple[ClassShift, ...]:
-    """Every class that occurs, tested and corrected for how many they are."""
+    """Test every class that occurs, and correct the p-values for their number."""
     from scipy.stats import false_discovery_control
 
     # Whether a class occurs at all is given by its sum over both sets, on which Fisher's test is conditional: leaving
@@ -303,7 +292,7 @@ def _shifts(reference: Marks, generated: Marks, names: tuple[str, ...]) -> tuple
 def _never_significant(
     p_values: npt.NDArray[np.float64], least: npt.NDArray[np.float64], significant: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Which classes would not be significant even with the least p-value that their images allow."""
+    """Find the classes that would not be significant even with the least p-value that their images allow."""
     from scipy.stats import false_discovery_control
 
     never = np.zeros(len(p_values), dtype=np.bool_)

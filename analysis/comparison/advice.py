@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from fidprobe.analysis.sets.advice import NOT_SAMPLED, Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.several_models import ModelSets, gathered, grouped
+from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, advise_on_partial, grouped
 from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.features.value import Features
 
 __all__ = ["advise_on_comparison"]
 
-_OF_FILES = ("skipped-files", "formats-differ", "sizes-differ", "treatments-differ")
 _OF_SETS = ("singular-covariance",)  # counts need no warning where distances are corrected for them
 
 
@@ -26,9 +25,9 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
     made = {name: side for name, side in spaces["main"].items() if name != "reference"}
     about = advise_on_sets(main["reference"], {name: side for name, side in main.items() if name != "reference"})
     advice = [one for one in about if one.code in _OF_SETS]
-    advice += gathered(one for one in advise_on_sets(spaces["main"]["reference"], made) if one.code in _OF_FILES)
-    seconds = [space for space in spaces if space != "main" and len(spaces[space]) > 1]  # with models, that is
-    sides: list[dict[str, Measurable] | None] = [grouped(spaces[space]) for space in seconds]
+    advice += advise_on_files(sets)
+    second_spaces = [space for space in spaces if space != "main" and len(spaces[space]) > 1]  # with models, that is
+    sides: list[dict[str, Measurable] | None] = [grouped(spaces[space]) for space in second_spaces]
     for second in sides or [None]:
         advice += [one for one in advise_on_spaces(main, second, same=sets.same) if one not in advice]
     if not isinstance(spaces["main"]["reference"], Features):
@@ -43,15 +42,8 @@ def advise_on_comparison(sets: ModelSets, alike: Iterable[Sequence[str]], ungrou
                 "compare with corrected ones.",
             )
         )
-    for space in seconds:
-        lacking = [name for name in made if name not in spaces[space]]
-        if lacking:
-            advice.append(
-                Advice(
-                    "second-partial",
-                    f"Of {len(lacking)} of {len(made)} models there is no second opinion ({sets.no_second}).",
-                )
-            )
+    for space in second_spaces:
+        advice += advise_on_partial(sets, space)
     return advice
 
 

@@ -64,7 +64,7 @@ class Ranking:
 
     @property
     def from_best(self) -> tuple[Pair, ...]:
-        """The best model against each other one."""
+        """The pairs of the best model and each other one."""
         return tuple(one for one in self.pairs if one.better == self.models[0])
 
     def to_json(self) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from fidprobe.analysis.comparison.models import ComparedModel, Distance, ModelMe
 from fidprobe.analysis.comparison.text import group_sentences, step_sentence
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.description import SetDescription, describe
+from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.several_models import ModelSets, grouped, open_models
-from fidprobe.analysis.sets.two_spaces import Network
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.analysis.verdict.second_opinion_caveats import second_opinion_caveat
 from fidprobe.analysis.verdict.uncertainty import Key
@@ -37,7 +37,7 @@ class Comparison(Result):
         groups: Models of nearly equal main distance, the best group first.
         steps: From each group to the next better one, the worst first.
         within: Share of a distance that counts as nearly equal.
-        manifold_images: How many images of each set precision and recall rest on; 0 where there are none.
+        precision_recall_images: How many images of each set precision and recall rest on; 0 where there are none.
         no_second: Why there is no second opinion; empty where there is one.
         reference: Which real images, and how many.
     """
@@ -50,7 +50,7 @@ class Comparison(Result):
     groups: tuple[IsoGroup, ...]
     steps: tuple[Step, ...]
     within: float
-    manifold_images: int
+    precision_recall_images: int
     no_second: str
     reference: SetDescription
 
@@ -70,15 +70,15 @@ class Comparison(Result):
             "labels": dict(self.labels),
             "no_second_opinion": self.no_second or None,
             "within": self.within,
-            "precision_recall_images": self.manifold_images,
+            "precision_recall_images": self.precision_recall_images,
             "models": [
                 {
                     "name": name,
                     "count": one.images.count,
                     "group": self.group_of(name),
                     "distances": {space: distance.to_json() for space, distance in one.distances.items()},
-                    "precision_recall": {space: asdict(found) for space, found in one.manifolds.items()},
-                    "no_precision_recall": one.no_manifold or None,
+                    "precision_recall": {space: asdict(found) for space, found in one.precision_recall.items()},
+                    "no_precision_recall": one.no_precision_recall or None,
                     "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
@@ -118,7 +118,7 @@ def compare(
         second_models: The models' features there, by the same names.
         within: Share of the best FID of a group that counts as nearly equal, from 0 to below 1.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -133,21 +133,17 @@ def compare(
     if not 0 <= within < 1:
         raise InputError(f"`within` is a share of FID from 0 to below 1, not {within}; 0.05 is 5 %")
     networks = [second_opinion] if isinstance(second_opinion, Network) else list(second_opinion) or ["clip"]
-    opened, seconds = open_models(reference, models, second_reference, second_models, options)
-    sets = ModelSets(opened, seconds, extractor, networks, options, progress)
+    opened, second_inputs = open_models(reference, models, second_reference, second_models, options)
+    sets = ModelSets(opened, second_inputs, extractor, networks, options, progress)
     measuring = ModelMeasures(sets, equal_images(opened, options), progress)
-    compared = {}
-    for done, name in enumerate(models):
-        progress("models", done, len(models))
-        compared[name] = measuring.model(name)
-    progress("models", len(models), len(models))
+    compared = {name: measuring.model(name) for name in sets.models_in_turn()}
     return _assembled(measuring, compared, within, begun)
 
 
 def _assembled(
     measuring: ModelMeasures, compared: Mapping[str, ComparedModel], within: float, begun: float
 ) -> Comparison:
-    """Everything together, once all distances are known."""
+    """Assemble the comparison once all distances are known."""
     sampling = measuring.samplings.result()
     missing = {**sampling.missing, **measuring.missing}
     labels = dict(sampling.labels)
@@ -155,8 +151,8 @@ def _assembled(
         name: ComparedModel(
             one.images,
             {space: _with_error(one.distances[space], sampling, (space, name), missing) for space in labels},
-            one.manifolds,
-            one.no_manifold,
+            one.precision_recall,
+            one.no_precision_recall,
         )
         for name, one in compared.items()
     }
@@ -174,7 +170,7 @@ def _assembled(
         groups=groups,
         steps=group_steps(sampling.joint, groups, spaces, labels=labels, missing=missing, doubts=doubts),
         within=within,
-        manifold_images=measuring.images if any(one.manifolds for one in models.values()) else 0,
+        precision_recall_images=measuring.images if any(one.precision_recall for one in models.values()) else 0,
         no_second="" if spaces else measuring.sets.no_second,
         reference=describe(measuring.sets.spaces["main"]["reference"]),
         advice=tuple(advise_on_comparison(measuring.sets, measuring.alike.values(), without)),
@@ -189,7 +185,7 @@ def _with_error(distance: Distance, sampling: DistanceEstimates, key: Key, missi
 
 
 def _place(distance: Distance) -> tuple[bool, float]:
-    """By the corrected distance; those without one last, by the plain one."""
+    """Sort by the corrected distance; models without one come last, by the plain one."""
     if distance.estimate is not None:
         return False, distance.estimate.value
     return True, distance.value or 0.0

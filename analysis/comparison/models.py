@@ -7,7 +7,7 @@ from typing import Any
 from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, precision_recall_in_space
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.several_models import ModelSets, fingerprint
+from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, surely_readable
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, statistics_of
 from fidprobe.analysis.verdict.sampling_error import EstimateCollector, why_too_few_images
 from fidprobe.analysis.verdict.uncertainty import Estimate, Key
@@ -19,8 +19,6 @@ from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["ComparedModel", "Distance", "ModelMeasures", "equal_images"]
-
-_ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,14 @@ class ComparedModel:
     Attributes:
         images: Which, and how many.
         distances: Space -> distance; every space of the comparison.
-        manifolds: Space -> precision and recall, where they could be computed.
-        no_manifold: Why the main space has none; else empty.
+        precision_recall: Space -> precision and recall, where they could be computed.
+        no_precision_recall: Why the main space has none; else empty.
     """
 
     images: SetDescription
     distances: Mapping[str, Distance]
-    manifolds: Mapping[str, PrecisionRecallResult]
-    no_manifold: str
+    precision_recall: Mapping[str, PrecisionRecallResult]
+    no_precision_recall: str
 
 
 class ModelMeasures:
@@ -87,12 +85,12 @@ class ModelMeasures:
         self.alike[fingerprint(self._real["main"])] = ["reference"]
 
     def model(self, name: str) -> ComparedModel:
-        """One model in every space; distances are still without their errors, which are computed together."""
+        """Measure one model in every space; the errors of distances are computed later, together."""
         found = self.sets.extracted(name)
         self._check_order(name, found)
         same = self.alike.setdefault(fingerprint(found["main"]), [])
         same.append(name)
-        distances, manifolds, no_manifold = {}, {}, ""
+        distances, precision_recall, no_precision_recall = {}, {}, ""
         for space, real in self._real.items():
             if space not in found:
                 self.missing[space, name] = f"{name} came without images or features of this space"
@@ -113,10 +111,10 @@ class ModelMeasures:
                 {"reference": real, name: made}, images=self.images, progress=self._progress
             )
             if name in shares.models:
-                manifolds[space] = shares.models[name]
+                precision_recall[space] = shares.models[name]
             if space == "main":
-                no_manifold = shares.missing.get(name, "")
-        return ComparedModel(describe(found["main"]), distances, manifolds, no_manifold)
+                no_precision_recall = shares.missing.get(name, "")
+        return ComparedModel(describe(found["main"]), distances, precision_recall, no_precision_recall)
 
     def _check_order(self, name: str, found: Mapping[str, Measurable]) -> None:
         for space, side in found.items():
@@ -133,4 +131,4 @@ def equal_images(opened: Mapping[str, Input], options: ReadOptions) -> int:
     """
     counts = [len(side) for side in opened.values() if not isinstance(side, GaussianStatistics)]
     least = equal_count(count for count in counts if count >= LEAST)
-    return int(_ROOM * least) if options.skip_bad else least
+    return surely_readable(least, options)

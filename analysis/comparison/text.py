@@ -1,11 +1,20 @@
 """A comparison in words: a table for the terminal, a sentence for each iso-FID group, a line for each step."""
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from fidprobe.analysis.comparison.iso_fid_groups import IsoGroup, Pair, Ranking, Step
 from fidprobe.analysis.comparison.models import ComparedModel, Distance
-from fidprobe.analysis.output.wording import amount, images_text, number, plus_minus, shortened, signed_percent
+from fidprobe.analysis.output.wording import (
+    aligned,
+    amount,
+    images_text,
+    joined,
+    number,
+    plus_minus,
+    shortened,
+    signed_percent,
+    wrapped,
+)
 from fidprobe.analysis.verdict.uncertainty import Ratio
 
 if TYPE_CHECKING:
@@ -20,25 +29,24 @@ __all__ = [
     "step_sentence",
 ]
 
-_COLUMNS = 80
 _LABEL = 40  # characters of a distance's label
 _NAME = 28  # of a model's in a sentence
 _MOST = 6  # models named in a sentence
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
-def comparison_lines(found: "Comparison") -> list[str]:
+def comparison_lines(comparison: "Comparison") -> list[str]:
     """At most 80 columns: a row a model, then groups and steps in words."""
-    lines = [f"{space_title(space)}: {shortened(label, 56)}" for space, label in found.labels.items()]
-    if found.no_second:
-        lines += wrap(f"second opinion: not available: {shortened(found.no_second, 200)}", _COLUMNS)
-    seconds = list(found.second_spaces)
-    lines += _table(found, ["main", *seconds[:1]], shares=True)
-    for start in range(1, len(seconds), 2):
-        lines += ["", *_table(found, seconds[start : start + 2], shares=False)]
-    lines += wrap(how_text(found), _COLUMNS)
-    for sentence in [*group_sentences(found), *map(step_sentence, found.steps)]:
-        lines += wrap(sentence, _COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
+    lines = [f"{space_title(space)}: {shortened(label, 56)}" for space, label in comparison.labels.items()]
+    if comparison.no_second:
+        lines += wrapped(f"second opinion: not available: {shortened(comparison.no_second, 200)}")
+    second_spaces = list(comparison.second_spaces)
+    lines += _table(comparison, ["main", *second_spaces[:1]], shares=True)
+    for start in range(1, len(second_spaces), 2):
+        lines += ["", *_table(comparison, second_spaces[start : start + 2], shares=False)]
+    lines += wrapped(how_text(comparison))
+    for sentence in [*group_sentences(comparison), *map(step_sentence, comparison.steps)]:
+        lines += wrapped(sentence, indent="  ")
     return lines
 
 
@@ -54,9 +62,9 @@ def distance_text(distance: Distance) -> str:
     return "" if distance.value is None else f"{number(distance.value)} *"
 
 
-def group_sentences(found: "Comparison") -> list[str]:
-    """What FID does not tell and others may: one text for each group of more than one model."""
-    return [_group(found, one) for one in found.groups if len(one.models) > 1]
+def group_sentences(comparison: "Comparison") -> list[str]:
+    """Describe each group of more than one model: its distances, and how its models differ in second opinions."""
+    return [_group(comparison, one) for one in comparison.groups if len(one.models) > 1]
 
 
 def step_sentence(step: Step) -> str:
@@ -77,11 +85,11 @@ def step_sentence(step: Step) -> str:
     return f"{text} ({'; '.join(told)})" if told else text
 
 
-def _table(found: "Comparison", spaces: list[str], *, shares: bool) -> list[str]:
+def _table(comparison: "Comparison", spaces: list[str], *, shares: bool) -> list[str]:
     rows = [["model", *(["group", "images"] if shares else []), *map(space_title, spaces)]]
     rows[0] += ["precision", "recall"] if shares else []
-    for name, one in found.models.items():
-        group = found.group_of(name)
+    for name, one in comparison.models.items():
+        group = comparison.group_of(name)
         told = (
             ["" if group is None else str(group), "" if one.images.count is None else amount(one.images.count)]
             if shares
@@ -89,59 +97,52 @@ def _table(found: "Comparison", spaces: list[str], *, shares: bool) -> list[str]
         )
         told += [distance_text(one.distances[space]) for space in spaces]
         rows.append([name, *told, *(_shares(one) if shares else [])])
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
-    room = max(8, _COLUMNS - sum(widths) - 2 * len(widths))
-    names = [shortened(row[0], room) for row in rows]
-    width = max(map(len, names))
-    return [
-        "  ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(row[1:], widths, strict=True))]).rstrip()
-        for name, row in zip(names, rows, strict=True)
-    ]
+    return aligned(rows)
 
 
 def _shares(one: ComparedModel) -> list[str]:
-    shares = one.manifolds.get("main")
+    shares = one.precision_recall.get("main")
     return ["", ""] if shares is None else [f"{shares.precision:.3f}", f"{shares.recall:.3f}"]
 
 
-def how_text(found: "Comparison") -> str:
-    """What the table's numbers are."""
-    corrected = [one.distances["main"].estimate is not None for one in found.models.values()]
+def how_text(comparison: "Comparison") -> str:
+    """Explain the table's numbers in a sentence."""
+    corrected = [one.distances["main"].estimate is not None for one in comparison.models.values()]
     text = "Distances are corrected for the numbers of images, ± their standard errors"
     if not any(corrected):
         text = "* Distances are plain ones, neither corrected nor with an error: see the warnings"
     elif not all(corrected):
         text += "; * neither: see the warnings"
-    if found.manifold_images:
-        text += f". Precision and recall are of {images_text(found.manifold_images)} of each set"
+    if comparison.precision_recall_images:
+        text += f". Precision and recall are of {images_text(comparison.precision_recall_images)} of each set"
     return f"{text}."
 
 
-def _group(found: "Comparison", group: IsoGroup) -> str:
+def _group(comparison: "Comparison", group: IsoGroup) -> str:
     count = len(group.models)
     alike = [name for name in group.models[1:] if name in group.near]
-    percent = f"{100 * found.within:g}{_SPACE}%"
+    percent = f"{100 * comparison.within:g}{_SPACE}%"
     if len(alike) == count - 1:
         why = f"within {percent} of the first"
     elif alike:
         why = f"within {percent} of the first or not distinguishable from it"
     else:
         why = "not distinguishable from the first" if count > 2 else "not distinguishable"
-    head = f"Group {found.group_of(group.models[0])}, {_list(group.models)}: {_range(found, group)}, {why}."
+    head = f"Group {comparison.group_of(group.models[0])}, {_list(group.models)}: {_range(comparison, group)}, {why}."
     if not group.rankings:
         return f"{head} How they differ is not known: there is no second opinion."
-    return " ".join([head, *(_ranking(found, space, one) for space, one in group.rankings.items())])
+    return " ".join([head, *(_ranking(comparison, space, one) for space, one in group.rankings.items())])
 
 
-def _range(found: "Comparison", group: IsoGroup) -> str:
+def _range(comparison: "Comparison", group: IsoGroup) -> str:
     """`FD[x] 12.34`, or `FD[x] 12.34 to 12.90`: the group's corrected distances."""
-    ends = [found.models[name].distances["main"].estimate for name in (group.models[0], group.models[-1])]
+    ends = [comparison.models[name].distances["main"].estimate for name in (group.models[0], group.models[-1])]
     first, last = (number(one.value) for one in ends if one is not None)
-    return f"{shortened(found.labels['main'], _LABEL)} {first if first == last else f'{first} to {last}'}"
+    return f"{shortened(comparison.labels['main'], _LABEL)} {first if first == last else f'{first} to {last}'}"
 
 
-def _ranking(found: "Comparison", space: str, ranking: Ranking) -> str:
-    label = shortened(found.labels[space], _LABEL)
+def _ranking(comparison: "Comparison", space: str, ranking: Ranking) -> str:
+    label = shortened(comparison.labels[space], _LABEL)
     lacking = f" Not judged in {label}: {_list(tuple(ranking.missing))}." if ranking.missing else ""
     if len(ranking.models) < 2:
         return lacking.strip()
@@ -150,7 +151,7 @@ def _ranking(found: "Comparison", space: str, ranking: Ranking) -> str:
     best = shortened(ranking.models[0], _NAME)
     if not worse:
         return f"They do not differ significantly in {label}.{lacking}"
-    told = [_worse(found, one) for one in worse[:_MOST]]
+    told = [_worse(comparison, one) for one in worse[:_MOST]]
     if len(worse) > _MOST:
         told.append(f"{len(worse) - _MOST} more are worse too")
     rest = (
@@ -161,7 +162,7 @@ def _ranking(found: "Comparison", space: str, ranking: Ranking) -> str:
     return f"In {label}, {best} is best: {'; '.join(told)}.{rest}{lacking}"
 
 
-def _worse(found: "Comparison", pair: Pair) -> str:
+def _worse(comparison: "Comparison", pair: Pair) -> str:
     """`B is worse by 40 % (95 %: 33 % to 47 %), recall 0.31 against 0.41`."""
     if pair.relative.interval is None:
         how = number(pair.change.value, 3)
@@ -170,7 +171,7 @@ def _worse(found: "Comparison", pair: Pair) -> str:
         how = _percent(pair.relative.value)
         ends = " to ".join(_percent(end) for end in pair.relative.interval)
     text = f"{shortened(pair.worse, _NAME)} is worse by {how} (95{_SPACE}%: {ends})"
-    shares = [found.models[name].manifolds.get("main") for name in (pair.worse, pair.better)]
+    shares = [comparison.models[name].precision_recall.get("main") for name in (pair.worse, pair.better)]
     recalls = [f"{one.recall:.3f}" for one in shares if one is not None]
     return f"{text}, recall {' against '.join(recalls)}" if len(recalls) == 2 else text
 
@@ -186,7 +187,5 @@ def _percent(value: float) -> str:
 
 
 def _list(names: tuple[str, ...]) -> str:
-    shown = [shortened(name, _NAME) for name in names[:_MOST]]
-    if len(names) > _MOST:
-        return f"{', '.join(shown)} and {len(names) - _MOST} more"
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    more = [f"{len(names) - _MOST} more"] if len(names) > _MOST else []
+    return joined([*(shortened(name, _NAME) for name in names[:_MOST]), *more])

@@ -28,7 +28,7 @@ class ConventionScores:
         convention: The library.
         frechet: Its FID.
         kernel: Its KID.
-        score: Its Inception Score of the generated set; the std means nothing where the library tells none.
+        score: Its Inception Score of the generated set; the std means nothing where the library prints none.
         balls: Its precision and recall.
         missing: `fid`, `kid`, `is`, `precision-recall` -> why it is None although the library has it.
     """
@@ -41,7 +41,7 @@ class ConventionScores:
     missing: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, under torch-fidelity's keys; a std only where the library tells one."""
+        """Plain data, under torch-fidelity's keys; a std only where the library prints one."""
         one, kernel, score, balls = self.convention, self.kernel, self.score, self.balls
         named = self.frechet is not None and self.frechet.space == "inception"
         distances = {
@@ -78,7 +78,7 @@ class Pair:
     Args:
         reference: Real images' features or statistics.
         generated: Generated images', of the same space.
-        progress: Told of subsets and blocks of distances.
+        progress: Reports subsets and blocks of distances.
 
     Raises:
         InputError: NaN or infinite values, fewer than 2 images.
@@ -91,7 +91,7 @@ class Pair:
         self._done: dict[tuple[Any, ...], Any] = {}
 
     def scores(self, one: Convention) -> ConventionScores:
-        """All that one library has."""
+        """Compute everything that one library has."""
         missing: dict[str, str] = {}
         distance = self._distance(one, missing)
         kernel, score, balls = self._kernel(one, missing), self._score(one, missing), self._balls(one, missing)
@@ -106,7 +106,7 @@ class Pair:
     def _distance(self, one: Convention, missing: dict[str, str]) -> FrechetResult | None:
         ddof = one.covariance_ddof
         if ddof == 0 and None in (side.count for side in self._statistics):
-            missing["fid"] = "statistics that do not tell their count cannot be divided by it"
+            missing["fid"] = "statistics that do not state their count cannot be divided by it"
             return None
         return self._once(("fid", ddof), lambda: frechet(*self._statistics, ddof=ddof))
 

@@ -13,14 +13,8 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.two_spaces import (
-    ExtractorChoice,
-    Measurable,
-    Network,
-    extract_sets,
-    open_sets,
-    statistics_of,
-)
+from fidprobe.analysis.sets.networks import Network, NetworkSpec
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
@@ -92,7 +86,7 @@ def conventions(
     generated: Any,
     *,
     names: Sequence[str] | None = None,
-    extractor: str | ExtractorChoice = "inception",
+    extractor: str | NetworkSpec = "inception",
     second_opinion: Network = "clip",
     second_reference: Any = None,
     second_generated: Any = None,
@@ -113,17 +107,17 @@ def conventions(
         second_reference: The reference's features in the second space, where `reference` is no images.
         second_generated: The generated set's.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
     """
     begun = time.perf_counter()
     chosen = conventions_named(names)
-    if not isinstance(extractor, ExtractorChoice):
-        extractor = ExtractorChoice(extractor, device="cuda" if torch.cuda.is_available() else "cpu")
+    if not isinstance(extractor, NetworkSpec):
+        extractor = NetworkSpec(extractor, device="cuda" if torch.cuda.is_available() else "cpu")
     opened = open_sets({"reference": reference, "generated": generated}, options, progress)
-    seconds = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
+    second_inputs = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
     chosen, advice = _possible(chosen, opened, explicit=bool(names))
     found: dict[str, ConventionScores] = {}
     first: Mapping[str, Measurable] = {}
@@ -137,7 +131,7 @@ def conventions(
 
         extracted = extract_sets(
             opened,
-            {} if first else seconds,
+            {} if first else second_inputs,
             extractor=replace(extractor, resize=rule),
             second_opinion=None if first else second_opinion,
             options=options,

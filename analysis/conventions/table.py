@@ -39,8 +39,8 @@ class KernelSubsets:
     Attributes:
         subsets: How many.
         subset_size: Images of each side in one.
-        clips: Takes smaller subsets where a side has fewer images; otherwise the library refuses.
-        spread: Tells the standard deviation over subsets (ddof 0).
+        clips: The library takes smaller subsets where a side has fewer images; else it refuses.
+        spread: The library prints the standard deviation over subsets (ddof 0).
         draws: How subsets are drawn.
     """
 
@@ -59,7 +59,7 @@ class Parts:
         splits: Number of parts.
         split_size: Images in a part in their place; None for `splits`.
         order: `natural` (as listed) or `shuffled`.
-        std_ddof: Of the standard deviation over parts; None if the library tells the mean only.
+        std_ddof: Of the standard deviation over parts; None if the library prints the mean only.
         draws: How images are shuffled; empty if they are not.
     """
 
@@ -114,7 +114,7 @@ class Convention:
     sources: tuple[str, ...]
 
     def choices(self) -> MetricChoices:
-        """What `fidprobe score` has to be told besides the resize rule; its own defaults where the library has none."""
+        """The options of a score beside the resize rule; fidprobe's own defaults where the library has none."""
         own = MetricChoices()
         kernel, parts, balls = self.kernel or KernelSubsets(), self.parts, self.balls
         return MetricChoices(

@@ -7,14 +7,7 @@ import numpy as np
 
 from fidprobe.analysis.correlation.measure import Correlation
 from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
-from fidprobe.analysis.output.model_points import (
-    DOT,
-    MOST_NAMED,
-    legend_columns,
-    model_legend,
-    model_mark,
-    style_scatter,
-)
+from fidprobe.analysis.output.model_points import ModelMarks, style_scatter
 from fidprobe.analysis.output.wording import number, shortened
 from fidprobe.analysis.verdict.agreement import Agreement
 from fidprobe.errors import InputError
@@ -29,60 +22,56 @@ _LINE = "#8a8f98"
 _TITLE = 38  # characters of 8 points over a panel
 
 
-def correlation_figure(found: Correlation) -> "Figure":
+def correlation_figure(correlation: Correlation) -> "Figure":
     """A scatter panel for each space that correlates with the main one (role-of-imagenet-classes-in-fid, Fig. 9).
 
     Up to twelve models are named in a legend; more are dots. The line is the least-squares fit. Where no model has a
     second opinion, it says so.
 
     Args:
-        found: With at least one of logits and second opinion.
+        correlation: With at least one of logits and second opinion.
 
     Raises:
         InputError: neither is there.
     """
-    panels = [which for which in ("logits", "second") if which in found.agreements]
+    panels = [which for which in ("logits", "second") if which in correlation.agreements]
     if not panels:
         raise InputError("there is nothing to draw: no model has logits or a second opinion")
-    named = len(found.models) <= MOST_NAMED
-    names = [shortened(name, 24) for name in found.models]
-    columns = legend_columns(names) if named else 1
-    rows = -(-len(names) // columns) if named else 0
+    marks = ModelMarks([shortened(name, 24) for name in correlation.models])
     with styled():
         from matplotlib.figure import Figure
 
         confirmed = "second" in panels
-        figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * (rows + (not confirmed))), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * (marks.rows + (not confirmed))), layout="constrained")
         for place, which in enumerate(panels):
             # A panel that is alone is as large as one of two: its legend and title need no more.
             axes = figure.add_subplot(1, len(panels), place + 1)
             style_scatter(axes)
-            _points(axes, found, which, named)
+            _points(axes, correlation, which, marks)
         if not confirmed:
             axes.set_xlabel(f"{axes.get_xlabel()}\nsecond opinion: not computed", parse_math=False)
-        if named:
-            model_legend(figure, names)
+        marks.add_legend(figure)
     return figure
 
 
-def agreement_text(found: Agreement) -> tuple[str, str]:
+def agreement_text(agreement: Agreement) -> tuple[str, str]:
     """Pearson's r with its interval, and Spearman's ρ with its p value, as text; the reason where there is none."""
-    if found.pearson is None or found.spearman is None or found.p_value is None:
-        return found.missing, ""
-    r = f"r = {number(found.pearson)}"
-    if found.interval is not None:
-        r += f" (95 %: {number(found.interval[0])} to {number(found.interval[1])})"
-    elif found.missing:
-        r += f"; {found.missing}"
-    return r, f"ρ = {number(found.spearman)}, p = {number(found.p_value, 2)}, {found.count} models"
+    if agreement.pearson is None or agreement.spearman is None or agreement.p_value is None:
+        return agreement.missing, ""
+    r = f"r = {number(agreement.pearson)}"
+    if agreement.interval is not None:
+        r += f" (95 %: {number(agreement.interval[0])} to {number(agreement.interval[1])})"
+    elif agreement.missing:
+        r += f"; {agreement.missing}"
+    return r, f"ρ = {number(agreement.spearman)}, p = {number(agreement.p_value, 2)}, {agreement.count} models"
 
 
-def _points(axes: "Axes", found: Correlation, which: str, named: bool) -> None:
-    """One panel: every model that has the distance; the others only in the legend."""
-    x = [one.main for one in found.models.values()]
-    y = [getattr(one, which) for one in found.models.values()]
+def _points(axes: "Axes", correlation: Correlation, which: str, marks: ModelMarks) -> None:
+    """Draw one panel: every model that has the distance; the others stand in the legend alone."""
+    x = [one.main for one in correlation.models.values()]
+    y = [getattr(one, which) for one in correlation.models.values()]
     known = [(a, b) for a, b in zip(x, y, strict=True) if b is not None]
-    if found.agreements[which].pearson is not None:
+    if correlation.agreements[which].pearson is not None:
         slope, offset = np.polyfit([a for a, _ in known], [b for _, b in known], 1)
         ends = np.array([min(a for a, _ in known), max(a for a, _ in known)])
         axes.plot(ends, slope * ends + offset, color=_LINE, linewidth=1, zorder=1)
@@ -90,13 +79,13 @@ def _points(axes: "Axes", found: Correlation, which: str, named: bool) -> None:
         axes.set_ylim(
             low - 0.07 * (high - low), high + 0.07 * (high - low)
         )  # the line may leave: no distance is negative
-    if named:
+    if marks.named:
         for i, (a, b) in enumerate(zip(x, y, strict=True)):
-            axes.plot([] if b is None else [a], [] if b is None else [b], **model_mark(i))
+            axes.plot([] if b is None else [a], [] if b is None else [b], **marks.mark(i))
     else:
-        axes.plot([a for a, _ in known], [b for _, b in known], **DOT)
-    axes.set_xlabel(shortened(found.labels["main"], 30), parse_math=False)
+        axes.plot([a for a, _ in known], [b for _, b in known], **marks.mark(0))
+    axes.set_xlabel(shortened(correlation.labels["main"], 30), parse_math=False)
     role = " (second opinion)" if which == "second" else ""
-    axes.set_ylabel(f"{shortened(found.labels[which], 30 if not role else 22)}{role}", parse_math=False)
-    lines = [part for text in agreement_text(found.agreements[which]) for part in wrap(text, _TITLE)]
+    axes.set_ylabel(f"{shortened(correlation.labels[which], 30 if not role else 22)}{role}", parse_math=False)
+    lines = [part for text in agreement_text(correlation.agreements[which]) for part in wrap(text, _TITLE)]
     axes.set_title("\n".join(lines), fontsize=8, color=INK, loc="left")

@@ -13,13 +13,13 @@ _AGAINST = {"logits": "logits", "second": "second opinion"}
 _COLUMNS = ("model", "images", "frechet_distance", "frechet_distance_logits", "frechet_distance_second_opinion")
 
 
-def write_correlation(found: Correlation, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
+def write_correlation(correlation: Correlation, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `correlate.json`, `correlate.csv` (a row a model) and the figure `correlate`.
 
     Without logits and second opinion there is no figure, and one of an earlier correlation is removed.
 
     Args:
-        found: The distances and how they agree.
+        correlation: The distances and how they agree.
         folder: Where; made if missing.
         command: The command line that made it, which the JSON states.
 
@@ -29,11 +29,11 @@ def write_correlation(found: Correlation, folder: str | os.PathLike[str], *, com
     Raises:
         InputError: a file cannot be written, or a number is not finite.
     """
-    with result_folder(folder, "correlate", found, command=command, figures=("correlate",)) as files:
-        rows = [(name, one.images.count, one.main, one.logits, one.second) for name, one in found.models.items()]
+    with result_folder(folder, "correlate", correlation, command=command, figures=("correlate",)) as files:
+        rows = [(name, one.images.count, one.main, one.logits, one.second) for name, one in correlation.models.items()]
         files.table("correlate.csv", _COLUMNS, rows)
-        if found.agreements:
-            against = " and ".join(_AGAINST[which] for which in _AGAINST if which in found.agreements)
+        if correlation.agreements:
+            against = " and ".join(_AGAINST[which] for which in _AGAINST if which in correlation.agreements)
             title = f"Fréchet distances of models in the main space against {against}"
-            files.figure("correlate", correlation_figure(found), title)
+            files.figure("correlate", correlation_figure(correlation), title)
     return files.path

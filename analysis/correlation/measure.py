@@ -13,8 +13,8 @@ from fidprobe.analysis.correlation.spaces import ModelDistances, ModelSpaces
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.several_models import ModelSets, gathered, grouped, open_models
-from fidprobe.analysis.sets.two_spaces import Network
+from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, grouped, open_models
 from fidprobe.analysis.verdict.agreement import Agreement, agreement
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
@@ -22,7 +22,6 @@ from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Correlation", "ModelDistances", "correlate"]
 
-_OF_FILES = ("skipped-files", "same-images", "formats-differ", "sizes-differ", "treatments-differ")
 _FEW = 5  # models below which no ranking, however perfect, comes about by chance in less than 5 % of all orders
 
 
@@ -68,8 +67,8 @@ class Correlation(Result):
         }
 
 
-def _correlated(found: Correlation, which: str) -> dict[str, Any] | None:
-    return found.agreements[which].to_json() if which in found.agreements else None
+def _correlated(correlation: Correlation, which: str) -> dict[str, Any] | None:
+    return correlation.agreements[which].to_json() if which in correlation.agreements else None
 
 
 def correlate(
@@ -95,7 +94,7 @@ def correlate(
         second_reference: The reference's features in the second space, where `reference` is no images.
         second_models: The models' features there, by the same names.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -104,13 +103,9 @@ def correlate(
     options = options or ReadOptions()
     if len(models) < 2:
         raise InputError(f"models are compared with each other; at least 2 are needed, not {len(models)}")
-    opened, seconds = open_models(reference, models, second_reference, second_models, options)
-    spaces = ModelSpaces(ModelSets(opened, seconds, extractor, [second_opinion], options, progress))
-    distances: dict[str, ModelDistances] = {}
-    for done, name in enumerate(models):
-        progress("models", done, len(models))
-        distances[name] = spaces.distances(name)
-    progress("models", len(models), len(models))
+    opened, second_inputs = open_models(reference, models, second_reference, second_models, options)
+    spaces = ModelSpaces(ModelSets(opened, second_inputs, extractor, [second_opinion], options, progress))
+    distances = {name: spaces.distances(name) for name in spaces.sets.models_in_turn()}
     values = {which: [getattr(one, which) for one in distances.values()] for which in ("logits", "second")}
     agreements = {}
     for which, column in values.items():
@@ -131,9 +126,8 @@ def correlate(
 def _advise(spaces: ModelSpaces, distances: Mapping[str, ModelDistances]) -> list[Advice]:
     everything = spaces.sets.spaces
     main, second = grouped(everything["main"]), grouped(everything.get("second", {}))
-    models = {name: side for name, side in everything["main"].items() if name != "reference"}
     advice = advise_on_sets(main["reference"], {name: side for name, side in main.items() if name != "reference"})
-    advice += gathered(one for one in advise_on_sets(everything["main"]["reference"], models) if one.code in _OF_FILES)
+    advice += advise_on_files(spaces.sets, "same-images")
     advice += advise_on_spaces(main, second if len(second) > 1 else None, same=spaces.sets.same)
     for which, what in (("logits", "logits"), ("second", "second opinion")):
         without = [name for name, one in distances.items() if getattr(one, which) is None]

@@ -52,7 +52,7 @@ class ModelSpaces:
         return {"logits": self.no_logits, "second": self.sets.no_second}
 
     def distances(self, name: str) -> ModelDistances:
-        """All distances of one model."""
+        """Measure all distances of one model."""
         found = self._extracted(name)
         values: dict[str, float] = {}
         for which, goal in self._goals.items():

@@ -8,9 +8,9 @@ from fidprobe.analysis.heatmap_check.measure import HeatmapCheck, HeatmapExample
 from fidprobe.analysis.heatmap_check.noise import REGIONS
 from fidprobe.analysis.heatmap_check.sanity import SanityCheck
 from fidprobe.analysis.heatmaps.figures import overlay
-from fidprobe.analysis.output.figure_style import INK, WIDTH, styled
+from fidprobe.analysis.output.figure_style import INK, WIDTH, style_axes, styled
 from fidprobe.analysis.output.wording import shortened
-from fidprobe.analysis.sets.pictures import Picture
+from fidprobe.analysis.sets.pictures import Picture, shrunk
 from fidprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,13 +54,7 @@ def check_noise_figure(check: HeatmapCheck) -> "Figure":
 
 
 def _curves(axes: "Axes", space: SpaceCheck, scales: Sequence[float]) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK, which="both")
-    axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)
+    style_axes(axes)
     for region in REGIONS:
         name, colour, marker, line = _CURVES[region]
         axes.errorbar(
@@ -152,7 +146,7 @@ def _table(rows: Sequence[Sequence[Picture]], above: Sequence[str], left: Sequen
                     )
                 )
                 axes.set_axis_off()
-                axes.imshow(_shrunk(picture), interpolation="none")
+                axes.imshow(shrunk(picture, _CELL), interpolation="none")
         for j, text in enumerate(above):
             at = (margin + (j + 0.5) * cell) / width
             figure.text(at, 1 - (head - 0.03) / height, text, ha="center", va="bottom", fontsize=7.5, color=INK)
@@ -160,16 +154,3 @@ def _table(rows: Sequence[Sequence[Picture]], above: Sequence[str], left: Sequen
             at = 1 - (head + (i + 0.5) * cell) / height
             figure.text((margin - 0.08) / width, at, text, ha="right", va="center", fontsize=8, color=INK)
     return figure
-
-
-def _shrunk(picture: Picture) -> Picture:
-    """Large pictures at the size at which they are printed."""
-    import numpy as np
-    from PIL import Image
-
-    height, width = picture.shape[:2]
-    scale = _CELL / max(height, width)
-    if scale >= 1:
-        return picture
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

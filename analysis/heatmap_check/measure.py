@@ -20,8 +20,9 @@ from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
-from fidprobe.analysis.sets.two_spaces import Measurable, Network, extract_sets, load_network, open_sets, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box, Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -130,7 +131,7 @@ def check_heatmaps(
         extractor: The space that maps are made of: a registry name, or a loaded network.
         second_opinion: The second space, which sees the same noise.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.

@@ -77,6 +77,6 @@ class NoisyPicture:
 
 
 def _span(start: float, stop: float) -> slice:
-    """Whole pixels between two edges, at least one."""
+    """Return the whole pixels between two edges, at least one."""
     first = round(start)
     return slice(first, max(first + 1, round(stop)))

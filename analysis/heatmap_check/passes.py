@@ -10,9 +10,8 @@ from torch import Tensor
 
 from fidprobe.analysis.heatmap_check.distances import NoisyDistance, SpaceCheck, noisy_distance, space_check
 from fidprobe.analysis.heatmap_check.noise import REGIONS, NoisyPicture
-from fidprobe.analysis.heatmaps.measure import picture_batches
+from fidprobe.analysis.heatmaps.measure import images_changed, picture_batches
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
-from fidprobe.errors import SourceError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.forward_pass import embed_images, prepare_images
@@ -60,7 +59,7 @@ def all_maps(
         images: The source.
         names: Of the images whose features are known, in order.
         options: Bad files, batch size.
-        progress: Told of images mapped.
+        progress: Reports images mapped.
 
     Returns:
         float32 [N, u, v].
@@ -97,7 +96,7 @@ def noise_distances(
         scales: As in `fidprobe.analysis.heatmap_check.noise`.
         seed: Of the noise.
         options: Bad files, batch size.
-        progress: Told of pictures over all passes.
+        progress: Reports pictures over all passes.
 
     Returns:
         One a space.
@@ -137,6 +136,6 @@ def noise_distances(
 
 
 def _check_names(batch: Sequence[ReadImage], names: Sequence[str], place: int, images: ImageSource) -> None:
-    """The images of a batch are those from this place on, to the last one."""
+    """Raise unless a batch holds the images that stand from this place on."""
     if [read.name for read in batch] != list(names[place : place + len(batch)]):
-        raise SourceError(f"{images.description}: its images changed while they were read; run again")
+        raise images_changed(images)

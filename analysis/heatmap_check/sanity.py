@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fidprobe.analysis.heatmaps.measure import map_pictures
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import extract_sets, statistics_of
@@ -25,11 +26,10 @@ from fidprobe.extractors.base import Box
 from fidprobe.extractors.network import NetworkExtractor
 from fidprobe.extractors.state_dicts import state_dict_sha256
 from fidprobe.features.extraction import ReadOptions
-from fidprobe.features.forward_pass import prepare_images
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.metrics.single_image import SingleImage
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 
 __all__ = ["EXCESS", "LIMIT", "SANE", "MapAgreement", "SanityCheck", "check_sanity", "randomised"]
 
@@ -86,12 +86,12 @@ class SanityCheck:
 
     @cached_property
     def other_images(self) -> MapAgreement:
-        """Trained against randomised weights, each image with all others: what the border alone brings about."""
+        """Trained against randomised weights, each image with all others: likeness that comes from the border alone."""
         return MapAgreement(*(_mean(_off_diagonal(c)) for c in _correlations(self.trained, self.randomised)))
 
     @cached_property
     def unrelated(self) -> MapAgreement:
-        """Trained weights, each image with all others: how alike maps are that should not be."""
+        """Trained weights, each image with all others: how alike maps of different images are."""
         return MapAgreement(*(_mean(_off_diagonal(c)) for c in _correlations(self.trained, self.trained)))
 
     @property
@@ -135,7 +135,7 @@ def check_sanity(
         maps: float32 [n, u, v], theirs under trained weights.
         seed: Of the randomised weights.
         options: Bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         InputError: there is no network to randomise, or no reference images; the randomised network gives NaN, or sees
@@ -153,15 +153,7 @@ def check_sanity(
     reference, generated = (statistics_of(side) for side in (sides["reference"], sides["generated"]))
     again = Sensitivity(control, SingleImage(reference, generated), layer=sensitivity.layer)
     pictures = read_pictures(images, names, progress=progress)
-    made: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(pictures), options.batch_size):
-        made += list(again(prepare_images(control, pictures[start : start + options.batch_size])).numpy())
-        progress("mapping with randomised weights", len(made), len(pictures))
-    control_maps = np.stack(made)
-    if not np.ptp(control_maps, axis=(1, 2)).any():
-        raise InputError(
-            f"{network.provenance.name} with randomised weights is blind: all maps are constant; try another seed"
-        )
+    made = map_pictures(again, pictures, options.batch_size, stage(progress, "with randomised weights"))
     control_maps = np.stack(made)
     if not np.ptp(control_maps, axis=(1, 2)).any():
         raise InputError(
@@ -235,6 +227,6 @@ def _off_diagonal(correlations: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor) -> float | None:
-    """Of those that are defined."""
+    """The mean of the values that are not NaN; None if all are."""
     defined = values[~values.isnan()]
     return float(defined.mean()) if len(defined) else None

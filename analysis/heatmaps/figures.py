@@ -21,7 +21,7 @@ from fidprobe.extractors.base import Box
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["heatmaps_figure", "means_figure", "overlay"]
+__all__ = ["heatmaps_figure", "mean_overlay", "means_figure", "overlay"]
 
 _PAGE = 7.0  # inches: the text width of a page of two columns
 _CELL = 192  # pixels of a picture in a figure: enough for print at this size
@@ -51,6 +51,12 @@ def overlay(picture: Picture, sensitivity: npt.NDArray[np.float32], box: Box) ->
     out = np.repeat((0.4 * grey).round().astype(np.uint8)[:, :, None], 3, axis=2)
     out[top:bottom, left:right] = _blended(grey[top:bottom, left:right], share)
     return out
+
+
+def mean_overlay(mean: MeanHeatmap) -> Picture:
+    """A mean map over its mean picture, uint8 [224, 224, 3]."""
+    height, width = mean.picture.shape[:2]
+    return overlay(mean.rounded, mean.map, Box(0, 0, width, height))
 
 
 def _blended(grey: npt.NDArray[np.float64], share: npt.NDArray[Any]) -> Picture:
@@ -131,17 +137,15 @@ def means_figure(means: Sequence[MeanHeatmap], *, label: str, columns: int = 6) 
                 axes[2 * (place // columns), place % columns],
                 axes[2 * (place // columns) + 1, place % columns],
             )
-            picture = one.picture.round().clip(0, 255).astype(np.uint8)
-            _show(above, fitted(picture, _CELL))
-            side = picture.shape[0]
-            _show(below, fitted(overlay(picture, one.map, Box(0, 0, side, side)), _CELL))
+            _show(above, fitted(one.rounded, _CELL))
+            _show(below, fitted(mean_overlay(one), _CELL))
             name = "all images" if one.name is None else shortened(one.name, 20)
             above.set_title(f"{name}\n{images_text(one.count)}", fontsize=7, color=INK, pad=3, parse_math=False)
     return figure
 
 
 def _balanced(count: int, columns: int) -> tuple[int, int]:
-    """Rows, and so many columns, at most the given, that the last row is as full as it can be."""
+    """Return rows and columns of a grid; fewer columns than given, if they fill the last row better."""
     rows = -(-count // columns)
     return rows, -(-count // rows)
 
@@ -175,7 +179,7 @@ def _grid(rows: int, columns: int, width: float, height: float, titles: float = 
 
 
 def _scale(figure: "Figure", label: str) -> None:
-    """The colours, as they are over a middle grey, and what they mean, below everything."""
+    """Draw below everything the colours, as they are over a middle grey, and what they mean."""
     width, height = figure.get_size_inches()
     bar = figure.add_axes((0.62 / width, 0.08 / height, 1.0 / width, 0.09 / height))
     bar.imshow(_blended(np.full((1, 256), 127.5), np.linspace(0, 1, 256)[None]), aspect="auto")
@@ -195,7 +199,7 @@ def _scale(figure: "Figure", label: str) -> None:
 
 
 def _square(picture: Picture) -> Picture:
-    """Whole on a square, small pictures enlarged without smoothing so that their pixels show."""
+    """Fit a whole picture into a square; small ones are enlarged without smoothing, so that their pixels show."""
     from PIL import Image
 
     height, width = picture.shape[:2]

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.analysis.heatmaps.figures import heatmaps_figure, means_figure, overlay
+from fidprobe.analysis.heatmaps.figures import heatmaps_figure, mean_overlay, means_figure, overlay
 from fidprobe.analysis.heatmaps.measure import Heatmap, Heatmaps, MeanHeatmap, overlay_name
 from fidprobe.analysis.output.page import png_uri, render_page
 from fidprobe.analysis.output.result_files import result_folder
-from fidprobe.analysis.output.wording import images_text, number, shortened
+from fidprobe.analysis.output.wording import images_text, number, shortened, signed
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.pictures import Picture
-from fidprobe.extractors.base import Box
+from fidprobe.analysis.sets.pictures import Picture, shrunk
 
-__all__ = ["signed", "write_heatmaps"]
+__all__ = ["write_heatmaps"]
 
 _SHOWN = 320  # pixels: pictures of the page are shown no larger than this
 
@@ -54,12 +53,6 @@ def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, comman
             files.figure("means", figure, f"Mean pictures and mean heatmaps of {label}")
         files.text("heatmaps.html", _page(heatmaps, overlays, command))
     return files.path.with_name("heatmaps.html")
-
-
-def signed(value: float | None) -> str:
-    """`+1.23`, `−0.0045`: an influence or a change, with its sign."""
-    assert value is not None  # either is there
-    return ("+" if value > 0 else "") + number(value, 3)
 
 
 def _image_arrays(images: Sequence[Heatmap]) -> dict[str, npt.NDArray[Any]]:
@@ -111,10 +104,10 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
         images=[
             {
                 "name": shortened(one.name, 60),
-                "picture": png_uri(_shrunk(one.picture)),
-                "overlay": png_uri(_shrunk(over)),
+                "picture": png_uri(shrunk(one.picture, _SHOWN)),
+                "overlay": png_uri(shrunk(over, _SHOWN)),
                 "predictions": [(p.name, f"{100 * p.probability:.1f} %") for p in one.predictions],
-                "number": signed(one.change if one.influence is None else one.influence),
+                "number": signed(one.effect),
             }
             for one, over in zip(heatmaps.images, overlays, strict=True)
         ],
@@ -122,30 +115,12 @@ def _page(heatmaps: Heatmaps, overlays: Sequence[Picture], command: str | None) 
             {
                 "name": "all images" if one.name is None else shortened(one.name, 40),
                 "count": images_text(one.count),
-                "picture": png_uri(_rounded(one)),
-                "overlay": png_uri(_mean_overlay(one)),
+                "picture": png_uri(one.rounded),
+                "overlay": png_uri(mean_overlay(one)),
             }
             for one in heatmaps.means
         ],
         command=command or "",
         version=heatmaps.version,
-        seconds=number(heatmaps.elapsed, 3),
+        elapsed=number(heatmaps.elapsed, 3),
     )
-
-
-def _rounded(one: MeanHeatmap) -> Picture:
-    return one.picture.round().clip(0, 255).astype(np.uint8)
-
-
-def _mean_overlay(one: MeanHeatmap) -> Picture:
-    height, width = one.picture.shape[:2]
-    return overlay(_rounded(one), one.map, Box(0, 0, width, height))
-
-
-def _shrunk(picture: Picture) -> Picture:
-    from PIL import Image
-
-    height, width = picture.shape[:2]
-    scale = min(1.0, _SHOWN / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)) if scale < 1 else picture

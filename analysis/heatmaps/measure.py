@@ -16,25 +16,18 @@ from fidprobe.analysis.heatmaps.sensitivity import Sensitivity, layer_to_look_at
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
+from fidprobe.analysis.sets.networks import Network, load_network, probe
 from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
-from fidprobe.analysis.sets.two_spaces import (
-    Measurable,
-    Network,
-    extract_sets,
-    load_network,
-    open_sets,
-    probe,
-    statistics_of,
-)
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Box
-from fidprobe.features.extraction import PENDING_BYTES, ReadOptions, extract
-from fidprobe.features.forward_pass import prepare_images
+from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.forward_pass import PendingImages, prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.metrics.single_image import SingleImage, enough_images
 from fidprobe.provenance import ExtractorProvenance, Provenance
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
@@ -43,6 +36,8 @@ __all__ = [
     "MeanHeatmap",
     "Prediction",
     "heatmaps",
+    "images_changed",
+    "map_pictures",
     "overlay_name",
     "picture_batches",
     "predictions",
@@ -88,6 +83,13 @@ class Heatmap:
     influence: float | None
     change: float | None
 
+    @property
+    def effect(self) -> float:
+        """The influence of an image of the set, the change by any other."""
+        value = self.change if self.influence is None else self.influence
+        assert value is not None  # one of them is there
+        return value
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, without name, map and picture."""
         return {
@@ -115,6 +117,11 @@ class MeanHeatmap:
     count: int
     picture: npt.NDArray[np.float32]
     map: npt.NDArray[np.float32]
+
+    @property
+    def rounded(self) -> Picture:
+        """The mean picture in whole levels."""
+        return self.picture.round().clip(0, 255).astype(np.uint8)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without map and picture."""
@@ -203,7 +210,7 @@ def heatmaps(
         layer: A module of the network by its dotted name, instead of what comes before its pooling.
         extractor: The feature space: a registry name, or a loaded network.
         options: Subset, seed, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -243,14 +250,14 @@ def heatmaps(
         assert isinstance(features, Features)
         number = single.influence(features.features).cpu()
     else:
-        features = extract(others, network, options, progress=_of("images", progress))
+        features = extract(others, network, options, progress=stage(progress, "images"))
         number = single.added(features.features).cpu()
         sets = {**sets, "images": features}
     names = _names(features)
     fitting = _fitting(names, only)
     chosen = _chosen(fitting, number, choose, count, options.seed)
     found = read_pictures(others, [names[i] for i in chosen], progress=progress)
-    maps = _maps(sensitivity, found, options.batch_size, progress)
+    maps = map_pictures(sensitivity, found, options.batch_size, progress)
     made = tuple(
         Heatmap(
             name=names[i],
@@ -276,13 +283,6 @@ def heatmaps(
         advice=tuple(_advice(sets)),
         elapsed=time.perf_counter() - begun,
     )
-
-
-def _of(name: str, progress: Progress) -> Progress:
-    def stage(what: str, done: int, total: int | None) -> None:
-        progress(f"{what} {name}", done, total)
-
-    return stage
 
 
 def _names(features: Features) -> tuple[str, ...]:
@@ -312,7 +312,7 @@ def _chosen(fitting: Sequence[int], number: Tensor, choose: str, count: int, see
 
 
 def _advice(sets: Mapping[str, Measurable]) -> list[Advice]:
-    """What to know of the sets; a handful of images that join one is no set to measure."""
+    """Warnings about the sets; the few images that join one are no set whose distance is measured."""
     advice = advise_on_sets(sets["reference"], {"generated": sets["generated"]})
     if "images" not in sets:
         return advice
@@ -333,9 +333,10 @@ def predictions(features: Features, index: int) -> tuple[Prediction, ...]:
     )
 
 
-def _maps(
+def map_pictures(
     sensitivity: Sensitivity, pictures: Sequence[Picture], batch_size: int, progress: Progress
 ) -> list[npt.NDArray[np.float32]]:
+    """The maps of a few pictures, float32 [u, v] each, `batch_size` at a time."""
     made: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(pictures), batch_size):
         batch = pictures[start : start + batch_size]
@@ -370,7 +371,7 @@ def _means(
     options: ReadOptions,
     progress: Progress,
 ) -> tuple[MeanHeatmap, ...]:
-    """Over all images and over the most frequent classes, in one pass over the pictures."""
+    """Compute means over all images and over the most frequent classes in one pass over the pictures."""
     tops: list[int] = []
     means: dict[int, _Mean] = {}
     if classes:
@@ -385,7 +386,7 @@ def _means(
         maps = sensitivity(prepare_images(sensitivity.extractor, [read.image.pixels for read in batch])).numpy()
         for read, one in zip(batch, maps, strict=True):
             if done == len(names) or read.name != names[done]:
-                raise _changed(images)
+                raise images_changed(images)
             pixels = read.image.pixels
             picture = fitted(pixels, _SIDE, sensitivity.extractor.seen(*pixels.shape[:2]))
             whole.add(picture, one)
@@ -394,11 +395,12 @@ def _means(
             done += 1
         progress("mapping all images", done, len(features))
     if done != len(names):
-        raise _changed(images)
+        raise images_changed(images)
     return (whole.of(None), *(mean.of(class_name(features.class_names, c)) for c, mean in means.items()))
 
 
-def _changed(images: ImageSource) -> SourceError:
+def images_changed(images: ImageSource) -> SourceError:
+    """The error for a source whose images are no longer the same."""
     return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 
@@ -412,15 +414,12 @@ def picture_batches(images: ImageSource, options: ReadOptions) -> Iterator[list[
     Raises:
         SourceError: an image cannot be read, and is not to be skipped.
     """
-    pending: list[ReadImage] = []
-    waiting = 0
+    pending = PendingImages(options.batch_size)
     for read in read_images(images, skip_bad=options.skip_bad):
         if isinstance(read, SkippedImage):
             continue
-        pending.append(read)
-        waiting += read.image.pixels.nbytes
-        if len(pending) >= options.batch_size or waiting >= PENDING_BYTES:
-            yield pending
-            pending, waiting = [], 0
-    if pending:
-        yield pending
+        pending.add(read)
+        if pending.full:
+            yield pending.take()
+    if len(pending):
+        yield pending.take()

@@ -121,7 +121,7 @@ def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
 
 
 def is_mean_pooled(extractor: Extractor) -> bool:
-    """Whether features are the mean of the activations over their grid, found by trying on two random images."""
+    """Whether features are the mean of the activations over their grid: tried on two random images."""
     with torch.inference_mode(), full_precision():
         prepared = extractor.prepare(_noise(extractor))
         features = extractor.embed(prepared).features
@@ -186,7 +186,7 @@ def _module(extractor: Extractor, layer: str) -> nn.Module:
 
 
 def _noise(extractor: Extractor) -> Tensor:
-    """Two random images, to try a network on."""
+    """Make two random images to try a network on."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (2, 3, 64, 64), generator=generator, dtype=torch.uint8).to(extractor.device)
 
@@ -232,7 +232,7 @@ def _slopes_at(
 
 
 def _on_grid(output: Tensor, layer: str) -> Tensor:
-    """A module's output as [n, k, u, v]: square grids with channels first or last, and tokens of a square."""
+    """Bring a module's output to [n, k, u, v]: square grids with channels first or last, and tokens of a square."""
     if output.ndim == _GRID and output.shape[2] == output.shape[3]:
         return output
     if output.ndim == _GRID and output.shape[1] == output.shape[2]:

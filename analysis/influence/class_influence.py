@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fidprobe.analysis.classes.top_classes import logit_blocks
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, Values
-from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["ClassInfluence", "Top1", "check_classes", "class_influences", "top1"]
-
-_ROWS = 8192
+__all__ = ["ClassInfluence", "Top1", "class_influences", "top1"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,28 +75,6 @@ class ClassInfluence:
         }
 
 
-def check_classes(reference: Features, generated: Features) -> None:
-    """Refuse classes that do not correspond.
-
-    Raises:
-        InputError: the sets have different numbers of logits.
-        MismatchError: the classes have different names.
-    """
-    if reference.logits is None or generated.logits is None:
-        return
-    ours, theirs = reference.logits.shape[1], generated.logits.shape[1]
-    if ours != theirs:
-        raise InputError(
-            f"the reference has {ours} logits an image and generated {theirs}; extract both with the same classifier"
-        )
-    names = (reference.class_names, generated.class_names)
-    if None not in names and names[0] != names[1]:
-        raise MismatchError(
-            "the classes of the reference and of the generated set have different names; extract both with the same "
-            "classifier"
-        )
-
-
 def top1(features: Features, what: str, progress: Progress = silent) -> Top1 | None:
     """Each image's Top-1 class and its probability, bias included; None without logits.
 
@@ -109,18 +85,10 @@ def top1(features: Features, what: str, progress: Progress = silent) -> Top1 | N
         return None
     n = len(features)
     classes, confidence = np.empty(n, dtype=np.int64), np.empty(n)
-    for start in range(0, n, _ROWS):
-        block = features.logits[start : start + _ROWS].cpu().numpy()
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            row = start + int((~finite).nonzero()[0][0])
-            raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
-        rows = slice(start, start + len(block))
-        classes[rows] = block.argmax(axis=1)
-        with np.errstate(over="ignore"):  # of logits at both ends of float32, whose least have no share
-            powers = np.exp(block - block.max(axis=1, keepdims=True))
+    for rows, logits, powers in logit_blocks(features.logits, what):
+        classes[rows] = logits.argmax(axis=1)
         confidence[rows] = 1 / powers.sum(axis=1, dtype=np.float64)
-        progress(f"classes of {what}", start + len(block), n)
+        progress(f"classes of {what}", rows.stop, n)
     return Top1(classes, confidence)
 
 

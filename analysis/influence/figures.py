@@ -62,8 +62,8 @@ def influence_classes_figure(influence: Influence, *, number: int = 10) -> "Figu
     role = "" if has_second else "no second opinion" if influence.second is None else "second opinion: 0"
     columns = [(influence.main.label, role, SPACE_COLOURS[0], [one.percent for one in classes])]
     if influence.second is not None and has_second:
-        seconds = [one.second_percent for one in classes]
-        columns.append((influence.second.label, "second opinion", SPACE_COLOURS[1], seconds))
+        percents = [one.second_percent for one in classes]
+        columns.append((influence.second.label, "second opinion", SPACE_COLOURS[1], percents))
     rows = np.arange(len(classes))
     with styled():
         figure, panels = bar_panels(WIDTH, 0.95 + 0.2 * len(classes), len(columns))

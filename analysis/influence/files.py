@@ -44,7 +44,7 @@ def write_influence(
         folder: Where; made if missing.
         count: Images and classes of either kind in JSON and figures, >= 1; 20 classes at most are drawn.
         command: The command line that made it, which the JSON states.
-        progress: Told of the pictures.
+        progress: Reports the pictures.
 
     Returns:
         The path of `influence.json`.
@@ -54,9 +54,9 @@ def write_influence(
         SourceError: a picture cannot be read any more.
     """
     if count < 1:
-        raise InputError(f"at least 1 image of either kind is told, not {count}")
-    told = influence.listing(count)
-    with result_folder(folder, "influence", told, command=command, files=(_CLASSES,), figures=_FIGURES) as files:
+        raise InputError(f"at least 1 image of either kind is listed, not {count}")
+    listed = influence.listing(count)
+    with result_folder(folder, "influence", listed, command=command, files=(_CLASSES,), figures=_FIGURES) as files:
         files.table("influence.csv", list(influence.image(0)), _rows(influence))
         label = influence.main.label
         if influence.classes:
@@ -95,7 +95,7 @@ def _captioned(influence: Influence, indices: list[int], progress: Progress) -> 
 
 
 def _note(influence: Influence) -> str:
-    """What stands below a picture."""
+    """The line that explains what stands below each picture."""
     spaces = [shortened(influence.main.label, 21)] if not influence.main.vanishes else []
     if influence.second is not None and not influence.second.vanishes:
         spaces.append(f"{shortened(influence.second.label, 21)} (second opinion)")

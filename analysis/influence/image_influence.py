@@ -14,7 +14,7 @@ from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import vanishes
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.provenance import ExtractorProvenance, Provenance
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Exactness", "SpaceInfluence", "rank_correlation", "space_influence"]
@@ -90,7 +90,7 @@ class SpaceInfluence:
 
     @property
     def exactness(self) -> Exactness | None:
-        """How far first order is from exact; None without the exact changes."""
+        """How far the first-order changes are from the exact ones; None without these."""
         if self.removal_exact is None:
             return None
         largest = float(np.abs(self.removal_exact).max())
@@ -131,7 +131,7 @@ def space_influence(
         generated: N >= 3 images, each counted as often as it is there.
         exact: Also compute what leaving each image out does exactly.
         of_reference: Also compute the influence of the reference's images, if they are features.
-        progress: Told of images.
+        progress: Reports images.
 
     Raises:
         MismatchError: the sides come from different feature spaces.
@@ -141,23 +141,20 @@ def space_influence(
     made = GaussianStatistics.of(generated)
     known = [side for side in (real, generated) if side.provenance.extractor is not None]
     space = known[0].space if known else "unknown"
-
-    def told(what: str) -> Progress:
-        return lambda _, done, total: progress(f"{what} [{space}]", done, total)
-
+    in_space = stage(progress, f"[{space}]")
     single = SingleImage(real, made)
-    removal = _by_rows(single.removed, generated.features, told("leaving out images")) if exact else None
+    removal = _by_rows("leaving out images", single.removed, generated.features, in_space) if exact else None
     side = None
     if of_reference and isinstance(reference, Features):
         # The distance is symmetric: seen from the reference, the generated set is the reference.
         other = SingleImage(made, real)
-        side = _by_rows(other.influence, reference.features, told("influence of the reference"))
+        side = _by_rows("influence of the reference", other.influence, reference.features, in_space)
     return SpaceInfluence(
         label=metric_label(space),
         extractor=known[0].provenance.extractor if known else None,
         dim=generated.dim,
         distance=single.value,
-        influence=_by_rows(single.influence, generated.features, told("influence of images")),
+        influence=_by_rows("influence of images", single.influence, generated.features, in_space),
         removal_exact=removal,
         reference=side,
         vanishes=vanishes(single.value, real, made),
@@ -165,7 +162,7 @@ def space_influence(
 
 
 def rank_correlation(first: Values, second: Values) -> float | None:
-    """Spearman's, -1..1; None where either side is constant."""
+    """Spearman's rank correlation, -1..1; None where either side is constant."""
     from scipy.stats import spearmanr
 
     if np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -173,10 +170,10 @@ def rank_correlation(first: Values, second: Values) -> float | None:
     return float(spearmanr(first, second).statistic)
 
 
-def _by_rows(compute: Callable[[Tensor], Tensor], features: Tensor, progress: Progress) -> Values:
-    """A number for every image, a block at a time."""
+def _by_rows(what: str, compute: Callable[[Tensor], Tensor], features: Tensor, progress: Progress) -> Values:
+    """Compute a number for every image, a block at a time."""
     out = []
     for start in range(0, len(features), _ROWS):
         out.append(compute(features[start : start + _ROWS]).cpu().numpy())
-        progress("", min(start + _ROWS, len(features)), len(features))
+        progress(what, min(start + _ROWS, len(features)), len(features))
     return np.concatenate(out)

@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.classes.histogram import class_name
-from fidprobe.analysis.influence.class_influence import ClassInfluence, Top1, check_classes, class_influences, top1
+from fidprobe.analysis.classes.top_classes import check_same_classes
+from fidprobe.analysis.influence.class_influence import ClassInfluence, Top1, class_influences, top1
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, rank_correlation, space_influence
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.two_spaces import Network, check_same_order, extract_sets, open_sets
+from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.two_spaces import check_same_order, extract_sets, features_of, open_sets
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
@@ -73,7 +75,7 @@ class Influence(Result):
 
     @cached_property
     def confidence_correlation(self) -> float | None:
-        """Spearman's, of influence and the classifier's confidence; None without a classifier."""
+        """Spearman's rank correlation of influence and the classifier's confidence; None without a classifier."""
         return None if self.top1 is None else rank_correlation(self.main.influence, self.top1.confidence)
 
     @cached_property
@@ -97,7 +99,7 @@ class Influence(Result):
         return [one for one in self.classes if one.influence < 0][:number]
 
     def percents(self, index: int) -> tuple[float | None, float | None]:
-        """One image's influence in percent of the distance in both spaces; None where there is none, or it is 0."""
+        """One image's influence in percent of the distance, in both spaces; None without it, or where it is 0."""
         main, second = (
             None if space is None or space.vanishes else float(100 * space.influence[index] / space.distance)
             for space in (self.main, self.second)
@@ -168,7 +170,7 @@ def influence(
         second_reference: The reference's features or statistics in the second space, where `reference` is no images.
         second_generated: The generated set's features there.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -182,25 +184,25 @@ def influence(
     """
     begun = time.perf_counter()
     opened = open_sets({"reference": reference, "generated": generated}, options, progress)
-    seconds = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
+    second_inputs = open_sets({"reference": second_reference, "generated": second_generated}, options, progress)
     _check(opened, "")
-    _check(seconds, " in the second opinion's space")
+    _check(second_inputs, " in the second opinion's space")
     extracted = extract_sets(
-        opened, seconds, extractor=extractor, second_opinion=second_opinion, options=options, progress=progress
+        opened, second_inputs, extractor=extractor, second_opinion=second_opinion, options=options, progress=progress
     )
     main, second = extracted.main, extracted.second
     for name, side in (second or {}).items():
         check_same_order(name, main[name], side)
-    made = _features(main["generated"])
+    made = features_of(main["generated"])
     real = main["reference"]
     if isinstance(real, Features):
-        check_classes(real, made)
+        check_same_classes(real, made)
     real_top1 = top1(real, "the reference", progress) if isinstance(real, Features) else None
     made_top1 = top1(made, "the generated set", progress)
     first = space_influence(real, made, exact=exact, of_reference=True, progress=progress)
     other = None
     if second is not None:
-        other = space_influence(second["reference"], _features(second["generated"]), exact=exact, progress=progress)
+        other = space_influence(second["reference"], features_of(second["generated"]), exact=exact, progress=progress)
     class_names: tuple[str, ...] = ()
     if made.logits is not None:
         known = made.class_names or (real.class_names if isinstance(real, Features) else None)
@@ -225,7 +227,7 @@ def influence(
 
 
 def _check(sides: Mapping[str, Input], where: str) -> None:
-    """Find out before the work what is known to fail after it.
+    """Check before the extraction that both sets hold enough images.
 
     Raises:
         InputError: statistics as the generated set, or a set of fewer than 3 images.
@@ -240,8 +242,3 @@ def _check(sides: Mapping[str, Input], where: str) -> None:
         elif len(side) < 3:
             many = f"{len(side)} image{'s' if len(side) > 1 else ''}"
             raise InputError(f"{name} has {many}{where}; the influence of one image needs at least 3")
-
-
-def _features(side: Features | GaussianStatistics) -> Features:
-    assert isinstance(side, Features)  # statistics have been refused
-    return side

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "bar_panels",
     "name_rows",
     "plot_axes",
+    "style_axes",
     "styled",
     "svg",
     "write_pdf",
@@ -122,20 +123,23 @@ def plot_axes(height: float = 3.2, width: float = WIDTH) -> "tuple[Figure, Axes]
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
-    axes.spines["top"].set_visible(False)
-    axes.spines["right"].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK, which="both")
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)
+    style_axes(axes)
     return figure, axes
 
 
+def style_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
+    """Draw lines left and below, and a grid in one direction or in both."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(colors=INK, which="both")
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    axes.grid(axis=grid, color=INK, alpha=0.15, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
 def styled() -> AbstractContextManager[None]:
-    """Our settings over matplotlib's defaults: a user's own style file does not change the report."""
+    """Apply our settings over matplotlib's defaults: a user's own style file does not change the report."""
     import matplotlib.style
 
     context: AbstractContextManager[None] = matplotlib.style.context(["default", _STYLE])
@@ -177,7 +181,7 @@ def bar_panels(width: float, height: float, number: int) -> "tuple[Figure, list[
 
 
 def name_rows(axes: "Axes", rows: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
-    """Names beside horizontal bars, as they are written: dollar signs begin no formula."""
+    """Write names beside horizontal bars literally: dollar signs begin no formula."""
     ticks: Any = axes.set_yticks(rows, labels)
     for tick in ticks:
         tick.label1.set_parse_math(False)

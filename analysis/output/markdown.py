@@ -15,8 +15,14 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", visible(text)).replace("@", "@\N{ZERO WIDTH SPACE}")
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table's lines: the first column to the left, numbers to the right; all cells escaped."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """A table's lines; all cells escaped.
+
+    Args:
+        header: The columns' titles.
+        rows: As long as the header.
+        left: Columns aligned to the left; the others, numbers, are aligned to the right.
+    """
     cells = [[escaped(cell) for cell in row] for row in (header, *rows)]
-    cells.insert(1, ["---", *(["---:"] * (len(header) - 1))])
+    cells.insert(1, ["---"] * left + ["---:"] * (len(header) - left))
     return [f"| {' | '.join(row)} |" for row in cells]

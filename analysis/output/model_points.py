@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fidprobe.analysis.output.figure_style import INK, WIDTH
+from fidprobe.analysis.output.figure_style import INK, WIDTH, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DOT", "MOST_NAMED", "legend_columns", "model_legend", "model_mark", "style_scatter"]
+__all__ = ["DOT", "MOST_NAMED", "ModelMarks", "legend_columns", "model_legend", "model_mark", "style_scatter"]
 
 # Shapes tell models apart in print and for every colour vision; colours (Okabe and Ito's) help.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h", "d")
@@ -42,6 +42,30 @@ def model_mark(i: int) -> dict[str, Any]:
     }
 
 
+class ModelMarks:
+    """How models are drawn: a mark each and a legend up to `MOST_NAMED` of them, dots alone for more.
+
+    Attributes:
+        names: The models', short enough to stand in a legend.
+        named: Whether there is a legend.
+        rows: Of the legend.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.named = len(names) <= MOST_NAMED
+        self.rows = -(-len(names) // legend_columns(names)) if self.named else 0
+
+    def mark(self, i: int) -> dict[str, Any]:
+        """How the i-th model is drawn."""
+        return model_mark(i) if self.named else DOT
+
+    def add_legend(self, figure: "Figure") -> None:
+        """Put the legend, if there is one, below panels of which the first holds every model's mark."""
+        if self.named:
+            model_legend(figure, self.names)
+
+
 def model_legend(figure: "Figure", names: Sequence[str]) -> None:
     """Names of the models below the panels, the first of which holds every model's mark.
 
@@ -66,23 +90,15 @@ def model_legend(figure: "Figure", names: Sequence[str]) -> None:
 
 
 def legend_columns(names: Sequence[str]) -> int:
-    """As many as fit beside each other at 8 points."""
+    """How many names fit beside each other at 8 points."""
     width = 0.30 + 0.068 * max(map(len, names))  # inches: marker, gaps and the widest name
     return max(1, min(len(names), int(WIDTH / width), 4))
 
 
 def style_scatter(axes: "Axes") -> None:
-    """Lines left and below, a grid, few ticks."""
+    """Draw lines left and below, a grid in both directions, few ticks."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.spines["top"].set_visible(False)
-    axes.spines["right"].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
+    style_axes(axes, grid="both")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.grid(color=INK, alpha=0.15, linewidth=0.6)
-    axes.set_axisbelow(True)

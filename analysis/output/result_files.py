@@ -1,6 +1,5 @@
 """The files of one result, which take the places of an earlier one's together."""
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -9,33 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from fidprobe.analysis.output.replaceable_folder import (
-    check_own_folder,
-    hidden_folder,
-    is_own_folder,
-    left_hidden,
-    move_in,
-    replaced_folder,
-)
+from fidprobe.analysis.output.folders import output_folder, replaced_folder, replaced_result
 from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.output.writers import (
-    FIGURE_SUFFIXES,
-    output_folder,
     write_array,
     write_arrays,
     write_figure,
     write_table,
     write_text,
 )
-from fidprobe.errors import InputError
-from fidprobe.runtime.files import new_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ResultFiles", "replaced_result", "result_folder"]
-
-_OURS = ".ours"  # where a kill takes the marker: an earlier result was there, whose files may be deleted
+__all__ = ["ResultFiles", "result_folder"]
 
 
 class ResultFiles:
@@ -66,7 +52,7 @@ class ResultFiles:
         write_arrays(self.folder / name, arrays)
 
     def subfolder(self, name: str) -> AbstractContextManager[Path]:
-        """A folder to fill, whole or not at all."""
+        """Open a folder to fill, which is written whole or not at all."""
         return replaced_folder(self.folder / name)
 
     def figure(self, name: str, figure: "Figure", title: str) -> None:
@@ -106,74 +92,3 @@ def result_folder(
         written = ResultFiles(fresh, path / marker)
         yield written
         written.text(marker, text)
-
-
-@contextmanager
-def replaced_result(
-    folder: Path,
-    marker: str,
-    what: str,
-    *,
-    files: Sequence[str] = (),
-    figures: Sequence[str] = (),
-    folders: Sequence[str] = (),
-) -> Iterator[Path]:
-    """A folder to write a result's files into; once all are written, they take the places of an earlier result's.
-
-    If that fails, or the process is killed, the earlier result stays whole. Only while files change places, which are
-    renamings alone, a kill can leave some of either: the marker is missing then, every file is still whole, and the
-    next result finds what it has to tidy up.
-
-    Args:
-        folder: Where; made if missing.
-        marker: The JSON file of every such result (`classes.json`). Where it is not there, files of the names below
-            are not ours and stay, unless the new result has them too.
-        what: `the class histograms`, for the message.
-        files: Names of files that an earlier result may have and the new one lack.
-        figures: Names of such figures, without suffix.
-        folders: Names of such folders, deleted where fidprobe made them.
-
-    Raises:
-        InputError: a file cannot be written, or an earlier one not be replaced.
-    """
-    try:
-        with new_folder(folder):
-            ours = (folder / marker).is_file() or any((one / _OURS).exists() for one in left_hidden(folder / marker))
-            with hidden_folder(folder / marker) as fresh:
-                if ours:
-                    (fresh / _OURS).touch()
-                names = {one.name for one in fresh.iterdir()}
-                try:
-                    yield fresh
-                except InputError as error:  # tells of the place where the user would look for it
-                    told = str(error).replace(f"{fresh}{os.sep}", f"{folder}{os.sep}")
-                    raise InputError(told) from error
-                if not is_own_folder(fresh):  # only what was written after that would be there
-                    raise FileNotFoundError(errno.ENOENT, "it vanished while it was written to; run again", str(folder))
-                new = {one.name for one in fresh.iterdir()} - names
-                plots = [f"{figure}{suffix}" for figure in figures for suffix in FIGURE_SUFFIXES]
-                earlier = {*files, *plots, *(one for one in folders if is_own_folder(folder / one))} if ours else set()
-                _change_places(fresh, folder, marker, new, earlier - new)
-    except OSError as error:
-        raise InputError(f"cannot replace {what} in {folder}: {error.strerror or error}") from error
-
-
-def _change_places(fresh: Path, folder: Path, marker: str, new: set[str], gone: set[str]) -> None:
-    for name in new | gone:
-        place = folder / name
-        if (fresh / name).is_dir():
-            check_own_folder(place)
-        elif place.is_dir() and (name in new or not is_own_folder(place)):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
-    (folder / marker).unlink(missing_ok=True)
-    for name in sorted(gone):
-        place = folder / name
-        if place.is_dir():
-            place.rename(fresh / f"old-{name}")
-        else:
-            place.unlink(missing_ok=True)
-    for name in [*sorted(new - {marker}), marker]:
-        if (fresh / name).is_dir():
-            move_in(fresh / name, folder / name, fresh)
-        else:
-            (fresh / name).replace(folder / name)

@@ -23,6 +23,7 @@ __all__ = [
     "number",
     "plus_minus",
     "shortened",
+    "signed",
     "signed_percent",
     "visible",
     "wrapped",
@@ -79,6 +80,11 @@ def number(value: float, digits: int = 4) -> str:
     if -5 < exponent < 7:
         return _fixed(value, max(0, digits - 1 - exponent))
     return f"{_fixed(_scaled(value, exponent), digits - 1)}{_TIMES}{str(exponent).translate(_SUPERSCRIPT)}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """`+1.23`, `−0.0045`, `0`."""
+    return f"{'+' if value > 0 else ''}{number(value, digits)}"
 
 
 def signed_percent(value: float) -> str:
@@ -165,7 +171,7 @@ def json_text(data: Any, whose: str) -> str:
 
 
 def _exponent(value: float, digits: int) -> int:
-    """Of ten, after rounding to so many digits; 0 for 0."""
+    """The power of ten of a value rounded to so many digits; 0 for 0."""
     if not math.isfinite(value):
         raise InputError(f"{value} cannot be reported: a result must be finite; check the features it came from")
     return int(f"{value:.{digits - 1}e}".split("e")[1])

@@ -1,8 +1,7 @@
-"""Results as files: each whole or not at all, and an unwritable folder found out before the work."""
+"""Single files of results: text, tables, arrays and figures, each written whole or not at all."""
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.analysis.output.figure_style import svg, write_pdf, write_png
-from fidprobe.analysis.output.replaceable_folder import check_own_folder
-from fidprobe.errors import InputError
-from fidprobe.runtime.files import atomic_path, check_writable
+from fidprobe.runtime.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
     "FIGURE_SUFFIXES",
-    "output_folder",
     "write_array",
     "write_arrays",
     "write_figure",
@@ -34,27 +30,6 @@ FIGURE_SUFFIXES = (".svg", ".pdf", ".png")
 """What `write_figure` writes."""
 
 
-def output_folder(folder: str | os.PathLike[str], what: str, *, subfolders: Iterable[str] = ()) -> Path:
-    """Check before the work that a folder for results can be written; the first of them makes it.
-
-    Args:
-        folder: Where.
-        what: `a report`, for the message.
-        subfolders: Those that the result replaces as a whole.
-
-    Raises:
-        InputError: the folder cannot be made or written, or a subfolder was not made by fidprobe.
-    """
-    path = Path(folder)
-    for name in subfolders:
-        check_own_folder(path / name)
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise InputError(f"cannot write {what} into {path}: {error.strerror or error}; choose another") from error
-    return path
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file.
 
@@ -66,7 +41,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file; None is an empty cell, and names that are no valid text are told as escapes.
+    """Write a CSV file; None is an empty cell, and names that are no valid text are written as escapes.
 
     Lines end in a line feed; a cell that holds one, a carriage return, a comma or a quote is quoted.
 

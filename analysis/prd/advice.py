@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from fidprobe.analysis.output.wording import amount
-from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.several_models import ModelSets, gathered, grouped
+from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
+from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, advise_on_partial, grouped
 from fidprobe.analysis.sets.two_spaces import count_of
 
 __all__ = ["advise_on_curves"]
 
-_OF_FILES = ("skipped-files", "formats-differ", "sizes-differ", "treatments-differ")
 _OF_DISTANCES = ("singular-covariance",)  # concerns covariances, which no clustering has
 _FEW = 1_000
 
@@ -23,8 +22,7 @@ def advise_on_curves(sets: ModelSets, images: int, same: Sequence[str]) -> list[
         same: Models with the reference's very own values.
     """
     spaces = sets.spaces
-    made = {name: side for name, side in spaces["main"].items() if name != "reference"}
-    advice = gathered(one for one in advise_on_sets(spaces["main"]["reference"], made) if one.code in _OF_FILES)
+    advice = advise_on_files(sets)
     has_second = len(spaces.get("second", {})) > 1
     about = advise_on_spaces(grouped(spaces["main"]), grouped(spaces["second"]) if has_second else None, same=sets.same)
     advice += [one for one in about if one.code not in _OF_DISTANCES]
@@ -54,12 +52,4 @@ def advise_on_curves(sets: ModelSets, images: int, same: Sequence[str]) -> list[
                 f"{same[0]}{more} and the reference are the same images: their curves are the corner 1, 1 by design.",
             )
         )
-    lacking = [name for name in made if name not in spaces.get("second", {})]
-    if has_second and lacking:
-        advice.append(
-            Advice(
-                "second-partial",
-                f"Of {len(lacking)} of {len(made)} models there is no second opinion ({sets.no_second}).",
-            )
-        )
-    return advice
+    return advice + (advise_on_partial(sets, "second") if has_second else [])

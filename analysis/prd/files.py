@@ -15,11 +15,11 @@ from fidprobe.analysis.prd.text import beta_text
 __all__ = ["write_prd"]
 
 
-def write_prd(found: PRDCurves, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
+def write_prd(curves: PRDCurves, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `prd.json`, `prd.csv` (a row a point of a curve), the figure `prd`, and for several models `prd-f`.
 
     Args:
-        found: The curves.
+        curves: The curves.
         folder: Where; made if missing.
         command: The command line that made them, which the JSON states.
 
@@ -29,18 +29,18 @@ def write_prd(found: PRDCurves, folder: str | os.PathLike[str], *, command: str 
     Raises:
         InputError: a file cannot be written, or a number is not finite.
     """
-    spaces = " and ".join(found.spaces.values())
-    with result_folder(folder, "prd", found, command=command, figures=("prd-f",)) as files:
-        files.table("prd.csv", ("model", "space", "angle", "precision", "recall"), _points(found))
-        files.figure("prd", curves_figure(found), f"Precision against recall of models in {spaces}")
-        if len(found.models) > 1:
-            first, second = beta_text(found.beta)
-            files.figure("prd-f", f_figure(found), f"{second} against {first} of models in {spaces}")
+    spaces = " and ".join(curves.spaces.values())
+    with result_folder(folder, "prd", curves, command=command, figures=("prd-f",)) as files:
+        files.table("prd.csv", ("model", "space", "angle", "precision", "recall"), _points(curves))
+        files.figure("prd", curves_figure(curves), f"Precision against recall of models in {spaces}")
+        if len(curves.models) > 1:
+            first, second = beta_text(curves.beta)
+            files.figure("prd-f", f_figure(curves), f"{second} against {first} of models in {spaces}")
     return files.path
 
 
-def _points(found: PRDCurves) -> Iterator[list[Any]]:
-    for name, model in found.models.items():
+def _points(curves: PRDCurves) -> Iterator[list[Any]]:
+    for name, model in curves.models.items():
         for space, curve in model.curves.items():
             angles = np.linspace(0, np.pi / 2, len(curve.precision))
             for point in zip(angles, curve.precision, curve.recall, strict=True):

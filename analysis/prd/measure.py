@@ -13,19 +13,17 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.prd.advice import advise_on_curves
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models
-from fidprobe.analysis.sets.two_spaces import Measurable, Network
+from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models, surely_readable
+from fidprobe.analysis.sets.two_spaces import features_of
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.extraction import ReadOptions
-from fidprobe.features.value import Features
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["ModelPRD", "PRDCurves", "prd_curves"]
-
-_ROOM = 0.95  # of the images are taken to be there when unreadable ones are left out
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class PRDCurves(Result):
         spaces: `main`, and where a model has it `second` -> name of the feature space (`inception`, `clip`, `unknown`).
         images: Of each set, in every run, the same for all models.
         clusters, runs, seed: Of the clusterings.
-        beta: F_β and F_1/β are told beside the curves.
+        beta: F_β and F_1/β are stated beside the curves.
         no_second: Why there is no second opinion; empty where there is one.
         reference: Which real images, and how many.
     """
@@ -83,7 +81,7 @@ class PRDCurves(Result):
                 {
                     "name": name,
                     "count": one.images.count,
-                    **{space: _told(curve, self.beta) for space, curve in one.curves.items()},
+                    **{space: _curve_json(curve, self.beta) for space, curve in one.curves.items()},
                     "source": one.images.to_json()["source"],
                 }
                 for name, one in self.models.items()
@@ -123,7 +121,7 @@ def prd_curves(
         second_reference: The reference's features in the second space, where `reference` is features.
         second_models: The models' features there, by the same names.
         options: Subset, bad files, batch size, cache.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -136,39 +134,33 @@ def prd_curves(
         raise InputError(f"F_β needs a finite β above 0, got {beta}; the paper's is 8")
     if clusters < 2 or runs < 1:
         raise InputError(f"PRD needs at least 2 clusters and 1 run, got {clusters} and {runs}")
-    opened, seconds = open_models(reference, models, second_reference, second_models, options)
-    images = _equal_count(opened, seconds, clusters, options)
-    sets = ModelSets(opened, seconds, extractor, [second_opinion], options, progress)
+    opened, second_inputs = open_models(reference, models, second_reference, second_models, options)
+    images = _equal_count(opened, second_inputs, clusters, options)
+    sets = ModelSets(opened, second_inputs, extractor, [second_opinion], options, progress)
     real = sets.extracted("reference")
     told = {fingerprint(real["main"]): "reference"}
     measured: dict[str, ModelPRD] = {}
     same = []
-    for done, name in enumerate(models):
-        progress("models", done, len(models))
+    for name in sets.models_in_turn():
         found = sets.extracted(name)
         if told.setdefault(fingerprint(found["main"]), name) == "reference":
             same.append(name)
         curves = {}
         for space, goal in real.items():
             if space in found:
-
-                def tell(stage: str, done: int, total: int | None, name: str = name, where: str = goal.space) -> None:
-                    progress(f"{stage} {name} [{where}]", done, total)
-
                 try:
                     curves[space] = prd(
-                        reference=_features(goal),
-                        generated=_features(found[space]),
+                        reference=features_of(goal),
+                        generated=features_of(found[space]),
                         clusters=clusters,
                         runs=runs,
-                        count=min(images, len(_features(goal)), len(_features(found[space]))),
+                        count=min(images, len(features_of(goal)), len(features_of(found[space]))),
                         seed=seed,
-                        progress=tell,
+                        progress=stage(progress, f"{name} [{goal.space}]"),
                     )
                 except FidprobeError as error:
                     raise type(error)(f"{name}: {error}") from error
         measured[name] = ModelPRD(describe(found["main"]), curves)
-    progress("models", len(models), len(models))
     spaces: dict[str, str] = {}
     for one in measured.values():
         for space, curve in one.curves.items():
@@ -189,13 +181,15 @@ def prd_curves(
     )
 
 
-def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clusters: int, options: ReadOptions) -> int:
+def _equal_count(
+    opened: Mapping[str, Input], second_inputs: Mapping[str, Input], clusters: int, options: ReadOptions
+) -> int:
     """How many images of each set every run takes, before any long work.
 
     Raises:
         InputError: statistics, or a set with fewer images than clusters.
     """
-    for name, side in [*opened.items(), *seconds.items()]:
+    for name, side in [*opened.items(), *second_inputs.items()]:
         if isinstance(side, GaussianStatistics):
             raise InputError(
                 f"{name} came as statistics, which hold no single images to cluster; give images or features"
@@ -208,15 +202,10 @@ def _equal_count(opened: Mapping[str, Input], seconds: Mapping[str, Input], clus
                 "mean anything, or fewer `clusters`"
             )
     least = min(counts.values())
-    return max(clusters, int(_ROOM * least)) if options.skip_bad else least
+    return max(clusters, surely_readable(least, options))
 
 
-def _features(side: Measurable) -> Features:
-    assert isinstance(side, Features)  # statistics were refused
-    return side
-
-
-def _told(curve: PRDResult, beta: float) -> dict[str, Any]:
+def _curve_json(curve: PRDResult, beta: float) -> dict[str, Any]:
     return {
         "space": curve.space,
         "f_8": curve.f_8,

@@ -8,20 +8,20 @@ __all__ = ["beta_text", "curve_lines", "space_text"]
 _NAME = 32
 
 
-def curve_lines(found: PRDCurves, *, reference: str) -> list[str]:
+def curve_lines(curves: PRDCurves, *, reference: str) -> list[str]:
     """At most 80 columns: which set is the reference, then a row a model and a table a space.
 
     Args:
-        found: What to tell.
+        curves: What was measured.
         reference: What the user calls the real images.
     """
-    lines = [f"reference (real): {shortened(reference, 40)}, {images_text(found.reference.count)}"]
-    means = f"{found.runs} runs" if found.runs > 1 else "1 run"
-    lines += wrapped(f"{means} of {found.clusters} clusters, each on {images_text(found.images)} of every set")
-    for space in found.spaces:
-        lines += ["", *_table(found, space)]
-    if "second" not in found.spaces:
-        lines += ["", *wrapped(f"second opinion: not available: {shortened(found.no_second, 200)}")]
+    lines = [f"reference (real): {shortened(reference, 40)}, {images_text(curves.reference.count)}"]
+    means = f"{curves.runs} runs" if curves.runs > 1 else "1 run"
+    lines += wrapped(f"{means} of {curves.clusters} clusters, each on {images_text(curves.images)} of every set")
+    for space in curves.spaces:
+        lines += ["", *_table(curves, space)]
+    if "second" not in curves.spaces:
+        lines += ["", *wrapped(f"second opinion: not available: {shortened(curves.no_second, 200)}")]
     return lines
 
 
@@ -31,24 +31,24 @@ def beta_text(beta: float) -> tuple[str, str]:
     return f"F_{beta:g}", f"F_{inverse}"
 
 
-def space_text(found: PRDCurves, space: str, length: int) -> str:
+def space_text(curves: PRDCurves, space: str, length: int) -> str:
     """`clip (second opinion)`: a space's name, cut to a length, and its role."""
-    name = found.spaces[space]
+    name = curves.spaces[space]
     named = "features of an unknown space" if name == "unknown" else shortened(name, length)
     return named if space == "main" else f"{named} (second opinion)"
 
 
-def _table(found: PRDCurves, space: str) -> list[str]:
-    first, second = beta_text(found.beta)
-    roles = ("recall", "precision") if found.beta >= 1 else ("precision", "recall")
+def _table(curves: PRDCurves, space: str) -> list[str]:
+    first, second = beta_text(curves.beta)
+    roles = ("recall", "precision") if curves.beta >= 1 else ("precision", "recall")
     rows = [["model", "images", f"{first} ({roles[0]})", f"{second} ({roles[1]})"]]
-    for name, one in found.models.items():
+    for name, one in curves.models.items():
         curve = one.curves.get(space)
         told = ["not measured", "not measured"]
         if curve is not None:
-            told = [_number(curve.max_f(b), curve.spread(b), curve.runs) for b in (found.beta, 1 / found.beta)]
+            told = [_number(curve.max_f(b), curve.spread(b), curve.runs) for b in (curves.beta, 1 / curves.beta)]
         rows.append([shortened(name, _NAME), amount(one.images.count), *told])
-    return [f"{space_text(found, space, 50)}:", *aligned(rows)]
+    return [f"{space_text(curves, space, 50)}:", *aligned(rows)]
 
 
 def _number(value: float, spread: float, runs: int) -> str:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from fidprobe.analysis.audit.measure import audit, picture_grid
 from fidprobe.analysis.audit.result import Audit
+from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.montage import montage
 from fidprobe.analysis.output.page import png_uri, render_page
-from fidprobe.analysis.output.writers import output_folder, write_text
+from fidprobe.analysis.output.writers import write_text
 from fidprobe.analysis.report.files import write_report
 from fidprobe.analysis.report.verdict_head import verdict_view
-from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.embedded import PREFIX, embedded_file
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
@@ -84,7 +85,7 @@ def demo_cases(
     places, pool = choice["places"][:images], choice["pool"]
     count = len(places)
     reference = {space: open_input(f"{_REFERENCE}/{space}", ReadOptions()) for space in (_MAIN, _SECOND)}
-    networks = {space: ExtractorChoice(space).load(progress) for space in reference}
+    networks = {space: NetworkSpec(space).load(progress) for space in reference}
 
     def read(name: str, count: int) -> _Set:
         source = open_images(name, limit=count)

@@ -10,10 +10,10 @@ from fidprobe.analysis.budget.text import percent_text
 from fidprobe.analysis.classes.figures import class_histogram_figure
 from fidprobe.analysis.classes.histogram import ClassHistogram
 from fidprobe.analysis.output.figure_style import svg
+from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.page import render_page
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import number, shortened
-from fidprobe.analysis.output.writers import output_folder
 from fidprobe.analysis.prd.figures import curves_figure
 from fidprobe.analysis.prd.measure import PRDCurves
 from fidprobe.analysis.report.budgets import budget_views

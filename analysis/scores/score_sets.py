@@ -10,15 +10,8 @@ from typing import Any
 from fidprobe.analysis.scores.metric import PICTURES, Metric
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
 from fidprobe.analysis.scores.space_scores import space_of
-from fidprobe.analysis.sets.two_spaces import (
-    Extracted,
-    ExtractorChoice,
-    Network,
-    extract_sets,
-    load_network,
-    open_sets,
-    probe,
-)
+from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_network, probe
+from fidprobe.analysis.sets.two_spaces import Extracted, extract_sets, open_sets
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -225,12 +218,10 @@ def _own_network(space: str, sets: Mapping[str, Input], extractor: Network, prog
     """
     chosen: Network = space
     if isinstance(extractor, Extractor):
-        chosen = (
-            extractor if extractor.provenance.name == space else ExtractorChoice(space, device=str(extractor.device))
-        )
-    elif isinstance(extractor, ExtractorChoice):
+        chosen = extractor if extractor.provenance.name == space else NetworkSpec(space, device=str(extractor.device))
+    elif isinstance(extractor, NetworkSpec):
         shared = extractor.name == space or (extractor.name, space) == ("inception", _SPATIAL)
-        chosen = replace(extractor, name=space) if shared else ExtractorChoice(space, device=extractor.device)
+        chosen = replace(extractor, name=space) if shared else NetworkSpec(space, device=extractor.device)
     if not any(isinstance(side, ImageSource) for side in sets.values()):
         return chosen
     try:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.two_spaces import ExtractorChoice, Network, load_network
+from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_network
 from fidprobe.errors import InputError
 from fidprobe.images.pixels import to_uint8
 from fidprobe.metrics.frechet import frechet_distance
@@ -78,7 +78,7 @@ class CrossCheckedFID(Metric):
             raise InputError("reference is a pair of GaussianStatistics, in the main space and in the second opinion's")
         self.reset_real_features, self.normalize, self.reference = reset_real_features, normalize, reference
         # A name alone would load the network on a GPU, where there is one.
-        chosen = [ExtractorChoice(name) if isinstance(name, str) else name for name in (extractor, second_opinion)]
+        chosen = [NetworkSpec(name) if isinstance(name, str) else name for name in (extractor, second_opinion)]
         self.networks = tuple(load_network(network) for network in chosen)
         first, second = self.keys = tuple(_key(network.provenance.name) for network in self.networks)
         if first == second:

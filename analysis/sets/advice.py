@@ -55,7 +55,7 @@ NOT_SAMPLED = Advice(
 
 
 def same_values(main: Features | GaussianStatistics, second: Features | GaussianStatistics) -> bool:
-    """Whether one set has the very same numbers in both spaces, which no two networks give."""
+    """Whether a set has the very same numbers in both spaces; no two networks give the same."""
 
     def equal(one: torch.Tensor, other: torch.Tensor) -> bool:
         return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)

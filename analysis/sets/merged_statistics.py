@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fidprobe.analysis.sets.two_spaces import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
@@ -24,16 +24,16 @@ def merged_statistics(
         opened: Images, features or statistics, at least one.
         extractor: The network for images; not loaded if there are none.
         options: How images are read, and the processes.
-        progress: Told of each set.
+        progress: Reports each set.
 
     Raises:
         MismatchError: different feature spaces.
-        InputError: statistics of several sets of which one does not tell its count.
+        InputError: statistics without a count among several sets.
         SourceError: an image cannot be read.
     """
     options = options or ReadOptions()
     network = load_network(extractor, progress) if any(isinstance(one, ImageSource) for one in opened) else None
-    # What is known to fail when sets are merged fails before the first of them is extracted.
+    # Check before the first extraction that all sets can be merged.
     known = [] if network is None else [(Provenance(network.provenance), network.dim)]
     for one in opened:
         if isinstance(one, ImageSource):

@@ -11,7 +11,7 @@ from fidprobe.images import ImageSource
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Picture", "fitted", "places_of", "png_bytes", "read_pictures"]
+__all__ = ["Picture", "fitted", "places_of", "png_bytes", "read_pictures", "shrunk"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -65,6 +65,18 @@ def fitted(picture: Picture, side: int, box: tuple[float, float, float, float] |
     from PIL import Image
 
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS, box=box))
+
+
+def shrunk(picture: Picture, side: int) -> Picture:
+    """A picture whose longer side is at most `side` pixels, by Lanczos; smaller ones stay as they are."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def png_bytes(picture: Picture) -> bytes:

@@ -1,14 +1,15 @@
 """A reference and several models in the main space and in second opinions', one model after the other."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from fidprobe.analysis.sets.advice import Advice, same_values
-from fidprobe.analysis.sets.two_spaces import Measurable, Network, count_of, extract_sets, load_network
+from fidprobe.analysis.sets.advice import Advice, advise_on_sets, same_values
+from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.two_spaces import Measurable, count_of, extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -20,41 +21,50 @@ from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["ModelSets", "fingerprint", "gathered", "grouped", "open_models"]
+__all__ = [
+    "ModelSets",
+    "advise_on_files",
+    "advise_on_partial",
+    "fingerprint",
+    "gathered",
+    "grouped",
+    "open_models",
+    "surely_readable",
+]
 
 _NO_SECOND = "{} came as features or statistics of one space; give its features in the second space as well"
 
 
 class ModelSets:
-    """Sets by name, each through every network when it is asked for, so that memory need hold but one.
+    """A reference and several models. Each set goes through all networks when it is asked for: memory holds one.
 
     Attributes:
-        spaces: `main`, `second`, `second 2`, ... -> set name -> what is known of it there, without its values.
+        spaces: `main`, `second`, `second 2`, ... -> set name -> its count and provenance there, without its values.
         same: The sets with the very same features in the main space and in a second opinion's.
         no_second: Why the last set that has no second opinion has none; else empty.
 
     Raises:
-        FidprobeError: sets that cannot meet, as far as it is known before the work.
+        FidprobeError: sets that cannot be compared, as far as this is known before the extraction.
     """
 
     def __init__(
         self,
         opened: Mapping[str, Input],
-        seconds: Mapping[str, Input],
+        second_inputs: Mapping[str, Input],
         extractor: Network,
         second_opinions: Sequence[Network],
         options: ReadOptions,
         progress: Progress,
     ) -> None:
-        self._opened, self._seconds, self._options, self._progress = opened, seconds, options, progress
+        self._opened, self._second_inputs, self._options, self._progress = opened, second_inputs, options, progress
         pictured = {name for name, side in opened.items() if isinstance(side, ImageSource)}
-        has_second = "reference" in pictured | set(seconds)
-        if seconds and not has_second:
+        has_second = "reference" in pictured | set(second_inputs)
+        if second_inputs and not has_second:
             raise InputError(
                 "the models' features in the second space were given but not the reference's, which came without "
                 "images too; give `second_reference` as well"
             )
-        if "reference" in seconds and not (pictured | set(seconds)) - {"reference"}:
+        if "reference" in second_inputs and not (pictured | set(second_inputs)) - {"reference"}:
             raise InputError(
                 "the reference's features in the second space were given but no model's, which came without images "
                 "too; give `second_models` as well"
@@ -66,26 +76,34 @@ class ModelSets:
                 "second opinion"
             )
         _check_counts(opened, "")
-        _check_counts(seconds, " in the second space")
+        _check_counts(second_inputs, " in the second space")
         # All networks first: missing weights must not surface after an hour of extraction.
         network = load_network(extractor, progress) if pictured else None
         self._extractor: Network = network or extractor
         self._second_opinion: Network | None = first if has_second else None
-        if has_second and pictured - set(seconds):
+        if has_second and pictured - set(second_inputs):
             self._second_opinion = load_network(first, progress)
         self._further = [load_network(one, progress) for one in further]
         _check_different([one for one in (self._second_opinion, *self._further) if isinstance(one, Extractor)])
-        _check(opened, network)
+        _check_spaces(opened, network)
         self.no_second = "" if has_second else _NO_SECOND.format("reference")
         self.spaces: dict[str, dict[str, Measurable]] = {"main": {}}
         self.same: list[str] = []
+
+    def models_in_turn(self) -> Iterator[str]:
+        """The models' names one after the other; each is measured before the next is asked for."""
+        names = [name for name in self._opened if name != "reference"]
+        for done, name in enumerate(names):
+            self._progress("models", done, len(names))
+            yield name
+        self._progress("models", len(names), len(names))
 
     def extracted(self, name: str) -> dict[str, Measurable]:
         """`main`, and where they can be had `second`, `second 2`, ..., of one set."""
         side = self._opened[name]
         if isinstance(side, ImageSource) and not side.replayable:
             side = TemporaryCopy(side, progress=self._progress)
-        second = {name: self._seconds[name]} if name in self._seconds else {}
+        second = {name: self._second_inputs[name]} if name in self._second_inputs else {}
         sets = extract_sets(
             {name: side},
             second,
@@ -148,8 +166,36 @@ def open_models(
     return opened, {name: open_input(source, options) for name, source in given.items() if source is not None}
 
 
+def surely_readable(count: int, options: ReadOptions) -> int:
+    """How many of `count` images are counted on before they are read: some may be unreadable and left out."""
+    return int(0.95 * count) if options.skip_bad else count
+
+
+def advise_on_files(sets: ModelSets, *further: str) -> list[Advice]:
+    """Warnings about the models' files, each given once.
+
+    Args:
+        sets: All of them, after they were measured.
+        further: Codes of other warnings of `advise_on_sets` to give as well.
+    """
+    codes = ("skipped-files", "formats-differ", "sizes-differ", "treatments-differ", *further)
+    main = sets.spaces["main"]
+    models = {name: side for name, side in main.items() if name != "reference"}
+    return gathered(one for one in advise_on_sets(main["reference"], models) if one.code in codes)
+
+
+def advise_on_partial(sets: ModelSets, space: str) -> list[Advice]:
+    """A warning that some models have no second opinion in a space where others have one."""
+    models = [name for name in sets.spaces["main"] if name != "reference"]
+    lacking = [name for name in models if name not in sets.spaces[space]]
+    if not lacking:
+        return []
+    text = f"Of {len(lacking)} of {len(models)} models there is no second opinion ({sets.no_second})."
+    return [Advice("second-partial", text)]
+
+
 def _check_counts(sides: Mapping[str, Input], where: str) -> None:
-    """Find out before the work which sets are too small.
+    """Check before the extraction that every set has at least two images.
 
     Raises:
         InputError: a set of fewer than two images.
@@ -163,8 +209,8 @@ def _check_counts(sides: Mapping[str, Input], where: str) -> None:
             )
 
 
-def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
-    """Find out before the work which sets cannot meet.
+def _check_spaces(opened: Mapping[str, Input], network: Extractor | None) -> None:
+    """Check before the extraction that all features are of one space.
 
     Raises:
         MismatchError: features of another space than the network's or the first features'.
@@ -178,7 +224,7 @@ def _check(opened: Mapping[str, Input], network: Extractor | None) -> None:
 
 
 def _check_different(networks: Sequence[Extractor]) -> None:
-    """Refuse to ask one network twice.
+    """Raise if one network is given twice.
 
     Raises:
         InputError: two second opinions are the same.
@@ -189,7 +235,7 @@ def _check_different(networks: Sequence[Extractor]) -> None:
 
 
 def _hollow(side: Measurable) -> Measurable:
-    """Count, dimension and provenance without the values: one number in memory, seen as a matrix."""
+    """Keep count, dimension and provenance without the values: one number in memory, expanded to a matrix."""
     if isinstance(side, GaussianStatistics):
         nothing = torch.zeros((), dtype=torch.float64)
         return replace(side, mean=nothing.expand(side.dim), cov=nothing.expand(side.dim, side.dim))
@@ -197,7 +243,7 @@ def _hollow(side: Measurable) -> Measurable:
 
 
 def fingerprint(side: Measurable) -> str:
-    """What is the same for sets of the very same values only."""
+    """The SHA-256 of a set's values: equal for equal sets alone."""
     parts = [side.features] if isinstance(side, Features) else [side.mean, side.cov]
     digest = hashlib.sha256()
     for part in parts:
@@ -206,7 +252,7 @@ def fingerprint(side: Measurable) -> str:
 
 
 def grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
-    """One set for all models that warnings about counts and spaces cannot tell apart, without its files."""
+    """Join models of the same count and space into one set without files, so that one warning covers them."""
     groups: dict[tuple[bool, int | None, bool], list[str]] = {}
     for name, side in sides.items():
         key = (name == "reference", count_of(side), side.provenance.extractor is None)
@@ -220,7 +266,7 @@ def grouped(sides: Mapping[str, Measurable]) -> dict[str, Measurable]:
 
 
 def gathered(advice: Iterable[Advice]) -> list[Advice]:
-    """Warnings about the files of many models are told of the first, and counted."""
+    """Keep the first of several warnings of one code, and count the others in it."""
     groups: dict[str, list[Advice]] = {}
     for one in advice:
         groups.setdefault(one.code, []).append(one)

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.extractors import load_extractor
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions, check_divisible, extract
 from fidprobe.features.value import Features
@@ -16,59 +13,22 @@ from fidprobe.images import ImageSource
 from fidprobe.images.temporary_copy import TemporaryCopy
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable, check_same_images
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = [
     "Extracted",
-    "ExtractorChoice",
     "Measurable",
-    "Network",
     "check_same_order",
-    "check_seconds",
+    "check_second_inputs",
     "count_of",
     "extract_sets",
-    "load_network",
+    "features_of",
     "open_sets",
-    "probe",
     "statistics_of",
 ]
 
 Measurable = Features | GaussianStatistics
-
-
-@dataclass(frozen=True)
-class ExtractorChoice:
-    """Which network to load, once it is known to be needed.
-
-    Attributes:
-        name: A registry name.
-        resize: A resize rule; None for the network's own.
-        weights: A local weights file.
-        unverified_weights: Accept a local file that is not the published one.
-        device: Where to compute.
-    """
-
-    name: str
-    resize: str | None = None
-    weights: Path | None = None
-    unverified_weights: bool = False
-    device: str = "cpu"
-
-    def load(self, progress: Progress = silent) -> Extractor:
-        """Load the network; see `fidprobe.extractors.load_extractor` for errors."""
-        return load_extractor(
-            self.name,
-            resize=self.resize,
-            weights=self.weights,
-            unverified_weights=self.unverified_weights,
-            device=self.device,
-            progress=progress,
-        )
-
-
-Network = str | Extractor | ExtractorChoice
-"""How a caller names a network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +37,7 @@ class Extracted:
 
     Attributes:
         main: Set name -> its features or statistics in the main space.
-        second: The same in the second opinion's; None if not every set could be had there.
+        second: The same in the second opinion's; None unless every set is available there.
     """
 
     main: Mapping[str, Measurable]
@@ -85,7 +45,7 @@ class Extracted:
 
 
 def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress: Progress = silent) -> dict[str, Input]:
-    """Open every source that is given, before any long work; generators run now, once, for all networks alike."""
+    """Open every given source before any long work; generators run now, once, so all networks see the same images."""
     options = options or ReadOptions()
     opened = {name: open_input(source, options) for name, source in sources.items() if source is not None}
     for side in opened.values():
@@ -99,7 +59,7 @@ def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress:
 
 def extract_sets(
     opened: Mapping[str, Input],
-    seconds: Mapping[str, Input],
+    second_inputs: Mapping[str, Input],
     *,
     extractor: Network,
     second_opinion: Network | None,
@@ -111,49 +71,49 @@ def extract_sets(
 
     Args:
         opened: Set name -> images, features or statistics.
-        seconds: Set name -> the second space's features, overriding what `opened` would give.
+        second_inputs: Set name -> the second space's features, overriding what `opened` would give.
         extractor: The main space.
         second_opinion: The second space; None where no distance is reported that it would have to confirm.
         options: Bad files, batch size, cache.
-        check: Called with the main network (None if there are no images) before any image goes through it, to raise
-            what is known to fail afterwards.
-        progress: Told of each stage.
+        check: Called with the main network (None if there are no images) before any image goes through it; raises
+            where the caller's own work would fail later.
+        progress: Reports each stage.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
     """
     options = options or ReadOptions()
-    second_inputs = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **seconds}
+    in_second = {**{n: s for n, s in opened.items() if isinstance(s, ImageSource)}, **second_inputs}
     if second_opinion is not None:
-        check_seconds(seconds, opened)
-    has_second = second_opinion is not None and set(second_inputs) == set(opened)
+        check_second_inputs(second_inputs, opened)
+    has_second = second_opinion is not None and set(in_second) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
     main_network = _network(extractor, opened, progress)
     second_network = None
     if has_second and second_opinion is not None:
-        second_network = _network(second_opinion, second_inputs, progress)
+        second_network = _network(second_opinion, in_second, progress)
     _check_sides(opened, main_network)
-    _check_sides(second_inputs if has_second else {}, second_network)
+    _check_sides(in_second if has_second else {}, second_network)
     if check is not None:
         check(main_network)
     main = _features(opened, main_network, options, progress)
-    second = _features(second_inputs, second_network, options, progress) if has_second else None
+    second = _features(in_second, second_network, options, progress) if has_second else None
     for name, side in (second or {}).items():
         check_same_images(name, main[name].provenance, side.provenance, (count_of(main[name]), count_of(side)))
     return Extracted(main, second)
 
 
-def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
-    """Refuse a second space's features of some sets that the others leave without use.
+def check_second_inputs(second_inputs: Iterable[str], opened: Mapping[str, Input]) -> None:
+    """Raise if second-space features are given for some sets but missing for others.
 
     Args:
-        seconds: The sets they were given for.
+        second_inputs: The sets they were given for.
         opened: Set name -> images, features or statistics. Images need no second features: they are extracted.
 
     Raises:
         InputError: features were given for some of the sets that are no images, and not for all.
     """
-    given = sorted(seconds)
+    given = sorted(second_inputs)
     missing = [name for name, side in opened.items() if not isinstance(side, ImageSource) and name not in given]
     if given and missing:
         raise InputError(
@@ -163,7 +123,7 @@ def check_seconds(seconds: Iterable[str], opened: Mapping[str, Input]) -> None:
 
 
 def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
-    """Refuse a second opinion of images in another order, where images are told apart by their place.
+    """Raise if a set's images stand in another order in the second space, where their places identify them.
 
     Args:
         name: The set, for the message.
@@ -186,23 +146,8 @@ def check_same_order(name: str, main: Measurable, second: Measurable) -> None:
             )
 
 
-def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
-    """The network that a caller named, on a GPU if there is one and no device was chosen."""
-    if isinstance(chosen, Extractor):
-        return chosen
-    if isinstance(chosen, str):
-        chosen = ExtractorChoice(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
-    return chosen.load(progress)
-
-
-def probe(network: Extractor) -> Features:
-    """One black image's features: find out in a moment, not after an hour of extraction, what a network gives."""
-    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
-    return Features(features, logits, class_names=network.class_names, provenance=Provenance(network.provenance))
-
-
 def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
-    """Find out before the work what is known to fail after it.
+    """Check before the extraction that sets are large enough, and features of the network's space.
 
     Raises:
         InputError: a set of one image.
@@ -220,8 +165,14 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
 
 
 def statistics_of(side: Measurable) -> GaussianStatistics:
-    """Statistics, made of features where a side is not statistics yet."""
+    """The statistics of a side; computed if it holds features."""
     return GaussianStatistics.of(side) if isinstance(side, Features) else side
+
+
+def features_of(side: Measurable) -> Features:
+    """The features of a side that is known to be no statistics."""
+    assert isinstance(side, Features)
+    return side
 
 
 def count_of(side: Measurable) -> int | None:
@@ -230,7 +181,7 @@ def count_of(side: Measurable) -> int | None:
 
 
 def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:
-    """The network, if any side still consists of images."""
+    """Load the network if any side consists of images."""
     if isinstance(chosen, Extractor):
         return chosen
     return load_network(chosen, progress) if any(isinstance(side, ImageSource) for side in sides.values()) else None
@@ -244,11 +195,8 @@ def _features(
         if isinstance(side, ImageSource):
             if network is None:
                 raise InputError(f"no network was given to extract the features of {side.description}")
-
-            def stage(what: str, done: int, total: int | None, name: str = name) -> None:
-                progress(f"{what} {name} [{network.provenance.name}]", done, total)
-
-            out[name] = extract(side, network, options, progress=stage)
+            of = f"{name} [{network.provenance.name}]"
+            out[name] = extract(side, network, options, progress=stage(progress, of))
         else:
             out[name] = side
     return out

@@ -8,13 +8,13 @@ from fidprobe.analysis.attack.measure import score_label
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.errors import MismatchError
 
-__all__ = ["advise_on_comparison", "check_attacks_comparable", "common_part", "set_text"]
+__all__ = ["advise_on_attacks", "check_attacks_comparable", "common_part", "set_text"]
 
 
 def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
-    """Refuse to put distances side by side that do not compare.
+    """Raise if the attacks' distances do not compare.
 
-    What is not recorded cannot be compared and passes; `advise_on_comparison` says so.
+    What is not recorded cannot be compared and passes; `advise_on_attacks` says so.
 
     Raises:
         MismatchError: other sets, other candidates or other spaces of two of them; names the difference.
@@ -24,19 +24,19 @@ def check_attacks_comparable(found: Sequence[FinishedAttack]) -> None:
 
 
 def set_text(one: FinishedAttack, name: str) -> str:
-    """Which pictures a set consists of, for messages: `real.zip (10,000)`."""
+    """Describe a set's pictures for messages: `real.zip (10,000)`."""
     described = one.sets[name]
     origin = "of unknown origin" if described.source is None else described.source.description
     return f"{origin} ({'unknown number' if described.count is None else f'{described.count:,}'})"
 
 
 def common_part(found: Sequence[FinishedAttack]) -> str:
-    """The part of the reference whose distances all attacks can tell: `held_out`, else `optimised`."""
+    """The part of the reference to which all attacks have distances: `held_out`, else `optimised`."""
     return "held_out" if all(one.distance("main", "held_out") for one in found) else "optimised"
 
 
-def advise_on_comparison(found: Sequence[FinishedAttack]) -> list[Advice]:
-    """What makes numbers of attacks on the same sets compare less than it seems."""
+def advise_on_attacks(found: Sequence[FinishedAttack]) -> list[Advice]:
+    """Warnings about attacks on the same sets whose numbers compare less well than it seems."""
     out = [
         Advice(
             "interrupted-attack", f"The attack in {one.folder} was interrupted: its weights are the best until then."

@@ -92,7 +92,7 @@ def strips_figure(panels: Sequence[Panel], notes: Sequence[str]) -> "Figure":
 
 
 def _columns(count: int) -> int:
-    """Of a grid that is as nearly square as its number of pictures allows."""
+    """Columns of a grid that is as nearly square as its number of pictures allows."""
     return next(columns for columns in range(1, count + 1) if columns * columns >= count)
 
 
@@ -107,7 +107,7 @@ class _Page:
             self.figure = Figure(figsize=(width / _DPI, height / _DPI))
 
     def text(self, left: int, top: int, text: str, weight: str = "normal") -> None:
-        """A line of text."""
+        """Place a line of text."""
         with styled():
             self.figure.text(
                 left / self.width,
@@ -122,7 +122,7 @@ class _Page:
             )
 
     def picture(self, left: int, top: int, raster: Any) -> None:
-        """A raster, a pixel of it on a pixel of the page."""
+        """Place a raster, each pixel on a pixel of the page."""
         height, width = raster.shape[:2]
         box = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
         with styled():

@@ -19,7 +19,7 @@ _PART = {"held_out": "the held-out part of the reference", "optimised": "the ref
 
 
 def _earlier_figures(folder: Path) -> list[str]:
-    """The figures of the weights that `grids.json` names; nothing that another program may have written there."""
+    """Read from `grids.json` which figures of weights an earlier run wrote; names of no such figure are left out."""
     try:
         attacks = json.loads((folder / "grids.json").read_text(encoding="utf-8"))["attacks"]
         named = [one["figure"] for one in attacks]
@@ -62,7 +62,7 @@ def _heading(one: AttackGrids, name: str) -> str:
 
 
 def tail_weights(one: AttackGrids, which: str) -> str:
-    """In words, what the `smallest` or `largest` weights are, relative to their mean."""
+    """Describe the range of the `smallest` or `largest` weights, relative to their mean."""
     low, high = one.weight_range(which)
     if high == 0:
         return "all of weight 0, never drawn"

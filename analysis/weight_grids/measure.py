@@ -19,7 +19,7 @@ from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.weight_grids.comparability import (
-    advise_on_comparison,
+    advise_on_attacks,
     check_attacks_comparable,
     common_part,
     set_text,
@@ -109,7 +109,7 @@ class WeightGrids(Document):
         attacks: In the order given.
         random: int64 [<= count], drawn of all candidates without repeats.
         pictures: Candidate -> uint8 [h, w, 3], its longer side `CELL` pixels.
-        part: The part of the reference whose distances are told: `held_out` if every attack has it, else `optimised`.
+        part: The part of the reference whose distances are stated: `held_out` if every attack has it, else `optimised`.
         share: Of the candidates in a tail.
         count, seed: As asked for.
         advice: What a reader must know, the attacks' own warnings first.
@@ -194,7 +194,7 @@ def weight_grids(
         count: Images in a grid, from 1 to 400; fewer where there are fewer.
         share: Of the candidates, above 0 and at most 0.5: how many count as smallest and as largest weights.
         seed: Of all draws; a grid does not depend on which other attacks are given.
-        progress: Told of images hashed and read.
+        progress: Reports images hashed and read.
 
     Raises:
         InputError: no attack's folder, or a damaged or unfinished one; a number out of range; candidates without names.
@@ -212,7 +212,7 @@ def weight_grids(
         _check_alone(one)
     advice = [warning for one in found for warning in one.advice]
     check_attacks_comparable(found)
-    advice += advise_on_comparison(found)
+    advice += advise_on_attacks(found)
     images = _opened(found[0], candidates, progress)
     names = _names(found[0], images)
     grids = tuple(_drawn(one, count, share, seed) for one in found)

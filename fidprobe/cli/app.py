@@ -349,7 +349,7 @@ def demo(
     against its images as they come. The ImageNet network is efficientnet-lite0, the second opinion an encoder that
     learnt from CIFAR-10 without labels (docs/models.md).
     """
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.report.demo import demo_cases, write_demo
     from fidprobe.runtime.files import expanded
 

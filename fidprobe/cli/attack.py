@@ -177,7 +177,7 @@ def attack(
     from fidprobe.analysis.attack.files import state_path, write_attack
     from fidprobe.analysis.attack.measure import attack_sets
     from fidprobe.analysis.attack.sweep import Sweep, Swept, write_sweep
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.attacks.resampling import Resampling
     from fidprobe.runtime.files import expanded
 

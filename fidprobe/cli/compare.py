@@ -52,7 +52,7 @@ def compare(
     from fidprobe.analysis.comparison.files import write_comparison
     from fidprobe.analysis.comparison.measure import compare as run
     from fidprobe.analysis.comparison.text import comparison_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)

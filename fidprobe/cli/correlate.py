@@ -55,7 +55,7 @@ def correlate(
     """
     from fidprobe.analysis.correlation.files import write_correlation
     from fidprobe.analysis.correlation.measure import correlate as run
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)

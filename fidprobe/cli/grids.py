@@ -43,7 +43,7 @@ def grids(
 
     Example: fidprobe grids out/ --images model/ -o grids/
     """
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.weight_grids.files import write_grids
     from fidprobe.analysis.weight_grids.measure import weight_grids
     from fidprobe.runtime.files import expanded

@@ -107,7 +107,7 @@ def heatmap(
     """
     from fidprobe.analysis.heatmaps.files import write_heatmaps
     from fidprobe.analysis.heatmaps.measure import heatmaps
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = output_folder(
@@ -138,14 +138,13 @@ def heatmap(
 
 def _lines(made: "Heatmaps") -> list[str]:
     """Every mapped image with its influence and what it is taken for."""
-    from fidprobe.analysis.heatmaps.files import signed
-    from fidprobe.analysis.output.wording import amount, images_text, shortened
+    from fidprobe.analysis.output.wording import amount, images_text, shortened, signed
 
     what = "change of the distance" if made.joined else "influence"
     where = f"layer {escape_controls(made.layer)}" if made.layer else "before the pooling"
     rows = [
         (
-            signed(one.change if made.joined else one.influence),
+            signed(one.effect),
             shortened(one.name, 34),
             one.predictions[0] if one.predictions else None,
         )

@@ -73,7 +73,7 @@ def heatmap_check(
     """
     from fidprobe.analysis.heatmap_check.files import write_heatmap_check
     from fidprobe.analysis.heatmap_check.measure import check_heatmaps
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     numbers = _parsed(scales)

@@ -11,7 +11,7 @@ import typer
 from fidprobe.analysis.scores.metric_choices import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+    from fidprobe.analysis.sets.networks import NetworkSpec
     from fidprobe.features.extraction import ReadOptions
 
 __all__ = [
@@ -175,7 +175,7 @@ def choice(
     resize: ResizeRule | None = None,
     weights: Path | None = None,
     unverified: bool = False,
-) -> "ExtractorChoice":
+) -> "NetworkSpec":
     """The library's form of the network options.
 
     Raises:
@@ -183,7 +183,7 @@ def choice(
     """
     import torch
 
-    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+    from fidprobe.analysis.sets.networks import NetworkSpec
     from fidprobe.errors import InputError
     from fidprobe.runtime.files import expanded
 
@@ -194,12 +194,10 @@ def choice(
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
     weights = expanded(weights) if weights else None
-    return ExtractorChoice(name, resize.value if resize else None, weights, unverified, device)
+    return NetworkSpec(name, resize.value if resize else None, weights, unverified, device)
 
 
-def choices(
-    names: list[str] | None, device: str | None, weights: Path | None, unverified: bool
-) -> list["ExtractorChoice"]:
+def choices(names: list[str] | None, device: str | None, weights: Path | None, unverified: bool) -> list["NetworkSpec"]:
     """The library's form of several second opinions; `weights` are the first one's.
 
     Raises:

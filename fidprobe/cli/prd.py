@@ -59,7 +59,7 @@ def prd(
 
     Example: fidprobe prd real/ model-a/ model-b/ -o out/
     """
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.prd.files import write_prd
     from fidprobe.analysis.prd.measure import PRDCurves, prd_curves
     from fidprobe.analysis.prd.text import curve_lines

@@ -158,7 +158,7 @@ def train(
     """
     from difflib import get_close_matches
 
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.errors import InputError
     from fidprobe.runtime.files import expanded
     from fidprobe.training.data import read_pictures

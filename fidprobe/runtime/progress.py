@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-__all__ = ["Progress", "silent"]
+__all__ = ["Progress", "silent", "stage"]
 
 Progress = Callable[[str, int, "int | None"], None]
 """Called as ``progress(stage, done, total)``: name of the stage, items so far, items in all (None = unknown).
@@ -10,6 +10,11 @@ Progress = Callable[[str, int, "int | None"], None]
 Text after " | " in a stage is detail that may change from call to call; the text before it names the stage. `total`
 may change as well, where it is an estimate.
 """
+
+
+def stage(progress: Progress, of: str) -> Progress:
+    """Report the same stages with `of` added to their names: `extracting` becomes `extracting generated [clip]`."""
+    return lambda name, done, total: progress(f"{name} {of}", done, total)
 
 
 def silent(stage: str, done: int, total: "int | None") -> None:

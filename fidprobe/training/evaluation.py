@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from fidprobe.analysis.sets.two_spaces import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.errors import InputError
 from fidprobe.extractors import Extractor
 from fidprobe.features.extraction import ReadOptions, extract

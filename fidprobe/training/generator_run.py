@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fidprobe.analysis.output.writers import output_folder, write_text
+from fidprobe.analysis.output.folders import output_folder
+from fidprobe.analysis.output.writers import write_text
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError, SourceError
 from fidprobe.generators.networks import Generator

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fidprobe.analysis.output.writers import output_folder, write_text
+from fidprobe.analysis.output.folders import output_folder
+from fidprobe.analysis.output.writers import write_text
 from fidprobe.attacks.solver import never
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor

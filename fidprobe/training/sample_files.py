@@ -12,9 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from fidprobe.analysis.output.folders import check_own_folder, output_folder, replaced_folder
 from fidprobe.analysis.output.montage import montage
-from fidprobe.analysis.output.replaceable_folder import check_own_folder, replaced_folder
-from fidprobe.analysis.output.writers import output_folder
 from fidprobe.analysis.sets.pictures import Picture, png_bytes
 from fidprobe.errors import InputError
 from fidprobe.images import ImageItem, ImageSource, ReadImage, read_images

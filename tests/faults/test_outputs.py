@@ -99,7 +99,7 @@ def test_an_output_folder_that_vanishes_is_made_again(
             if instead == "a file":
                 folder.write_text("mine")
 
-    for module in ("fidprobe.runtime.files", "fidprobe.analysis.output.writers"):
+    for module in ("fidprobe.runtime.files", "fidprobe.analysis.output.folders"):
         monkeypatch.setattr(f"{module}.check_writable", vanishing)
     ran = run(*command.onto(folder))
     if instead == "nothing":

@@ -66,7 +66,7 @@ def told(
         "groups": groups,
         "steps": group_steps(joint, groups, spaces, labels=labels, missing=missing, doubts={}),
         "within": 0.05,
-        "manifold_images": 5000,
+        "precision_recall_images": 5000,
         "no_second": "" if seconds else "reference came as statistics",
         "reference": SetDescription(None, 10_000),
         "advice": (),

@@ -79,16 +79,16 @@ def test_precision_and_recall_are_of_as_many_images_of_every_set(found: Comparis
     """In both spaces; exactly the metric's where no set is larger."""
     sets = {**SETS, "small": model(4, count=150)}
     other = compared(sets)
-    assert (found.manifold_images, other.manifold_images) == (400, 150)
+    assert (found.precision_recall_images, other.precision_recall_images) == (400, 150)
     for one in other.models.values():
-        assert {space: shares.generated_count for space, shares in one.manifolds.items()} == {
+        assert {space: shares.generated_count for space, shares in one.precision_recall.items()} == {
             "main": 150,
             "second": 150,
         }
     goal, made = real()[0].select(range(400)), SETS["far"][0]
-    assert compare(goal, {"far": made, "good": SETS["good"][0]}).models["far"].manifolds["main"] == precision_recall(
-        goal, made
-    )
+    assert compare(goal, {"far": made, "good": SETS["good"][0]}).models["far"].precision_recall[
+        "main"
+    ] == precision_recall(goal, made)
 
 
 def test_different_numbers_of_images_compare() -> None:
@@ -133,9 +133,9 @@ def test_two_images_are_measured_and_not_judged() -> None:
     assert one.distances["main"].value == pytest.approx(frechet(real()[0], model(7, count=2)[0]).value)
     assert one.distances["main"].estimate is None
     assert found.group_of("two") is None
-    assert one.manifolds == {}
-    assert one.no_manifold == "two has 2 images, fewer than the 400 that all are measured on"
-    assert found.manifold_images == 400
+    assert one.precision_recall == {}
+    assert one.no_precision_recall == "two has 2 images, fewer than the 400 that all are measured on"
+    assert found.precision_recall_images == 400
     assert "not-grouped" in {advice.code for advice in found.advice}
 
 
@@ -158,11 +158,11 @@ def test_statistics_have_distances_without_errors() -> None:
     found = compare(goal, {**plain, "good": GaussianStatistics.of(plain["good"])})
     assert found.models["good"].distances["main"].missing == "good came as statistics, which hold no single images"
     assert found.models["good"].distances["main"].value == pytest.approx(frechet(goal, plain["good"]).value)
-    assert found.models["good"].no_manifold == "good came as statistics, which hold no single images"
+    assert found.models["good"].no_precision_recall == "good came as statistics, which hold no single images"
     assert [group.models for group in found.groups] == [("dull",), ("far",)]
     assert found.steps[0].verdict.code == "not-judged"
     found = compare(goal, {name: GaussianStatistics.of(one) for name, one in plain.items()})
-    assert (found.groups, found.steps, found.manifold_images) == ((), (), 0)
+    assert (found.groups, found.steps, found.precision_recall_images) == ((), (), 0)
     found = compare(GaussianStatistics.of(goal), plain)
     assert len(found.groups) == 2
     assert "reference-not-sampled" in {advice.code for advice in found.advice}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fidprobe.analysis.conventions.measure import Conventions, conventions
-from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors import load_extractor
 from fidprobe.features.extraction import extract
@@ -139,7 +139,7 @@ def test_statistics_give_distances_only() -> None:
     bare = GaussianStatistics(counted.mean, counted.cov, None, counted.provenance)
     rows = by_name(conventions(bare, made))
     assert rows["stylegan"].frechet is None
-    assert rows["stylegan"].missing["fid"] == "statistics that do not tell their count cannot be divided by it"
+    assert rows["stylegan"].missing["fid"] == "statistics that do not state their count cannot be divided by it"
     assert rows["ttur"].frechet == frechet(bare, made)
 
 
@@ -196,6 +196,6 @@ def test_images_beside_features_are_extracted_by_the_features_rule() -> None:
     """A chosen network without a rule of its own."""
     network = load_extractor("random", resize="torch")
     real = extract(pictures(1, 50), network)
-    found = conventions(real, pictures(2, 50), extractor=ExtractorChoice("random"), second_opinion="random:1")
+    found = conventions(real, pictures(2, 50), extractor=NetworkSpec("random"), second_opinion="random:1")
     assert [row.convention.name for row in found.rows] == ["pytorch-fid"]
     assert found.rows[0].frechet == frechet(real, extract(pictures(2, 50), network))

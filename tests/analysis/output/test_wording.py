@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fidprobe.analysis.output.wording import amount, number, plus_minus, shortened, signed_percent, visible
+from fidprobe.analysis.output.wording import (
+    amount,
+    images_text,
+    number,
+    plus_minus,
+    shortened,
+    signed,
+    signed_percent,
+    visible,
+)
 from fidprobe.errors import InputError
 
 
@@ -30,6 +39,15 @@ def plain(text: str) -> str:
 )
 def test_numbers_have_four_significant_digits(value: float, expected: str) -> None:
     assert plain(number(value)) == expected
+
+
+def test_numbers_with_their_sign() -> None:
+    assert [plain(signed(value)) for value in (1.234, -0.0045, 0.0)] == ["+1.23", "−0.00450", "0"]
+
+
+def test_a_count_that_is_not_known_is_said_to_be_so() -> None:
+    assert [amount(50_000), amount(None)] == ["50,000", "unknown"]
+    assert [images_text(1), images_text(2), images_text(None)] == ["1 image", "2 images", "unknown number of images"]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

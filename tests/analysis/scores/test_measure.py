@@ -16,7 +16,7 @@ from fidprobe.analysis.scores.measure import score
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.errors import InputError, MismatchError, SourceError
 from fidprobe.extractors import LOADERS, load_extractor
 from fidprobe.extractors.base import Extractor
@@ -311,14 +311,14 @@ def test_own_networks_are_the_ones_that_the_user_named(monkeypatch: pytest.Monke
     asked: list[object] = []
     monkeypatch.setattr(score_sets, "load_network", lambda chosen, progress: asked.append(chosen))
     images = {"generated": open_images(pictures(0))}
-    inception = ExtractorChoice("inception", resize="clean", weights=Path("w.pth"), unverified_weights=True)
+    inception = NetworkSpec("inception", resize="clean", weights=Path("w.pth"), unverified_weights=True)
     for chosen, space in (
         (inception, "inception-spatial"),
         (replace(inception, name="inception-spatial"), "inception-spatial"),
         (inception, "dinov2"),
     ):
         score_sets._own_network(space, images, chosen, silent)
-    assert asked == [*[replace(inception, name="inception-spatial")] * 2, ExtractorChoice("dinov2")]
+    assert asked == [*[replace(inception, name="inception-spatial")] * 2, NetworkSpec("dinov2")]
 
 
 def test_one_array_is_not_taken_for_features_of_several_spaces() -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fidprobe.analysis.output.replaceable_folder import replaced_folder
-from fidprobe.analysis.output.result_files import replaced_result
+from fidprobe.analysis.output.folders import replaced_folder, replaced_result
 from fidprobe.analysis.output.writers import FIGURE_SUFFIXES, write_text
 from fidprobe.errors import InputError
 
@@ -108,7 +107,7 @@ def test_a_kill_while_files_change_places_is_tidied_up_by_the_next_result(
             return replace(path, target)
 
         patch.setattr(Path, "replace", dying)
-        patch.setattr("fidprobe.analysis.output.replaceable_folder._delete", lambda folder: None)
+        patch.setattr("fidprobe.analysis.output.folders._delete", lambda folder: None)
         with pytest.raises(KilledError):
             write(tmp_path, *PLOT)
     assert not (tmp_path / "it.json").exists()

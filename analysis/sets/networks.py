@@ -1,0 +1,63 @@
+"""How callers name a network, and how it is loaded once it is known to be needed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fidprobe.extractors import load_extractor
+from fidprobe.extractors.base import Extractor
+from fidprobe.features.value import Features
+from fidprobe.provenance import Provenance
+from fidprobe.runtime.progress import Progress, silent
+
+__all__ = ["Network", "NetworkSpec", "load_network", "probe"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network to load once it is known to be needed.
+
+    Attributes:
+        name: A registry name.
+        resize: A resize rule; None for the network's own.
+        weights: A local weights file.
+        unverified_weights: Accept a local file that is not the published one.
+        device: Where to compute.
+    """
+
+    name: str
+    resize: str | None = None
+    weights: Path | None = None
+    unverified_weights: bool = False
+    device: str = "cpu"
+
+    def load(self, progress: Progress = silent) -> Extractor:
+        """Load the network; see `fidprobe.extractors.load_extractor` for errors."""
+        return load_extractor(
+            self.name,
+            resize=self.resize,
+            weights=self.weights,
+            unverified_weights=self.unverified_weights,
+            device=self.device,
+            progress=progress,
+        )
+
+
+Network = str | Extractor | NetworkSpec
+"""How a caller names a network."""
+
+
+def load_network(chosen: Network, progress: Progress = silent) -> Extractor:
+    """Load the network that a caller named; on a GPU where there is one and no device was chosen."""
+    if isinstance(chosen, Extractor):
+        return chosen
+    if isinstance(chosen, str):
+        chosen = NetworkSpec(chosen, device="cuda" if torch.cuda.is_available() else "cpu")
+    return chosen.load(progress)
+
+
+def probe(network: Extractor) -> Features:
+    """Features of one black image: they show in a moment, before any extraction, what a network gives."""
+    features, logits = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    return Features(features, logits, class_names=network.class_names, provenance=Provenance(network.provenance))
