@@ -1,4 +1,4 @@
-"""The frame of every attack: split the reference, choose candidates, draw, and measure the outcome anew."""
+"""The frame of every attack: split the reference, choose candidates, draw, and score the outcome."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,31 +11,30 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.attacks.rescoring import Score, Side, rescore
-from fidprobe.attacks.solver import Solution, never
+from fidprobe.attacks.rescoring import DistanceBeforeAfter, RescoredSpace, rescore
+from fidprobe.attacks.solver import Solution, never_interrupted
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.provenance import check_comparable, check_same_images
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["Attack", "Choice", "Outcome", "Plan", "split_reference"]
+__all__ = ["Attack", "Draw", "Outcome", "Plan", "single_images", "split_reference"]
 
 Reference = Features | GaussianStatistics
 
-_ROWS = 8192  # looked at a time
-_REPEATED = 100  # times each candidate may be drawn on average: more is a slip of the pen that fills memory
+_REPEATED = 100  # draws of each candidate on average, at most: a larger number is a typing error and fills memory
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """Images that one draw chose.
+class Draw:
+    """The images that one draw chose.
 
     Attributes:
-        indices: int64 [keep], places among the candidates; repeats count.
-        expected: The distance in the attacked space to the optimised reference that the choice was made to have;
-            None where nothing was said of this draw in particular.
+        indices: int64 [keep], positions among the candidates; an image may come more than once.
+        expected: The predicted distance of these images to the optimised reference, in the attacked space; None if
+            the attack predicts nothing for a single draw.
     """
 
     indices: Tensor
@@ -48,12 +47,12 @@ class Plan:
 
     Attributes:
         choose: Seed -> images.
-        solution: The optimised weights, where there are any.
-        expected: Predicts the distance of a draw from the objective in any space; None where no formula does.
-        details: What else is to be told, as plain data.
+        solution: The optimised weights; None if the attack has none.
+        expected: Predicts a draw's distance from the objective in any space; None if no formula does.
+        details: Further results, as plain data.
     """
 
-    choose: Callable[[int], Choice]
+    choose: Callable[[int], Draw]
     solution: Solution | None = None
     expected: Callable[[WeightedFrechet], float] | None = None
     details: dict[str, Any] = field(default_factory=dict)
@@ -61,26 +60,26 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """An attack and what it achieved.
+    """An attack and its results.
 
     Attributes:
         attack: Its settings, as plain data.
         keep: Images in a draw.
-        choices: int64 [keep] a seed: places among the candidates.
+        choices: One int64 [keep] for each seed: positions among the candidates.
         scores: Distances before and after.
-        solution: The optimised weights; None for attacks without.
-        details: What else the attack tells.
+        solution: The optimised weights; None if the attack has none.
+        details: The attack's further results.
     """
 
     attack: dict[str, Any]
     keep: int
     choices: tuple[Tensor, ...]
-    scores: tuple[Score, ...]
+    scores: tuple[DistanceBeforeAfter, ...]
     solution: Solution | None
     details: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: everything but weights and indices."""
+        """Everything except weights and indices, as plain data."""
         return {
             "attack": self.attack,
             "keep": self.keep,
@@ -91,18 +90,18 @@ class Outcome:
 
 
 class Attack(ABC):
-    """Chooses among generated images so that FID falls, without one better image.
+    """Chooses among generated images so that FID falls although no image is better.
 
-    The reference is split at random: one half is optimised against, the other only scored against, so that what an
-    attack gains by fitting the reference's own sampling noise shows.
+    The reference is split at random. The attack optimises against one part and is also scored against the other, so
+    that a gain from fitting the reference's own sampling noise shows.
 
     Args:
-        keep: Images to choose; None for the attack's own default.
-        draws: Independent draws, of which mean and standard deviation are reported; None for the attack's default.
-        seed: Of the split and, counted up, of the draws.
-        held_out: Share of the reference to hold out, from 0 (the papers' way) to below 1.
+        keep: Images to choose; None for the attack's default.
+        draws: Independent draws, whose mean and standard deviation are reported; None for the attack's default.
+        seed: Seed of the split and of the first draw; later draws count up from it.
+        held_out: Share of the reference to hold out, from 0 (as in the papers) to below 1.
         device: Where to compute.
-        ranks: Processes that share what is long of it: the first one attacks, the others `assist`.
+        ranks: Processes that share the long work: the first one attacks, the others `assist`.
 
     Raises:
         InputError: a value out of range.
@@ -135,7 +134,7 @@ class Attack(ABC):
 
     @abstractmethod
     def default_keep(self, reference: Reference, candidates: Features) -> int:
-        """How many images to choose when nobody said."""
+        """How many images to choose if `keep` is None."""
 
     @abstractmethod
     def plan(
@@ -148,40 +147,40 @@ class Attack(ABC):
         interrupted: Callable[[], bool],
         progress: Progress,
     ) -> Plan:
-        """Find out how to choose `keep` of the candidates so that they resemble the reference.
+        """Plan how to choose `keep` of the candidates so that they resemble the reference.
 
         Args:
             reference: The part to optimise against.
-            candidates: The pool.
+            candidates: The images to choose from.
             keep: Images to choose.
-            state: A file for the state of long work, from which a stopped run goes on.
-            interrupted: Asked from time to time; the best so far is the answer once it says yes.
-            progress: Told of each stage.
+            state: A file that keeps the state of long work; a stopped run goes on from it.
+            interrupted: Called from time to time; once it returns True, the best plan so far is returned.
+            progress: Called at each stage.
         """
 
     def assist(self, candidates: Features) -> None:
         """Do this process's share while the first one attacks.
 
         Args:
-            candidates: All of them, as the first process has them.
+            candidates: The same candidates as in the first process.
 
         Raises:
             ProcessError: the first process has ended.
         """
-        del candidates  # nothing is long unless an attack says so
+        del candidates  # an attack has no long work unless it overrides this
 
     @property
     def reads_logits(self) -> bool:
-        """Whether logits decide, and therefore have to be numbers."""
+        """Whether the attack reads logits, which then have to be finite."""
         return True
 
-    def attacked_side(self, reference: dict[str, Reference], candidates: Features) -> Side | None:
-        """The attacked space, where that is not the features' own."""
+    def attacked_space(self, reference: dict[str, Reference], candidates: Features) -> RescoredSpace | None:
+        """The attacked space, if that is not the space of the features."""
         del reference, candidates
         return None
 
     def sample(self, candidates: Features, keep: int, seed: int) -> Tensor:
-        """What the attack is compared with: as many images, drawn uniformly, without repeats where possible."""
+        """The baseline of the attack: as many images, drawn uniformly, without repeats if there are enough."""
         generator = torch.Generator().manual_seed(seed)
         if keep <= len(candidates):
             return torch.randperm(len(candidates), generator=generator)[:keep]
@@ -196,24 +195,24 @@ class Attack(ABC):
         second_candidates: Features | None = None,
         fair: bool = True,
         state: Path | None = None,
-        interrupted: Callable[[], bool] = never,
+        interrupted: Callable[[], bool] = never_interrupted,
         progress: Progress = silent,
     ) -> Outcome:
         """Attack, draw, and score what was drawn.
 
         Args:
-            reference: Real images' features; statistics do where the attack needs no more, with nothing held out.
+            reference: Real images' features, or their statistics if the attack needs no more; statistics are not split.
             candidates: The generated images to choose from, in the same space.
             second_reference: The same real images in the second opinion's space.
-            second_candidates: The same candidates there.
-            fair: Whether the candidates together are a fair sample of their generator.
-            state: A file for the state of long work; to be removed by whoever has made the outcome safe.
-            interrupted: Asked from time to time whether to stop with the best so far.
-            progress: Told of each stage.
+            second_candidates: The same candidates in that space.
+            fair: Whether all candidates together are a fair sample of their generator.
+            state: A file that keeps the state of long work. The caller removes it once the outcome is stored.
+            interrupted: Called from time to time; returns whether to stop with the best so far.
+            progress: Called at each stage.
 
         Raises:
-            MismatchError: different feature spaces, or other images in the second space.
-            InputError: too few images, NaN, or what the attack cannot do.
+            MismatchError: different feature spaces, or different images in the second space.
+            InputError: too few images, NaN or infinite values, or inputs that the attack cannot use.
         """
         check_comparable(reference.provenance, candidates.provenance, (reference.dim, candidates.dim))
         if len(candidates) < 2:
@@ -229,29 +228,22 @@ class Attack(ABC):
                 f"{_REPEATED} times; keep fewer"
             )
         plan = self.plan(halves["optimised"], candidates, keep, state=state, interrupted=interrupted, progress=progress)
-        choices = []
-        for draw in range(self.draws):
-            choices.append(plan.choose(self.seed + draw))
-            progress("drawing", draw + 1, self.draws)
-        sides = [Side(candidates.space, "main", halves, candidates.features, candidates.provenance)]
-        attacked = self.attacked_side(halves, candidates)
+        draws = []
+        for number in range(self.draws):
+            draws.append(plan.choose(self.seed + number))
+            progress("drawing", number + 1, self.draws)
+        spaces = [RescoredSpace.of("main", halves, candidates)]
+        attacked = self.attacked_space(halves, candidates)
         if attacked is not None:
-            sides.append(attacked)
+            spaces.append(attacked)
         if second_halves is not None and second_candidates is not None:
-            sides.append(
-                Side(
-                    second_candidates.space,
-                    "second_opinion",
-                    second_halves,
-                    second_candidates.features,
-                    second_candidates.provenance,
-                )
-            )
-        kept = min(len(choice.indices) for choice in choices)
+            spaces.append(RescoredSpace.of("second_opinion", second_halves, second_candidates))
+        indices = tuple(draw.indices for draw in draws)
+        kept = min(map(len, indices))
         scores = rescore(
-            sides,
-            [self.sample(candidates, kept, self.seed + draw) for draw in range(self.draws)],
-            [choice.indices for choice in choices],
+            spaces,
+            [self.sample(candidates, kept, self.seed + number) for number in range(self.draws)],
+            indices,
             probabilities=None if plan.solution is None else plan.solution.probabilities,
             expected=plan.expected,
             fair=fair,
@@ -261,8 +253,8 @@ class Attack(ABC):
         return Outcome(
             attack={**self.settings(), "draws": self.draws, "seed": self.seed, "held_out": self.held_out},
             keep=kept,
-            choices=tuple(choice.indices for choice in choices),
-            scores=_with_expected(scores, choices, attacked),
+            choices=indices,
+            scores=_with_expected(scores, draws, "main" if attacked is None else "attacked"),
             solution=plan.solution,
             details=plan.details,
         )
@@ -282,13 +274,12 @@ class Attack(ABC):
         check_comparable(
             second_reference.provenance, second_candidates.provenance, (second_reference.dim, second_candidates.dim)
         )
-        for what, one, other in (
+        for what, main, second in (
             ("reference", reference, second_reference),
             ("candidates", candidates, second_candidates),
         ):
-            counts = (_count(one), _count(other))
-            check_same_images(what, one.provenance, other.provenance, counts)
-            _check_finite(f"{what} in the second space", other)
+            check_same_images(what, main.provenance, second.provenance, (_count(main), _count(second)))
+            _check_finite(f"{what} in the second space", second)
         if isinstance(reference, GaussianStatistics) or self.held_out == 0:
             return {"optimised": second_reference}
         if isinstance(second_reference, GaussianStatistics):
@@ -300,17 +291,17 @@ class Attack(ABC):
 
 
 def split_reference(reference: Reference, held_out: float, seed: int) -> dict[str, Reference]:
-    """The part to optimise against and the one to hold out, at random; statistics cannot be split.
+    """Split a reference at random into a part to optimise against and a part to hold out.
 
-    The same images of two spaces are split alike.
+    Statistics cannot be split and stay whole. Two spaces of the same images are split at the same images.
 
     Args:
-        reference: The whole one.
+        reference: The whole reference.
         held_out: Share to hold out, from 0 to below 1.
-        seed: Of the split.
+        seed: Seed of the split.
 
     Returns:
-        `optimised` and, where something is held out, `held_out`.
+        `optimised` and, if a part is held out, `held_out`.
 
     Raises:
         InputError: a part would have fewer than 2 images.
@@ -327,34 +318,49 @@ def split_reference(reference: Reference, held_out: float, seed: int) -> dict[st
 
 
 def _check_finite(what: str, side: Reference, *, logits: bool = False) -> None:
-    """Find every row that some later sum would stumble over, before the optimisation.
+    """Raise before the optimisation if a row holds NaN or infinite values.
 
     Raises:
-        InputError: NaN or infinite values; names set and row.
+        InputError: names the set and the row.
     """
     if isinstance(side, GaussianStatistics):
         return
     for name, values in (("features", side.features), ("logits", side.logits if logits else None)):
-        for start in range(0, 0 if values is None else len(values), _ROWS):
-            assert values is not None
-            finite = torch.isfinite(values[start : start + _ROWS]).all(dim=1)
-            if not bool(finite.all()):
-                row = start + int((~finite).nonzero()[0])
-                raise InputError(f"{what}: {name} row {row} holds NaN or infinite values; extract that image again")
+        if values is not None:
+            check_finite_rows(f"{what}: {name}", values)
 
 
 def _count(side: Reference) -> int | None:
     return len(side) if isinstance(side, Features) else side.count
 
 
-def _with_expected(scores: tuple[Score, ...], choices: list[Choice], attacked: Side | None) -> tuple[Score, ...]:
-    """What the draws themselves were made to reach, put where it was meant."""
-    said = [choice.expected for choice in choices if choice.expected is not None]
-    if not said:
+def single_images(reference: Reference, attack: str) -> Features:
+    """The reference's features, which have logits; statistics have none.
+
+    Args:
+        reference: Features or statistics.
+        attack: What needs them, for the message.
+
+    Raises:
+        InputError: statistics.
+    """
+    if isinstance(reference, GaussianStatistics):
+        raise InputError(
+            f"{attack} needs the reference's logits, and statistics hold only mean and covariance; give images or "
+            "features"
+        )
+    return reference
+
+
+def _with_expected(
+    scores: tuple[DistanceBeforeAfter, ...], draws: list[Draw], role: str
+) -> tuple[DistanceBeforeAfter, ...]:
+    """Set `expected` of the optimised distance to the mean that the draws predict, if they predict any."""
+    predicted = [draw.expected for draw in draws if draw.expected is not None]
+    if not predicted:
         return scores
-    role = "main" if attacked is None else "attacked"
     return tuple(
-        replace(score, expected=fmean(said))
+        replace(score, expected=fmean(predicted))
         if (score.metric, score.role, score.reference) == ("frechet_distance", role, "optimised")
         else score
         for score in scores

@@ -1,8 +1,8 @@
-"""The candidates' rows, and all that an attack computes of every row: streamed in blocks, on one process or many.
+"""The candidates' rows, and all that an attack computes from every row: in blocks, in one process or several.
 
-With several processes each holds its share of the rows, and the first one leads: it says what to compute, hands out
-what is needed for it, and gets sums of size d × d and a number or three a candidate. The others `serve` until the
-leader is done. A pass over N candidates thus moves O(d² + N) numbers, while it costs 2 N d² operations.
+With several processes each holds its share of the rows. The first process leads: it says what to compute, sends the
+inputs, and receives sums of size d × d and up to three numbers for each candidate. The others `serve` until the leader
+is done. A pass over N candidates thus moves O(d² + N) numbers and costs 2 N d² operations.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
+from fidprobe.metrics.inputs import float64_device
 from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.statistics import gram
 
@@ -29,23 +30,23 @@ class _Task(IntEnum):
 
 
 class CandidateRows:
-    """Rows and what is computed of each.
+    """Rows and what is computed from each.
 
     Args:
-        rows: Floating-point or bool [n >= 1, d]: this process's share of the candidates, all of them where it is
-            alone; may be memory-mapped and larger than memory.
-        count: N, how many candidates there are in all; None where this process has them all.
+        rows: Floating-point or bool [n >= 1, d]: this process's share of the candidates (all of them if it is the only
+            process); may be memory-mapped and larger than memory.
+        count: N, the number of all candidates; None if this process has them all.
         device: Where to compute. Rows move there whole if they take less than half of a GPU's free memory.
-        ranks: The processes. All but the first call `serve`; every other method is the first one's to call.
+        ranks: The processes. All but the first call `serve`; only the first calls the other methods.
 
     Attributes:
         count: N.
         dim: d.
-        own: The rows' own precision: half precision rounds even a shift of its values, and bool has none.
+        row_dtype: The precision in which the shift is subtracted: the rows' own, but at least float32.
         shift: [d] in that precision, subtracted from every row; zero until `centre`.
 
     Raises:
-        InputError: not such a matrix, or fewer than two candidates.
+        InputError: another kind of tensor, or fewer than two candidates.
     """
 
     def __init__(
@@ -59,11 +60,10 @@ class CandidateRows:
         self.count = len(rows) if count is None else count
         if rows.ndim != 2 or self.count < 2 or not (rows.is_floating_point() or rows.dtype == torch.bool):
             raise InputError(f"candidates must be floats or bool [N >= 2, d], got {rows.dtype} {list(rows.shape)}")
-        # Apple's GPUs have no float64.
-        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+        self.device = float64_device(device)
         self.dim = rows.shape[1]
-        self.own = torch.promote_types(rows.dtype, torch.float32)
-        self.shift = torch.zeros(self.dim, dtype=self.own, device=self.device)
+        self.row_dtype = torch.promote_types(rows.dtype, torch.float32)
+        self.shift = torch.zeros(self.dim, dtype=self.row_dtype, device=self.device)
         self._bool = rows.dtype == torch.bool
         self._rows = _resident(rows, self.device)
         self._ranks = ranks
@@ -71,10 +71,11 @@ class CandidateRows:
         self._ended = False
 
     def centre(self) -> None:
-        """Shift the rows by their mean: moments of what is centred lose no digits.
+        """Shift the rows by their mean, so that moments lose no digits.
 
         Raises:
-            InputError: NaN or infinite values (names the row), or such as centring carries beyond their precision.
+            InputError: NaN or infinite values (names the row), or values that leave the range of their precision once
+                centred.
         """
         self._lead(_Task.CENTRE)
         self._centre()
@@ -89,19 +90,20 @@ class CandidateRows:
                 bad = self._share.start + start + int((~finite).nonzero()[0])
             largest = max(largest, float(block.abs().max()))
             total += block.sum(dim=0)
-        told = self._ranks.all_gather_json((bad, largest))
-        for row, _ in told:
+        reports = self._ranks.all_gather_json((bad, largest))
+        for row, _ in reports:
             if row is not None:
                 raise InputError(f"candidate {row} holds NaN or infinite values; extract that image again")
         mean = self._ranks.sum(total) / self.count
-        largest = max(size for _, size in told)
-        if largest + float(mean.abs().max()) > torch.finfo(self.own).max:
+        largest = max(size for _, size in reports)
+        if largest + float(mean.abs().max()) > torch.finfo(self.row_dtype).max:
             raise InputError(
-                f"candidates reach {largest:.3g} and would leave the range of {self.own} once centred; rescale them"
+                f"candidates reach {largest:.3g} and would leave the range of {self.row_dtype} once centred; "
+                "rescale them"
             )
-        self.shift = mean.to(self.own)
-        if self._bool:  # all ones would be rounded alike: a shift of few bits is exact
-            self.shift = self.shift.to(torch.bfloat16).to(self.own)
+        self.shift = mean.to(self.row_dtype)
+        if self._bool:  # a shift of few bits is exact; otherwise all ones would be rounded alike
+            self.shift = self.shift.to(torch.bfloat16).to(self.row_dtype)
 
     def distances(self, point: Tensor) -> Tensor:
         """Squared distance of every (shifted) row to a point.
@@ -116,50 +118,50 @@ class CandidateRows:
         return self._whole(self._distances(self._ranks.broadcast(point)))
 
     def _distances(self, point: Tensor) -> Tensor:
-        found = torch.empty(1, len(self._rows), dtype=torch.float64, device=self.device)
+        distances = torch.empty(1, len(self._rows), dtype=torch.float64, device=self.device)
         for start, block in self._blocks(torch.float64):
-            found[0, start : start + len(block)] = (block - point).square().sum(dim=1)
-        return found
+            distances[0, start : start + len(block)] = (block - point).square().sum(dim=1)
+        return distances
 
     def moments(self, probabilities: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, int]:
         """Weighted first and second moments of the (shifted) rows.
 
         Args:
             probabilities: float64 [N].
-            dtype: Of the products.
+            dtype: Precision of the products.
 
         Returns:
-            Σ p f [d] and Σ p f fᵀ [d, d] in float64, and how many rows were multiplied.
+            Σ p f [d] and Σ p f fᵀ [d, d] in float64, and the number of rows that were multiplied.
         """
         self._lead(_Task.MOMENTS, dtype)
         return self._moments(self._ranks.broadcast(probabilities)[self._share.start : self._share.stop], dtype)
 
     def _moments(self, p: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, int]:
-        # One tensor for one sum over the processes.
-        found = torch.zeros(self.dim + 1, self.dim, dtype=torch.float64, device=self.device)
+        # Both moments are one tensor, so that the processes need only one sum.
+        sums = torch.zeros(self.dim + 1, self.dim, dtype=torch.float64, device=self.device)
         multiplied = 0
         for start, block in self._blocks(dtype):
             part = p[start : start + len(block)]
             used = part > 0
-            sparse = 2 * int(used.sum()) < len(part)  # a copy costs less than a product of mostly zeros
+            sparse = 2 * int(used.sum()) < len(part)  # copying rows costs less than multiplying mostly zeros
             rows, part = (block[used], part[used]) if sparse else (block, part)
-            found[0] += (part.to(dtype) @ rows).to(torch.float64)
-            found[1:] += gram(rows * part.sqrt().to(dtype)[:, None]).to(torch.float64)
+            sums[0] += (part.to(dtype) @ rows).to(torch.float64)
+            sums[1:] += gram(rows * part.sqrt().to(dtype)[:, None]).to(torch.float64)
             multiplied += len(rows)
-        self._ranks.sum(found)
-        return found[0], found[1:], sum(self._ranks.all_gather_json(multiplied))
+        self._ranks.sum(sums)
+        return sums[0], sums[1:], sum(self._ranks.all_gather_json(multiplied))
 
     def derivatives(
         self, B: Tensor, mean: Tensor, inverse: Tensor, cauchy: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
-        """Sums over the coordinates of u_i = Bᵀ(f_i - mean), of every (shifted) row f_i.
+        """Sums over the coordinates of u_i = Bᵀ(f_i - mean), for every (shifted) row f_i.
 
         Args:
             B: float64 [d, r].
             mean: float64 [d].
             inverse: float64 [r].
-            cauchy: float64 [r, k]; None to leave out what needs it.
-            dtype: Of the products.
+            cauchy: float64 [r, k]; None to leave out the third sum.
+            dtype: Precision of the products.
 
         Returns:
             float64 [2 or 3, N]: |u_i|², Σ_a inverse_a u_ia², and |cauchyᵀ (u_i ∘ u_i)|².
@@ -175,30 +177,30 @@ class CandidateRows:
         self, B: Tensor, mean: Tensor, inverse: Tensor, cauchy: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
         shape = (2 if cauchy is None else 3, len(self._rows))
-        found = torch.empty(shape, dtype=torch.float64, device=self.device)
-        single = inverse.to(dtype)
+        sums = torch.empty(shape, dtype=torch.float64, device=self.device)
+        rounded = inverse.to(dtype)
         factor = None if cauchy is None else cauchy.to(dtype)
         for start, u in self.transported(B, mean, dtype):
             part = slice(start, start + len(u))
             square = u.square()
-            found[0, part] = square.sum(dim=1, dtype=torch.float64)
-            found[1, part] = (square @ single).to(torch.float64)
+            sums[0, part] = square.sum(dim=1, dtype=torch.float64)
+            sums[1, part] = (square @ rounded).to(torch.float64)
             if factor is not None:
-                found[2, part] = (square @ factor).square().sum(dim=1, dtype=torch.float64)
-        return found
+                sums[2, part] = (square @ factor).square().sum(dim=1, dtype=torch.float64)
+        return sums
 
     def transported(self, B: Tensor, mean: Tensor, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
-        """Blocks of this process's u_i = Bᵀ(f_i - mean) [m, r] in a dtype, each with its first row."""
+        """Blocks of this process's u_i = Bᵀ(f_i - mean) [m, r] in a dtype, each with the number of its first row."""
         matrix, offset = B.to(dtype), (mean @ B).to(dtype)
         for start, block in self._blocks(dtype):
             yield start, block @ matrix - offset
 
     def at(self, places: Tensor) -> Tensor:
-        """Some of this process's (shifted) rows, by their places (int64 [m]): [m, d] in their own precision."""
-        return self._rows[places.to(self._rows.device)].to(self.device).to(self.own) - self.shift
+        """This process's (shifted) rows at positions int64 [m]: [m, d] in `row_dtype`."""
+        return self._rows[places.to(self._rows.device)].to(self.device).to(self.row_dtype) - self.shift
 
     def serve(self) -> None:
-        """Compute what the first process asks for, until it is done.
+        """Compute what the first process asks for until it is done.
 
         Raises:
             InputError: NaN or infinite values; names the row.
@@ -222,8 +224,8 @@ class CandidateRows:
                 case _:
                     return
 
-    def end(self) -> None:
-        """Let the others go."""
+    def end_serving(self) -> None:
+        """Tell the other processes that there is no more work."""
         if not self._ended:
             self._lead(_Task.END)
         self._ended = True
@@ -236,19 +238,19 @@ class CandidateRows:
         return self._ranks.broadcast(torch.zeros(size, dtype=torch.float64, device=self.device))
 
     def _whole(self, mine: Tensor) -> Tensor:
-        """Every process's columns, in the first one; of no use in the others."""
+        """All processes' columns in the first process; meaningless in the others."""
         joined = self._ranks.gather_columns(mine, self.count)
         return mine if joined is None else joined
 
     def _blocks(self, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
         for start in range(0, len(self._rows), _ROWS):
-            # The shift is taken in the rows' own precision, so that every dtype sees the same numbers.
-            block = self._rows[start : start + _ROWS].to(self.device).to(self.own) - self.shift
+            # The shift is subtracted in one precision, so that every dtype sees the same numbers.
+            block = self._rows[start : start + _ROWS].to(self.device).to(self.row_dtype) - self.shift
             yield start, block.to(dtype)
 
 
 def _resident(rows: Tensor, device: torch.device) -> Tensor:
-    """Rows on a GPU that has room for them, else where they are."""
+    """The rows on the GPU if it has room for them, else where they are."""
     if device.type != "cuda" or rows.device == device:
         return rows
     free, _ = torch.cuda.mem_get_info(device)

@@ -1,4 +1,4 @@
-"""A solver's state on disk, from which a killed run goes on to the same result."""
+"""A solver's state on disk. A run that was killed goes on from it to the same result."""
 
 import hashlib
 import json
@@ -21,26 +21,26 @@ from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Checkpoint", "fingerprint"]
 
-_SECONDS = 30.0  # between two saves
+_INTERVAL = 30.0  # seconds between two saves
 
 
 class Checkpoint:
     """One file that holds the latest state of one problem.
 
     Args:
-        path: Where; the folder is made.
-        problem: What the state belongs to (`fingerprint`); a file of another problem is not used.
-        seconds: Time between two saves.
+        path: The file; its folder is made.
+        problem: The `fingerprint` of the problem; a file of another problem is not used.
+        interval: Seconds between two saves.
     """
 
-    def __init__(self, path: Path, problem: str, *, seconds: float = _SECONDS) -> None:
+    def __init__(self, path: Path, problem: str, *, interval: float = _INTERVAL) -> None:
         self.path = path
         self._problem = problem
-        self._seconds = seconds
+        self._interval = interval
         self._saved = time.monotonic()
 
     def load(self, settings: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and scalars of a run of this problem with these settings; None if there are none.
+        """Tensors and scalars of a run of this problem with these settings; None if none is stored.
 
         Raises:
             InputError: the file is damaged.
@@ -60,11 +60,11 @@ class Checkpoint:
             raise InputError(f"{self.path}: damaged ({one_line(error)}); delete it to start anew") from error
 
     def due(self) -> bool:
-        """Whether the time has come to save again."""
-        return time.monotonic() - self._saved >= self._seconds
+        """Whether it is time to save again."""
+        return time.monotonic() - self._saved >= self._interval
 
     def save(self, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
-        """Replace the file; the old one stays until the new one is whole.
+        """Replace the file. The old one stays until the new one is complete.
 
         Raises:
             InputError: it cannot be written.
@@ -74,13 +74,13 @@ class Checkpoint:
         with atomic_path(self.path) as temporary:
             try:
                 save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, temporary, metadata)
-            except safetensors.SafetensorError as error:  # how a full disk is told
+            except safetensors.SafetensorError as error:  # this is how a full disk shows
                 raise OSError(str(error)) from error
         self._saved = time.monotonic()
 
 
 def fingerprint(reference: GaussianStatistics, candidates: Tensor, device: torch.device | str) -> str:
-    """SHA-256 over a problem's content: the reference's moments and count, the candidates, and the kind of device."""
+    """SHA-256 of a problem: the reference's moments and count, the candidates, and the kind of device."""
     shape = f"{candidates.dtype} {list(candidates.shape)} {reference.count}"
     total = hashlib.sha256(f"{torch.device(device).type} {shape}".encode())
     for tensor in (reference.mean, reference.cov):
@@ -91,7 +91,7 @@ def fingerprint(reference: GaussianStatistics, candidates: Tensor, device: torch
 
 
 def _digest(scalars: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of what a run goes on with: the format itself does not notice a bit that changed on the disk."""
+    """SHA-256 of the state: the file format itself does not notice a bit that changed on the disk."""
     return hashlib.sha256(f"{scalars} {state_dict_sha256(tensors)}".encode()).hexdigest()
 
 

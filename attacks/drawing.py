@@ -1,13 +1,13 @@
-"""Drawing images by their probabilities, and the distance that a draw is expected to measure.
+"""Drawing images by their probabilities, and the expected distance of a draw.
 
-A draw of n images measures more than F(p) for two reasons. Its counts scatter around n p, and F is convex: to second
-order that adds ½ tr(K Cov), K being F's second derivative along e_i - p and Cov the covariance of the drawn shares.
-And every peer divides a sample's covariance by n - 1: with k = n / (n - 1) that adds (k - 1) tr Σ - 2 (√k - 1) tr S,
-S = (Lᵀ Σ L)^½, close to (tr Σ - tr S) / (n - 1).
+The distance of a draw of n images is larger than F(p) for two reasons. First, its counts scatter around n p, and F is
+convex: to second order that adds ½ tr(K Cov), where K is F's second derivative along e_i - p and Cov the covariance of
+the drawn shares. Second, every peer divides a sample's covariance by n - 1: with k = n / (n - 1) and
+S = (Lᵀ Σ L)^½ that adds (k - 1) tr Σ - 2 (√k - 1) tr S, which is close to (tr Σ - tr S) / (n - 1).
 
 With replacement, Cov = (diag(p) - p pᵀ) / n. Because Σ p_j (e_j - p) = 0, K p = 0 and the first term is Σ p_i β_i / n
-exactly, β_i = K_ii / 2. Systematic draws (Madow 1949) only leave the fractions φ_i of n p_i to chance: their Cov has
-the diagonal φ_i (1 - φ_i) / n², and in random order its other entries are of the order of 1 / N of that.
+exactly, with β_i = K_ii / 2. Systematic draws (Madow 1949) leave only the fractions φ_i of n p_i to chance: their Cov
+has the diagonal φ_i (1 - φ_i) / n², and in random order its other entries are about 1 / N of that.
 """
 
 import math
@@ -21,7 +21,7 @@ from fidprobe.errors import InputError
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
-    "Draw",
+    "DrawMethod",
     "cap_probabilities",
     "draw_systematic",
     "draw_with_replacement",
@@ -29,10 +29,10 @@ __all__ = [
     "sample_distance",
 ]
 
-Draw = Literal["replacement", "systematic"]
+DrawMethod = Literal["replacement", "systematic"]
 """How images are drawn by their probabilities."""
 
-_WHOLE = 1e-9  # an expected count this close below a whole number is that number, but for rounding
+_WHOLE = 1e-9  # an expected count this close below a whole number is that number, except for rounding
 
 
 def draw_with_replacement(probabilities: Tensor, keep: int, seed: int) -> Tensor:
@@ -41,14 +41,14 @@ def draw_with_replacement(probabilities: Tensor, keep: int, seed: int) -> Tensor
     Args:
         probabilities: Non-negative [N], any positive sum.
         keep: Images to draw, >= 1.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
-        int64 [keep] on CPU, positions in drawn (random) order: every part of the list is a draw as well, so that
-        scores over splits of it (the Inception Score's) are fair. An image of probability 0 is never among them.
+        int64 [keep] on the CPU, positions in drawn (random) order. Every part of the list is a draw as well, so that
+        scores over its splits (such as the Inception Score) are fair. An image of probability 0 is never drawn.
 
     Raises:
-        InputError: probabilities that are not such, or keep < 1.
+        InputError: invalid probabilities, or keep < 1.
     """
     p = _checked(probabilities, keep)
     generator = torch.Generator().manual_seed(seed)
@@ -56,26 +56,26 @@ def draw_with_replacement(probabilities: Tensor, keep: int, seed: int) -> Tensor
 
 
 def draw_systematic(probabilities: Tensor, keep: int, seed: int) -> Tensor:
-    """Draws at equal distances along the probabilities, in a random order, from one random start.
+    """Draws at equal distances along the probabilities in a random order, from one random start.
 
-    Each image is drawn keep · p times on average, and never a whole time more or less than that: with probabilities
+    Each image is drawn keep · p times on average, and its count differs from that by less than one. With probabilities
     of at most 1 / keep (`cap_probabilities`) no image comes twice. Equal probabilities give a random sample without
     replacement.
 
     Args:
         probabilities: Non-negative [N], any positive sum.
         keep: Images to draw, >= 1.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
-        int64 [keep] on CPU, positions in random order: every part of the list is a draw as well.
+        int64 [keep] on the CPU, positions in random order; every part of the list is a draw as well.
 
     Raises:
-        InputError: probabilities that are not such, or keep < 1.
+        InputError: invalid probabilities, or keep < 1.
     """
     p = _checked(probabilities, keep)
     generator = torch.Generator().manual_seed(seed)
-    # The whole parts of keep · p are no matter of chance, and no rounding of a running sum shall change them.
+    # The whole parts of keep · p are certain; the rounding of a running sum must not change them.
     counts, fractions = _split(p, keep)
     left = keep - int(counts.sum())
     if left > 0:
@@ -87,19 +87,19 @@ def draw_systematic(probabilities: Tensor, keep: int, seed: int) -> Tensor:
 
 
 def cap_probabilities(probabilities: Tensor, keep: int) -> Tensor:
-    """Probabilities of at most 1 / keep, otherwise in proportion to those given: a draw without repeats.
+    """Probabilities of at most 1 / keep, otherwise in proportion to the given ones: for draws without repeats.
 
-    Where fewer than `keep` images have any probability, the rest is shared equally among the others.
+    If fewer than `keep` images have a positive probability, the rest is shared equally among the others.
 
     Args:
         probabilities: Non-negative [N], any positive sum.
         keep: Images to be drawn, 1 to N.
 
     Returns:
-        float64 [N] of sum 1, on CPU.
+        float64 [N] of sum 1, on the CPU.
 
     Raises:
-        InputError: probabilities that are not such, or keep outside 1 to N.
+        InputError: invalid probabilities, or keep outside 1 to N.
     """
     p = _checked(probabilities, keep)
     n = len(p)
@@ -108,7 +108,7 @@ def cap_probabilities(probabilities: Tensor, keep: int) -> Tensor:
     ordered, order = p.sort(descending=True)
     tail = ordered.flip(0).cumsum(0).flip(0)
     left = 1 - torch.arange(n) / keep  # what k capped images leave for the others
-    full = int(((ordered * left > tail / keep) & (left > 0)).sum())  # holds for the first ones only
+    full = int(((ordered * left > tail / keep) & (left > 0)).sum())  # true for the first ones only
     capped = torch.full_like(p, 1 / keep)
     rest = order[full:]
     if full < n:
@@ -119,23 +119,23 @@ def cap_probabilities(probabilities: Tensor, keep: int) -> Tensor:
 
 
 def expected_distance(
-    objective: WeightedFrechet, probabilities: Tensor, keep: int, how: Draw, *, progress: Progress = silent
+    objective: WeightedFrechet, probabilities: Tensor, keep: int, how: DrawMethod, *, progress: Progress = silent
 ) -> float:
-    """The Fréchet distance to be expected of a draw, measured as every peer does (covariance over keep - 1).
+    """The expected Fréchet distance of a draw, measured as every peer does (covariance divided by keep - 1).
 
-    A second-order expansion, in two passes: within 1 % for four images a dimension and more. With fewer it is too low,
-    by 4 % at one and a half images a dimension. Equal probabilities with `systematic` stand for a random sample
-    without replacement.
+    This is a second-order expansion in two passes. It is right within 1 % for four or more images per dimension; with
+    fewer it is too low, by 4 % at one and a half images per dimension. Equal probabilities with `systematic` stand for
+    a random sample without replacement.
 
     Args:
-        objective: The distance, to the reference that was optimised or to any other.
+        objective: The distance to the optimised reference or to any other.
         probabilities: Non-negative [N], any positive sum.
         keep: Images to draw, >= 2.
         how: `replacement` or `systematic`.
-        progress: Told of each pass.
+        progress: Called at each pass.
 
     Raises:
-        InputError: probabilities that are not one per candidate, keep < 2, an unknown way to draw.
+        InputError: not one probability for each candidate, keep < 2, or an unknown way to draw.
     """
     if how not in ("replacement", "systematic"):
         raise InputError(f"images are drawn by `replacement` or `systematic`, not {how!r}")
@@ -158,12 +158,12 @@ def expected_distance(
 
 
 def sample_distance(objective: WeightedFrechet, point: Point, keep: int) -> float:
-    """The Fréchet distance at a point if its covariance is divided by keep - 1 instead of keep, as every peer does.
+    """The Fréchet distance at a point with the covariance divided by keep - 1 instead of keep, as every peer does.
 
     Args:
-        objective: Whose point it is.
-        point: The shares of `keep` images.
-        keep: Their number, >= 2.
+        objective: The objective that made the point.
+        point: The point at the shares of `keep` images.
+        keep: The number of images, >= 2.
     """
     scale = keep / (keep - 1)
     offset = float((point.mean - objective.goal).square().sum())
@@ -192,7 +192,7 @@ def _split(p: Tensor, keep: int) -> tuple[Tensor, Tensor]:
 
 
 def _pick(weights: Tensor, places: Tensor) -> Tensor:
-    """Which image lies at each place, 0 to 1, along the weights laid end to end; never one without weight."""
-    upto = weights.cumsum(0)
-    end = torch.nextafter(upto[-1], torch.zeros_like(upto[-1]))
-    return torch.searchsorted(upto, (places * upto[-1]).minimum(end), right=True)
+    """The image at each place, 0 to 1, along the weights laid end to end; never one of weight 0."""
+    ends = weights.cumsum(0)
+    last = torch.nextafter(ends[-1], torch.zeros_like(ends[-1]))
+    return torch.searchsorted(ends, (places * ends[-1]).minimum(last), right=True)

@@ -1,6 +1,6 @@
-"""Drawing from a generator until the bin of every class is full; of the images left over nothing is kept.
+"""Drawing from a generator until the bin of every class is full. Images that find no room are not kept.
 
-Role-of-imagenet-classes-in-fid, §3.1: there an exact Top-1 histogram of 50,000 images took 800,000 to 1,500,000.
+In role-of-imagenet-classes-in-fid, §3.1, an exact Top-1 histogram of 50,000 images took 800,000 to 1,500,000 draws.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features.collector import FeatureCollector, describe_whole
@@ -19,22 +19,23 @@ from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Drawn", "draw_until_full"]
+__all__ = ["KeptImages", "draw_until_full"]
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """What was kept of the images of a generator: those that found room in a bin, and the first ones as they came.
+class KeptImages:
+    """The kept images of a generator: those that found room in a bin, and the first ones in their order.
 
-    No fair sample: `Top1Matching(in_order=True, places=drawn.places)` chooses from it, called with `fair=False`.
+    They are no fair sample. `Top1Matching(in_order=True, places=kept.places)` chooses among them if it is called with
+    `fair=False`.
 
     Attributes:
-        features: Of the m images kept, in the order in which they were drawn, with logits.
-        second: Of the same images, in the second opinion's space.
-        places: int64 [m], how many images had been drawn before each, unreadable ones left out.
-        candidates: How many images were drawn: up to the one that filled the last bin, or all there were.
+        features: The m kept images' features in the order in which they were drawn, with logits.
+        second: The same images' features in the second opinion's space.
+        places: int64 [m], how many readable images had been drawn before each.
+        candidates: How many images were drawn: up to the one that filled the last bin, or all.
         wanted: int64 [c], the quotas.
-        found: int64 [c], how much of them was found.
+        found: int64 [c], how many images of each quota were found.
     """
 
     features: Features
@@ -54,30 +55,30 @@ def draw_until_full(
     batch_size: int = 64,
     skip_bad: bool = False,
     keep_image: Callable[[int, ReadImage], None] | None = None,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
-) -> Drawn:
-    """Take images in their order until the bin of each Top-1 class holds its quota, or none is left.
+) -> KeptImages:
+    """Draw images in their order until the bin of each Top-1 class holds its quota, or no image is left.
 
-    The first images, as many as the quotas' sum, are kept as well: the fair sample that the others are compared
-    with. Memory holds what is kept and one batch, however many images are drawn.
+    The first images, as many as the quotas' sum, are kept as well: they are the fair sample with which the others are
+    compared. Memory holds the kept images' features and one batch, however many images are drawn.
 
     Args:
-        source: Where the images come from; its length is the most that are drawn.
+        source: The images; its length is the most that are drawn.
         extractor: A network with a classifier, on its device.
         quotas: int64 [c], images wanted of each class (`Top1Matching.quotas`).
-        second: A network for a second opinion; sees only the images that are kept.
-        batch_size: Images that go through a network at a time, fewer if they are large. Does not change which are
-            kept, up to rounding of logits that are all but equal.
+        second: A network for a second opinion; it sees only the kept images.
+        batch_size: Images that go through a network at a time, fewer if they are large. It does not change which images
+            are kept, except where logits are equal but for rounding.
         skip_bad: Leave out images that cannot be read (and list them) instead of stopping.
-        keep_image: Called once for each image kept, in order, with its row in the features: the only chance to save
-            pictures that a generator cannot show again.
-        interrupted: Asked after each batch whether to stop with what there is.
-        progress: Told of the images found for the bins, after each batch.
+        keep_image: Called once for each kept image, in order, with its row in the features. This is the only chance to
+            save pictures that a generator cannot show again.
+        interrupted: Called after each batch; returns whether to stop with the images so far.
+        progress: Called after each batch with the number of images found for the bins.
 
     Raises:
         InputError: a network without a classifier, quotas that are no counts, a batch size below 1, NaN features.
-        MismatchError: as many quotas as the classifier has classes are needed.
+        MismatchError: the number of quotas is not that of the classifier's classes.
         SourceError: an image cannot be read, the source ends before its own limit, or it has no readable image.
     """
     if quotas.ndim != 1 or quotas.dtype != torch.int64 or bool((quotas < 0).any()) or int(quotas.sum()) < 2:
@@ -109,7 +110,7 @@ def draw_until_full(
 
 
 class _Bins:
-    """Bins that are being filled."""
+    """The bins while they are filled."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class _Bins:
         self.keep = self.missing = int(quotas.sum())
         self.batch_size, self.keep_image = batch_size, keep_image
         self.kept, self.second = FeatureCollector(extractor), None if second is None else FeatureCollector(second)
-        self.unseen: list[ReadImage] = []  # kept, and not yet shown to the second network
+        self.unseen: list[ReadImage] = []  # kept images that the second network has not seen yet
         self.places: list[int] = []
         self.candidates = 0
 
@@ -133,7 +134,7 @@ class _Bins:
                 part.skipped.append((read.name, read.reason))
 
     def add(self, batch: list[ReadImage]) -> None:
-        """Embed a batch and keep what there is room for; after the image that fills the last bin, nothing."""
+        """Embed a batch and keep the images that find room, up to the one that fills the last bin."""
         if not batch:
             return
         features, logits = embed_images(self.kept.extractor, batch)
@@ -171,17 +172,17 @@ class _Bins:
 
     def report(self, progress: Progress) -> None:
         bins = int((self.wanted > 0).sum())
-        still = sum(room > 0 for room in self.room)
+        unfilled = sum(room > 0 for room in self.room)
         progress(
-            f"drawing until all classes are full | {still:,} of {bins:,} bins open, {self.candidates:,} candidates",
+            f"drawing until all classes are full | {unfilled:,} of {bins:,} bins open, {self.candidates:,} candidates",
             self.keep - self.missing,
             self.keep,
         )
 
-    def drawn(self, source: ImageSource) -> Drawn:
+    def drawn(self, source: ImageSource) -> KeptImages:
         if self.second is not None:
             self.second.add(self.unseen)
-        return Drawn(
+        return KeptImages(
             features=_finished(self.kept, source),
             second=None if self.second is None else _finished(self.second, source),
             places=torch.tensor(self.places, dtype=torch.int64),
@@ -192,7 +193,7 @@ class _Bins:
 
 
 def _finished(part: FeatureCollector, source: ImageSource) -> Features:
-    """What was kept; its content has no hash, since the source was read but once."""
-    made = [part.features()] if part.names else []
-    _, provenance = describe_whole(source, None, made)
-    return replace(made[0], provenance=provenance)
+    """The kept images' features. Their content has no hash, since the source is read only once."""
+    parts = [part.features()] if part.names else []
+    _, provenance = describe_whole(source, None, parts)
+    return replace(parts[0], provenance=provenance)

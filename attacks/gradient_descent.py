@@ -21,29 +21,29 @@ from torch import Tensor
 
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import Point, WeightedFrechet
-from fidprobe.attacks.solver import Solution, Solver, Step, finished, never
+from fidprobe.attacks.solver import Solution, Solver, SolverRun, Step, never_interrupted, solution_at
 from fidprobe.errors import InputError
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["GradientDescent"]
 
-_EVERY = 100  # steps up to which each one is recorded
-_GROWTH = 1.01  # from then on only where the step has grown so much: 100,000 steps leave some 800 lines
+_EVERY = 100  # first steps, each of which is recorded
+_GROWTH = 1.01  # later, the factor between two recorded steps: 100,000 steps leave some 800 lines
 
 
 class GradientDescent(Solver):
     """Algorithm 1 as printed: a fixed number of steps of one length, from equal weights.
 
-    Two passes a step. The best probabilities seen are returned, with the bound that one further gradient gives; the
-    steps themselves have none. A run is `diverged`, its learning rate too large, if the weights overflow or all but
-    one vanish, which ends it, or if its last step is worse than equal weights.
+    A step takes two passes and gives no bound. The best probabilities seen are returned, with the bound that one
+    further gradient gives. A run is `diverged`, because its learning rate is too large, if the weights overflow or all
+    but one vanish (which ends the run), or if its last step is worse than equal weights.
 
     Args:
-        learning_rate: α > 0. The paper takes 10 for pre-logits, 5 for logits and binarised classes, at 250,000
-            candidates; as a step is α p_i (g_i - <g, p>), the same step per image at N candidates is α N / 250,000.
-        steps: Their number, >= 1; the paper takes about 100,000.
-        minus_one: Descend the released code's objective (see the module's text) instead of the printed one. What is
-            recorded and returned is judged by the printed one all the same.
+        learning_rate: α > 0. With 250,000 candidates the paper takes 10 for pre-logits, 5 for logits and binarised
+            classes. As a step is α p_i (g_i - <g, p>), N candidates need α N / 250,000 for the same step per image.
+        steps: Number of steps, >= 1; the paper takes about 100,000.
+        minus_one: Descend the released code's objective (see the module's text) instead of the printed one. The record
+            and the result give the printed objective all the same.
 
     Raises:
         InputError: a value that is not positive.
@@ -68,22 +68,22 @@ class GradientDescent(Solver):
         objective: WeightedFrechet,
         *,
         checkpoint: Checkpoint | None = None,
-        interrupted: Callable[[], bool] = never,
+        interrupted: Callable[[], bool] = never_interrupted,
         progress: Progress = silent,
     ) -> Solution:
         """Descend; see `Solver.solve`."""
-        run = _Run(objective, self, checkpoint)
+        run = _Descent(objective, self, checkpoint)
         stopped = run.go(interrupted, progress)
         if stopped == "interrupted":
-            run.keep()
-        return finished(objective, run.best, steps=run.record(), stopped=stopped, solver=self.settings())
+            run.save()
+        return solution_at(objective, run.best, steps=run.record(), stopped=stopped, solver=self.settings())
 
     def slope(self, objective: WeightedFrechet, point: Point, log_weights: Tensor) -> Tensor:
         """∇_w FID at log-weights: one pass.
 
         Args:
             objective: The problem.
-            point: The objective at softmax(log_weights).
+            point: The objective's point at softmax(log_weights).
             log_weights: float64 [N], w.
 
         Returns:
@@ -98,7 +98,7 @@ class GradientDescent(Solver):
             return torch.full_like(p, math.nan)  # W - 1 <= 0: no covariance
         kappa, trace_s = 1 / (1 - share), float(point.roots.sum())
         offset = point.mean - objective.goal
-        # A further column of the map gives (f_i - μ)·(μ - μ_r), from which |f_i - μ|² follows without a further pass.
+        # An extra column of the map gives (f_i - μ)·(μ - μ_r), from which |f_i - μ|² follows without another pass.
         wide = replace(point, map=torch.cat([point.map, offset[:, None]], dim=1))
         g = torch.empty_like(p)
         for start, u in objective.transported(wide):
@@ -111,21 +111,27 @@ class GradientDescent(Solver):
         return torch.as_tensor(p * (g - g @ p - share * kappa**2 * growth))
 
 
-class _Run:
-    """One descent: its state, from the first step or from a checkpoint."""
+class _Descent(SolverRun):
+    """One run of gradient descent."""
 
     def __init__(self, objective: WeightedFrechet, solver: GradientDescent, checkpoint: Checkpoint | None) -> None:
-        self.objective, self.solver, self.checkpoint = objective, solver, checkpoint
-        self.begun = time.perf_counter()
+        super().__init__(objective, solver, checkpoint)
+        self.solver = solver
         self.step = 0
         self.point = objective.uniform
         self.log_weights = torch.zeros_like(self.point.probabilities)
         self.best, self.lowest = self.point.probabilities, self.point.value
-        self.steps: list[Step] = []
-        self._restore()
+        if (loaded := self.load()) is not None:
+            tensors, scalars = loaded
+            self.log_weights, self.best = tensors["log_weights"], tensors["best"]
+            self.lowest, self.step = scalars["lowest"], scalars["step"]
+            if self.step > 0:
+                self.point = objective.at(self.log_weights.softmax(dim=0))
+            objective.passes = scalars["passes"]
+            self.begun -= scalars["seconds"]
 
     def go(self, interrupted: Callable[[], bool], progress: Progress) -> str:
-        """Step until something stops it; gives the word for what did."""
+        """Descend until something stops the run; returns the reason."""
         while True:
             self._note()
             progress(f"optimising weights | objective {self.point.value:.5g}", self.step, self.solver.steps)
@@ -137,10 +143,10 @@ class _Run:
             if not self._descend():
                 return "diverged"
             if self.checkpoint is not None and self.checkpoint.due():
-                self.keep()
+                self.save()
 
     def _descend(self) -> bool:
-        """One step; False if the weights are no probabilities of at least two candidates any more."""
+        """Take one step; False if fewer than two candidates keep a positive probability."""
         slope = self.solver.slope(self.objective, self.point, self.log_weights)
         log_weights = self.log_weights - self.solver.learning_rate * slope
         p = log_weights.softmax(dim=0)
@@ -151,7 +157,7 @@ class _Run:
         return True
 
     def _note(self) -> None:
-        """Keep the best, and a line in the record where one is due."""
+        """Keep the best probabilities, and add a line to the record if one is due."""
         if self.point.value < self.lowest:
             self.best, self.lowest = self.point.probabilities, self.point.value
         last = self.steps[-1].step if self.steps else -1
@@ -159,43 +165,18 @@ class _Run:
             self.steps.append(self._line())
 
     def _line(self) -> Step:
-        seconds = time.perf_counter() - self.begun
-        return Step(self.step, self.objective.passes, seconds, self.point.value, None)
+        elapsed = time.perf_counter() - self.begun
+        return Step(self.step, self.objective.passes, elapsed, self.point.value, None)
 
     def record(self) -> list[Step]:
-        """The recorded steps, with the last one."""
+        """The recorded steps, including the last one."""
         return self.steps if self.steps[-1].step == self.step else [*self.steps, self._line()]
 
-    def keep(self) -> None:
-        """Save the state."""
-        if self.checkpoint is None:
-            return
-        self.checkpoint.save(
-            self.solver.settings(),
-            {"log_weights": self.log_weights, "best": self.best},
-            {
-                "lowest": self.lowest,
-                "step": self.step,
-                "passes": self.objective.passes,
-                "seconds": time.perf_counter() - self.begun,
-                "float64": self.objective.dtype == torch.float64,
-                "steps": [vars(step) for step in self.steps],
-            },
-        )
-
-    def _restore(self) -> None:
-        """Go on where a stopped run was saved."""
-        found = None if self.checkpoint is None else self.checkpoint.load(self.solver.settings())
-        if found is None:
-            return
-        tensors, scalars = found
-        self.log_weights = tensors["log_weights"].to(self.objective.device)
-        self.best, self.lowest = tensors["best"].to(self.objective.device), scalars["lowest"]
-        if scalars["float64"]:
-            self.objective.exact()
-        self.step = scalars["step"]
-        if self.step > 0:
-            self.point = self.objective.at(self.log_weights.softmax(dim=0))
-        self.steps = [Step(**step) for step in scalars["steps"]]
-        self.objective.passes = scalars["passes"]
-        self.begun -= scalars["seconds"]
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights, the best probabilities, and the counters."""
+        return {"log_weights": self.log_weights, "best": self.best}, {
+            "lowest": self.lowest,
+            "step": self.step,
+            "passes": self.objective.passes,
+            "seconds": time.perf_counter() - self.begun,
+        }

@@ -9,19 +9,19 @@ The first term is linear, Σ(p) is operator concave, and X -> tr X^½ is concave
 Lᵀ Σ(p) L = V diag(s²) Vᵀ, B = L V diag(s^-½) and h_i = |Bᵀ(f_i - μ(p))|², its gradient is g_i = c_i - h_i, up to a
 constant that does not matter on the simplex.
 
-The certificate. For any positive S, 2 tr X^½ <= tr X S⁻¹ + tr S, and Σ(p) <= Σ p_i (f_i - m)(f_i - m)ᵀ for any m.
+The certificate: for any positive S, 2 tr X^½ <= tr X S⁻¹ + tr S, and Σ(p) <= Σ p_i (f_i - m)(f_i - m)ᵀ for any m.
 Therefore, for all probabilities at once,
 
     F(p) >= tr Σ_r - tr S + min_i (c_i - |S^-½ Vᵀ Lᵀ (f_i - m)|²),
 
-which with S = diag(s) and m = μ(p) is what one gradient gives for free. It stays valid where s had to be kept away
-from zero, and it is exact at the optimum.
+With S = diag(s) and m = μ(p), one gradient gives this bound for free. It stays valid if s had to be kept away from
+zero, and it is exact at the optimum.
 
-The second derivative along e_i - p and e_j - p is closed form too. With u_i = Bᵀ(f_i - μ) and C_ab = 1/(s_a + s_b),
+The second derivative along e_i - p and e_j - p has a closed form too. With u_i = Bᵀ(f_i - μ) and C_ab = 1/(s_a + s_b),
 
     K_ij = 2 u_i·u_j + wᵀ C w - h_i/2 - h_j/2 + tr S / 2,   w = u_i ∘ u_j,
 
-and β_i = K_ii / 2. C = G Gᵀ to nine digits with some thirty columns (a pivoted Cholesky factor), so that β costs
+and β_i = K_ii / 2. A pivoted Cholesky factor of some thirty columns gives C = G Gᵀ to nine digits, so that β costs
 little beside the gradient.
 """
 
@@ -42,22 +42,22 @@ __all__ = ["Point", "Slopes", "WeightedFrechet"]
 
 _FLOOR = 1e-6  # of the largest s: below it, the square of s has no digits left
 _EPSILON = torch.finfo(torch.float64).eps
-_DOUBLE, _SINGLE = 1e-11, 3e-9  # of tr Σ_r: how far off F is by rounding at least, in each precision
-_TOO_ROUGH = 1e-7  # of tr Σ_r: where float32 is further off, it is not used
+_DOUBLE, _SINGLE = 1e-11, 3e-9  # of tr Σ_r: least rounding error of F in float64 and in float32
+_TOO_ROUGH = 1e-7  # of tr Σ_r: float32 is not used if its error is larger
 _TOO_LARGE = 1e37  # of c: float32 ends at 3e38
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """The objective at one choice of probabilities, and what its derivatives need.
+    """The objective at given probabilities, and what its derivatives need.
 
     Attributes:
         probabilities: float64 [N], non-negative, of sum 1.
         value: F(p).
-        mean: float64 [d], μ(p) less the objective's shift.
+        mean: float64 [d], μ(p) minus the rows' shift.
         trace: tr Σ(p).
         roots: float64 [r], s, ascending, kept away from zero.
-        map: float64 [d, r], B: B Bᵀ is the optimal transport map from the weighted candidates to the reference.
+        map: float64 [d, r], B; B Bᵀ is the optimal transport map from the weighted candidates to the reference.
     """
 
     probabilities: Tensor
@@ -74,10 +74,10 @@ class Slopes:
 
     Attributes:
         gradient: float64 [N], g.
-        lower_bound: No probabilities give a smaller F than this (it can be negative, where F cannot).
-        leverage: float64 [N], p_i (f_i - μ)ᵀ Σ(p)⁻¹ (f_i - μ) on the reference's range, in 0..1: 1 for a candidate
-            without which Σ(p) would be singular.
-        curvature: float64 [N], β, half the second derivative along e_i - p; None if not asked for.
+        lower_bound: No probabilities give a smaller F than this; unlike F it can be negative.
+        leverage: float64 [N], p_i (f_i - μ)ᵀ Σ(p)⁻¹ (f_i - μ) on the reference's range, in 0..1. It is 1 for a
+            candidate without which Σ(p) would be singular.
+        curvature: float64 [N], β, half the second derivative along e_i - p; None unless asked for.
     """
 
     gradient: Tensor
@@ -87,20 +87,20 @@ class Slopes:
 
 
 class WeightedFrechet:
-    """F(p) and its derivatives, streamed over the candidates in blocks.
+    """F(p) and its derivatives, computed over the candidates in blocks.
 
     Args:
-        reference: What the weighted candidates are to resemble.
-        candidates: Floating-point or bool [N >= 2, d], memory-mapped or not; or the rows themselves, which several
+        reference: The statistics that the weighted candidates shall resemble.
+        candidates: Floating-point or bool [N >= 2, d], memory-mapped or not; or `CandidateRows`, which several
             processes may share.
-        device: Where to compute, unless the rows say; see `CandidateRows`.
+        device: Where to compute; `CandidateRows` bring their own device.
 
     Attributes:
-        passes: Passes over the candidates so far; one is a product of 2 N d² flops.
-        goal: float64 [d], μ_r less the objective's shift.
+        passes: Passes over the candidates so far; a pass is a product of 2 N d² flops.
+        goal: float64 [d], μ_r minus the rows' shift.
         distances: float64 [N], c.
-        dtype: In which the candidates' products are computed: float32 until `exact()`, unless the problem is
-            nearly singular. Whatever it is, everything of size d × d and all sums are float64.
+        dtype: Precision of the candidates' products: float32 until `use_float64()`, unless the problem is nearly
+            singular. Everything of size d × d and all sums are float64 in any case.
 
     Raises:
         MismatchError: different dimensions.
@@ -133,8 +133,8 @@ class WeightedFrechet:
         self._single = _SINGLE * self._reference_trace
         equal = torch.full((self.count,), 1 / self.count, dtype=torch.float64, device=self.device)
         self.uniform = self.at(equal)
-        if rows.own != torch.float64 and float(self.distances.max()) < _TOO_LARGE:
-            # Where Σ is nearly singular, float32 moments would not do; whether it is so is best seen by trying.
+        if rows.row_dtype != torch.float64 and float(self.distances.max()) < _TOO_LARGE:
+            # If Σ is nearly singular, float32 moments are too rough; the easiest test is to try.
             self.dtype = torch.float32
             self._single = max(self._single, 2 * abs(self.at(equal).value - self.uniform.value))
             if self._single > _TOO_ROUGH * self._reference_trace:
@@ -147,11 +147,11 @@ class WeightedFrechet:
 
     @property
     def rounding(self) -> float:
-        """How far off F may be by rounding: it is a difference of traces."""
+        """The rounding error that F may have, as a difference of traces."""
         return _DOUBLE * self._reference_trace if self.dtype == torch.float64 else self._single
 
-    def exact(self) -> bool:
-        """Compute in float64 from now on; whether that is a change."""
+    def use_float64(self) -> bool:
+        """Compute in float64 from now on; returns whether that is a change."""
         changed = self.dtype != torch.float64
         self.dtype = torch.float64
         return changed
@@ -164,8 +164,8 @@ class WeightedFrechet:
         cov = moment - torch.outer(mean, mean)
         square, V = symmetric_eigen(symmetric_product(self._factor, cov))
         roots = square.clamp_min(0).sqrt()
-        # Rounding has no small roots, and F would shiver with them: m images span m - 1 directions, and what is left
-        # beyond, or in columns where all candidates agree, is rounding.
+        # m images span m - 1 directions. What is left beyond these, or in columns in which all candidates agree, is
+        # rounding. Its square roots are not small and would make F jitter.
         support = int((p > 0).sum())
         roots[: max(0, len(roots) - (support - 1))] = 0
         if len(roots):
@@ -188,9 +188,9 @@ class WeightedFrechet:
         return Slopes(gradient, bound, sums[1] * point.probabilities, beta)
 
     def transported(self, point: Point) -> Iterator[tuple[int, Tensor]]:
-        """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with its first row; one pass.
+        """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with the number of its first row.
 
-        Of this process's candidates only.
+        One pass over this process's candidates.
         """
         yield from self._rows.transported(point.map, point.mean, self.dtype)
         self.passes += point.map.shape[1] / self.dim

@@ -1,4 +1,4 @@
-"""Resampling: weights for the candidates that minimise the Fréchet distance, and images drawn by them.
+"""Resampling: optimise the candidates' weights so that the Fréchet distance is least, then draw images by them.
 
 Role-of-imagenet-classes-in-fid, §3.2 (pre-logits, logits), §3.3 (Top-N, Middle-N) and Algorithm 1.
 """
@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fidprobe.attacks.attack import Attack, Choice, Plan, Reference
+from fidprobe.attacks.attack import Attack, Draw, Plan, Reference, single_images
 from fidprobe.attacks.candidate_rows import CandidateRows
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.checkpoint import Checkpoint, fingerprint
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.attacks.rescoring import Side
+from fidprobe.attacks.rescoring import RescoredSpace
 from fidprobe.attacks.solver import Solver
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.swap_search import swap_search
@@ -31,7 +31,7 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = ["DRAWS", "Resampling"]
 
 DRAWS = ("with-replacement", "systematic", "swap", "swap-unique")
-"""Ways to draw: independently (the paper's), evenly, by local search, and by local search without repeats."""
+"""Ways to draw: independently (as in the paper), evenly, by local search, and by local search without repeats."""
 
 OVERSAMPLING = 5  # candidates for each image to keep, as in the paper
 
@@ -40,10 +40,10 @@ class Resampling(Attack):
     """Weights every candidate so that the weighted statistics match the reference's, then draws.
 
     Args:
-        space: Where the statistics are matched; `AttackSpace("pre-logits")` and the like, or a name out of
-            `fidprobe.attacks.spaces.SPACES` that needs no N.
-        draw: Out of `DRAWS`.
-        solver: The certified one by default.
+        space: Where the statistics are matched: an `AttackSpace`, or one of `fidprobe.attacks.spaces.SPACES` that needs
+            no N.
+        draw: One of `DRAWS`.
+        solver: Optimises the weights; `CertifiedSolver()` by default.
         **options: `keep` (a fifth of the candidates by default), `draws` (3; 1 for swap searches), `seed`,
             `held_out`, `device`, `ranks` of `Attack`.
 
@@ -72,7 +72,7 @@ class Resampling(Attack):
         if draw not in DRAWS:
             raise InputError(f"unknown draw {draw!r}; choose from {', '.join(DRAWS)}")
         if draw.startswith("swap") and options.get("draws") is None:
-            options["draws"] = 1  # a search is long, and its outcome varies little
+            options["draws"] = 1  # a search takes long, and its outcome varies little
         super().__init__(**options)
         self.space = AttackSpace(space) if isinstance(space, str) else space
         self.draw = draw
@@ -80,7 +80,7 @@ class Resampling(Attack):
 
     @property
     def reads_logits(self) -> bool:
-        """Not where pre-logits are matched."""
+        """True unless pre-logits are matched."""
         return self.space.name != "pre-logits"
 
     def settings(self) -> dict[str, Any]:
@@ -92,16 +92,16 @@ class Resampling(Attack):
         del reference
         return max(2, len(candidates) // OVERSAMPLING)
 
-    def attacked_side(self, reference: dict[str, Reference], candidates: Features) -> Side | None:
-        """The logits or indicators; None for pre-logits, which are the main space."""
+    def attacked_space(self, reference: dict[str, Reference], candidates: Features) -> RescoredSpace | None:
+        """The space of logits or indicators; None for pre-logits, which are the main space."""
         if self.space.name == "pre-logits":
             return None
         provenance = named(candidates.provenance, str(self.space))
-        return Side(
+        return RescoredSpace(
             f"{candidates.space} {self.space}",
             "attacked",
             {
-                name: Features(self.space.rows(self._features(half)).to(torch.float32), provenance=provenance)
+                name: Features(self._rows(half).to(torch.float32), provenance=provenance)
                 for name, half in reference.items()
             },
             self.space.rows(candidates),
@@ -127,38 +127,33 @@ class Resampling(Attack):
         shared = self._shared(candidates) if self.ranks.size > 1 else CandidateRows(rows, device=self.device)
         objective = WeightedFrechet(goal, shared)
         solution = self.solver.solve(objective, checkpoint=checkpoint, interrupted=interrupted, progress=progress)
-        shared.end()
-        if self.ranks.size > 1 and self.draw.startswith("swap"):  # a search goes from candidate to candidate
+        shared.end_serving()
+        if self.ranks.size > 1 and self.draw.startswith("swap"):  # a search needs all candidates in one process
             objective = WeightedFrechet(goal, rows, device=self.device)
         p = solution.probabilities.to(objective.device)
         expected = None
         if not self.draw.startswith("swap"):
             expected = partial(_expected, probabilities=p, keep=keep, how=self.draw)
 
-        def choose(seed: int) -> Choice:
+        def choose(seed: int) -> Draw:
             if self.draw == "with-replacement":
-                return Choice(draw_with_replacement(solution.probabilities, keep, seed))
+                return Draw(draw_with_replacement(solution.probabilities, keep, seed))
             if self.draw == "systematic":
-                return Choice(draw_systematic(solution.probabilities, keep, seed))
-            found = swap_search(
-                objective,
-                p,
-                keep,
-                repeats=self.draw == "swap",
-                seed=seed,
-                interrupted=interrupted,
-                progress=progress,
+                return Draw(draw_systematic(solution.probabilities, keep, seed))
+            repeats = self.draw == "swap"
+            result = swap_search(
+                objective, p, keep, repeats=repeats, seed=seed, interrupted=interrupted, progress=progress
             )
-            return Choice(found.indices.cpu(), found.predicted)
+            return Draw(result.indices.cpu(), result.predicted)
 
         return Plan(choose, solution, expected)
 
     def assist(self, candidates: Features) -> None:
-        """Compute sums over this process's share of the candidates, as often as the first one asks for them."""
+        """Compute sums over this process's share of the candidates whenever the first process asks for them."""
         self._shared(candidates).serve()
 
     def _shared(self, candidates: Features) -> CandidateRows:
-        """The candidates, of which this process holds its share."""
+        """This process's share of the candidates."""
         candidates.check_shared(self.ranks)
         self.ranks.check_equal("device of the attack", torch.device(self.device).type)
         n = len(candidates)
@@ -177,15 +172,10 @@ class Resampling(Attack):
     def _goal(self, reference: Reference) -> GaussianStatistics:
         if isinstance(reference, GaussianStatistics) and self.space.name == "pre-logits":
             return reference
-        return GaussianStatistics.of(self.space.rows(self._features(reference)))
+        return GaussianStatistics.of(self._rows(reference))
 
-    def _features(self, reference: Reference) -> Features:
-        if isinstance(reference, GaussianStatistics):
-            raise InputError(
-                f"an attack on {self.space} needs the reference's logits, and statistics hold only mean and "
-                "covariance; give images or features"
-            )
-        return reference
+    def _rows(self, reference: Reference) -> Tensor:
+        return self.space.rows(single_images(reference, f"an attack on {self.space}"))
 
 
 def _expected(objective: WeightedFrechet, *, probabilities: Tensor, keep: int, how: str) -> float:

@@ -1,6 +1,6 @@
-"""What an attack achieved, measured anew: before and after, weighted and drawn, in every space, on both halves.
+"""Scores of an attack: before and after, weighted and drawn, in every space, against both halves.
 
-The attack's own objective is not believed: the Fréchet distances here come from the metrics' code, also against the
+The attack's own objective is not relied on. The metrics' code computes all Fréchet distances here, also against the
 half of the reference that the attack never saw, and in the second opinion's space.
 """
 
@@ -15,16 +15,17 @@ from torch import Tensor
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
+from fidprobe.metrics.inputs import statistics_of
 from fidprobe.metrics.kernel import kernel_distance_subsets
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics, Moments
 
-__all__ = ["Score", "Side", "Spread", "rescore"]
+__all__ = ["DistanceBeforeAfter", "RescoredSpace", "Spread", "rescore"]
 
-_ROWS = 8192  # taken at a time
+_ROWS = 8192  # images in a block
 _SUBSETS = 100  # of the kernel distance, shared among the draws
-_SUBSET = 1000
+_SUBSET = 1000  # images in one of them, at most
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Spread:
     """Values over seeds.
 
     Attributes:
-        values: One a seed, at least one.
+        values: One for each seed; at least one.
     """
 
     values: tuple[float, ...]
@@ -53,37 +54,44 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One feature space's view of the reference and the candidates.
+class RescoredSpace:
+    """The reference and the candidates in one feature space, in which an attack is scored.
 
     Attributes:
-        space: Its name.
-        role: `main`, `attacked` (where that is another space) or `second_opinion`.
-        reference: `optimised` and, where a part was held out, `held_out` -> features, or statistics.
+        name: The space's name.
+        role: `main`, `attacked` (if that is a different space) or `second_opinion`.
+        reference: `optimised` and, if a part was held out, `held_out` -> features or statistics.
         candidates: Floating-point or bool [N, d].
         provenance: Of the candidates.
     """
 
-    space: str
+    name: str
     role: str
     reference: dict[str, Features | GaussianStatistics]
     candidates: Tensor
     provenance: Provenance
 
+    @classmethod
+    def of(
+        cls, role: str, reference: dict[str, Features | GaussianStatistics], candidates: Features
+    ) -> "RescoredSpace":
+        """The space of the candidates' own features."""
+        return cls(candidates.space, role, reference, candidates.features, candidates.provenance)
+
 
 @dataclass(frozen=True)
-class Score:
+class DistanceBeforeAfter:
     """One distance before and after the attack.
 
     Attributes:
         metric: `frechet_distance` or `kernel_distance`.
-        space, role: As in `Side`.
+        space, role: Name and role of the `RescoredSpace`.
         reference: `optimised` or `held_out`.
-        candidates: Of all candidates; None where they are no fair sample, and for the kernel distance.
-        random: Before: of as many images drawn uniformly.
-        weighted: Of the weighted statistics, without any sampling error; None where there are no weights.
-        drawn: After: of the chosen images.
-        expected: What `drawn` is expected to be, in closed form; None where there is none.
+        candidates: The distance of all candidates; None if they are no fair sample, and for the kernel distance.
+        random: Before the attack: the distances of as many images drawn uniformly.
+        weighted: The distance of the weighted statistics, without sampling error; None if there are no weights.
+        drawn: After the attack: the distances of the chosen images.
+        expected: The mean of `drawn` that a closed form predicts; None if there is no such form.
     """
 
     metric: str
@@ -98,7 +106,7 @@ class Score:
 
     @property
     def percent(self) -> float | None:
-        """100 (drawn - random) / random, of the means; None for a random mean that is not positive."""
+        """100 (drawn - random) / random, of the means; None if the random mean is not positive."""
         before = self.random.mean
         return 100 * (self.drawn.mean - before) / before if before > 0 else None
 
@@ -113,7 +121,7 @@ class Score:
 
 
 def rescore(
-    sides: Sequence[Side],
+    spaces: Sequence[RescoredSpace],
     random: Sequence[Tensor],
     drawn: Sequence[Tensor],
     *,
@@ -122,72 +130,70 @@ def rescore(
     fair: bool = True,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
-) -> tuple[Score, ...]:
-    """All distances of an attack's outcome.
+) -> tuple[DistanceBeforeAfter, ...]:
+    """Compute all distances of an attack's outcome.
 
     Args:
-        sides: The spaces, the main one first.
-        random: Indices of uniformly drawn candidates, one tensor a seed.
+        spaces: The spaces, the main one first.
+        random: Indices of uniformly drawn candidates, one tensor for each seed.
         drawn: Indices of the chosen candidates, likewise.
-        probabilities: float64 [N], the attack's weights, if it has any.
-        expected: Predicts the drawn distance from the objective of the weighted candidates in any space.
+        probabilities: The attack's weights, float64 [N]; None if it has none.
+        expected: Predicts the drawn distance from the objective in any space.
         fair: Whether all candidates together are a fair sample of the generator.
         device: Where to compute.
-        progress: Told of every distance.
+        progress: Called after every distance.
     """
-    scores: list[Score] = []
-    total = sum(len(side.reference) for side in sides) + len(sides[0].reference)
-    for side in sides:
-        everything = _statistics(side) if fair else None
-        weighted = None if probabilities is None else _statistics(side, probabilities)
-        before, after = ([_drawn(side, index) for index in sets] for sets in (random, drawn))
-        for name, reference in side.reference.items():
-            goal = reference if isinstance(reference, GaussianStatistics) else GaussianStatistics.of(reference)
-            prediction = None
-            if expected is not None:
-                prediction = expected(WeightedFrechet(goal, side.candidates, device=device))
+    scores: list[DistanceBeforeAfter] = []
+    total = sum(len(space.reference) for space in spaces) + len(spaces[0].reference)
+    for space in spaces:
+        everything = _statistics(space) if fair else None
+        weighted = None if probabilities is None else _statistics(space, probabilities)
+        before, after = ([_drawn(space, index) for index in sets] for sets in (random, drawn))
+        for name, reference in space.reference.items():
+            goal = statistics_of(reference)
+            objective = None if expected is None else WeightedFrechet(goal, space.candidates, device=device)
             scores.append(
-                Score(
+                DistanceBeforeAfter(
                     metric="frechet_distance",
-                    space=side.space,
-                    role=side.role,
+                    space=space.name,
+                    role=space.role,
                     reference=name,
                     candidates=None if everything is None else frechet(goal, everything).value,
-                    random=Spread(tuple(frechet(goal, one).value for one in before)),
+                    random=Spread(tuple(frechet(goal, sample).value for sample in before)),
                     weighted=None if weighted is None else frechet(goal, weighted).value,
-                    drawn=Spread(tuple(frechet(goal, one).value for one in after)),
-                    expected=prediction,
+                    drawn=Spread(tuple(frechet(goal, sample).value for sample in after)),
+                    expected=None if expected is None or objective is None else expected(objective),
                 )
             )
             progress("scoring before and after", len(scores), total)
-    for name, reference in sides[0].reference.items():
-        kernel = _kernel(sides[0], name, reference, random, drawn)
+    for name, reference in spaces[0].reference.items():
+        kernel = _kernel(spaces[0], name, reference, random, drawn)
         scores += [] if kernel is None else [kernel]
     progress("scoring before and after", total, total)
     return tuple(scores)
 
 
-def _statistics(side: Side, weights: Tensor | None = None) -> GaussianStatistics:
-    # Also of bool: it becomes float64 a block at a time, and a float32 copy of the whole would be four times as large.
-    return replace(GaussianStatistics.of(side.candidates, weights), provenance=side.provenance)
+def _statistics(space: RescoredSpace, weights: Tensor | None = None) -> GaussianStatistics:
+    # bool rows become float64 one block at a time; a float32 copy of the whole would take four times their memory.
+    return replace(GaussianStatistics.of(space.candidates, weights), provenance=space.provenance)
 
 
-def _drawn(side: Side, indices: Tensor) -> GaussianStatistics:
-    """Statistics of drawn images as any tool would measure them: repeats count, divided by n - 1."""
-    moments = Moments(side.candidates.shape[1], device=side.candidates.device)
-    for part in indices.sort().values.split(_ROWS):  # as a file is read
-        moments.update(side.candidates[part.to(side.candidates.device)])
-    return moments.statistics(side.provenance)
+def _drawn(space: RescoredSpace, indices: Tensor) -> GaussianStatistics:
+    """Statistics of drawn images as any tool computes them: repeats count, and the covariance is divided by n - 1."""
+    moments = Moments(space.candidates.shape[1], device=space.candidates.device)
+    for part in indices.sort().values.split(_ROWS):  # in the order of the file
+        moments.update(space.candidates[part.to(space.candidates.device)])
+    return moments.statistics(space.provenance)
 
 
 def _kernel(
-    side: Side,
+    space: RescoredSpace,
     name: str,
     reference: Features | GaussianStatistics,
     random: Sequence[Tensor],
     drawn: Sequence[Tensor],
-) -> Score | None:
-    """The kernel distance as papers report it, its subsets shared among the draws; None from statistics."""
+) -> DistanceBeforeAfter | None:
+    """The kernel distance as papers report it, its subsets shared among the draws; None against statistics."""
     size = min(_SUBSET, *(len(index) for index in (*random, *drawn)))
     if not isinstance(reference, Features) or min(size, len(reference)) < 2:
         return None
@@ -197,8 +203,10 @@ def _kernel(
         each = max(1, _SUBSETS // len(sets))
         values = []
         for seed, index in enumerate(sets):
-            chosen = Features(side.candidates, provenance=side.provenance).select(index)
+            chosen = Features(space.candidates, provenance=space.provenance).select(index)
             values.append(kernel_distance_subsets(reference, chosen, subsets=each, subset_size=size, seed=seed).mean)
         return Spread(tuple(values))
 
-    return Score("kernel_distance", side.space, side.role, name, None, spread(random), None, spread(drawn))
+    return DistanceBeforeAfter(
+        "kernel_distance", space.name, space.role, name, None, spread(random), None, spread(drawn)
+    )

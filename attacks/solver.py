@@ -1,21 +1,23 @@
-"""What every solver of the resampling problem takes and gives."""
+"""What all solvers of the resampling problem share: their interface, their result, and the frame of a run."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Solution", "Solver", "Step", "never"]
+__all__ = ["Solution", "Solver", "SolverRun", "Step", "never_interrupted", "solution_at"]
 
 
-def never() -> bool:
-    """Nobody asks to stop."""
+def never_interrupted() -> bool:
+    """Never ask to stop."""
     return False
 
 
@@ -25,10 +27,10 @@ class Step:
 
     Attributes:
         step: Number of the iteration, from 0 (equal weights).
-        passes: Passes over the candidates so far; one is a product of 2 N d² flops.
-        seconds: So far.
+        passes: Passes over the candidates so far; a pass is a product of 2 N d² flops.
+        seconds: Time so far; the name is that of the JSON key.
         objective: F at this step.
-        lower_bound: The largest bound so far; None where the solver has none.
+        lower_bound: The largest bound so far; None if the solver has none.
     """
 
     step: int
@@ -43,15 +45,15 @@ class Solution:
     """Sampling probabilities that lower the Fréchet distance, and how far they are from the best ones.
 
     Attributes:
-        probabilities: float64 [N], non-negative, of sum 1, on CPU.
+        probabilities: float64 [N], non-negative, of sum 1, on the CPU.
         objective: F of the weighted candidates, recomputed in float64.
-        lower_bound: No probabilities whatever give less than this; None where the solver has no bound.
+        lower_bound: No probabilities give a smaller F than this; None if the solver has no bound.
         initial: F at equal weights.
-        steps: The course of the optimisation.
-        stopped: `certified` (the gap is within the solver's tolerance, of which only the part next to F = 0 can leave a
-            large `relative_gap`), `stalled` (rounding allows no further descent),
-            `steps` (their limit was reached), `interrupted`, or `diverged` (steps too long for gradient descent).
-        solver: Its name and settings.
+        steps: The record of the optimisation.
+        stopped: Why the solver stopped: `certified` (the gap is within the tolerance; `relative_gap` can then be large
+            only next to F = 0), `stalled` (rounding allows no further descent), `steps` (their limit was reached),
+            `interrupted`, or `diverged` (the steps of gradient descent were too long).
+        solver: The solver's name and settings.
     """
 
     probabilities: Tensor
@@ -64,23 +66,23 @@ class Solution:
 
     @property
     def relative_gap(self) -> float | None:
-        """(F - lower bound) / F: by how much the optimum can be lower at most; 0 where F is 0."""
+        """(F - lower bound) / F: the most by which the optimum can be lower, as a share of F; 0 if F is 0."""
         if self.lower_bound is None:
             return None
         return (self.objective - self.lower_bound) / self.objective if self.objective > 0 else 0.0
 
     @property
     def log_weights(self) -> Tensor:
-        """float64 [N], log p relative to the mean weight: 0 is no preference, -inf never drawn."""
+        """float64 [N], log p relative to the mean weight: 0 is no preference, -inf is never drawn."""
         return (self.probabilities * len(self.probabilities)).log()
 
     @property
     def effective_sample_size(self) -> float:
-        """1 / Σ p²: how many equally weighted images would vary as much."""
+        """1 / Σ p²: the number of equally weighted images whose mean would vary as much."""
         return 1 / float(self.probabilities.square().sum())
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the weights."""
+        """Everything except the weights, as plain data."""
         last = self.steps[-1]
         p = self.probabilities
         return {
@@ -104,7 +106,7 @@ class Solver(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Name and hyper-parameters, as plain data: what a checkpoint must agree in."""
+        """Name and hyper-parameters, as plain data; a checkpoint is used only if it has the same."""
 
     @abstractmethod
     def solve(
@@ -112,20 +114,61 @@ class Solver(ABC):
         objective: WeightedFrechet,
         *,
         checkpoint: Checkpoint | None = None,
-        interrupted: Callable[[], bool] = never,
+        interrupted: Callable[[], bool] = never_interrupted,
         progress: Progress = silent,
     ) -> Solution:
         """Lower F as far as the settings ask.
 
         Args:
             objective: The problem.
-            checkpoint: Where the state is kept from time to time, and taken from if a run was stopped there.
-            interrupted: Asked between steps; the best so far is returned once it says yes.
-            progress: Told of each step.
+            checkpoint: Stores the state from time to time; a stopped run goes on from it.
+            interrupted: Called between steps; once it returns True, the best so far is returned.
+            progress: Called at each step.
         """
 
 
-def finished(
+class SolverRun(ABC):
+    """One optimisation: its state and record, from the first step or from a checkpoint.
+
+    Args:
+        objective: The problem.
+        solver: Whose run this is.
+        checkpoint: Stores the state; None to store nothing.
+    """
+
+    def __init__(self, objective: WeightedFrechet, solver: Solver, checkpoint: Checkpoint | None) -> None:
+        self.objective, self.checkpoint, self.settings = objective, checkpoint, solver.settings()
+        self.begun = time.perf_counter()
+        self.steps: list[Step] = []
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors and scalars from which the run goes on."""
+
+    def save(self) -> None:
+        """Store the state and the record, if there is a checkpoint."""
+        if self.checkpoint is None:
+            return
+        tensors, scalars = self.state()
+        record = {
+            "float64": self.objective.dtype == torch.float64,
+            "steps": [vars(step) for step in self.steps],
+        }
+        self.checkpoint.save(self.settings, tensors, {**scalars, **record})
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Restore precision and record from the checkpoint and return the rest of the state; None without one."""
+        loaded = None if self.checkpoint is None else self.checkpoint.load(self.settings)
+        if loaded is None:
+            return None
+        tensors, scalars = loaded
+        if scalars["float64"]:
+            self.objective.use_float64()
+        self.steps = [Step(**step) for step in scalars["steps"]]
+        return {name: tensor.to(self.objective.device) for name, tensor in tensors.items()}, scalars
+
+
+def solution_at(
     objective: WeightedFrechet,
     probabilities: Tensor,
     *,
@@ -136,10 +179,10 @@ def finished(
 ) -> Solution:
     """The solution at given probabilities, with F recomputed in float64.
 
-    Its lower bound is that of the last gradient, or `bound` where the solver has proven a larger one in float64 on
-    its way: the bound jumps up and down from step to step.
+    Its lower bound is that of the last gradient, or `bound` if the solver has proven a larger one in float64 before:
+    the bound goes up and down from step to step.
     """
-    objective.exact()
+    objective.use_float64()
     point = objective.at(probabilities)
     bound = max(bound, objective.slopes(point).lower_bound)
     return Solution(

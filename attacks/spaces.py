@@ -8,27 +8,27 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 
-__all__ = ["SPACES", "AttackSpace", "highest"]
+__all__ = ["SPACES", "AttackSpace", "highest", "logits_of"]
 
 SPACES = ("pre-logits", "logits", "top-n", "middle-n")
 """Names of the spaces for resampling (role-of-imagenet-classes-in-fid, §3.2 and §3.3)."""
 
-_ROWS = 8192
+_ROWS = 8192  # images in a block
 
 
 @dataclass(frozen=True)
 class AttackSpace:
-    """Where the statistics are matched.
+    """The space in which an attack matches the statistics.
 
     Attributes:
-        name: Out of `SPACES`.
-        n: For `top-n` and `middle-n`, how many classes of each image are marked, from 1 to half of them (beyond,
-            0 and 1 only swap their roles); else None.
+        name: One of `SPACES`.
+        n: For `top-n` and `middle-n`, how many classes of each image are marked, from 1 to half of the classes (with
+            more, 0 and 1 only swap roles); None for the other spaces.
 
     Raises:
-        InputError: an unknown name, or `n` missing, given without need, or below 1.
+        InputError: an unknown name, or `n` that is missing, below 1, or given to a space without `n`.
     """
 
     name: str
@@ -46,54 +46,67 @@ class AttackSpace:
 
     @property
     def binary(self) -> bool:
-        """Whether images are described by 0 and 1."""
+        """Whether the rows consist of 0 and 1."""
         return self.name in ("top-n", "middle-n")
 
     def __str__(self) -> str:
         return self.name.replace("-n", f"-{self.n}") if self.binary else self.name
 
     def rows(self, features: Features) -> Tensor:
-        """What the statistics are made of: float32 [n, d], float32 [n, c] logits, or bool [n, c] indicators.
+        """The rows that statistics are computed from: float32 [n, d], float32 [n, c] logits, or bool [n, c] indicators.
 
-        Top-N marks an image's N most probable classes; Middle-N as many around the middle of its ranking, ranks
-        c/2 - N/2 and on. Ties go to the class that comes first.
+        Top-N marks an image's N most probable classes. Middle-N marks N classes in the middle of its ranking, from
+        rank c/2 - N/2 on. Of equal logits the class that comes first is ranked higher.
 
         Raises:
             InputError: no logits, or `n` above half of the classes.
         """
         if self.name == "pre-logits":
             return features.features
-        if features.logits is None:
-            raise InputError(
-                f"an attack on {self} needs a classifier's logits, and the features [{features.space}] have none; use "
-                "a network with classes (inception, efficientnet-lite0)"
-            )
+        logits = logits_of(features, f"an attack on {self}", "features")
         if self.n is None:
-            return features.logits
-        classes = features.logits.shape[1]
+            return logits
+        classes = logits.shape[1]
         if self.n > classes // 2:
             raise InputError(
                 f"{self} of {classes} classes: N must be at most {classes // 2}; beyond, 0 and 1 swap roles"
             )
         first = 0 if self.name == "top-n" else classes // 2 - self.n // 2
-        out = torch.zeros(features.logits.shape, dtype=torch.bool)
+        out = torch.zeros(logits.shape, dtype=torch.bool)
         for start in range(0, len(out), _ROWS):
-            block = features.logits[start : start + _ROWS].cpu().numpy()
-            if not np.isfinite(block).all():
-                row = start + int((~np.isfinite(block).all(axis=1)).nonzero()[0][0])
-                raise InputError(f"logits row {row} holds NaN or infinite values; extract that image again")
-            marked = highest(block, first + self.n)
+            block = logits[start : start + _ROWS].cpu()
+            check_finite_rows("logits", block, first=start)
+            marked = highest(block.numpy(), first + self.n)
             if first:
-                marked &= ~highest(block, first)
+                marked &= ~highest(block.numpy(), first)
             out[start : start + _ROWS] = torch.from_numpy(marked)
         return out
 
 
-def highest(block: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.bool_]:
-    """Whether each entry is among the `count` >= 1 largest of its row, the first of equal ones going first.
+def logits_of(features: Features, attack: str, what: str) -> Tensor:
+    """The logits of features.
 
-    A partition finds the smallest of them in a twentieth of the time of a stable sort; only rows in which more
-    entries equal it than there is room for are looked at again.
+    Args:
+        features: Features of one side.
+        attack: What needs the logits, for the message.
+        what: Whose they are, for the message.
+
+    Raises:
+        InputError: the features have none.
+    """
+    if features.logits is None:
+        raise InputError(
+            f"{attack} needs a classifier's logits, and the {what} [{features.space}] have none; use a network with "
+            "classes (inception, efficientnet-lite0)"
+        )
+    return features.logits
+
+
+def highest(block: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.bool_]:
+    """Whether each entry is among the `count` largest of its row; of equal entries the first ones are.
+
+    A partition finds the smallest of these in a twentieth of the time of a stable sort. Only rows in which too many
+    entries equal it are looked at again.
 
     Args:
         block: float32 [n, c], finite.

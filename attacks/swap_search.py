@@ -1,26 +1,26 @@
-"""Choosing images whose own statistics have a small Fréchet distance: swaps in FID's own second-order kernel.
+"""Choosing images whose own statistics have a small Fréchet distance, by swaps in FID's own second-order kernel.
 
-A draw of n images misses the optimised weights by its scatter, which for n of the order of the dimensions is larger
-than everything the weights have gained. Choosing the images removes most of it. A swap of image i for image j moves the
-shares q of the chosen images by (e_j - e_i) / n, and F by
+A draw of n images misses the optimised weights by its scatter. If n is about the number of dimensions, the scatter is
+larger than all that the weights have gained. Choosing the images removes most of it. A swap of image i for image j
+moves the shares q of the chosen images by (e_j - e_i) / n, and F, to second order, by
 
-    (r_j - r_i) / n + (K_ii + K_jj - 2 K_ij) / 2n²
+    (r_j - r_i) / n + (K_ii + K_jj - 2 K_ij) / 2n²,
 
-to second order: r is the gradient, K the second derivative (`fidprobe.attacks.objective`), so that swaps greedy in this
-model are kernel herding in the reproducing kernel space that F itself defines around a point.
+where r is the gradient and K the second derivative (`fidprobe.attacks.objective`). Greedy swaps in this model are
+kernel herding in the reproducing kernel space that F itself defines around a point.
 
-That point is not q: with n images of about as many dimensions Σ(q) is nearly singular, where F's derivatives say
-nothing of a swap's effect. It is the midpoint m of q and the target p, which is as regular as p; and, once that leads
-no further, a point nearer to q, in case p is no good target. The gradient at q is the model's own, g + K (q - m), for
-all candidates by two passes: with M = Σ q_i u_i and D = Σ q_i u_i u_iᵀ - S,
+That point is not q. If n is about the number of dimensions, Σ(q) is nearly singular, and F's derivatives there do not
+predict the effect of a swap. The search first takes the midpoint m of q and the target p, which is as regular as p.
+Once that leads no further, it takes a point nearer to q, in case p is no good target. The gradient at q is the model's
+own, g + K (q - m); two passes give it for all candidates. With M = Σ q_i u_i and D = Σ q_i u_i u_iᵀ - S,
 
     r_i = c_i - h_i + 2 u_i·M + u_iᵀ (C ∘ D) u_i     (up to a constant).
 
 Each round fits the model, lists the images that are best to remove and best to take in, swaps among these as long as
-that gains, and then evaluates F exactly. A round that did not lower F is taken back by halves.
+that gains, and then evaluates F exactly. If a round did not lower F, half of its swaps are undone, and half again.
 
-The peers divide a sample's covariance by n - 1. With k = n / (n - 1), that multiplies c by k and the rest by √k, but
-for the part |μ_r - μ|² / (n - 1), which the model (never the result) leaves out.
+The peers divide a sample's covariance by n - 1. With k = n / (n - 1), that multiplies c by k and the rest by √k. The
+exception is the part |μ_r - μ|² / (n - 1), which the model leaves out; the result does not.
 """
 
 import math
@@ -33,7 +33,7 @@ from torch import Tensor
 
 from fidprobe.attacks.drawing import cap_probabilities, draw_systematic, sample_distance
 from fidprobe.attacks.objective import Point, WeightedFrechet
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.runtime.progress import Progress, silent
@@ -41,10 +41,10 @@ from fidprobe.runtime.progress import Progress, silent
 __all__ = ["SwapResult", "SwapRound", "local_kernel", "swap_search"]
 
 _ENOUGH = 1e-3  # of F: a round that gains less is the last
-_BLENDS = (1 / 2, 1 / 8)  # the target's part in the point around which the model is made: first, and at last
-_SHORTEST, _LONGEST = 64, 4096  # images on either side of the shortlist: then its kernel takes 268 MB
-_TRUSTED, _DOUBTED = 0.7, 0.3  # of the predicted gain: above, more swaps in the next round; below, fewer
-_LEAVING = 8  # images best to remove, each tried with all that could come in
+_BLENDS = (1 / 2, 1 / 8)  # the target's share in the point around which the model is made, at first and at last
+_SHORTEST, _LONGEST = 64, 4096  # images on each side of the shortlist, whose kernel then takes 268 MB
+_TRUSTED, _DOUBTED = 0.7, 0.3  # of the predicted gain: above it the next round has more swaps, below it fewer
+_LEAVING = 8  # images best to remove, each of which is tried with all that could come in
 _KERNEL = 1e-4  # error of the kernel's Cauchy factor
 _CHUNK = 8192  # chosen images transported at a time
 
@@ -54,16 +54,16 @@ class SwapRound:
     """One line of the record.
 
     Attributes:
-        value: The chosen images' Fréchet distance after the round, exact.
-        predicted: The same by the model that chose the swaps.
-        swaps: Made in the round.
-        seconds: Since the start.
+        value: The chosen images' exact Fréchet distance after the round.
+        predicted: The distance that the model predicted when it chose the swaps.
+        swaps: Swaps in the round.
+        elapsed: Seconds since the start.
     """
 
     value: float
     predicted: float
     swaps: int
-    seconds: float
+    elapsed: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +71,12 @@ class SwapResult:
     """Chosen images.
 
     Attributes:
-        indices: int64 [keep] on CPU, positions of the chosen candidates in random order: scores over splits of the
-            list (the Inception Score's) are fair.
-        value: The Fréchet distance of their own statistics (covariance over keep - 1), exact, in float64.
-        predicted: The same by the model of the last round.
-        rounds: The course of the search; the first line is the systematic draw it starts from.
-        swaps: In all.
+        indices: int64 [keep] on the CPU, positions of the chosen candidates in random order, so that scores over splits
+            of the list (such as the Inception Score) are fair.
+        value: The exact Fréchet distance of their own statistics (covariance divided by keep - 1), in float64.
+        predicted: The distance that the last round's model predicted.
+        rounds: The record of the search; the first line is the systematic draw from which it starts.
+        swaps: All swaps.
         stopped: `converged` (no swap lowers the distance by much) or `interrupted`.
     """
 
@@ -95,27 +95,28 @@ def swap_search(
     *,
     repeats: bool,
     seed: int,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> SwapResult:
     """Choose images whose own statistics come close to the reference's.
 
-    A round takes about three passes over the candidates, and the kernel of those it may swap, at most 8192 and no more
-    than keep. Memory beside the objective's: twice that kernel in float32 (0.5 GB at most) and a few vectors of N.
+    A round takes about three passes over the candidates, and the kernel of those that it may swap, at most 8192 and no
+    more than keep. Memory beside the objective's is twice that kernel in float32 (0.5 GB at most) and a few vectors of
+    N.
 
     Args:
-        objective: The distance to lower. Computes in float64 from the end of the search on.
-        probabilities: Non-negative [N], any positive sum: the optimum of the weights. The search starts from a
-            systematic draw of them; without repeats, of the same capped at 1 / keep.
+        objective: The distance to lower. It computes in float64 from the end of the search on.
+        probabilities: The optimum of the weights, non-negative [N], any positive sum. The search starts from a
+            systematic draw of them, capped at 1 / keep if repeats are not allowed.
         keep: Images to choose, >= 2.
         repeats: Whether an image may be chosen more than once.
-        seed: Of the draw it starts from.
-        interrupted: Asked between swaps; the best choice so far is returned once it says yes.
-        progress: Told of each round's distance.
+        seed: Seed of the first draw.
+        interrupted: Called between swaps; once it returns True, the best choice so far is returned.
+        progress: Called with each round's distance.
 
     Raises:
-        InputError: keep < 2, or not below the number of candidates where repeats are not allowed; probabilities that
-            are not one per candidate.
+        InputError: keep < 2; keep not below the number of candidates if repeats are not allowed; or not one probability
+            for each candidate.
     """
     if keep < 2:
         raise InputError(f"keep must be at least 2, got {keep}")
@@ -138,10 +139,10 @@ def local_kernel(u: Tensor, roots: Tensor, tolerance: float = _KERNEL) -> Tensor
     Args:
         u: Floating-point [m, r], Bᵀ(f_i - μ) at the point (`WeightedFrechet.transported`).
         roots: float64 [r], s at the point.
-        tolerance: Of the kernel's Cauchy part.
+        tolerance: Error of the kernel's Cauchy part.
     """
     h = u.square().sum(dim=1)
-    kernel = u @ u.T  # changed in place: it may be the largest thing there is
+    kernel = u @ u.T  # changed in place, since it may be the largest array of the search
     kernel.mul_(2).sub_(h[:, None] / 2).sub_(h / 2).add_(float(roots.sum()) / 2)
     for column in cauchy_factor(roots, tolerance).to(u.dtype).T:
         kernel += ((u * column) @ u.T).square_()
@@ -149,7 +150,7 @@ def local_kernel(u: Tensor, roots: Tensor, tolerance: float = _KERNEL) -> Tensor
 
 
 class _Search:
-    """The chosen images, as counts, and the record of how they came about."""
+    """The chosen images, as counts, and the record of the search."""
 
     def __init__(self, objective: WeightedFrechet, target: Tensor, start: Tensor, repeats: bool) -> None:
         self.objective, self.repeats, self.keep = objective, repeats, len(start)
@@ -161,7 +162,7 @@ class _Search:
         self.limit = max(1, self.keep // 8)  # swaps in a round
 
     def go(self, interrupted: Callable[[], bool], progress: Progress) -> str:
-        """Rounds until they gain too little; gives the word for what ended them."""
+        """Run rounds until they gain too little; returns why the search stopped."""
         for blend in _BLENDS:
             while True:
                 self._report(progress)
@@ -174,15 +175,15 @@ class _Search:
         return "interrupted" if interrupted() else "converged"
 
     def _round(self, blend: float, interrupted: Callable[[], bool]) -> bool:
-        """Swap by a new model; whether that lowered F."""
+        """Swap by a new model; returns whether that lowered F."""
         before = self.rounds[-1].value
-        # If every image were swapped for so little, the round would be the last.
+        # If every image were swapped for a gain this small, the round would be the last.
         swaps, gains = self._shortlist(blend).swap(self.limit, _ENOUGH * before / self.keep, interrupted)
         while swaps:
             counts = self.counts.clone()
             moved = torch.tensor(swaps, device=counts.device)
-            one = torch.ones(len(swaps), dtype=counts.dtype, device=counts.device)
-            counts.index_add_(0, moved[:, 0], -one).index_add_(0, moved[:, 1], one)
+            ones = torch.ones(len(swaps), dtype=counts.dtype, device=counts.device)
+            counts.index_add_(0, moved[:, 0], -ones).index_add_(0, moved[:, 1], ones)
             value = self.value(counts)
             if value < before:
                 break
@@ -203,13 +204,14 @@ class _Search:
         progress(f"swapping images | Fréchet distance {self.rounds[-1].value:.5g}", done, None)
 
     def value(self, counts: Tensor) -> float:
-        """The exact distance of images taken so many times each."""
+        """The exact distance of images that are taken `counts` times each."""
         return sample_distance(self.objective, self.objective.at(counts.to(torch.float64)), self.keep)
 
     def result(self, stopped: str, seed: int) -> SwapResult:
-        """What was chosen, evaluated once more in float64."""
-        value, last = self.rounds[-1].value, self.rounds[-1]
-        if self.objective.exact():
+        """The chosen images, evaluated again in float64."""
+        last = self.rounds[-1]
+        value = last.value
+        if self.objective.use_float64():
             value = self.value(self.counts)
         indices = torch.arange(self.objective.count).repeat_interleave(self.counts.cpu())
         order = torch.randperm(self.keep, generator=torch.Generator().manual_seed(seed))
@@ -234,13 +236,13 @@ class _Search:
                 coming.topk(min(length, int(coming.isfinite().sum())), largest=False).indices,
             ]
         ).unique()
-        # The kernel only chooses; F decides.
+        # float32 is enough, since the kernel only proposes swaps and F decides.
         u = self.objective.transported_rows(point, rows).to(torch.float32)
         kernel = local_kernel(u, point.roots).mul_(root / n**2).cpu()
         return _Shortlist(rows.cpu(), slopes[rows].cpu(), kernel, self.counts[rows].cpu(), self.repeats)
 
     def _model(self, point: Point) -> tuple[Tensor, Tensor]:
-        """The model's gradient at the chosen images' shares, and β: float64 [N] each; three passes in all."""
+        """The model's gradient at the chosen images' shares, and β: float64 [N] each. Takes three passes in all."""
         objective, scale = self.objective, self.keep / (self.keep - 1)
         roots = point.roots
         drift = torch.zeros_like(roots)
@@ -272,10 +274,10 @@ class _Shortlist:
 
     Attributes:
         rows: int64 [m], the candidates.
-        slopes: float64 [m], r / n at the present choice.
+        slopes: float64 [m], r / n at the current choice.
         kernel: float32 [m, m], K / n².
-        counts: int64 [m], how many times each is chosen at present.
-        repeats: Whether that may be more than once.
+        counts: int64 [m], how many times each is chosen now.
+        repeats: Whether an image may be chosen more than once.
     """
 
     rows: Tensor
@@ -287,12 +289,12 @@ class _Shortlist:
     def swap(
         self, limit: int, least: float, interrupted: Callable[[], bool]
     ) -> tuple[list[tuple[int, int]], list[float]]:
-        """Swaps, each the best at its time, and what they gain up to and with each.
+        """Swaps, each the best at its time, and the gain of all swaps up to and including each.
 
         Args:
-            limit: Of their number.
-            least: What a swap must gain.
-            interrupted: Asked before each.
+            limit: Number of swaps, at most.
+            least: Gain of a swap, at least.
+            interrupted: Called before each swap.
         """
         half = self.kernel.diagonal().to(torch.float64) / 2
         swaps: list[tuple[int, int]] = []

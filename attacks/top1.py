@@ -1,4 +1,4 @@
-"""Top-1 histogram matching: unique images, with the reference's counts of each predicted class.
+"""Top-1 histogram matching: choose unique images with the reference's count of each predicted class.
 
 Role-of-imagenet-classes-in-fid, §3.1 and Table 1.
 """
@@ -7,46 +7,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fidprobe.attacks.attack import Attack, Choice, Plan, Reference
+from fidprobe.attacks.attack import Attack, Draw, Plan, Reference, single_images
+from fidprobe.attacks.spaces import logits_of
 from fidprobe.errors import InputError, MismatchError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.runtime.progress import Progress, silent
-from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Top1Matching", "apportion", "first_to_fill", "top1_classes"]
 
-_ROWS = 8192
+_ROWS = 8192  # images in a block
 
 
 class Top1Matching(Attack):
-    """Goes through the candidates and keeps each whose Top-1 class the reference still has room for.
+    """Goes through the candidates and keeps each image whose Top-1 class still lacks images.
 
-    The Top-1 class is the largest logit's, bias included, among all of them. Every draw goes through the candidates
-    in a random order of its own and takes none twice. A class with fewer candidates than the reference wants stays
-    short: it is reported, and all draws then have as many images less.
+    The Top-1 class is the class of the largest logit, bias included. Every draw goes through the candidates in its own
+    random order and takes none twice. A class with too few candidates stays short: it is reported, and all draws then
+    have that many images less.
 
-    With as many images as the reference (the default) the histogram is the reference's exactly; with any other `keep`
-    it is the nearest in whole images, by largest remainders (the class that comes first where those are equal).
+    With as many images as the reference (the default) the histogram equals the reference's. With any other `keep` it
+    is the nearest in whole images, by largest remainders; of equal remainders the class that comes first wins.
 
     Args:
-        in_order: Go through the candidates as they stand, since that is the order in which a generator made them:
-            first come, first served. There is one such draw, and it is compared with the first images as they came.
-        places: For candidates that are only a part of what was drawn in order (`draw_until_full`): their places in
+        in_order: Go through the candidates in the given order, in which a generator made them: first come, first
+            served. There is one such draw, and it is compared with the first images in that order.
+        places: If the candidates are only a part of what was drawn in order (`draw_until_full`): their positions in
             the whole, increasing [N].
         **options: `keep` (the number of reference images optimised against by default), `draws` (3), `seed`,
             `held_out`, `device` of `Attack`.
 
     Raises:
-        InputError: `places` or several draws without need, or a value out of range.
+        InputError: `places` without `in_order`, several draws with it, or a value out of range.
 
     Example:
         >>> import torch
         >>> from fidprobe.attacks.top1 import Top1Matching
-        >>> from fidprobe.features.value import Features
+        >>> from fidprobe.features.value import Features, check_finite_rows
         >>> real, made = (torch.eye(3)[torch.arange(n) % classes] for n, classes in ((8, 2), (60, 3)))
         >>> outcome = Top1Matching(held_out=0)(Features(real, real), Features(made, made))
         >>> made[outcome.choices[0]].sum(dim=0)
@@ -59,33 +58,33 @@ class Top1Matching(Attack):
                 raise InputError(f"{options['draws']} draws: candidates taken in order are always the same; ask for 1")
             options["draws"] = 1
         elif places is not None:
-            raise InputError("places tell where candidates stand in their order; give in_order=True as well")
+            raise InputError("places are positions in the candidates' order; give in_order=True as well")
         super().__init__(**options)
         self.in_order, self.places = in_order, places
 
     def settings(self) -> dict[str, Any]:
-        """Name, and whether candidates come in an order."""
+        """Name, and whether the candidates are taken in order."""
         return {"name": "top-1 matching", "in_order": self.in_order}
 
     def default_keep(self, reference: Reference, candidates: Features) -> int:
-        """As many as the reference has, whose histogram can then be had exactly."""
+        """As many as the reference has, since its histogram can then be matched exactly."""
         del candidates
-        return len(_features(reference))
+        return len(_with_logits(reference))
 
     def sample(self, candidates: Features, keep: int, seed: int) -> Tensor:
-        """Drawn uniformly; the first ones where candidates come in order."""
+        """A uniform draw; the first images if the candidates are taken in order."""
         return torch.arange(keep) if self.in_order else super().sample(candidates, keep, seed)
 
     def quotas(self, reference: Reference) -> Tensor:
-        """What drawing from a generator has to fill: int64 [c] images of each class, as the attack will want them.
+        """The images of each class that the attack will want, int64 [c]: what drawing from a generator has to fill.
 
         Args:
-            reference: The whole one, as the attack will be given it.
+            reference: The whole reference, as the attack will get it.
 
         Raises:
             InputError: statistics, or features without usable logits.
         """
-        counts = _counts(_features(self._halves(reference)["optimised"]), silent)
+        counts = _counts(_with_logits(self._halves(reference)["optimised"]), silent)
         return apportion(counts, self.keep or int(counts.sum()))
 
     def plan(
@@ -100,18 +99,18 @@ class Top1Matching(Attack):
     ) -> Plan:
         """Count the classes."""
         del state, interrupted  # one pass over the logits
-        counts = _counts(_features(reference), progress)
+        counts = _counts(_with_logits(reference), progress)
         quotas = apportion(counts, keep)
         classes = top1_classes(candidates, "candidates", progress)
-        wide = 0 if candidates.logits is None else candidates.logits.shape[1]
-        if wide != len(quotas):
+        width = 0 if candidates.logits is None else candidates.logits.shape[1]
+        if width != len(quotas):
             raise MismatchError(
-                f"the reference has {len(quotas)} logits an image and the candidates {wide}; use the same classifier"
+                f"the reference has {len(quotas)} logits an image and the candidates {width}; use the same classifier"
             )
         if self.places is not None and self.places.shape != classes.shape:
             raise InputError(f"there are {self.places.numel()} places for {len(classes)} candidates")
-        found = torch.bincount(classes, minlength=len(quotas))
-        filled = torch.minimum(found, quotas)
+        available = torch.bincount(classes, minlength=len(quotas))
+        filled = torch.minimum(available, quotas)
         kept = int(filled.sum())
         if kept < 2:
             raise InputError(
@@ -119,21 +118,21 @@ class Top1Matching(Attack):
             )
 
         def walk(seed: int) -> tuple[Tensor, Tensor, Tensor]:
-            """The order of the candidates, the places in it of those that are kept, and an order for these."""
+            """The candidates' order, the positions in it of the kept ones, and a random order of the kept ones."""
             if self.in_order:
                 order, mix = torch.arange(len(classes)), torch.arange(kept)
             else:
                 generator = torch.Generator().manual_seed(seed)
                 order = torch.randperm(len(classes), generator=generator)
-                # Rare classes fill up last, and no part of the list shall be made of them.
+                # Rare classes fill up last; without this they would all stand at the end of the list.
                 mix = torch.randperm(kept, generator=generator)
             return order, first_to_fill(classes[order], quotas), mix
 
-        def choose(seed: int) -> Choice:
+        def choose(seed: int) -> Draw:
             order, chosen, mix = walk(seed)
-            return Choice(order[chosen[mix]])
+            return Draw(order[chosen[mix]])
 
-        fillable = (found >= quotas) & (quotas > 0)
+        fillable = (available >= quotas) & (quotas > 0)
         looked, before = [], []
         for seed in range(self.seed, self.seed + self.draws):
             order, chosen, _ = walk(seed)
@@ -154,9 +153,9 @@ class Top1Matching(Attack):
                         "class": c,
                         "name": None if names is None else names[c],
                         "wanted": int(quotas[c]),
-                        "found": int(found[c]),
+                        "found": int(available[c]),
                     }
-                    for c in (found < quotas).nonzero().flatten().tolist()
+                    for c in (available < quotas).nonzero().flatten().tolist()
                 ],
                 "top1_total_variation": {"random": before, "drawn": [_total_variation(counts, filled)] * self.draws},
             },
@@ -164,37 +163,32 @@ class Top1Matching(Attack):
 
 
 def top1_classes(features: Features, what: str, progress: Progress) -> Tensor:
-    """int64 [n]: the class of each image's largest logit, the first of equal ones.
+    """The class of each image's largest logit, the first of equal ones: int64 [n].
 
     Args:
-        features: With logits.
-        what: Whose they are, for messages: `reference` or `candidates`.
-        progress: Told of every block of rows.
+        features: Features with logits.
+        what: `reference` or `candidates`, for messages.
+        progress: Called after every block of rows.
 
     Raises:
         InputError: no logits, or NaN or infinite ones.
     """
-    if features.logits is None:
-        raise InputError(
-            f"Top-1 matching needs a classifier's logits, and the {what} [{features.space}] have none; use a network "
-            "with classes (inception, efficientnet-lite0)"
-        )
+    logits = logits_of(features, "Top-1 matching", what)
     n = len(features)
     classes = torch.empty(n, dtype=torch.int64)
     for start in range(0, n, _ROWS):
-        block = features.logits[start : start + _ROWS].cpu().numpy()
-        if not np.isfinite(block).all():
-            row = start + int((~np.isfinite(block).all(axis=1)).nonzero()[0][0])
-            raise InputError(f"{what}: logits row {row} holds NaN or infinite values; extract that image again")
-        classes[start : start + _ROWS] = torch.from_numpy(block.argmax(axis=1))
+        block = logits[start : start + _ROWS].cpu()
+        check_finite_rows(f"{what}: logits", block, first=start)
+        # numpy's argmax takes the first of equal logits.
+        classes[start : start + _ROWS] = torch.from_numpy(block.numpy().argmax(axis=1))
         progress("finding Top-1 classes", min(start + _ROWS, n), n)
     return classes
 
 
 def apportion(counts: Tensor, keep: int) -> Tensor:
-    """`keep` images in the proportions of a histogram: its own counts if `keep` is their sum, else the nearest.
+    """Share out `keep` images in the proportions of a histogram, by largest remainders.
 
-    By largest remainders; of equal ones the class that comes first wins.
+    If `keep` is the histogram's sum, its own counts come out. Of equal remainders the class that comes first wins.
 
     Args:
         counts: int64 [c], not negative, at least one positive.
@@ -211,9 +205,7 @@ def apportion(counts: Tensor, keep: int) -> Tensor:
 
 
 def first_to_fill(classes: Tensor, quotas: Tensor) -> Tensor:
-    """First come, first served: the places of the images that still find room in the bin of their class.
-
-    Each class's bin takes its first `quotas` images, whatever the others do.
+    """The positions of the images that fill the bins: each class takes the first `quotas` of its images.
 
     Args:
         classes: int64 [n], in 0..c-1.
@@ -228,13 +220,8 @@ def first_to_fill(classes: Tensor, quotas: Tensor) -> Tensor:
     return by_class[rank < quotas[classes[by_class]]].sort().values
 
 
-def _features(reference: Reference) -> Features:
-    if isinstance(reference, GaussianStatistics):
-        raise InputError(
-            "Top-1 matching needs the reference's logits, and statistics hold only mean and covariance; give images or "
-            "features"
-        )
-    return reference
+def _with_logits(reference: Reference) -> Features:
+    return single_images(reference, "Top-1 matching")
 
 
 def _counts(reference: Features, progress: Progress) -> Tensor:
@@ -243,6 +230,6 @@ def _counts(reference: Features, progress: Progress) -> Tensor:
 
 
 def _total_variation(first: Tensor, second: Tensor) -> float:
-    """Between two histograms' shares, 0..1."""
-    one, other = (counts.to(torch.float64) / counts.sum() for counts in (first, second))
-    return float((one - other).abs().sum() / 2)
+    """Total variation between the shares of two histograms, 0..1."""
+    p, q = (counts.to(torch.float64) / counts.sum() for counts in (first, second))
+    return float((p - q).abs().sum() / 2)

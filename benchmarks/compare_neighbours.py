@@ -13,8 +13,8 @@ import torch
 from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep, on_processor, rate
 from benchmarks.synthetic_features import synthetic_features
 from fidprobe.features.value import Features
-from fidprobe.metrics.balls import common_points, radii
 from fidprobe.metrics.density_coverage import density_coverage
+from fidprobe.metrics.neighbour_balls import common_points, radii
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.metrics.pair_products import Ticker
 from fidprobe.runtime.progress import silent

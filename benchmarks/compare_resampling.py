@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks.comparison import OURS, Aim, Timing, Work, keep, rate
 from benchmarks.resampling import PAPER_CANDIDATES, PAPER_RATE, alone, reached
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.statistics import GaussianStatistics
 

@@ -15,7 +15,7 @@ from benchmarks.compare_gradient import gradient
 from benchmarks.comparison import RESULTS
 from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.features.value import Features
 from fidprobe.metrics.density_coverage import density_coverage

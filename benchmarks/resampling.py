@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solver

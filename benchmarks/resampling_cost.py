@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics

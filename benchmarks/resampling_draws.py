@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.recording import environment, write
 from benchmarks.synthetic_features import synthetic_features
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.swap_search import swap_search

@@ -22,7 +22,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
 from fidprobe.features.value import Features

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fidprobe.analysis.scores.measure import score as score
     from fidprobe.analysis.scores.metric_choices import MetricChoices as MetricChoices
     from fidprobe.analysis.scores.training_metric import CrossCheckedFID as CrossCheckedFID
-    from fidprobe.attacks.certified import CertifiedSolver as CertifiedSolver
+    from fidprobe.attacks.certified_solver import CertifiedSolver as CertifiedSolver
     from fidprobe.attacks.gradient_descent import GradientDescent as GradientDescent
     from fidprobe.attacks.resampling import Resampling as Resampling
     from fidprobe.attacks.spaces import AttackSpace as AttackSpace
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AttackSpace": "attacks.spaces",
-    "CertifiedSolver": "attacks.certified",
+    "CertifiedSolver": "attacks.certified_solver",
     "CrossCheckedFID": "analysis.scores.training_metric",
     "Features": "features.value",
     "FidprobeError": "errors",

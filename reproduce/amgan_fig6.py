@@ -20,7 +20,7 @@ from fidprobe.training.run_curves import runs_figure
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import KEPT_PAPER, MODELS_SMALL, MODELS_SMOKE, SMALL_RUNS, Models, features, networks
 
-__all__ = ["EXPERIMENT", "PRESETS", "main", "measured"]
+__all__ = ["EXPERIMENT", "PRESETS", "measured"]
 
 
 PRESETS = {
@@ -126,7 +126,6 @@ EXPERIMENT = Experiment(
     },
     costs={"paper": "days, mostly of training"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -14,7 +14,7 @@ from fidprobe.metrics.inception_score import inception_score
 from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.generators import MODELS_SMOKE, SMALL_RUNS, Kept, features, kept, networks
 
-__all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "Variants", "main"]
+__all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "Variants"]
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,6 @@ EXPERIMENT = Experiment(
     },
     costs={"paper": "days, mostly of training"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

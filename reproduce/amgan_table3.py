@@ -11,7 +11,7 @@ from fidprobe.metrics.inception_score import inception_score
 from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.generators import REAL, features, networks
 
-__all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "Scored", "main"]
+__all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "Scored"]
 
 AM_GAN, REAL_DATA = "AM-GAN", "Real data"
 
@@ -109,7 +109,6 @@ EXPERIMENT = Experiment(
     },
     costs={"paper": "a day, mostly of training"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

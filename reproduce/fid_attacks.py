@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from fidprobe.analysis.attack.candidate_sets import AttackSets, extract_attack_sets
 from fidprobe.analysis.attack.measure import Attacked, attack_sets
-from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.attacks.attack import Attack
-from fidprobe.attacks.rescoring import Score
-from fidprobe.features.value import Features
+from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.images import open_images
 from reproduce.experiment import Cell, Setting
+from reproduce.generators import set_features
 
 __all__ = [
     "CIFAR10",
@@ -132,19 +131,9 @@ def attacked(
             progress=setting.progress,
         )
     else:
-        found = extract_sets(
-            {"reference": reference, "candidates": candidates},
-            {},
-            extractor=preset.extractor,
-            second_opinion=preset.second_opinion,
-            options=setting.options,
-            progress=setting.progress,
-        )
-        assert found.second is not None
-        pool, second_pool = found.main["candidates"], found.second["candidates"]
-        assert isinstance(pool, Features)
-        assert isinstance(second_pool, Features)
-        sets = AttackSets(found.main["reference"], pool, found.second["reference"], second_pool, candidates)
+        named = {"reference": reference, "candidates": candidates}
+        main, second = set_features(named, preset.extractor, preset.second_opinion, setting)
+        sets = AttackSets(main["reference"], main["candidates"], second["reference"], second["candidates"], candidates)
 
     def one(name: str, attack: Attack) -> Attacked:
         def stage(what: str, done: int, total: int | None) -> None:
@@ -155,7 +144,7 @@ def attacked(
     return sets, {name: one(name, attack) for name, attack in attacks.items()}
 
 
-def of_role(found: Attacked, role: str, reference: str, metric: str = "frechet_distance") -> Score:
+def of_role(found: Attacked, role: str, reference: str, metric: str = "frechet_distance") -> DistanceBeforeAfter:
     """A score; of the optimised reference where nothing was held out."""
     scores = {score.reference: score for score in found.outcome.scores if (score.role, score.metric) == (role, metric)}
     return scores[reference] if reference in scores else scores["optimised"]
@@ -163,7 +152,7 @@ def of_role(found: Attacked, role: str, reference: str, metric: str = "frechet_d
 
 def before_and_after(
     label: str,
-    score: Score,
+    score: DistanceBeforeAfter,
     *,
     space: str,
     after: str,

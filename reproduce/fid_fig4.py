@@ -102,7 +102,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "FFHQ, StyleGAN2's images, official weights and a GPU"},
     costs={"paper": "an hour"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -129,7 +129,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "FFHQ, StyleGAN2's images, official weights and a GPU"},
     costs={"paper": "hours"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fidprobe.analysis.attack.figures import SweepPoint, sweep_figure
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.attacks.resampling import Resampling
-from fidprobe.attacks.rescoring import Score
+from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.attacks.spaces import AttackSpace
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting, suffix_of
 from reproduce.fid_attacks import CIFAR10, PAPER_ROWS, SMOKE, Attacks, attacked, notes_of, of_role
@@ -51,7 +51,7 @@ def run(preset: Sweep, setting: Setting) -> Outcome:
             for space in spaces
         }
         sets, found = attacked(row, preset, attacks, setting)
-        scores: dict[str, dict[str, Score]] = {
+        scores: dict[str, dict[str, DistanceBeforeAfter]] = {
             role: {name: of_role(one, role, "held_out") for name, one in found.items()}
             for role in ("main", "second_opinion")
         }
@@ -95,7 +95,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "the five data sets, their generators, official weights and a GPU"},
     costs={"paper": "a day"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.pictures import read_pictures
-from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.analysis.weight_grids.figures import Panel, side_by_side_figure
 from fidprobe.analysis.weight_grids.measure import celled
-from fidprobe.features.value import Features
 from fidprobe.images import open_images
-from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.fid_attacks import tolerance
+from reproduce.generators import set_features
 
 # FID, recall, FID of CLIP.
 PUBLISHED = {"Projected FastGAN": (4.71, 0.42, 4.87), "StyleGAN2": (5.63, 0.46, 2.90)}
@@ -71,43 +69,20 @@ PRESETS = {
 def run(preset: Pair, setting: Setting) -> Outcome:
     """Measure both."""
     images = {label: open_images(setting.data.find(place), limit=preset.images) for label, place in preset.models}
-    opened: dict[str, Input] = {
-        "reference": open_images(setting.data.find(preset.reference), limit=preset.images),
-        **images,
-    }
-    found = extract_sets(
-        opened,
-        {},
-        extractor=preset.extractor,
-        second_opinion=preset.second_opinion,
-        options=setting.options,
-        progress=setting.progress,
-    )
-    assert found.second is not None
-    recalled = extract_sets(
-        opened,
-        {},
-        extractor=preset.recall_space,
-        second_opinion=None,
-        options=setting.options,
-        progress=setting.progress,
-    ).main
+    opened = {"reference": open_images(setting.data.find(preset.reference), limit=preset.images), **images}
+    main, second = set_features(opened, preset.extractor, preset.second_opinion, setting)
+    [recalled] = set_features(opened, preset.recall_space, None, setting)
     cells, panels = [], []
     for label, pictures in images.items():
         fid, recall, clip = PUBLISHED.get(label, (None, None, None))
         values = []
-        for sides, published in ((found.main, fid), (found.second, clip)):
+        for sides, published in ((main, fid), (second, clip)):
             reference, generated = sides["reference"], sides[label]
-            assert isinstance(reference, Features)
-            assert isinstance(generated, Features)
             space = metric_label(reference.space, "FD")
             value = frechet(GaussianStatistics.of(reference), GaussianStatistics.of(generated)).value
             cells.append(Cell(f"{label}, {space}", value, published, tolerance(published)))
             values.append(f"{space} {value:.2f}")
-        reference, generated = recalled["reference"], recalled[label]
-        assert isinstance(reference, Features)
-        assert isinstance(generated, Features)
-        both = precision_recall(reference, generated)
+        both = precision_recall(recalled["reference"], recalled[label])
         cells.append(Cell(f"{label}, recall", both.recall, recall, None if recall is None else 0.05))
         names = [item.name for item in pictures.items(range(preset.shown))]
         panels.append(Panel([celled(picture) for picture in read_pictures(pictures, names)], [label, *values]))
@@ -126,7 +101,6 @@ EXPERIMENT = Experiment(
     needs={"paper": "FFHQ, images of Projected FastGAN and StyleGAN2, official weights and a GPU"},
     costs={"paper": "an hour"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -13,13 +13,12 @@ import numpy as np
 
 from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS, plot_axes, styled
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.features.value import Features
-from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting, suffix_of
 from reproduce.fid_attacks import tolerance
+from reproduce.generators import set_features
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,10 +38,8 @@ PUBLISHED = {
     },
 }
 
-COMPARED = (
-    "5,000 + 5,000",
-    "50,000 + 50,000",
-)  # the bias of a count is a difference: it does not grow with the distance
+# Their difference is the bias of a count, which does not grow with the distance.
+COMPARED = ("5,000 + 5,000", "50,000 + 50,000")
 
 
 @dataclass(frozen=True)
@@ -99,24 +96,10 @@ def run(preset: Counts, setting: Setting) -> Outcome:
     cells: list[Cell] = []
     drawings = []
     for label, real, made in preset.rows:
-        opened: dict[str, Input] = {
-            "reference": setting.data.pool(real, preset.pool),
-            "generated": setting.data.pool(made, preset.pool),
-        }
-        found = extract_sets(
-            opened,
-            {},
-            extractor=preset.extractor,
-            second_opinion=preset.second_opinion,
-            options=setting.options,
-            progress=setting.progress,
-        )
-        assert found.second is not None
+        opened = {name: setting.data.pool(of, preset.pool) for name, of in (("reference", real), ("generated", made))}
         curves = {}
-        for place, sides in enumerate((found.main, found.second)):
+        for place, sides in enumerate(set_features(opened, preset.extractor, preset.second_opinion, setting)):
             reference, generated = sides["reference"], sides["generated"]
-            assert isinstance(reference, Features)
-            assert isinstance(generated, Features)
             space = metric_label(reference.space, "FD")
             curves[space] = curve(reference, generated, preset, f"{label}, {space}", setting)
             theirs = PUBLISHED.get(label, {}) if place == 0 else {}
@@ -224,7 +207,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "FFHQ and LSUN Cat, their generators, official weights and a GPU"},
     costs={"paper": "hours"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

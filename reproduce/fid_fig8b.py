@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.features.value import Features
-from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Experiment, Outcome, Setting
 from reproduce.fid_attacks import tolerance
+from reproduce.generators import set_features
 
 # Mean and standard deviation over ten evaluations.
 PUBLISHED = {
@@ -70,19 +69,9 @@ def run(preset: Instances, setting: Setting) -> Outcome:
     """Measure with each instance, and in the second opinion."""
     cells: list[Cell] = []
     for row, real, made in preset.rows:
-        opened: dict[str, Input] = {
-            "reference": setting.data.pool(real, preset.pool),
-            "generated": setting.data.pool(made, preset.pool),
-        }
+        opened = {name: setting.data.pool(of, preset.pool) for name, of in (("reference", real), ("generated", made))}
         for label, network in (*preset.instances, ("second opinion", preset.second_opinion)):
-            sides = extract_sets(
-                opened,
-                {},
-                extractor=network,
-                second_opinion=None,
-                options=setting.options,
-                progress=setting.progress,
-            ).main
+            [sides] = set_features(opened, network, None, setting)
             values = evaluated(sides["reference"], sides["generated"], preset)
             mean, std = PUBLISHED.get((label, row), (None, None))
             name = f"{row}, {label} [{network}]"
@@ -91,14 +80,13 @@ def run(preset: Instances, setting: Setting) -> Outcome:
     return Outcome(cells)
 
 
-def evaluated(reference: object, generated: object, preset: Instances) -> list[float]:
+def evaluated(reference: Features, generated: Features, preset: Instances) -> list[float]:
     """The distance, with images drawn anew each time."""
     values = []
     for seed in range(preset.evaluations):
         rng = np.random.default_rng(seed)
         sides = []
         for side in (reference, generated):
-            assert isinstance(side, Features)
             places = np.sort(rng.permutation(len(side))[: preset.images])
             sides.append(GaussianStatistics.of(side.select(places.tolist())))
         values.append(frechet(*sides).value)
@@ -115,7 +103,6 @@ EXPERIMENT = Experiment(
     needs={"paper": "FFHQ and LSUN Cat, their generators, official weights of both instances and a GPU"},
     costs={"paper": "hours"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

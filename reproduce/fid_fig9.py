@@ -130,7 +130,6 @@ EXPERIMENT = Experiment(
     },
     costs={"paper": "hours"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

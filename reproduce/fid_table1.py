@@ -84,7 +84,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "the five data sets, their generators, official weights and a GPU"},
     costs={"paper": "a day, mostly of generating"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

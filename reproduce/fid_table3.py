@@ -93,7 +93,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "the five data sets, their generators, official weights and a GPU"},
     costs={"paper": "hours"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

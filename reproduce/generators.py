@@ -1,14 +1,15 @@
 """Generators that training runs kept, as presets name them, and features of whatever a preset names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fidprobe.analysis.sets.networks import load_network
+from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import extract
 from fidprobe.features.value import Features
-from fidprobe.inputs import open_input
+from fidprobe.inputs import Input, open_input
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Setting
 
@@ -24,6 +25,7 @@ __all__ = [
     "features",
     "kept",
     "networks",
+    "set_features",
 ]
 
 REAL = "embedded:cifar10"
@@ -114,6 +116,30 @@ MODELS_SMOKE = Models(
 MODELS_SMALL = Models(
     KEPT_SMALL, 2_000, "cifar10/test", None, "efficientnet-lite0", "cifar10-encoder", "cifar10-classifier"
 )
+
+
+def set_features(
+    sets: Mapping[str, Input], extractor: str, second_opinion: str | None, setting: Setting
+) -> list[dict[str, Features]]:
+    """Features of every set by name: in the main space, then in the second opinion's if there is one.
+
+    Raises:
+        SourceError: images are missing.
+    """
+    extracted = extract_sets(
+        sets,
+        {},
+        extractor=extractor,
+        second_opinion=second_opinion,
+        options=setting.options,
+        progress=setting.progress,
+    )
+    spaces = []
+    for sides in (extracted.main, extracted.second):
+        if sides is not None:
+            assert all(isinstance(side, Features) for side in sides.values())
+            spaces.append({name: side for name, side in sides.items() if isinstance(side, Features)})
+    return spaces
 
 
 def networks(names: Sequence[str], setting: Setting) -> list[Extractor]:

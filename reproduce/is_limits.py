@@ -20,7 +20,7 @@ from reproduce.lecture_losses import panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Limits", "kl_form", "main", "of_perfect_draws", "run", "score_of"]
+__all__ = ["EXPERIMENT", "Limits", "kl_form", "of_perfect_draws", "run", "score_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -236,7 +236,6 @@ def _figure(
 
 
 EXPERIMENT = Experiment("is_limits", "is", "Bounds", "the Inception Score's bounds and limiting cases", PRESETS, run)
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -19,7 +19,7 @@ from reproduce.lecture_losses import CLOSED_FORM, Array, logit, panels, pointwis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Game", "best_discriminator", "main", "run"]
+__all__ = ["EXPERIMENT", "Game", "best_discriminator", "run"]
 
 _EXACT = 1e-9
 _MOST_STEPS = 100
@@ -164,7 +164,6 @@ def _figure(judged: Array, curves: dict[str, tuple[Array, Array]]) -> "Figure":
 EXPERIMENT = Experiment(
     "lecture_fig10", "lecture", "Figure 10", "saturating and non-saturating loss of the generator", PRESETS, run
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

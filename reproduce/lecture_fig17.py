@@ -17,7 +17,7 @@ from reproduce.lecture_losses import CLOSED_FORM, Array, panels, pointwise, thin
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Inputs", "main", "run"]
+__all__ = ["EXPERIMENT", "Inputs", "run"]
 
 _EXACT = 1e-7  # the layers' slope is a float of Python; inputs are float64
 
@@ -91,7 +91,6 @@ def _figure(inputs: Array, curves: dict[str, Array]) -> "Figure":
 
 
 EXPERIMENT = Experiment("lecture_fig17", "lecture", "Figure 17", "ReLU and leaky ReLU", PRESETS, run)
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -31,7 +31,7 @@ from reproduce.lecture_losses import Array, panels, thinned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Training", "main", "run"]
+__all__ = ["EXPERIMENT", "Training", "run"]
 
 ACTIVATIONS: Mapping[str, bool] = {"LeakyReLU": True, "ReLU": False}
 EQUILIBRIUM = {"D": math.log(4), "G": math.log(2)}
@@ -260,7 +260,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "fashionmnist, official weights and a GPU"},
     costs={"small": "half an hour", "paper": "two hours"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

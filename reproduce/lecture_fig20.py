@@ -24,7 +24,7 @@ from reproduce.lecture_losses import CLOSED_FORM, panels, thinned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "GAMES", "Descent", "main", "played", "run"]
+__all__ = ["EXPERIMENT", "GAMES", "Descent", "played", "run"]
 
 Array = npt.NDArray[np.float64]
 Slopes = Callable[[float, float], tuple[float, float]]
@@ -181,7 +181,6 @@ def _figure(paths: Mapping[tuple[str, bool], tuple[Array, Array]], rate: float) 
 EXPERIMENT = Experiment(
     "lecture_fig20", "lecture", "Figure 20", "a minimax game that converges and one that does not", PRESETS, run
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

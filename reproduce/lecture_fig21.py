@@ -27,7 +27,7 @@ from reproduce.lecture_losses import panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Disturbances", "main", "noisy", "one_a_class", "run"]
+__all__ = ["EXPERIMENT", "Disturbances", "noisy", "one_a_class", "run"]
 
 REPEATED = "one picture a class, repeated"
 
@@ -177,7 +177,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10"},
     costs={"small": "ten minutes"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

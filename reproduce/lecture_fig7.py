@@ -20,7 +20,7 @@ from reproduce.lecture_losses import CLOSED_FORM, Array, panels, pointwise, thin
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Logits", "main", "run", "step_ratio"]
+__all__ = ["EXPERIMENT", "Logits", "run", "step_ratio"]
 
 _ROUNDING = 1e-12
 _MARKS = 16  # along a curve
@@ -173,7 +173,6 @@ def _figure(margins: Array, sigmoid: Array, softmax: Array, curves: dict[str, tu
 EXPERIMENT = Experiment(
     "lecture_fig7", "lecture", "Figure 7", "sigmoid and softmax output of the discriminator", PRESETS, run
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

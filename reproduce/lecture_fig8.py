@@ -17,7 +17,7 @@ from reproduce.lecture_losses import CLOSED_FORM, Array, logit, panels, pointwis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Errors", "main", "run"]
+__all__ = ["EXPERIMENT", "Errors", "run"]
 
 _EXACT = 1e-9
 
@@ -107,7 +107,6 @@ def _figure(errors: Array, curves: dict[str, tuple[Array, Array]]) -> "Figure":
 EXPERIMENT = Experiment(
     "lecture_fig8", "lecture", "Figure 8", "MAE, MSE and cross-entropy behind a sigmoid", PRESETS, run
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

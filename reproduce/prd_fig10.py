@@ -20,7 +20,7 @@ from reproduce.prd_models import MODELS_NOTES, MeasuredModels, measured_models
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "main", "rank_correlation"]
+__all__ = ["EXPERIMENT", "PRESETS", "PUBLISHED", "rank_correlation"]
 
 PUBLISHED = {"precision": -0.83, "recall": 0.89}
 """§4.2: Spearman's correlations over 800 models."""
@@ -125,7 +125,6 @@ EXPERIMENT = Experiment(
     run,
     needs={"small": "cifar10, am-gan-run, gan-run"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

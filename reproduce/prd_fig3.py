@@ -17,7 +17,7 @@ from reproduce.toy_distributions import CASES, Array, toy_pairs
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Toys", "main", "run"]
+__all__ = ["EXPERIMENT", "Toys", "run"]
 
 _EXACT = 1e-9
 
@@ -170,7 +170,6 @@ def _curves(curves: Mapping[str, tuple[Array, Array]]) -> "Figure":
 EXPERIMENT = Experiment(
     "prd_fig3", "prd", "Figures 2 and 3", "six toy distributions and their curves of precision and recall", PRESETS, run
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -20,7 +20,7 @@ from reproduce.toy_distributions import Array, toy_pairs
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Algorithm", "largest_precision", "main", "run"]
+__all__ = ["EXPERIMENT", "Algorithm", "largest_precision", "run"]
 
 _EXACT = 1e-9
 _SOLVER = 1e-7  # of the linear programmes' solutions
@@ -193,7 +193,6 @@ def _figure(real: Array, made: Array, precision: Array, recall: Array, point: Se
 
 
 EXPERIMENT = Experiment("prd_fig4", "prd", "Figure 4", "the algorithm, and the definition it stands for", PRESETS, run)
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -22,14 +22,14 @@ from fidprobe.features.value import Features
 from fidprobe.images.file_names import class_labels
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
-from fidprobe.metrics.prd import PRDResult, prd
+from fidprobe.metrics.prd import prd
 from fidprobe.provenance import Provenance
 from fidprobe.statistics import GaussianStatistics
 from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import REAL, features, networks
-from reproduce.prd_fig5_figure import modes_figure
+from reproduce.prd_fig5_figure import Row, modes_figure
 
-__all__ = ["EXPERIMENT", "PRESETS", "Modes", "Row", "claims", "joined", "main", "measured", "parts"]
+__all__ = ["EXPERIMENT", "PRESETS", "Modes", "Row", "claims", "joined", "measured", "parts"]
 
 
 @dataclass(frozen=True)
@@ -67,21 +67,6 @@ PRESETS = {
 }
 
 _KEPT = 51  # points of each curve that are kept
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one space says of Q_i.
-
-    Attributes:
-        distance: Fréchet distance to P.
-        score: Inception Score of the whole set, one split; None where the space has no classifier.
-        curve: PRD.
-    """
-
-    distance: float
-    score: float | None
-    curve: PRDResult
 
 
 def run(preset: Modes, setting: Setting) -> Outcome:
@@ -264,7 +249,6 @@ EXPERIMENT = Experiment(
     needs={"small": "cifar10", "paper": "cifar10, mnist, fashionmnist, Inception's and CLIP's weights"},
     costs={"paper": "hours, or half an hour on a GPU"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -1,7 +1,8 @@
 """The drawing of Sajjadi et al. 2018, Figure 5: distances and scores over the number of classes, and the curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fidprobe.analysis.output.wording import shortened
 from fidprobe.analysis.prd.figures import square_axes
@@ -12,28 +13,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ModesRow", "modes_figure"]
+__all__ = ["Row", "modes_figure"]
 
 _LABELS = (0.5, 0.5, 0.5, 0.5, 0.5, 0.44, 0.4, 0.36, 0.6, 0.67)  # places of curves' numbers, of their angles
 
 
-class ModesRow(Protocol):
-    """What a row of `reproduce.prd_fig5` has that is drawn."""
+@dataclass(frozen=True)
+class Row:
+    """The results of one space for Q_i.
 
-    @property
-    def distance(self) -> float:
-        """Fréchet distance to P."""
+    Attributes:
+        distance: Fréchet distance to P.
+        score: Inception Score of the whole set, one split; None if the space has no classifier.
+        curve: PRD.
+    """
 
-    @property
-    def score(self) -> float | None:
-        """Inception Score."""
-
-    @property
-    def curve(self) -> PRDResult:
-        """PRD."""
+    distance: float
+    score: float | None
+    curve: PRDResult
 
 
-def modes_figure(found: Mapping[str, Sequence[ModesRow]], real: int) -> "Figure":
+def modes_figure(found: Mapping[str, Sequence[Row]], real: int) -> "Figure":
     """A row a space: distances and scores over i, and all curves.
 
     Args:
@@ -55,7 +55,7 @@ def modes_figure(found: Mapping[str, Sequence[ModesRow]], real: int) -> "Figure"
     return drawn
 
 
-def _distances(axes: "Axes", space: str, rows: Sequence[ModesRow], real: int) -> None:
+def _distances(axes: "Axes", space: str, rows: Sequence[Row], real: int) -> None:
     from fidprobe.analysis.output.figure_style import INK, SPACE_COLOURS
     from fidprobe.analysis.output.model_points import style_scatter
 
@@ -82,7 +82,7 @@ def _distances(axes: "Axes", space: str, rows: Sequence[ModesRow], real: int) ->
         axes.set_ylabel(f"{label} (circles)", parse_math=False)
 
 
-def _curves(axes: "Axes", rows: Sequence[ModesRow], real: int) -> None:
+def _curves(axes: "Axes", rows: Sequence[Row], real: int) -> None:
     """Solid where classes are dropped or right, dashed where some are invented; numbers say how many there are."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke

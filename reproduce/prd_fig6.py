@@ -24,7 +24,7 @@ from reproduce.prd_models import MODELS_NOTES, MeasuredModels, measured_models, 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "NEAR", "PRESETS", "PUBLISHED", "alike", "main", "predictions"]
+__all__ = ["EXPERIMENT", "NEAR", "PRESETS", "PUBLISHED", "alike", "predictions"]
 
 NEAR = 0.05
 """Of the smaller distance: pairs no further apart are nearly equal."""
@@ -159,7 +159,6 @@ EXPERIMENT = Experiment(
     run,
     needs={"small": "cifar10, am-gan-run, gan-run"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -10,7 +10,7 @@ from reproduce.experiment import Cell, Drawing, Experiment, Outcome, Setting
 from reproduce.generators import MODELS_SMALL, MODELS_SMOKE, SMALL_RUNS, Models
 from reproduce.prd_models import MODELS_NOTES, measured_models, model_cells
 
-__all__ = ["EXPERIMENT", "PRESETS", "main"]
+__all__ = ["EXPERIMENT", "PRESETS"]
 
 PRESETS = {"smoke": MODELS_SMOKE, "small": MODELS_SMALL}
 
@@ -45,7 +45,6 @@ EXPERIMENT = Experiment(
     run,
     needs={"small": "cifar10, am-gan-run, gan-run"},
 )
-main = EXPERIMENT.main
 
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -13,7 +13,7 @@ from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extr
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
 from fidprobe.attacks.resampling import Resampling
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
 from fidprobe.errors import InputError
@@ -69,7 +69,7 @@ def extract_attack_sets(
     options: ReadOptions | None = None,
     candidate_options: ReadOptions | None = None,
     keep_images: bool = False,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> AttackSets:
     """Open and extract what `attacks` need; mistakes that can be known beforehand raise before the extraction.

@@ -16,7 +16,7 @@ from fidprobe.analysis.attack.files import state_path
 from fidprobe.analysis.output.wording import visible
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.description import SetDescription
-from fidprobe.attacks.rescoring import Score, Spread
+from fidprobe.attacks.rescoring import DistanceBeforeAfter, Spread
 from fidprobe.errors import InputError
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.files import expanded, is_file
@@ -49,7 +49,7 @@ class FinishedAttack:
     keep: int
     stopped: str | None
     sets: Mapping[str, SetDescription]
-    scores: tuple[Score, ...]
+    scores: tuple[DistanceBeforeAfter, ...]
     advice: tuple[Advice, ...]
     names: tuple[str, ...]
     log_weights: npt.NDArray[np.float64] | None
@@ -63,14 +63,14 @@ class FinishedAttack:
         text = visible(name if space is None else f"{space} {name}")
         return text[:1].upper() + text[1:]
 
-    def distance(self, role: str, part: str) -> Score | None:
+    def distance(self, role: str, part: str) -> DistanceBeforeAfter | None:
         """The Fréchet distance of a role to a part of the reference (`held_out`, `optimised`); None if not measured."""
         for score in self.scores:
             if (score.metric, score.role, score.reference) == ("frechet_distance", role, part):
                 return score
         return None
 
-    def distances(self, part: str) -> list[Score]:
+    def distances(self, part: str) -> list[DistanceBeforeAfter]:
         """The Fréchet distances to a part of the reference: the main space's and the second opinion's, if any."""
         found = (self.distance(role, part) for role in ("main", "second_opinion"))
         return [score for score in found if score is not None]
@@ -168,7 +168,7 @@ def _value(file: Path, data: Mapping[str, Any], key: str, kind: Any) -> Any:
     return value
 
 
-def _score(file: Path, data: Any) -> Score:
+def _score(file: Path, data: Any) -> DistanceBeforeAfter:
     if not isinstance(data, Mapping):
         _damaged(file, f"a score is {repr(data)[:40]}")
     text = {key: _value(file, data, key, str) for key in ("metric", "space", "role", "reference")}
@@ -185,7 +185,7 @@ def _score(file: Path, data: Any) -> Score:
         found: float | None = _value(file, data, key, float | int | None)
         return found
 
-    return Score(
+    return DistanceBeforeAfter(
         **text,
         candidates=one("candidates"),
         random=spread("random"),

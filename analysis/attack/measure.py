@@ -15,8 +15,8 @@ from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.attacks.attack import Attack, Outcome
 from fidprobe.attacks.resampling import Resampling
-from fidprobe.attacks.rescoring import Score
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.rescoring import DistanceBeforeAfter
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
@@ -63,7 +63,7 @@ class Attacked(Result):
         }
 
 
-def score_label(score: Score) -> str:
+def score_label(score: DistanceBeforeAfter) -> str:
     """`FID`, `FD[clip]`, `KID`, `FD[inception logits]`, ..."""
     return metric_label(score.space, _LETTERS[score.metric])
 
@@ -81,7 +81,7 @@ def attack(
     candidate_options: ReadOptions | None = None,
     keep_images: bool = False,
     state: Path | None = None,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> Attacked:
     """Choose among candidates so that FID falls, and measure what it was worth, with a second opinion.
@@ -140,7 +140,7 @@ def attack_sets(
     attack: Attack,
     *,
     state: Path | None = None,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> Attacked:
     """Attack what has been extracted; see `attack`. `state` stays: the caller removes it once the outcome is safe."""

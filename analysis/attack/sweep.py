@@ -9,7 +9,7 @@ from fidprobe.analysis.attack.figures import SweepPoint, sweep_figure
 from fidprobe.analysis.attack.measure import Attacked, score_label
 from fidprobe.analysis.output.result import Document
 from fidprobe.analysis.output.result_files import result_folder
-from fidprobe.attacks.rescoring import Score
+from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.attacks.spaces import AttackSpace
 
 __all__ = ["Sweep", "Swept", "sweep_name", "write_sweep"]
@@ -32,7 +32,7 @@ class Swept:
         """The name of the attack's own folder, `top-n-5`."""
         return sweep_name(self.space)
 
-    def score(self, role: str) -> Score | None:
+    def score(self, role: str) -> DistanceBeforeAfter | None:
         """A role's Fréchet distance to the held-out part of the reference, else to the optimised one; None without."""
         found = {
             score.reference: score

@@ -26,7 +26,7 @@ from fidprobe.analysis.verdict.rule import Verdict, judge
 from fidprobe.analysis.verdict.sampling_advice import advise_on_sampling
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates, EstimateCollector
 from fidprobe.analysis.verdict.second_opinion_caveats import network_of, second_opinion_caveat
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError, SourceError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
@@ -59,7 +59,7 @@ def audit(
     budget: bool = True,
     options: ReadOptions | None = None,
     choices: MetricChoices | None = None,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> Audit:
     """Score a generated set, and a baseline if given, in all spaces, and judge whether its gain is real.

@@ -25,7 +25,7 @@ from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, count_of, statistics_of
 from fidprobe.attacks.attack import split_reference
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
@@ -53,7 +53,7 @@ def null_space_budget(
     held_out: float = 0.5,
     tolerance: float = _TOLERANCE,
     device: torch.device | str = "cpu",
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> Budget:
     """Measure how much of a model's Fréchet distance can be removed by choosing among its own images.

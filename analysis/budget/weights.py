@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.attack import Reference
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import top1_classes
 from fidprobe.errors import InputError
@@ -118,7 +118,7 @@ def optimised_weights(
     tolerance: float,
     start: Tensor | None = None,
     device: torch.device | str = "cpu",
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> Weights:
     """Weights that minimise the Fréchet distance in the space that an attack looks at.

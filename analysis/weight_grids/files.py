@@ -10,7 +10,7 @@ from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import amount, number, plus_minus, shortened, signed_percent
 from fidprobe.analysis.weight_grids.figures import Panel, side_by_side_figure, strips_figure
 from fidprobe.analysis.weight_grids.measure import LONGEST_NAME, AttackGrids, WeightGrids
-from fidprobe.attacks.rescoring import Score, Spread
+from fidprobe.attacks.rescoring import DistanceBeforeAfter, Spread
 
 __all__ = ["tail_weights", "write_grids"]
 
@@ -95,7 +95,7 @@ def _strips(grids: WeightGrids) -> list[Panel]:
     return [Panel([grids.pictures[int(i)] for i in grids.random], random), *panels]
 
 
-def _lines(told: list[tuple[Score, Spread, str]]) -> tuple[str, ...]:
+def _lines(told: list[tuple[DistanceBeforeAfter, Spread, str]]) -> tuple[str, ...]:
     lines = []
     for score, spread, change in told:
         value = number(spread.mean) if spread.std is None else plus_minus(spread.mean, spread.std)
@@ -106,7 +106,7 @@ def _lines(told: list[tuple[Score, Spread, str]]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _change(score: Score) -> str:
+def _change(score: DistanceBeforeAfter) -> str:
     return "" if score.percent is None else f" ({signed_percent(score.percent)})"
 
 

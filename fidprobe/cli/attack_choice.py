@@ -98,7 +98,7 @@ class AttackChoice:
         Raises:
             InputError: an option of the other one, or a value out of range.
         """
-        from fidprobe.attacks.certified import CertifiedSolver
+        from fidprobe.attacks.certified_solver import CertifiedSolver
         from fidprobe.attacks.gradient_descent import GradientDescent
         from fidprobe.errors import InputError
 

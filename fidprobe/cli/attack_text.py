@@ -8,7 +8,7 @@ from fidprobe.runtime.messages import escape_controls
 if TYPE_CHECKING:
     from fidprobe.analysis.attack.measure import Attacked
     from fidprobe.analysis.attack.sweep import Swept
-    from fidprobe.attacks.rescoring import Score
+    from fidprobe.attacks.rescoring import DistanceBeforeAfter
 
 __all__ = ["attack_lines", "sweep_lines"]
 
@@ -121,7 +121,7 @@ def sweep_lines(sweep: Iterable["Swept"]) -> list[str]:
     from fidprobe.analysis.attack.measure import score_label
     from fidprobe.analysis.output.wording import number, plus_minus, signed_percent
 
-    def told(score: "Score | None") -> list[str]:
+    def told(score: "DistanceBeforeAfter | None") -> list[str]:
         if score is None:
             return ["not computed", ""]
         mean, std = score.drawn.mean, score.drawn.std
@@ -143,6 +143,6 @@ def sweep_lines(sweep: Iterable["Swept"]) -> list[str]:
     return [*lines, *_aligned(rows)]
 
 
-def _place(score: "Score") -> tuple[bool, int]:
+def _place(score: "DistanceBeforeAfter") -> tuple[bool, int]:
     """The second opinion stands right below the main distance."""
     return score.metric != "frechet_distance", ("main", "second_opinion", "attacked").index(score.role)

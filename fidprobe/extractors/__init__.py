@@ -4,9 +4,10 @@
 docs/adding-an-extractor.md says how to add one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ __all__ = ["Embedding", "Extractor", "Request", "extractor_names", "load_extract
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller of `load_extractor` asked for, handed to the function that builds the network.
+    """The arguments of `load_extractor`, for the function that builds the network.
 
     Attributes:
         name: The registry name, without its option.
@@ -30,7 +31,7 @@ class Request:
         resize: The resize rule: `native`, or one of `RESIZE_RULES`.
         weights: A local weights file.
         unverified: Accept that file although its hash is not the official one.
-        progress: Told of downloads.
+        progress: Called during downloads.
     """
 
     name: str
@@ -49,25 +50,22 @@ class Request:
         return None if self.weights is None else resolve_unlisted(self.weights, unverified=self.unverified)
 
 
-def _inception(request: Request) -> Extractor:
-    from fidprobe.extractors.inception import load_inception
+def _published(module: str, *, native: str = "native", entry: str | None = None) -> Callable[[Request], Extractor]:
+    """The loader of a network with one published weights file: `load_MODULE` in `fidprobe.extractors.MODULE`.
 
-    # The network's published preprocessing is TensorFlow's resize inside its graph.
-    rule = "tf1" if request.resize == "native" else request.resize
-    return load_inception(request.resolved(), resize=rule)
+    Args:
+        module: The module's name.
+        native: The resize rule that `native` stands for.
+        entry: The weights' entry; None for the one of the registry name.
+    """
 
+    def load(request: Request) -> Extractor:
+        build = getattr(import_module(f"fidprobe.extractors.{module}"), f"load_{module}")
+        extractor = build(request.resolved(entry), resize=native if request.resize == "native" else request.resize)
+        assert isinstance(extractor, Extractor)
+        return extractor
 
-def _inception_spatial(request: Request) -> Extractor:
-    from fidprobe.extractors.inception_spatial import load_inception_spatial
-
-    rule = "tf1" if request.resize == "native" else request.resize
-    return load_inception_spatial(request.resolved("inception"), resize=rule)
-
-
-def _inception_torchvision(request: Request) -> Extractor:
-    from fidprobe.extractors.inception_torchvision import load_inception_torchvision
-
-    return load_inception_torchvision(request.resolved(), resize=request.resize)
+    return load
 
 
 def _clip(request: Request) -> Extractor:
@@ -77,32 +75,6 @@ def _clip(request: Request) -> Extractor:
         return load_clip(None, resize=request.resize, weights=request.resolved())
     model = parse_clip_model(request.option)
     return load_clip(model, resize=request.resize, weights=request.unlisted())
-
-
-def _dinov2(request: Request) -> Extractor:
-    from fidprobe.extractors.dinov2 import load_dinov2
-
-    return load_dinov2(request.resolved(), resize=request.resize)
-
-
-def _swav(request: Request) -> Extractor:
-    from fidprobe.extractors.swav import load_swav
-
-    return load_swav(request.resolved(), resize=request.resize)
-
-
-def _vgg16(request: Request) -> Extractor:
-    from fidprobe.extractors.vgg16 import load_vgg16
-
-    # As torch-fidelity and others do where precision and recall are measured: nothing is cropped.
-    rule = "tf1" if request.resize == "native" else request.resize
-    return load_vgg16(request.resolved(), resize=rule)
-
-
-def _efficientnet_lite0(request: Request) -> Extractor:
-    from fidprobe.extractors.efficientnet_lite0 import load_efficientnet_lite0
-
-    return load_efficientnet_lite0(request.resolved(), resize=request.resize)
 
 
 def _random(request: Request) -> Extractor:
@@ -149,14 +121,16 @@ def _refuse_weights(request: Request, why: str) -> None:
 
 
 LOADERS: dict[str, Callable[[Request], Extractor]] = {
-    "inception": _inception,
-    "inception-spatial": _inception_spatial,
-    "inception-torchvision": _inception_torchvision,
+    # The graph contains TensorFlow's resize.
+    "inception": _published("inception", native="tf1"),
+    "inception-spatial": _published("inception_spatial", native="tf1", entry="inception"),
+    "inception-torchvision": _published("inception_torchvision"),
     "clip": _clip,
-    "dinov2": _dinov2,
-    "swav": _swav,
-    "vgg16": _vgg16,
-    "efficientnet-lite0": _efficientnet_lite0,
+    "dinov2": _published("dinov2"),
+    "swav": _published("swav"),
+    # torch-fidelity and others crop nothing when they measure precision and recall.
+    "vgg16": _published("vgg16", native="tf1"),
+    "efficientnet-lite0": _published("efficientnet_lite0"),
     "random": _random,
     "timm": _timm,
     "torchscript": _torchscript,
@@ -200,7 +174,7 @@ def load_extractor(
         unverified_weights: Accept that file although its hash is not the official one; recorded in the
             provenance.
         device: Where to run.
-        progress: Told of downloads.
+        progress: Called during downloads.
 
     Raises:
         InputError: an unknown name, option or resize rule, with the choices; a device that is not there.
@@ -208,25 +182,28 @@ def load_extractor(
     """
     base, _, option = name.partition(":")
     if base not in LOADERS:
-        near = get_close_matches(base, LOADERS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"unknown extractor {name!r}; {hint}choose from {', '.join(extractor_names())}")
+        raise InputError(
+            f"unknown extractor {name!r}; {_hint(base, LOADERS)}choose from {', '.join(extractor_names())}"
+        )
     if option and base not in _OPTION_REQUIRED and base not in _OPTION_ALLOWED:
         raise InputError(f"{base} takes no option, but {name!r} was given; write {base!r}")
     if not option and base in _OPTION_REQUIRED:
         raise InputError(f"{name!r} is incomplete; write {base}:{_OPTION_REQUIRED[base]}")
     rule = "native" if resize is None else resize
-    if rule not in resize_rules():
-        near = get_close_matches(rule, resize_rules(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"unknown resize rule {rule!r}; {hint}choose from {', '.join(resize_rules())}")
+    if rule not in (rules := resize_rules()):
+        raise InputError(f"unknown resize rule {rule!r}; {_hint(rule, rules)}choose from {', '.join(rules)}")
     _check_device(device)
     file = None if weights is None else Path(weights)
     return LOADERS[base](Request(base, option, rule, file, unverified_weights, progress)).to(device)
 
 
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
 def _check_device(device: torch.device | str) -> None:
-    """Before minutes of download, not after."""
+    """Raise before the download if the device cannot be used."""
     try:
         kind = torch.device(device).type
         if kind not in _DEVICES:

@@ -17,13 +17,12 @@ from fidprobe.extractors.network import (
     IMAGENET_STD,
     NetworkExtractor,
     Preprocessing,
+    file_provenance,
     last_attention,
-    library_versions,
     token_grid,
 )
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.provenance import ExtractorProvenance
 
 __all__ = ["DINOv2", "load_dinov2"]
 
@@ -76,13 +75,7 @@ def load_dinov2(weights: ResolvedWeights, *, resize: str, model: str = "vit_larg
     extractor = DINOv2(
         network,
         Preprocessing(size=_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, shorter=256),
-        provenance=ExtractorProvenance(
-            name="dinov2",
-            weights=weights.sha256,
-            resize=resize,
-            verified=weights.verified,
-            versions=library_versions("timm"),
-        ),
+        provenance=file_provenance("dinov2", weights, resize, "timm"),
         dim=network.num_features,
     )
     extractor.layer = last_attention(network)

@@ -9,36 +9,27 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from fidprobe.errors import WeightsError
-from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.labels import imagenet_class_names
-from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
+from fidprobe.extractors.network import PooledExtractor, Preprocessing, file_provenance
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.provenance import ExtractorProvenance
 
 __all__ = ["EfficientNetLite0", "load_efficientnet_lite0"]
 
 
-_AT_ONCE = 6  # images in a pass on a CPU: larger activations are given back to the system and fetched anew every time
+_AT_ONCE = 6  # images in a pass on a CPU; the memory of larger activations is freed and allocated anew every time
 
 
-class EfficientNetLite0(NetworkExtractor):
+class EfficientNetLite0(PooledExtractor):
     """timm's `tf_efficientnet_lite0` with its batch normalisations folded into the convolutions."""
+
+    head = "classifier"
 
     def activations(self, prepared: Tensor) -> Tensor:
         """The last feature map after its ReLU6: float32 [n, 1280, 7, 7]; its spatial mean is the features."""
         at_once = _AT_ONCE if prepared.device.type == "cpu" and not prepared.requires_grad else len(prepared)
         parts = prepared.split(max(1, at_once))
         return torch.cat([self.network.forward_features(part) for part in parts])  # type: ignore[operator]
-
-    def embed(self, prepared: Tensor) -> Embedding:
-        """Pre-logits (the spatial mean) [n, 1280] and logits [n, 1000]."""
-        features = self.activations(prepared).mean((2, 3))
-        return Embedding(features, self.classify(features))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Logits [n, 1000], bias included, of pre-logits [n, 1280]."""
-        return self.network.classifier(features)  # type: ignore[no-any-return, operator]
 
 
 def load_efficientnet_lite0(weights: ResolvedWeights, *, resize: str) -> EfficientNetLite0:
@@ -60,13 +51,7 @@ def load_efficientnet_lite0(weights: ResolvedWeights, *, resize: str) -> Efficie
     return EfficientNetLite0(
         network,
         Preprocessing(size=224, mean=(0.5,) * 3, std=(0.5,) * 3, shorter=256),
-        provenance=ExtractorProvenance(
-            name="efficientnet-lite0",
-            weights=weights.sha256,
-            resize=resize,
-            verified=weights.verified,
-            versions=library_versions("timm"),
-        ),
+        provenance=file_provenance("efficientnet-lite0", weights, resize, "timm"),
         dim=1280,
         class_names=imagenet_class_names(),
         logit_bias=network.classifier.bias,

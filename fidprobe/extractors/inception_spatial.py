@@ -1,7 +1,7 @@
-"""sFID's feature space: seven channels of Inception-V3 2015-12-05 that still know where things are.
+"""sFID's feature space: seven channels of Inception-V3 2015-12-05 that keep their spatial positions.
 
 Nash et al., "Generating Images with Sparse Representations" (ICML 2021): the first 7 channels of `mixed_6/conv` at its
-17 x 17 positions, which makes about as many features as `pool_3` has. ADM's evaluator takes the graph's
+17 x 17 positions, about as many features as `pool_3` has. ADM's evaluator takes the graph's
 `mixed_6/conv:0`, the output of the ReLU, cuts `[..., :7]` and flattens it with channels last (openai/guided-diffusion,
 evaluations/evaluator.py). In the names that pytorch-fid and torch-fidelity share, `mixed_6/conv` is
 `Mixed_6d.branch1x1`. The order matters where statistics come from elsewhere: a port that flattened channels first
@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from fidprobe.extractors.base import Embedding
-from fidprobe.extractors.inception import InceptionInput, inception_preprocessing, load_inception_network
+from fidprobe.extractors.inception import InceptionInput, load_inception_network
 from fidprobe.extractors.inception_network import InceptionNetwork
-from fidprobe.extractors.network import library_versions
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.provenance import ExtractorProvenance
 
 __all__ = ["InceptionSpatial", "load_inception_spatial"]
 
@@ -44,51 +42,26 @@ _TRUNK = (
 
 
 class InceptionSpatial(InceptionInput):
-    """The network as far as the seven channels, and no further; no logits.
+    """The network up to the seven channels; no logits. Arguments as of `InceptionInput`."""
 
-    Args:
-        network: The network with its weights; frozen in place (`InceptionNetwork.freeze`).
-        weights: SHA-256 of the weights.
-        resize: Resize rule, as of `Inception`.
-        verified: The weights are the published ones.
-        trained: False for random weights.
+    name, dim, layer = "inception-spatial", _CHANNELS * _CELLS, _LAYER
 
-    Raises:
-        InputError: unknown resize rule.
-    """
-
-    layer = _LAYER
-
-    def __init__(
-        self,
-        network: InceptionNetwork,
-        weights: str,
-        *,
-        resize: str = "tf1",
-        verified: bool = False,
-        trained: bool = True,
-    ) -> None:
-        super().__init__(
-            _cut(network.freeze()),
-            inception_preprocessing(resize),
-            provenance=ExtractorProvenance(
-                "inception-spatial", weights, resize, verified=verified, trained=trained, versions=library_versions()
-            ),
-            dim=_CHANNELS * _CELLS,
-            channels_last=True,
-        )
+    @staticmethod
+    def part(network: InceptionNetwork) -> nn.Module:
+        """The modules that are needed, one after the other."""
+        return _cut(network)
 
     def activations(self, prepared: Tensor) -> Tensor:
         """The graph's `mixed_6/conv`, cut: float32 [n, 3, 299, 299] -> float32 [n, 7, 17, 17]."""
         return self.network(prepared)  # type: ignore[no-any-return]
 
     def embed(self, prepared: Tensor) -> Embedding:
-        """Features float32 [n, 2023]: all channels of a position, then those of the next, row by row; no logits."""
+        """Features float32 [n, 2023], channels last: all channels of a position, then those of the next; no logits."""
         return Embedding(self.activations(prepared).permute(0, 2, 3, 1).flatten(1), None)
 
 
 def _cut(network: InceptionNetwork) -> nn.Module:
-    """The part of a frozen network that is needed, one module after the other."""
+    """The part of a frozen network up to the seven channels, one module after the other."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     for name in _TRUNK:
         parts[name] = nn.MaxPool2d(3, stride=2) if name.startswith("pool") else network.get_submodule(name)
@@ -103,7 +76,7 @@ def _cut(network: InceptionNetwork) -> nn.Module:
 
 
 def load_inception_spatial(weights: ResolvedWeights, *, resize: str = "tf1") -> InceptionSpatial:
-    """From a weights file of Inception in either published layout.
+    """The network of a weights file of Inception in either published layout.
 
     Args:
         weights: The file, as for `load_inception`.

@@ -1,28 +1,26 @@
-"""torchvision's Inception-V3: a later training of a like network, not the one that FID is defined by.
+"""torchvision's Inception-V3: a later training of a similar network, not the network that defines FID.
 
-It is offered because many published numbers were, knowingly or not, computed with it. Distances in its feature
-space are no FID, and its logits are in torchvision's class order.
+Many published numbers were computed with it, knowingly or not. Distances in its feature space are no FID, and its
+logits are in torchvision's class order.
 """
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from fidprobe.errors import InputError
-from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.labels import imagenet_class_names
-from fidprobe.extractors.network import IMAGENET_MEAN, IMAGENET_STD, NetworkExtractor, Preprocessing, library_versions
-from fidprobe.extractors.resize import RESIZE_RULES
-from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
+from fidprobe.extractors.network import IMAGENET_MEAN, IMAGENET_STD, PooledExtractor, Preprocessing, file_provenance
+from fidprobe.extractors.resize import check_rule
+from fidprobe.extractors.state_dicts import build_loaded, read_state_dict
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.provenance import ExtractorProvenance
 
 __all__ = ["InceptionTorchvision", "load_inception_torchvision"]
 
 
-class InceptionTorchvision(NetworkExtractor):
+class InceptionTorchvision(PooledExtractor):
     """2048 pre-logits and 1000 logits of `torchvision.models.inception_v3`."""
+
+    head = "fc"
 
     def activations(self, prepared: Tensor) -> Tensor:
         """Output of `Mixed_7c`: float32 [n, 3, 299, 299] -> float32 [n, 2048, 8, 8]; its mean is the features."""
@@ -33,11 +31,6 @@ class InceptionTorchvision(NetworkExtractor):
             if name != "AuxLogits":
                 x = module(x)
         return x
-
-    def embed(self, prepared: Tensor) -> Embedding:
-        """float32 [n, 3, 299, 299] -> features float32 [n, 2048] and logits float32 [n, 1000], bias included."""
-        features = self.activations(prepared).mean((2, 3))
-        return Embedding(features, self.network.fc(features))  # type: ignore[operator]
 
 
 def load_inception_torchvision(weights: ResolvedWeights, *, resize: str = "native") -> InceptionTorchvision:
@@ -51,22 +44,12 @@ def load_inception_torchvision(weights: ResolvedWeights, *, resize: str = "nativ
         WeightsError: the file holds other weights than this network's.
         InputError: unknown resize rule.
     """
-    if resize not in ("native", *RESIZE_RULES):
-        raise InputError(f"unknown resize rule {resize!r}; choose one of native, {', '.join(RESIZE_RULES)}")
-    with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
-        network = _network()
-    network.to_empty(device="cpu")
-    load_strictly(network, read_state_dict(weights.path), weights.path)
+    check_rule(resize, "native")
+    network = build_loaded(_network, read_state_dict(weights.path), weights.path)
     return InceptionTorchvision(
         network,
         Preprocessing(size=299, mean=IMAGENET_MEAN, std=IMAGENET_STD, shorter=342, interpolation="bilinear"),
-        provenance=ExtractorProvenance(
-            "inception-torchvision",
-            weights.sha256,
-            resize,
-            verified=weights.verified,
-            versions=library_versions("torchvision"),
-        ),
+        provenance=file_provenance("inception-torchvision", weights, resize, "torchvision"),
         dim=2048,
         class_names=imagenet_class_names(),
         logit_bias=cast(nn.Linear, network.fc).bias,

@@ -1,4 +1,4 @@
-"""What all extractors around a torch module share: preprocessing, freezing, moving, provenance."""
+"""What extractors around a torch module share: preprocessing, freezing, moving, pooling, provenance."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -7,15 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from fidprobe.errors import InputError
-from fidprobe.extractors.base import Box, Extractor
+from fidprobe.extractors.base import Box, Embedding, Extractor
 from fidprobe.extractors.resize import INTERPOLATIONS, RESIZE_RULES, cropped_box, resize, resize_shorter_and_crop
+from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "NetworkExtractor",
+    "PooledExtractor",
     "Preprocessing",
+    "file_provenance",
     "last_attention",
     "library_versions",
     "token_grid",
@@ -27,14 +30,14 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its pictures.
+    """The preprocessing that a network needs.
 
     Attributes:
         size: Side of its square input, in pixels.
         mean, std: Per channel, for pixels in 0..1.
-        shorter: Its publisher's preprocessing (the `native` rule) resizes the shorter side to this many pixels
-            and crops the centre; None if it squashes the picture to the square instead.
-        interpolation: `bilinear` or `bicubic`, antialiased, of the `native` rule.
+        shorter: The publisher's preprocessing (the `native` rule) resizes the shorter side to this many pixels and
+            crops the centre; None if it squashes the picture to the square.
+        interpolation: Interpolation of the `native` rule, `bilinear` or `bicubic`, antialiased.
     """
 
     size: int
@@ -72,23 +75,23 @@ class Preprocessing:
 
 
 class NetworkExtractor(Extractor):
-    """A frozen float32 network behind its preprocessing; subclasses say what features are.
+    """A frozen float32 network with its preprocessing; subclasses define the features.
 
-    On a CPU the methods of one object run in several threads at a time: a subclass keeps nothing in it between them,
-    or sets `in_threads` to False.
+    On a CPU the methods of one object run in several threads at a time. A subclass that keeps something in the object
+    between calls sets `in_threads` to False.
 
     Args:
         network: The module; put in evaluation mode, its parameters frozen.
         preprocessing: Size, normalisation and native resize.
         provenance: Its `resize` is the rule that `prepare` follows.
         dim: Number of features.
-        class_names: One a logit, for classifiers.
-        logit_bias: float32 [c], where the logits contain one.
-        channels_last: Keep activations channels-last, which is faster on CPUs for convolutions.
+        class_names: One for each logit; None without a classifier.
+        logit_bias: float32 [c], if the logits contain a bias.
+        channels_last: Keep activations channels-last, which makes convolutions faster on CPUs.
 
     Attributes:
-        layer: Dotted name of the module of `network` at whose output heatmaps look where features are not the mean
-            of the activations; None if none is known to be right.
+        layer: Dotted name of the module of `network` whose output heatmaps use if features are not the mean of the
+            activations; None if no such module is known.
     """
 
     layer: str | None = None
@@ -136,6 +139,43 @@ class NetworkExtractor(Extractor):
         return self.preprocessing.seen(height, width, self.provenance.resize)
 
 
+class PooledExtractor(NetworkExtractor):
+    """A network whose features are the spatial mean of its activations.
+
+    Attributes:
+        head: Name of the linear classifier in `network`; None if it has none.
+    """
+
+    head: str | None = None
+
+    def activations(self, prepared: Tensor) -> Tensor:
+        """The network's output: float32 [n, 3, H, W] -> float32 [n, k, u, v]."""
+        return self.network(prepared)  # type: ignore[no-any-return]
+
+    def embed(self, prepared: Tensor) -> Embedding:
+        """Features [n, d], the spatial mean of the activations, and their logits."""
+        features = self.activations(prepared).mean((2, 3))
+        return Embedding(features, self.classify(features))
+
+    def classify(self, features: Tensor) -> Tensor | None:
+        """Logits [n, c], bias included, of features [n, d]; None without a classifier."""
+        return None if self.head is None else self.network.get_submodule(self.head)(features)
+
+
+def file_provenance(name: str, weights: ResolvedWeights, resize: str, *libraries: str) -> ExtractorProvenance:
+    """The provenance of a network whose weights come from one file.
+
+    Args:
+        name: The extractor's name.
+        weights: The file.
+        resize: The resize rule.
+        libraries: Distributions whose versions matter, besides fidprobe and torch.
+    """
+    return ExtractorProvenance(
+        name, weights.sha256, resize, verified=weights.verified, versions=library_versions(*libraries)
+    )
+
+
 def token_grid(tokens: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
     """Lay patch tokens out on their grid: [n, prefix + u*v, k] -> [n, k, u, v].
 
@@ -151,7 +191,7 @@ def token_grid(tokens: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
 def last_attention(network: nn.Module) -> str | None:
     """Name of the normalisation before a transformer's last attention; None if there is none by a usual name.
 
-    Features of the class token do not depend on the other tokens after it: this is where they part.
+    After this layer, features of the class token no longer depend on the other tokens.
     """
     names = [name for name, _ in network.named_modules() if name.rpartition(".")[2] in ("norm1", "ln_1")]
     return names[-1] if names else None

@@ -1,14 +1,13 @@
-"""A small untrained network: a control. What it sees in two sets is not what training on ImageNet put there."""
+"""A small untrained network as a control: differences that it sees do not come from training on ImageNet."""
 
 import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fidprobe.errors import InputError
-from fidprobe.extractors.base import Embedding
-from fidprobe.extractors.network import NetworkExtractor, Preprocessing, library_versions
+from fidprobe.extractors.network import PooledExtractor, Preprocessing, library_versions
 from fidprobe.extractors.state_dicts import state_dict_sha256
 from fidprobe.provenance import ExtractorProvenance
 
@@ -18,16 +17,8 @@ _CHANNELS = (3, 32, 128, 256, 512)
 _KERNELS = (5, 3, 3, 3)
 
 
-class RandomNetwork(NetworkExtractor):
-    """Four strided convolutions with ReLU, drawn once and never trained."""
-
-    def activations(self, prepared: Tensor) -> Tensor:
-        """The last feature map: float32 [n, 512, 4, 4]; its spatial mean is the features."""
-        return self.network(prepared)  # type: ignore[no-any-return]
-
-    def embed(self, prepared: Tensor) -> Embedding:
-        """Average-pooled features [n, 512]; no logits."""
-        return Embedding(self.activations(prepared).mean((2, 3)), None)
+class RandomNetwork(PooledExtractor):
+    """Four strided convolutions with ReLU, never trained: 512 features, the mean of a map [n, 512, 4, 4]; no logits."""
 
 
 def load_random(seed: int = 0, *, resize: str) -> RandomNetwork:
@@ -63,7 +54,7 @@ def load_random(seed: int = 0, *, resize: str) -> RandomNetwork:
             name="random" if seed == 0 else f"random:{seed}",
             weights=state_dict_sha256(network.state_dict()),
             resize=resize,
-            verified=True,  # the seed is its publisher
+            verified=True,  # the seed defines the weights
             trained=False,
             versions=library_versions(),
         ),

@@ -1,4 +1,4 @@
-"""How pictures become the size a network takes: the resize rules of the FID libraries, and the networks' own.
+"""Resizing pictures to a network's input: the resize rules of the FID libraries, and the networks' own.
 
 The rule changes the score, so it is part of a feature space's provenance:
 
@@ -20,13 +20,13 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 
-__all__ = ["INTERPOLATIONS", "RESIZE_RULES", "cropped_box", "resize", "resize_shorter_and_crop"]
+__all__ = ["INTERPOLATIONS", "RESIZE_RULES", "check_rule", "cropped_box", "resize", "resize_shorter_and_crop"]
 
 RESIZE_RULES: tuple[str, ...] = ("tf1", "torch", "torch-antialias", "clean")
 INTERPOLATIONS: tuple[str, ...] = ("bilinear", "bicubic")
 
-_CACHED = 2**19  # numbers between the passes of a resize: 4 MB in float64
-_OUTPUTS = 64  # output pixels computed together: short runs of inputs, yet products large enough to be quick
+_CACHED = 2**19  # numbers between the two passes of a resize: 4 MB in float64
+_OUTPUTS = 64  # output pixels computed together: few inputs each, yet products large enough to be fast
 
 
 def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
@@ -44,8 +44,7 @@ def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
         InputError: the rule is unknown, or the images have another shape.
     """
     _check(images, size)
-    if rule not in RESIZE_RULES:
-        raise InputError(f"unknown resize rule {rule!r}; choose one of {', '.join(RESIZE_RULES)}")
+    check_rule(rule)
     x = images.float()
     if images.shape[-2:] == size:  # each rule is the identity here
         return x
@@ -57,14 +56,25 @@ def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
     return _pillow_axis(x, size[0], -2, "bicubic").clamp(0, 255)
 
 
+def check_rule(rule: str, *others: str) -> None:
+    """Raise unless a rule is one of `RESIZE_RULES` or of the others.
+
+    Raises:
+        InputError: unknown resize rule, with the choices.
+    """
+    rules = (*others, *RESIZE_RULES)
+    if rule not in rules:
+        raise InputError(f"unknown resize rule {rule!r}; choose one of {', '.join(rules)}")
+
+
 def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolation: str) -> Tensor:
     """The usual preprocessing of classifiers: antialiased resize of the shorter side, then a central square.
 
     Gives exactly what torchvision's `Resize(shorter)` and `CenterCrop(crop)` give for an 8-bit Pillow image:
     horizontally first, then vertically, in fixed-point numbers and rounded to whole grey levels after each.
-    (Pillow 13 takes some pictures, about three times as tall as wide, vertically first; older ones none. The order
-    is kept here, so that numbers do not depend on an installed Pillow.) Images that require grad are not rounded,
-    since rounding has no useful gradient.
+    (Pillow 13 resizes some pictures, about three times as tall as wide, vertically first; older versions none. Here
+    the order is fixed, so that numbers do not depend on the installed Pillow.) Images that require grad are not
+    rounded, since rounding has no useful gradient.
 
     Args:
         images: uint8 or float [n, 3, h, w], in 0..255; floats are rounded first, unless they require grad.
@@ -92,7 +102,7 @@ def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolati
             x = _pillow_axis(x, length, axis, interpolation).clamp(0, 255).narrow(axis, first, count)
         return x.contiguous()
     out = torch.empty(*images.shape[:2], crop, crop, device=images.device)
-    # A few at a time: what lies between the passes then stays in the processor's cache, which halves the time.
+    # A few images at a time: intermediate results then stay in the processor's cache, which halves the time.
     step = (
         max(1, _CACHED // (3 * max(size[0], images.shape[-2]) * crop))
         if images.device.type == "cpu"
@@ -107,14 +117,14 @@ def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolati
 
 
 def cropped_box(height: int, width: int, shorter: int, crop: int) -> tuple[float, float, float, float]:
-    """What `resize_shorter_and_crop` keeps of a picture: left, top, right, bottom in the picture's own pixels."""
+    """The part of a picture that `resize_shorter_and_crop` keeps: left, top, right, bottom in its own pixels."""
     (tall, wide), (top, left) = _shorter_and_crop(height, width, shorter, crop)
     down, right = height / tall, width / wide
     return left * right, top * down, (left + crop) * right, (top + crop) * down
 
 
 def _shorter_and_crop(height: int, width: int, shorter: int, crop: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Height and width after the resize, and where in it the crop begins."""
+    """Height and width after the resize, and the top left corner of the crop."""
     # The longer side is truncated, not rounded, as in torchvision.transforms.Resize.
     least = min(height, width)
     size = int(shorter * height / least), int(shorter * width / least)
@@ -179,7 +189,7 @@ def _pillow_axis_8bit(x: Tensor, length: int, axis: int, interpolation: str, kep
 
 
 def _product(matrix: Tensor, runs: tuple[tuple[int, int, int, int], ...], x: Tensor, axis: int) -> Tensor:
-    """The product of a resize's matrix with one axis of x, without most of the matrix's zeros."""
+    """Multiply one axis of x by the matrix of a resize, leaving out most of the matrix's zeros."""
     blocks = []
     for start, stop, low, high in runs:
         rows = matrix[start:stop, low:high]
@@ -192,9 +202,9 @@ def _product(matrix: Tensor, runs: tuple[tuple[int, int, int, int], ...], x: Ten
 def _runs(
     available: int, length: int, interpolation: str, kept: tuple[int, int]
 ) -> tuple[tuple[int, int, int, int], ...]:
-    """Blocks of the `kept` outputs (first, count): each from `start` to before `stop`, and the run of inputs it needs.
+    """Blocks of the `kept` outputs (first, count), each as `(start, stop, low, high)`: outputs, and inputs they need.
 
-    Each output takes a few neighbouring inputs: on large pictures the runs leave a small part of the dense product.
+    Each output needs a few neighbouring inputs, so that large pictures need a small part of the dense product.
     """
     runs = []
     end = sum(kept)
@@ -215,7 +225,7 @@ def _pillow_matrix(available: int, length: int, interpolation: str) -> Tensor:
     scale = available / length
     stretch = max(scale, 1.0)
     support = (2.0 if interpolation == "bicubic" else 1.0) * stretch
-    with torch.inference_mode(False):  # what is cached must serve gradients too, whoever asks first
+    with torch.inference_mode(False):  # the cached matrix must also serve computations with gradients
         centre = (torch.arange(length, dtype=torch.float64)[:, None] + 0.5) * scale
         pixel = torch.arange(available, dtype=torch.float64)
         inside = (pixel >= (centre - support + 0.5).floor()) & (pixel < (centre + support + 0.5).floor())

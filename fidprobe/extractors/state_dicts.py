@@ -1,12 +1,13 @@
-"""Reading weights files without ever executing what is in them."""
+"""Reading weights files without executing anything in them."""
 
 import hashlib
 import pickle
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,16 @@ from fidprobe.errors import WeightsError
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.torchscript_files import open_torchscript
 
-__all__ = ["jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
+__all__ = ["build_loaded", "jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
 
-_LONGEST = 80  # characters of a tensor's name
+_Module = TypeVar("_Module", bound=nn.Module)
+_LONGEST = 80  # characters of a tensor's name in a message
 _SPARE = 2**26  # bytes that a tensor may take beyond those in its file
 
 
 @contextmanager
 def own_randomness() -> Iterator[None]:
-    """Leave the caller's random numbers alone while a network is built, which draws initial weights."""
+    """Restore the caller's random state after a network is built, which draws initial weights."""
     with torch.random.fork_rng(devices=[]):
         yield
 
@@ -31,12 +33,12 @@ def own_randomness() -> Iterator[None]:
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, torch (``weights_only``) or TorchScript file, on the CPU.
 
-    Unwraps ``{"state_dict": ...}`` and ``{"model": ...}`` and strips a common ``module.`` prefix, which
-    training frameworks leave behind.
+    It unwraps ``{"state_dict": ...}`` and ``{"model": ...}`` and strips a common ``module.`` prefix, which training
+    frameworks leave behind.
 
     Raises:
-        WeightsError: unreadable, not a state dict, or holding Python objects that only unpickling, which can
-            run anything, would restore.
+        WeightsError: the file is unreadable, no state dict, or holds Python objects, which only unpickling restores;
+            unpickling can run any code.
     """
     try:
         state = _read(path)
@@ -47,7 +49,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path} is damaged or holds Python objects besides tensors; those are refused because unpickling "
             "them can run any code: convert it to a state dict or safetensors"
         ) from error
-    except Exception as error:  # damage can surface anywhere in three parsers, as nearly any class of error
+    except Exception as error:  # in a damaged file any of three parsers may raise nearly any error
         raise WeightsError(f"{path} cannot be read as weights: {one_line(error)}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
@@ -59,7 +61,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.device.type != "cpu":
             raise WeightsError(f"{path}: {_shown(key)} is no plain tensor; convert the file to a plain state dict")
         held = tensor.untyped_storage().nbytes()
-        if tensor.numel() * tensor.element_size() > held + _SPARE:  # a few bytes seen as a huge tensor, by strides of 0
+        if tensor.numel() * tensor.element_size() > held + _SPARE:  # strides of 0 make a huge tensor of a few bytes
             raise WeightsError(
                 f"{path}: {_shown(key)} claims shape {list(tensor.shape)} and is {held} bytes; get the file again"
             )
@@ -76,7 +78,7 @@ def _read(path: Path) -> object:
     if _is_torchscript(path):
         return jit_load(path).state_dict()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old storages warn; nothing a user could do about it
+        warnings.simplefilter("ignore")  # old storages warn, and users cannot do anything about it
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -106,11 +108,26 @@ def jit_load(path: Path) -> torch.jit.ScriptModule:
         raise WeightsError(f"{path} is not a readable TorchScript archive: {one_line(error)}") from error
 
 
+def build_loaded(build: Callable[[], _Module], state: Mapping[str, Tensor], path: Path) -> _Module:
+    """Build a module and load tensors into it as `load_strictly` does.
+
+    The module is built on the meta device: its first weights take neither time, memory nor random numbers.
+
+    Raises:
+        WeightsError: the tensors do not fit.
+    """
+    with torch.device("meta"):
+        module = build()
+    module.to_empty(device="cpu")
+    load_strictly(module, state, path)
+    return module
+
+
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Load tensors into a module as float32; every name, shape and kind of numbers must fit.
 
-    The tensors become the module's own: one built on the meta device takes no memory before they are there. Only
-    `num_batches_tracked` may be missing: files from before torch 0.4.1 lack it, and evaluation never reads it.
+    The tensors become the module's own. Only `num_batches_tracked` may be missing: files from before torch 0.4.1 lack
+    it, and evaluation never reads it.
 
     Raises:
         WeightsError: names the first tensors that are missing, left over, or of another shape or kind.

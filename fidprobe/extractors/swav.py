@@ -4,29 +4,19 @@ Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster A
 to evaluate GANs by Morozov et al., "On Self-Supervised Image Representations for GAN Evaluation", ICLR 2021.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
-from fidprobe.extractors.base import Embedding
-from fidprobe.extractors.network import IMAGENET_MEAN, NetworkExtractor, Preprocessing, library_versions
+from fidprobe.extractors.network import IMAGENET_MEAN, PooledExtractor, Preprocessing, file_provenance
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.provenance import ExtractorProvenance
 
 __all__ = ["SwAV", "load_swav"]
 
 _HEADS = ("projection_head.", "prototypes.")  # of the training objective
 
 
-class SwAV(NetworkExtractor):
-    """torchvision's ResNet-50 up to its average pooling."""
-
-    def activations(self, prepared: Tensor) -> Tensor:
-        """Output of `layer4`: float32 [n, 2048, 7, 7]; its spatial mean is the features."""
-        return self.network(prepared)  # type: ignore[no-any-return]
-
-    def embed(self, prepared: Tensor) -> Embedding:
-        """Average-pooled features [n, 2048]; no logits."""
-        return Embedding(self.activations(prepared).mean((2, 3)), None)
+class SwAV(PooledExtractor):
+    """torchvision's ResNet-50: 2048 features, the spatial mean of `layer4`'s output [n, 2048, 7, 7]; no logits."""
 
 
 def load_swav(weights: ResolvedWeights, *, resize: str) -> SwAV:
@@ -49,15 +39,9 @@ def load_swav(weights: ResolvedWeights, *, resize: str) -> SwAV:
     trunk = nn.Sequential(*list(network.children())[:-2])  # without average pooling and classifier
     return SwAV(
         trunk,
-        # 0.228 is not a slip: swav/eval_linear.py and its training use it.
+        # 0.228 is not a typing error: SwAV's training and eval_linear.py use it.
         Preprocessing(size=224, mean=IMAGENET_MEAN, std=(0.228, 0.224, 0.225), shorter=256, interpolation="bilinear"),
-        provenance=ExtractorProvenance(
-            name="swav",
-            weights=weights.sha256,
-            resize=resize,
-            verified=weights.verified,
-            versions=library_versions("torchvision"),
-        ),
+        provenance=file_provenance("swav", weights, resize, "torchvision"),
         dim=2048,
         channels_last=True,
     )

@@ -8,23 +8,14 @@ purpose; they were not compared with those of the paper's own TensorFlow network
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.labels import imagenet_class_names
-from fidprobe.extractors.network import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    NetworkExtractor,
-    Preprocessing,
-    library_versions,
-)
-from fidprobe.extractors.resize import RESIZE_RULES
-from fidprobe.extractors.state_dicts import load_strictly, read_state_dict
+from fidprobe.extractors.network import IMAGENET_MEAN, IMAGENET_STD, NetworkExtractor, Preprocessing, file_provenance
+from fidprobe.extractors.resize import check_rule
+from fidprobe.extractors.state_dicts import build_loaded, read_state_dict
 from fidprobe.extractors.weights import ResolvedWeights
-from fidprobe.provenance import ExtractorProvenance
 
 __all__ = ["VGG16", "load_vgg16"]
 
@@ -63,18 +54,13 @@ def load_vgg16(weights: ResolvedWeights, *, resize: str = "tf1") -> VGG16:
     """
     from torchvision.models import vgg16
 
-    if resize not in RESIZE_RULES:
-        raise InputError(f"unknown resize rule {resize!r}; choose one of {', '.join(RESIZE_RULES)}")
-    with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
-        network = vgg16(weights=None, init_weights=False)
-    network.to_empty(device="cpu")
-    load_strictly(network, read_state_dict(weights.path), weights.path)
+    check_rule(resize)
+    state = read_state_dict(weights.path)
+    network = build_loaded(lambda: vgg16(weights=None, init_weights=False), state, weights.path)
     return VGG16(
         network,
         Preprocessing(size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD, shorter=None),
-        provenance=ExtractorProvenance(
-            "vgg16", weights.sha256, resize, verified=weights.verified, versions=library_versions("torchvision")
-        ),
+        provenance=file_provenance("vgg16", weights, resize, "torchvision"),
         dim=4096,
         class_names=imagenet_class_names(),
         logit_bias=cast(nn.Linear, network.classifier[6]).bias,

@@ -27,8 +27,7 @@ class Generator(nn.Module):
         width: Multiplies the channels 768, 384, 192, 96 of appendix F.
         classes: Of a conditional generator, whose noise is joined by the class as a one-hot vector; 0 for none.
         latent: Dimensions of the noise.
-        normalised: With batch and weight normalisation, for training. Without, the layers have biases instead: what
-            `plain` gives.
+        normalised: Use batch and weight normalisation, for training. Otherwise the layers have biases, as in `plain`.
         weights_normalised: Weight normalisation as well (the AM-GAN paper; not DCGAN).
         leaky: Leaky ReLUs; ReLUs otherwise.
     """
@@ -75,9 +74,9 @@ class Generator(nn.Module):
             return torch.tanh(self.last(maps.float()))
 
     def plain(self) -> "Generator":
-        """This generator as it is after training: normalisations folded into weights and biases, frozen, on the CPU."""
+        """This generator after training: normalisations folded into weights and biases, frozen, on the CPU."""
         source = copy.deepcopy(self).cpu().float().eval()
-        with torch.random.fork_rng([]):  # first weights are drawn, and not used
+        with torch.random.fork_rng([]):  # the first weights are drawn but not used
             folded = Generator(
                 width=self.width, classes=self.classes, latent=self.latent, normalised=False, leaky=self.leaky
             )
@@ -97,7 +96,7 @@ class Generator(nn.Module):
                 else:
                     ours.weight.copy_(theirs.weight * scale[:, None, None])
                 ours.bias.copy_(shift)
-            # By attribute: the state of a weight-normalised layer has directions and lengths, and its `weight` neither.
+            # By attribute, since the state of a weight-normalised layer holds directions and lengths, not `weight`.
             folded.last.load_state_dict({name: getattr(source.last, name) for name in ("weight", "bias")})
         return folded.requires_grad_(False).eval()
 
@@ -167,9 +166,9 @@ def dcgan_discriminator(outputs: int, *, width: float = 1.0, leaky: bool = True)
 
 
 class _Dropout(nn.Module):
-    """Dropout whose mask costs a CPU a quarter of `nn.Dropout`'s, which takes most of a small network's time there.
+    """Dropout whose mask takes a CPU a quarter of the time of `nn.Dropout`, most of a small network's time there.
 
-    Sixteen random bits decide on a value: a share is met to 2^-16.
+    Sixteen random bits decide each value, so that the share is exact to 2^-16.
     """
 
     def __init__(self, share: float) -> None:
@@ -184,7 +183,7 @@ class _Dropout(nn.Module):
         words = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         bits = words.view(torch.int16)[: values.numel()]
         kept = bits >= round(self.share * 2**16) - 2**15
-        # In the memory order of the values, which is channels last.
+        # The mask gets the memory order of the values, which is channels last.
         if values.ndim == 4:
             n, c, h, w = values.shape
             kept = kept.view(n, h, w, c).permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
-"""A trained generator as a file: safetensors whose metadata say how the network is built and what it learnt.
+"""A trained generator as a safetensors file, whose metadata describe the network and what it learnt from.
 
-Nothing in it is ever unpickled, and nothing is allocated that the file does not hold. The same generator gives the same
-bytes, so that its SHA-256 is a name for it (cached features hang on it).
+Nothing in the file is unpickled, and no memory is allocated for weights that it does not hold. The same generator gives
+the same bytes, so that its SHA-256 identifies it (the cache of features depends on this).
 """
 
 import json
@@ -32,13 +32,13 @@ _MOST = 1_000_000  # classes, dimensions of the noise
 
 @dataclass(frozen=True, eq=False)
 class SavedGenerator:
-    """What a generator's file holds.
+    """The content of a generator's file.
 
     Attributes:
         network: Plain (nothing of training left in it), float32, frozen, on the CPU.
-        class_names: Of the data it learnt; None if that had no classes, or their names are unknown.
-        card: What it is: kind, title, data, steps, seed, settings; plain JSON.
-        sha256: Of the file.
+        class_names: The classes of its training data; None if there are none, or their names are unknown.
+        card: Its description: kind, title, data, steps, seed, settings; plain JSON.
+        sha256: SHA-256 of the file.
     """
 
     network: Generator
@@ -48,7 +48,7 @@ class SavedGenerator:
 
     @property
     def conditional(self) -> bool:
-        """Whether it is told the class of each picture."""
+        """Whether it takes the class of each picture as input."""
         return self.network.classes > 0
 
 
@@ -60,13 +60,13 @@ def save_generator(
     card: Mapping[str, Any],
     half: bool = False,
 ) -> None:
-    """Write a generator, without what only its training needs.
+    """Write a generator without the parts that only its training needs.
 
     Args:
-        path: `.safetensors`; whole in the end, or what it was before.
-        generator: As it is in training, or plain; it stays as it is.
-        class_names: Of the data, one a class.
-        card: What it is; plain JSON.
+        path: `.safetensors`; the file is complete in the end, or unchanged.
+        generator: A generator in training, or plain; it is not changed.
+        class_names: The data's class names, one for each class.
+        card: Its description; plain JSON.
         half: Store weights as float16, half the size; they are used as float32.
 
     Raises:
@@ -90,7 +90,7 @@ def save_generator(
     except (TypeError, ValueError) as error:
         raise InputError(f"a generator's card must be plain JSON ({error})") from error
     plain = generator.plain() if generator.norms else generator
-    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+    with np.errstate(over="ignore"):  # values that become infinite raise an error below
         weights = {
             name: tensor.detach().cpu().numpy().astype(np.float16 if half else np.float32)
             for name, tensor in plain.state_dict().items()
@@ -109,7 +109,7 @@ def load_generator(path: str | PathLike[str]) -> SavedGenerator:
         path: What `save_generator` wrote.
 
     Raises:
-        SourceError: no such file, damaged, of another kind, or its weights do not fit the network it tells of.
+        SourceError: no such file, damaged, of another kind, or its weights do not fit the network that it describes.
     """
     path = Path(path)
     if not is_file(path):
@@ -159,7 +159,7 @@ def _parsed(path: Path, metadata: Mapping[str, str]) -> tuple[Generator, tuple[s
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         why = f"no {error.args[0]!r}" if isinstance(error, KeyError) else one_line(error)
         raise SourceError(f"{path}: does not say well how its network is built ({why}); make it again") from error
-    with torch.device("meta"):  # whatever sizes are told, memory is only taken for weights that are there
+    with torch.device("meta"):  # memory is taken only for weights in the file, whatever sizes its header claims
         network = Generator(width=width, classes=classes, latent=latent, normalised=False, leaky=leaky)
     return network, None if names is None else tuple(names), card
 

@@ -1,4 +1,4 @@
-"""The GANs by name: which outputs a discriminator has, and which losses train whom."""
+"""The GANs by name: the outputs of the discriminator, and the losses of both networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,18 +36,23 @@ class Smoothing:
     fake: float = 0.0
     generator: float = 0.0
 
+    @property
+    def of_discriminator(self) -> dict[str, float]:
+        """The arguments of the discriminators' losses."""
+        return {"smoothing_real": self.real, "smoothing_fake": self.fake}
+
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a discriminator said of a batch.
+    """A discriminator's logits of a batch, with what the losses need.
 
     Attributes:
-        real: Logits of real samples; None when the generator learns.
-        labels: Their classes, int64.
+        real: Logits of real samples; None while the generator learns.
+        labels: The real samples' classes, int64.
         fake: Logits of generated samples.
-        targets: Their target classes, int64; None for GANs without.
+        targets: The generated samples' target classes, int64; None for GANs without.
         classes: K.
-        smoothing: Of labels.
+        smoothing: Label smoothing.
         auxiliary_weight: Of the auxiliary classifier's loss in the generator's (section 7.1.2).
     """
 
@@ -66,7 +71,7 @@ class Gan:
 
     Attributes:
         title: As papers write it.
-        outputs: Of the discriminator, from K.
+        outputs: K -> the number of the discriminator's outputs.
         of_generator, of_discriminator: The losses.
         targeted: Whether each generated sample has a target class.
         networks: `am-gan` (appendix F) or `dcgan`.
@@ -81,11 +86,11 @@ class Gan:
 
     @property
     def smooths_generator(self) -> bool:
-        """Whether `Smoothing.generator` (Eq. 28) means something: where the loss is -log D_r."""
+        """Whether `Smoothing.generator` (Eq. 28) applies: only if the loss is -log D_r."""
         return self.of_generator in (_gan_g, _ac_g)
 
     def targets(self, logits: Tensor, classes: int, predefined: Tensor | None) -> Tensor | None:
-        """The target classes of generated samples: those they were made for, or else dynamic (section 5.1)."""
+        """The target classes of generated samples: predefined, or else dynamic (section 5.1)."""
         if not self.targeted:
             return None
         return dynamic_targets(logits.detach(), classes) if predefined is None else predefined
@@ -104,62 +109,53 @@ def _apart(classes: int) -> int:
     return classes + 2
 
 
-def _gan_g(said: Judged) -> Tensor:
-    return generator_loss(said.fake, classes=said.classes, smoothing=said.smoothing.generator)
+def _gan_g(judged: Judged) -> Tensor:
+    return generator_loss(judged.fake, classes=judged.classes, smoothing=judged.smoothing.generator)
 
 
-def _gan_d(said: Judged) -> Tensor:
-    assert said.real is not None
-    return discriminator_loss(
-        said.real,
-        said.fake,
-        classes=said.classes,
-        smoothing_real=said.smoothing.real,
-        smoothing_fake=said.smoothing.fake,
-    )
+def _gan_d(judged: Judged) -> Tensor:
+    assert judged.real is not None
+    return discriminator_loss(judged.real, judged.fake, classes=judged.classes, **judged.smoothing.of_discriminator)
 
 
-def _saturating_g(said: Judged) -> Tensor:
-    return saturating_generator_loss(said.fake, classes=said.classes, smoothing=said.smoothing.fake)
+def _saturating_g(judged: Judged) -> Tensor:
+    return saturating_generator_loss(judged.fake, classes=judged.classes, smoothing=judged.smoothing.fake)
 
 
-def _label_g(said: Judged) -> Tensor:
-    return label_generator_loss(said.fake, classes=said.classes)
+def _label_g(judged: Judged) -> Tensor:
+    return label_generator_loss(judged.fake, classes=judged.classes)
 
 
-def _am_g(said: Judged) -> Tensor:
-    assert said.targets is not None
-    return am_generator_loss(said.fake, said.targets)
+def _am_g(judged: Judged) -> Tensor:
+    assert judged.targets is not None
+    return am_generator_loss(judged.fake, judged.targets)
 
 
-def _am_d(said: Judged) -> Tensor:
-    assert said.real is not None
-    assert said.labels is not None
-    return am_discriminator_loss(
-        said.real, said.labels, said.fake, smoothing_real=said.smoothing.real, smoothing_fake=said.smoothing.fake
-    )
+def _am_d(judged: Judged) -> Tensor:
+    assert judged.real is not None
+    assert judged.labels is not None
+    return am_discriminator_loss(judged.real, judged.labels, judged.fake, **judged.smoothing.of_discriminator)
 
 
-def _ac_g(said: Judged) -> Tensor:
-    assert said.targets is not None
-    return ac_generator_loss(said.fake, said.targets, weight=said.auxiliary_weight, smoothing=said.smoothing.generator)
+def _ac_g(judged: Judged) -> Tensor:
+    assert judged.targets is not None
+    weight, smoothing = judged.auxiliary_weight, judged.smoothing.generator
+    return ac_generator_loss(judged.fake, judged.targets, weight=weight, smoothing=smoothing)
 
 
-def _ac_star_d(said: Judged) -> Tensor:
-    assert said.real is not None
-    assert said.labels is not None
-    return ac_discriminator_loss(
-        said.real, said.labels, said.fake, smoothing_real=said.smoothing.real, smoothing_fake=said.smoothing.fake
-    )
+def _ac_star_d(judged: Judged) -> Tensor:
+    assert judged.real is not None
+    assert judged.labels is not None
+    return ac_discriminator_loss(judged.real, judged.labels, judged.fake, **judged.smoothing.of_discriminator)
 
 
-def _ac_d(said: Judged) -> Tensor:
-    assert said.targets is not None
-    return _ac_star_d(said) + auxiliary_loss(said.fake, said.targets)
+def _ac_d(judged: Judged) -> Tensor:
+    assert judged.targets is not None
+    return _ac_star_d(judged) + auxiliary_loss(judged.fake, judged.targets)
 
 
-def _ac_plus_d(said: Judged) -> Tensor:
-    return _ac_star_d(said) + uniform_loss(said.fake)
+def _ac_plus_d(judged: Judged) -> Tensor:
+    return _ac_star_d(judged) + uniform_loss(judged.fake)
 
 
 GANS: dict[str, Gan] = {

@@ -3,8 +3,8 @@
     AM Score = KL(C̄_train || C̄_G) + E_x[H(C(x))],
 
 with C(x) a classifier's class probabilities, C̄_train their mean over real images and C̄_G over generated ones. Lower is
-better, 0 the least. The Inception Score rewards a uniform C̄_G even where the data are not; here it has to be the
-data's.
+better, 0 is the least. The Inception Score rewards a uniform C̄_G even if the data are not uniform; here C̄_G has to
+be that of the data.
 
 Standard error by the delta method. With r = C̄_train, g = C̄_G, the derivative of the score when weight moves to one
 generated image x, or to one real image y, is up to a constant
@@ -40,15 +40,16 @@ class AMScoreResult:
 
     Attributes:
         value: `divergence` + `conditional_entropy`, over all images; lower is better.
-        standard_error: Of the value over images on both sides. It leaves out the bias of the divergence: between two
-            samples of one distribution it is not 0 on average, but up to (c - 1)/2 · (1/n + 1/m) for c classes.
-        divergence: KL(C̄_train || C̄_G), the classes' frequencies missed.
-        conditional_entropy: mean H(C(x)) over generated images, the classifier's doubt.
-        reference_entropy: The same over real images: the AM Score of the reference itself, so the level to compare
-            with. Far from 0, the classifier is not one of this data set.
-        split_mean, split_std: Over splits of the generated images against the whole reference, as in Table 1; std
-            with ddof 0. None without splits.
-        splits: Their number; None without.
+        standard_error: Standard error of the value over images on both sides. It leaves out the bias of the
+            divergence, whose mean between two samples of one distribution is not 0, but up to
+            (c - 1)/2 · (1/n + 1/m) for c classes.
+        divergence: KL(C̄_train || C̄_G): how far the classes' frequencies are off.
+        conditional_entropy: mean H(C(x)) over generated images: the classifier's doubt.
+        reference_entropy: The same over real images. This is the AM Score of the reference itself, with which to
+            compare. If it is far from 0, the classifier does not fit this data set.
+        split_mean, split_std: Mean and std (ddof 0) over splits of the generated images against the whole reference,
+            as in Table 1. None without splits.
+        splits: The number of splits; None without.
         logits: `biased` (the classifier as it was trained) or `unbiased`.
         space: The classifier.
         reference_count, generated_count: Images on each side.
@@ -86,13 +87,13 @@ def am_score(
         reference: Real images' features with logits, n >= 2; the paper takes the training set.
         generated: Generated images' features with logits, m >= 2, same classifier.
         biased: Keep the classifier's bias: C(x) is what it was trained to say. (Dropping it is a quirk of the original
-            Inception Score's code, which the paper's AM Score, of a classifier of its own, does not share.)
-        splits: Also give mean and std over so many random parts of the generated images, 1 to m; the paper's 10.
-        seed: Of the permutation before splitting.
+            Inception Score's code; the paper's AM Score, with its own classifier, does not share it.)
+        splits: Also give mean and std over this many random parts of the generated images, 1 to m; the paper takes 10.
+        seed: Seed of the permutation before splitting.
 
     Raises:
         MismatchError: different feature spaces.
-        InputError: no logits, other classes on the two sides, fewer than 2 images on a side, more splits than images,
+        InputError: no logits, different classes on the sides, fewer than 2 images on a side, more splits than images,
             NaN or infinite logits.
     """
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))

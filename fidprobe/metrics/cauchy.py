@@ -1,4 +1,4 @@
-"""Cauchy's matrix 1/(s_a + s_b), which the second derivatives of a Fréchet distance are made of, in few columns."""
+"""A factor with few columns of Cauchy's matrix 1/(s_a + s_b), which second derivatives of Fréchet distances contain."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ def cauchy_factor(roots: Tensor, tolerance: float = 1e-9) -> Tensor:
 
     Args:
         roots: float64 [r], positive.
-        tolerance: When to stop.
+        tolerance: Largest error, as above.
     """
     scale = roots.rsqrt()
     scaled = torch.sqrt(roots)
@@ -26,8 +26,8 @@ def cauchy_factor(roots: Tensor, tolerance: float = 1e-9) -> Tensor:
         if height <= tolerance / 2:
             break
         column = scaled * scaled[pivot] / (roots + roots[pivot])
-        for one in columns:
-            column = column - one * one[pivot]
+        for earlier in columns:
+            column = column - earlier * earlier[pivot]
         column = column / height**0.5
         columns.append(column)
         left = (left - column.square()).clamp_min(0)

@@ -1,7 +1,7 @@
 """Class probabilities C(x) of whole sets, in log space: nothing underflows to 0 as long as logits are finite.
 
-A share of 10⁻⁴⁰⁰ is 0 in floating point, and ln 0 is what the authors' codes keep away by adding 10⁻¹⁸, which changes
-scores. Its logarithm, -921, is an ordinary number.
+A share of 10⁻⁴⁰⁰ is 0 in floating point. The authors' codes add 10⁻¹⁸ to avoid ln 0, which changes scores. The
+logarithm of that share, -921, is an ordinary number.
 """
 
 import math
@@ -21,22 +21,22 @@ _ROWS = 8192  # images in a block: 64 MB of float64 at 1,000 classes
 def class_logits(
     reference: Features, generated: Features, *, biased: bool, metric: str, minimum: int = 2
 ) -> tuple[Tensor, Tensor]:
-    """Both sides' logits, where they are of one classifier.
+    """Both sides' logits, which must come from one classifier.
 
     Args:
         reference: Real images' features with logits.
         generated: Generated images' features with logits.
         biased: Keep the classifier's bias in the logits.
         metric: `the AM Score`, for messages.
-        minimum: Images needed on a side.
+        minimum: Least number of images on each side.
 
     Returns:
         float32 [n, c] and [m, c].
 
     Raises:
-        InputError: no logits, other classes on the two sides, too few images, NaN or infinite logits.
+        InputError: no logits, different classes on the two sides, too few images, NaN or infinite logits.
     """
-    found = []
+    sides = []
     for name, side in (("reference", reference), ("generated", generated)):
         logits = side.logits if biased else side.logits_unbiased
         if logits is None:
@@ -48,8 +48,8 @@ def class_logits(
             raise InputError(f"{metric} needs at least {minimum} images on each side, {name} has {len(logits)}")
         if not bool(torch.isfinite(logits).all()):
             raise InputError(f"{name} logits contain NaN or infinite values; extract these images again")
-        found.append(logits.detach())
-    real, made = found
+        sides.append(logits.detach())
+    real, made = sides
     if real.shape[1] != made.shape[1]:
         raise InputError(
             f"the reference has {real.shape[1]} logits an image and the generated images {made.shape[1]}; extract "
@@ -67,7 +67,7 @@ def class_logits(
 
 
 def _log_blocks(logits: Tensor) -> Iterator[Tensor]:
-    """Logarithms of C(x), float64 [block, c], a block of rows at a time."""
+    """The logarithms of C(x), float64 [m, c] for each block of rows."""
     for start in range(0, len(logits), _ROWS):
         yield logits[start : start + _ROWS].to(torch.float64).log_softmax(dim=1)
 
@@ -91,7 +91,7 @@ def expected(logits: Tensor, values: Tensor) -> Tensor:
 def expected_exp(logits: Tensor, log_values: Tensor) -> Tensor:
     """Σ_c C_c(x) exp(log_values_c) of each image, float64 [n].
 
-    One exponential a term: a ratio of means alone may overflow where C(x) underflows, their product does not.
+    Each term takes one exponential: a ratio of means may overflow where C(x) underflows, but their product does not.
     """
     return torch.cat([(block + log_values).exp().sum(dim=1) for block in _log_blocks(logits)])
 
@@ -99,15 +99,15 @@ def expected_exp(logits: Tensor, log_values: Tensor) -> Tensor:
 def divergence(log_p: Tensor, log_q: Tensor) -> float:
     """KL(p || q) in nats of two distributions given by their logarithms, float64 [c].
 
-    Never below 0, where rounding alone would put the divergence of equal distributions.
+    It is never below 0, although rounding could make it so for equal distributions.
     """
     return max(0.0, float((log_p.exp() * (log_p - log_q)).sum()))
 
 
 def standard_error(*influences: Tensor) -> float:
-    """Of a function of independent sets, from its derivative with respect to the weight of each image of each set.
+    """The standard error of a function of independent sets, from its derivatives by the weights of single images.
 
     Args:
-        influences: float64 [n] of each set, n >= 2, up to a constant.
+        influences: The derivatives by the images' weights, float64 [n] for each set, n >= 2, up to a constant.
     """
-    return math.sqrt(sum(float(one.var()) / len(one) for one in influences))
+    return math.sqrt(sum(float(influence.var()) / len(influence) for influence in influences))

@@ -1,7 +1,7 @@
 """A classifier's logits and class probabilities as feature spaces of their own.
 
-What FID looks at is nearly what the classifier says: one affine map away, distances in logits follow those in
-pre-logits, and those in probabilities nearly so (role-of-imagenet-classes-in-fid.md, Fig. 1 and 9).
+FID measures nearly what the classifier says. Logits are an affine map of pre-logits, so distances in logits follow
+those in pre-logits, and distances in probabilities nearly do (role-of-imagenet-classes-in-fid.md, Fig. 1 and 9).
 """
 
 from dataclasses import replace
@@ -10,6 +10,7 @@ import torch
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
+from fidprobe.metrics.inputs import float64_device, largest_magnitude
 from fidprobe.provenance import Provenance
 
 __all__ = ["CLASS_SPACES", "class_space", "named"]
@@ -30,11 +31,11 @@ def class_space(features: Features, which: str) -> Features:
         which: One of `CLASS_SPACES`.
 
     Returns:
-        float32 [n, c] with the same names; where the network is known, its name ends in ` logits` or
-        ` probabilities`, so that they meet their own kind only.
+        float32 [n, c] with the same names; the network's name, if known, gets the ending
+        ` logits` or ` probabilities`, so that these features are compared only with their own kind.
 
     Raises:
-        InputError: no logits, NaN or infinite ones, or an unknown space.
+        InputError: no logits, NaN or infinite logits, or an unknown space.
     """
     if which not in CLASS_SPACES:
         raise InputError(f"unknown class space {which!r}; choose from {', '.join(CLASS_SPACES)}")
@@ -45,16 +46,15 @@ def class_space(features: Features, which: str) -> Features:
         )
     rows = features.logits
     if which == "probabilities":
-        if not bool(torch.isfinite(rows).all()):
-            raise InputError("logits contain NaN or infinite values")
-        # A double softmax: float32 sums of many small shares drift.
-        where = "cpu" if rows.device.type == "mps" else rows.device
-        rows = torch.cat([part.to(where, torch.float64).softmax(dim=1).float() for part in rows.split(_ROWS)])
+        largest_magnitude(rows, "logits")
+        # The softmax is computed in float64: float32 sums of many small shares drift.
+        device = float64_device(rows.device)
+        rows = torch.cat([part.to(device, torch.float64).softmax(dim=1).float() for part in rows.split(_ROWS)])
     return Features(rows, names=features.names, provenance=named(features.provenance, which))
 
 
 def named(provenance: Provenance, suffix: str) -> Provenance:
-    """The provenance of what was derived from an extractor's logits: another space, under another name."""
+    """The provenance of rows derived from an extractor's logits: a different space under its own name."""
     extractor = provenance.extractor
     if extractor is None:
         return provenance

@@ -1,4 +1,4 @@
-"""k-means on two sets together, the same whatever the order of images, scale by 2ⁿ and which set is which."""
+"""k-means on two sets together. Neither the order of images, nor scaling by 2ⁿ, nor the order of the sets matters."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,22 +10,22 @@ from fidprobe.runtime.temporary_files import gather_rows
 
 __all__ = ["ITERATIONS", "clusterings", "sorted_union"]
 
-_ROWS = 65536  # at a time, of sets that memory does not hold
-_DISTANCES = 2**26  # in the largest array while k-means are begun: 256 MB
-_PRODUCTS = 1024  # rows multiplied with drawn points at a time: what comes of it is turned within the cache
+_ROWS = 65536  # rows at a time of sets that memory may not hold
+_DISTANCES = 2**26  # numbers in the largest array while k-means are begun: 256 MB
+_PRODUCTS = 1024  # rows multiplied with drawn points at a time, so that the product is transposed within the cache
 ITERATIONS = 25
-"""Of a k-means; 10 and 100 give PRD curves that differ by less than single runs do."""
+"""Iterations of a k-means; with 10 and 100, PRD curves differ by less than single runs do."""
 
 
 def sorted_union(reference: Tensor, generated: Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """All vectors about the origin and of a size that float32 products hold, in an order that is theirs alone.
+    """All vectors, centred and scaled for float32 products, in an order that depends on their values alone.
 
     Args:
-        reference: float32 [n, d], finite; may be memory-mapped and larger than memory, as may be the result.
+        reference: float32 [n, d], finite; it and the result may be memory-mapped and larger than memory.
         generated: float32 [m, d], likewise.
 
     Returns:
-        float32 [n + m, d], sorted by the bytes of each row, and which rows are generated, bool [n + m].
+        float32 [n + m, d], sorted by the bytes of each row, and whether each row is generated, bool [n + m].
 
     Raises:
         SourceError: the result is large, and the temporary folder has no room for it.
@@ -45,7 +45,7 @@ class _Union:
     def __init__(self, sides: Sequence[npt.NDArray[np.float32]]) -> None:
         self._sides = sides
         self.dim = sides[0].shape[1]
-        # A power of two rounds nothing.
+        # Scaling by a power of two rounds nothing.
         largest = max(float(max(side.max(), -side.min())) for side in sides)
         self._exponent = -int(np.frexp(np.float32(largest))[1])
 
@@ -53,19 +53,19 @@ class _Union:
         """Some columns of the rows at some places."""
         first, second = self._sides
         later = places >= len(first)
-        found = np.empty((len(places), len(range(self.dim)[columns])), np.float32)
-        found[~later] = first[places[~later], columns]
-        found[later] = second[places[later] - len(first), columns]
-        # Zeros lose their sign, which would tell equal rows apart.
-        return np.ldexp(found, self._exponent) + np.float32(0)
+        rows = np.empty((len(places), len(range(self.dim)[columns])), np.float32)
+        rows[~later] = first[places[~later], columns]
+        rows[later] = second[places[later] - len(first), columns]
+        # Adding 0 removes the sign of -0, which would make equal rows differ.
+        return np.ldexp(rows, self._exponent) + np.float32(0)
 
     def order(self) -> npt.NDArray[np.int64]:
-        """The places in the order of the rows' bytes; equal rows in their own.
+        """The places, sorted by the rows' bytes; equal rows keep their order.
 
-        Eight bytes, two columns, at a time: whole rows need not be in memory together.
+        Rows are compared by eight bytes (two columns) at a time, so that they need not all be in memory.
         """
         order = np.arange(sum(map(len, self._sides)))
-        tied, group = order.copy(), np.zeros_like(order)  # positions in the order that are not settled yet
+        tied, group = order.copy(), np.zeros_like(order)  # positions in the order that are still tied
         for column in range(0, self.dim, 2):
             key = self._keys(order[tied], slice(column, column + 2))
             way = np.lexsort((key, group))
@@ -78,12 +78,12 @@ class _Union:
         return order
 
     def _keys(self, places: npt.NDArray[np.int64], columns: slice) -> npt.NDArray[np.uint64]:
-        """Two columns' bytes as numbers of the same order."""
+        """The bytes of two columns as numbers that sort like them."""
         pair = np.zeros((len(places), 2), np.float32)
-        ascending = np.argsort(places)  # as a file is read
+        ascending = np.argsort(places)  # in the order of the file
         for part in _blocks(len(places)):
-            found = self.rows(places[ascending[part]], columns)
-            pair[ascending[part], : found.shape[1]] = found
+            rows = self.rows(places[ascending[part]], columns)
+            pair[ascending[part], : rows.shape[1]] = rows
         keys: npt.NDArray[np.uint64] = pair.view(">u8")[:, 0].astype(np.uint64)
         return keys
 
@@ -91,12 +91,14 @@ class _Union:
 def clusterings(
     points: npt.NDArray[np.float32], clusters: int, rngs: Sequence[np.random.Generator]
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """The cluster of each point by one k-means after another, each trained by all points; equal points share one.
+    """The cluster of each point, for one k-means after another; each is trained on all points.
+
+    Equal points fall into the same cluster.
 
     Args:
-        points: float32 [n, d], sorted so that equal ones stand together, n >= clusters.
+        points: float32 [n, d], sorted so that equal points are next to each other, n >= clusters.
         clusters: k.
-        rngs: One for each k-means; draws the points that it begins with.
+        rngs: One generator for each k-means; it draws the first centres.
 
     Yields:
         int64 [n], 0..k-1; a cluster can be empty.
@@ -114,7 +116,7 @@ def clusterings(
             max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
         )
         means.train(points, init_centroids=points[chosen])
-        # Asked for one at a time, rounding could part equal points that lie between two centres.
+        # Only the first of equal points is assigned: rounding could separate equal points between two centres.
         nearest = []
         for part in _blocks(len(points)):
             again = repeated[part]
@@ -125,11 +127,11 @@ def clusterings(
 
 
 def _repeated(points: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which points equal the one before, bool [n]."""
-    found = np.zeros(len(points), np.bool_)
+    """Whether each point equals the one before, bool [n]."""
+    repeated = np.zeros(len(points), np.bool_)
     for part in _blocks(len(points) - 1):
-        found[1:][part] = (points[1:][part] == points[:-1][part]).all(axis=1)
-    return found
+        repeated[1:][part] = (points[1:][part] == points[:-1][part]).all(axis=1)
+    return repeated
 
 
 def _blocks(count: int, size: int | None = None) -> Iterator[slice]:
@@ -141,7 +143,7 @@ def _blocks(count: int, size: int | None = None) -> Iterator[slice]:
 def _beginnings(
     points: npt.NDArray[np.float32], clusters: int, rngs: Sequence[np.random.Generator]
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """The points with which each k-means begins, int64 [k]; as many are begun together as `_DISTANCES` allow."""
+    """The first centres of each k-means, int64 [k]. As many are drawn together as `_DISTANCES` allows."""
     trials = 2 + int(np.log(clusters))  # scikit-learn's
     together = max(1, _DISTANCES // (trials * len(points)))
     for start in range(0, len(rngs), together):
@@ -151,10 +153,11 @@ def _beginnings(
 def _spread_out(
     points: npt.NDArray[np.float32], clusters: int, rngs: Sequence[np.random.Generator], trials: int
 ) -> npt.NDArray[np.int64]:
-    """Greedy k-means++: of a few points drawn by their squared distance from the nearest chosen one, the best is next.
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007): choose the first centres far from each other.
 
-    Arthur and Vassilvitskii 2007. Faiss's own beginning, points drawn alike, puts two centres into one of several
-    groups far apart as often as not. One product for all beginnings takes far less time than one for each.
+    A few points are drawn by their squared distance from the nearest chosen one, and the best of them is chosen next.
+    Faiss draws its first centres uniformly and often puts two of them into one of several distant groups. One product
+    for all k-means takes far less time than one for each.
 
     Returns:
         int64 [runs, k], a row for each generator.
@@ -162,20 +165,20 @@ def _spread_out(
     squares = np.einsum("nd,nd->n", points, points)
 
     def distances(drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Squared, of drawn points [runs, t] to all: [runs, t, n]."""
+        """Squared distances of drawn points [runs, t] to all points: [runs, t, n]."""
         some = drawn.ravel()
-        found = np.empty((len(some), len(points)), np.float32)
+        squared = np.empty((len(some), len(points)), np.float32)
         columns = points[some].T * -2
         for part in _blocks(len(points), _PRODUCTS):  # BLAS is slower the other way round, few rows by many columns
-            found[:, part] = (points[part] @ columns).T
-        found += squares
-        found += squares[some, None]
-        return found.clip(0, out=found).reshape(*drawn.shape, len(points))
+            squared[:, part] = (points[part] @ columns).T
+        squared += squares
+        squared += squares[some, None]
+        return squared.clip(0, out=squared).reshape(*drawn.shape, len(points))
 
     def best_of(
         drawn: npt.NDArray[np.int64], nearest: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Of drawn points [runs, t] the best of each run [runs], and what it leaves of the distances [runs, n]."""
+        """The best of the drawn points [runs, t] in each run [runs], and the nearest distances with it [runs, n]."""
         left = distances(drawn)
         np.minimum(left, nearest[:, None], out=left)
         best = np.arange(len(drawn)), left.sum(axis=2, dtype=np.float64).argmin(axis=1)
@@ -185,7 +188,7 @@ def _spread_out(
     chosen[:, 0] = [rng.integers(len(points)) for rng in rngs]
     nearest = distances(chosen[:, :1])[:, 0]
     for i in range(1, clusters):
-        drawn = np.stack([_drawn_by(one, trials, rng) for one, rng in zip(nearest, rngs, strict=True)])
+        drawn = np.stack([_drawn_by(row, trials, rng) for row, rng in zip(nearest, rngs, strict=True)])
         chosen[:, i], nearest = best_of(drawn, nearest)
     return chosen
 
@@ -195,5 +198,5 @@ def _drawn_by(squared: npt.NDArray[np.float32], count: int, rng: np.random.Gener
     up_to = squared.cumsum(dtype=np.float64)
     if up_to[-1] == 0:  # fewer different points than clusters
         return rng.integers(len(squared), size=count)
-    found: npt.NDArray[np.int64] = np.searchsorted(up_to, rng.random(count) * up_to[-1], side="right")
-    return found.clip(max=len(squared) - 1)
+    drawn: npt.NDArray[np.int64] = np.searchsorted(up_to, rng.random(count) * up_to[-1], side="right")
+    return drawn.clip(max=len(squared) - 1)

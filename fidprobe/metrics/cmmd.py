@@ -2,8 +2,8 @@
 
 Jayasumana et al., "Rethinking FID: Towards a Better Evaluation Metric for Image Generation" (CVPR 2024), Eq. 3 and
 section 5: CLIP ViT-L/14-336 embeddings of length 1, k(x, y) = exp(-|x - y|² / 2σ²) with σ = 10, times 1000. Squared
-distances are at most 4, so that k lies between 0.98 and 1; what is averaged here is k - 1, which float64 knows to all
-its digits (the three means' ones cancel).
+distances are at most 4, so that k lies between 0.98 and 1. Here k - 1 is averaged, which float64 holds to all its
+digits; the ones of the three means cancel.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
+from fidprobe.metrics.inputs import float64_device, largest_magnitude
 from fidprobe.metrics.kernel import two_sample
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime.progress import Progress, silent
@@ -56,10 +57,10 @@ def cmmd(
     scale: float = 1000.0,
     progress: Progress = silent,
 ) -> CmmdResult:
-    """CMMD of any embeddings; numbers of papers are in `CMMD_EXTRACTOR`.
+    """CMMD of any embeddings; papers take those of `CMMD_EXTRACTOR`.
 
     Args:
-        reference: Real images' embeddings, n >= 4, of any length but 0: they are divided by it.
+        reference: Real images' embeddings, n >= 4, of any length but 0; they are divided by their length.
         generated: Generated images' embeddings, m >= 4, same space.
         sigma: The kernel's width, > 0.
         scale: Multiplies MMD², > 0.
@@ -82,12 +83,12 @@ def cmmd(
     def kernel(dots: Tensor) -> Tensor:
         return dots.sub_(1).clamp_max_(0).div_(sigma**2).expm1_()
 
-    found = two_sample(x, y, kernel, "CMMD", progress, exact=True)
+    means = two_sample(x, y, kernel, "CMMD", progress, exact=True)
     # The biased estimate counts each image with itself, where k - 1 = 0.
-    value = found.reference * (1 - 1 / n) + found.generated * (1 - 1 / m) - 2 * found.mixed
+    value = means.reference * (1 - 1 / n) + means.generated * (1 - 1 / m) - 2 * means.mixed
     return CmmdResult(
         value=scale * max(value, 0.0),
-        standard_error=scale * found.variance**0.5,
+        standard_error=scale * means.variance**0.5,
         sigma=sigma,
         scale=scale,
         space=known_space(reference.space, generated.space),
@@ -98,9 +99,8 @@ def cmmd(
 
 def _unit(side: Features, name: str) -> Tensor:
     """Embeddings of length 1, float64 [n, d]."""
-    if not bool(torch.isfinite(side.features).all()):
-        raise InputError(f"{name} features contain NaN or infinite values")
-    values = side.features.detach().to("cpu" if side.features.device.type == "mps" else side.features.device)
+    largest_magnitude(side.features, f"{name} features")
+    values = side.features.detach().to(float64_device(side.features.device))
     lengths: Tensor = torch.linalg.vector_norm(values, dim=1, keepdim=True, dtype=torch.float64)
     if bool((lengths == 0).any()):
         row = int((lengths[:, 0] == 0).nonzero()[0])

@@ -1,6 +1,6 @@
-"""Factors L of a covariance, L Lᵀ = Σ, and the symmetric products Lᵀ Σ' L that they make of another.
+"""Factors L of a covariance, L Lᵀ = Σ, and their symmetric products Lᵀ Σ' L with another covariance Σ'.
 
-The eigenvalues of Lᵀ Σ' L are those of Σ Σ', without its asymmetry.
+Lᵀ Σ' L is symmetric and has the same eigenvalues as Σ Σ', which is not.
 """
 
 import torch
@@ -13,16 +13,16 @@ __all__ = ["RANK", "covariance_factor", "symmetric_product"]
 RANK = 1e-12
 """Eigenvalues below this share of the largest are rounding, not variance."""
 
-_PIVOT = 1e-10  # a Cholesky factor whose squared pivots spread wider than this is not trusted
+_PIVOT = 1e-10  # a Cholesky factor is not trusted if its squared pivots spread wider than this
 _BLOCK = 256  # columns of a triangular factor that are multiplied together
 
 
 def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
-    """L [d, r] with L Lᵀ = cov, r its numerical rank; lower triangular where Cholesky's algorithm can be trusted.
+    """L [d, r] with L Lᵀ = cov, r its numerical rank; lower triangular if Cholesky's algorithm can be trusted.
 
     Args:
         cov: Symmetric, positive semidefinite float64 [d, d].
-        count: Number of rows it was made from, which bounds the rank; None if unknown.
+        count: Number of rows behind the covariance, which bounds its rank; None if unknown.
     """
     d = cov.shape[0]
     if count is None or count > d:
@@ -39,7 +39,7 @@ def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
 
 
 def symmetric_product(factor: Tensor, cov: Tensor) -> Tensor:
-    """Lᵀ Σ L, symmetric to the bit: of a triangular L in d³ operations, where whole products take 4 d³.
+    """Compute Lᵀ Σ L, symmetric to the bit. A triangular L takes d³ operations; whole products take 4 d³.
 
     Args:
         factor: L [d, r], as from `covariance_factor`.
@@ -50,17 +50,17 @@ def symmetric_product(factor: Tensor, cov: Tensor) -> Tensor:
     """
     d, r = factor.shape
     if r < d or d <= _BLOCK or bool(factor.triu(1).any()):
-        found = factor.T @ cov @ factor
-        return (found + found.T) / 2
+        product = factor.T @ cov @ factor
+        return (product + product.T) / 2
     starts = range(0, d, _BLOCK)
-    found = torch.empty_like(cov)
+    product = torch.empty_like(cov)
     for j in starts:
         columns = slice(j, j + _BLOCK)
-        right = cov[j:, j:] @ factor[j:, columns]  # the rows of Σ L that the lower half has a use for
+        right = cov[j:, j:] @ factor[j:, columns]  # the rows of Σ L that the lower half needs
         for i in starts[j // _BLOCK :]:
             rows = slice(i, i + _BLOCK)
             block = factor[i:, rows].T @ right[i - j :]
-            found[rows, columns] = block
-            found[columns, rows] = block.T
-        found[columns, columns] = (found[columns, columns] + found[columns, columns].T) / 2
-    return found
+            product[rows, columns] = block
+            product[columns, rows] = block.T
+        product[columns, columns] = (product[columns, columns] + product[columns, columns].T) / 2
+    return product

@@ -1,10 +1,10 @@
-"""Density and coverage: how many real balls a generated image lies in, and how many balls any of them reaches.
+"""Density and coverage: how many real balls contain a generated image, and how many balls contain any of them.
 
 Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models" (ICML 2020), Eq. 3 and 4. The ball of a
 real image reaches to its k-th nearest real neighbour. Unlike precision and recall, nothing here depends on the balls of
-generated images, which outliers among them blow up, and a single far-reaching real ball adds little.
+generated images, which outliers among these enlarge, and a single large real ball adds little.
 
-Both counts are exact (`fidprobe.metrics.balls`): no subsets, no approximate neighbours.
+Both counts are exact (`fidprobe.metrics.neighbour_balls`): no subsets, no approximate neighbours.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from fidprobe.features.value import Features
-from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share
+from fidprobe.metrics.neighbour_balls import border, check_sets, common_points, contained, radii, share
 from fidprobe.metrics.pair_products import Ticker, block_count
 from fidprobe.provenance import known_space
 from fidprobe.runtime.progress import Progress, silent
@@ -25,18 +25,18 @@ class DensityCoverageResult:
     """Density and coverage with their standard errors.
 
     Attributes:
-        density: Real balls that a generated image lies in, as a mean, in units of k: from 0, without an upper limit.
-            Of a set against itself, or against another sample of its distribution, 1 is expected.
-        coverage: Share of real images in whose ball lies a generated one, 0..1. Of two samples of n and m images of one
-            distribution 1 - (n - 1) ... (n - k) / ((n + m - 1) ... (n + m - k)) is expected (Eq. 9 there), which is
-            1 - 2⁻ᵏ of equally many: 0.969 at k = 5.
+        density: Mean number of real balls that contain a generated image, in units of k: from 0, without upper limit.
+            Two samples of one distribution are expected to have 1.
+        coverage: Share of real images whose ball contains a generated image, 0..1. Samples of n and m images of one
+            distribution are expected to have 1 - (n - 1) ... (n - k) / ((n + m - 1) ... (n + m - k)) (Eq. 9), with
+            equal counts 1 - 2⁻ᵏ: 0.969 at k = 5.
         density_error: Standard error of the mean over generated images.
-        coverage_error: √(p (1 - p) / n), of a share of n independent images. Both leave out that the other set would
-            differ with another sample; it is 0 at shares of 0 and 1.
-        k: Which neighbour a ball reaches to.
+        coverage_error: √(p (1 - p) / n), the standard error of a share of n independent images; 0 at shares of 0 and 1.
+            Both errors leave out the sampling of the other set.
+        k: The neighbour to which a ball reaches.
         space: The feature space.
         reference_count, generated_count: Images on each side. Coverage depends on them: compare equal counts only.
-        strict: Whether a ball's border lies outside it.
+        strict: Whether balls are without their border.
     """
 
     density: float
@@ -61,17 +61,17 @@ def density_coverage(
 ) -> DensityCoverageResult:
     """Density and coverage, exactly: no subsets, no approximate neighbours.
 
-    Density is 1 / (k M) times the number of pairs of a generated image and a real ball in which it lies, coverage the
-    share of real balls in which there is any. An image's duplicates are its neighbours, the image itself is not.
+    Density is 1 / (k M) times the number of pairs of a generated image and a real ball that contains it. Coverage is
+    the share of real balls that contain any. An image's duplicates are its neighbours; the image itself is not.
 
     Args:
         reference: Real images' features, n >= k + 2.
         generated: Generated images' features, m >= 2, same space.
-        k: Which neighbour a ball reaches to, >= 1; the paper's 5.
-        strict: A point lies in a ball if its distance is < the radius, as in the authors' `prdc`: the density of a set
-            without duplicates against itself is then 1. Else <=, which makes that (k + 1) / k.
+        k: The neighbour to which a ball reaches, >= 1; the paper takes 5.
+        strict: A ball contains a point if the distance is < the radius, as in the authors' `prdc`: the density of a set
+            without duplicates against itself is then 1. Otherwise <=, which makes that density (k + 1) / k.
         device: Where to compute.
-        progress: Told of blocks of distances.
+        progress: Called after each block of distances.
 
     Raises:
         MismatchError: different feature spaces.
@@ -89,7 +89,7 @@ def density_coverage(
         covered[balls] = True
     coverage, coverage_error = share(covered)
     return DensityCoverageResult(
-        density=int(counts.sum()) / (k * len(y)),  # whole numbers: no order of a sum in it
+        density=int(counts.sum()) / (k * len(y)),  # a sum of whole numbers is exact in any order
         coverage=coverage,
         density_error=float(counts.double().std()) / k / len(y) ** 0.5,
         coverage_error=coverage_error,

@@ -2,9 +2,9 @@
 
 Chong and Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find Them" (CVPR 2020), section 3: both
 scores of N images are, to first order, straight lines in 1/N. Scores of random subsets are fitted by least squares,
-and the line's value at 1/N = 0 is the score without that bias. What is left:
+and the line's value at 1/N = 0 is the score without that bias. Limits remain:
 
-- the reference is taken as it is, and its own finite size keeps raising a Fréchet distance;
+- the reference is taken as it is, so that its own finite size still raises a Fréchet distance;
 - in 2048 dimensions the line bends (terms in 1/N², 1/N³) unless every subset has several times as many images;
 - the value depends on which images were generated, and on the draw.
 
@@ -17,7 +17,7 @@ have the covariance σ²/n, and score i the variance σ²/N_i = σ² (1/n + w_i)
 
 with h_i the leverages, which gives σ² and with it the standard error.
 
-`fidprobe.metrics.frechet_sampling` takes the bias of both sides off in closed form and is the better estimate.
+`fidprobe.metrics.frechet_sampling` subtracts the bias of both sides in closed form and is the better estimate.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Extrapolation", "frechet_infinity", "inception_score_infinity"]
 
-_POINTS = 3  # with two, a line fits whatever they are
+_POINTS = 3  # a line fits any two points exactly
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Extrapolation:
 
     Attributes:
         value: The line at 1/N = 0.
-        slope: How much the score changes with 1/N; the bias of N images is about slope / N.
-        standard_error: Of `value`, for another sample of generated images and another draw (see the module's text);
-            estimated from `points` - 2 residuals, so itself known to a fifth or so.
-        fit_error: The usual standard error of a line's intercept, as if subsets were independent: too small.
+        slope: The change of the score with 1/N; the bias of N images is about slope / N.
+        standard_error: Standard error of `value` over samples of generated images and draws (see the module's text). It
+            is estimated from `points` - 2 residuals, so its own relative error is about a fifth.
+        fit_error: The usual standard error of a line's intercept, as if subsets were independent; it is too small.
         sizes: N of every subset, ascending; the last is the whole set.
-        scores: Of every subset.
-        seed: That drew them.
+        scores: The score of every subset.
+        seed: Seed of the draws.
         space: The feature space; the classifier for Inception Scores.
-        reference_count: Real images; None if unknown, or not used.
+        reference_count: Real images; None if unknown or not used.
         generated_count: Generated images.
     """
 
@@ -88,10 +88,10 @@ def frechet_infinity(
     Args:
         reference: Real images' features or statistics, used whole at every point.
         generated: Generated images' features, at least `least` + `points` - 1.
-        points: Subsets, >= 3.
-        least: Images of the smallest, >= 2.
-        seed: Of the draws.
-        progress: Told after every subset.
+        points: Number of subsets, >= 3.
+        least: Images in the smallest subset, >= 2.
+        seed: Seed of the draws.
+        progress: Called after every subset.
 
     Raises:
         MismatchError: different feature spaces.
@@ -104,9 +104,9 @@ def frechet_infinity(
     def score(subset: Features) -> float:
         return known.distance(GaussianStatistics.of(subset))
 
-    found = _scores(generated, sizes, seed, score, f"extrapolation [{generated.space}]", progress)
+    scores = _scores(generated, sizes, seed, score, f"extrapolation [{generated.space}]", progress)
     space = known_space(generated.space, known.statistics.space)
-    return _fit(sizes, found, seed, space, known.statistics.count, len(generated))
+    return _fit(sizes, scores, seed, space, known.statistics.count, len(generated))
 
 
 def inception_score_infinity(
@@ -118,15 +118,15 @@ def inception_score_infinity(
     biased: bool = False,
     progress: Progress = silent,
 ) -> Extrapolation:
-    """The Inception Score of infinitely many images: that of one split, fitted as it is (not its logarithm).
+    """The Inception Score of infinitely many images. The score of one split is fitted itself, not its logarithm.
 
     Args:
         features: Features with logits, at least `least` + `points` - 1.
-        points: Subsets, >= 3, drawn as in `frechet_infinity`.
-        least: Images of the smallest, >= 2.
-        seed: Of the draws.
+        points: Number of subsets, >= 3, drawn as in `frechet_infinity`.
+        least: Images in the smallest subset, >= 2.
+        seed: Seed of the draws.
         biased: Keep the classifier's bias in the logits, as the authors' code does.
-        progress: Told after every subset.
+        progress: Called after every subset.
 
     Raises:
         InputError: no logits, too few images, NaN or infinite values, or options out of range.
@@ -136,8 +136,8 @@ def inception_score_infinity(
     def score(subset: Features) -> float:
         return inception_score(subset, splits=1, shuffle=False, biased=biased).mean
 
-    found = _scores(features, sizes, seed, score, f"extrapolation of IS [{features.space}]", progress)
-    return _fit(sizes, found, seed, features.space, None, len(features))
+    scores = _scores(features, sizes, seed, score, f"extrapolation of IS [{features.space}]", progress)
+    return _fit(sizes, scores, seed, features.space, None, len(features))
 
 
 def _sizes(count: int, points: int, least: int, what: str) -> npt.NDArray[np.int64]:
@@ -162,19 +162,19 @@ def _scores(
     progress: Progress,
 ) -> list[float]:
     rng = np.random.default_rng(seed)
-    found = []
+    scores: list[float] = []
     for size in sizes:
         chosen = torch.from_numpy(rng.permutation(len(features))[:size])
-        # Without names: only the numbers are needed.
+        # Names are left out, since only the numbers are needed.
         subset = Features(
             features.features[chosen],
             None if features.logits is None else features.logits[chosen],
             features.logit_bias,
             provenance=features.provenance,
         )
-        found.append(score(subset))
-        progress(stage, len(found), len(sizes))
-    return found
+        scores.append(score(subset))
+        progress(stage, len(scores), len(sizes))
+    return scores
 
 
 def _fit(

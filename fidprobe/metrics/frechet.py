@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.covariance_factor import RANK, covariance_factor, symmetric_product
+from fidprobe.metrics.inputs import float64_device, largest_magnitude, statistics_of
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime.threads import symmetric_eigen, symmetric_eigenvalues
 from fidprobe.statistics import GaussianStatistics, check_moments, gram
@@ -35,7 +36,7 @@ __all__ = [
     "vanishes",
 ]
 
-_ROUNDING = 1e-6  # of the traces, at most what rounding leaves (two halves of 10,000 images: 1e-3)
+_ROUNDING = 1e-6  # of the traces: the most that rounding leaves (the distance of two halves of 10,000 images: 1e-3)
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,15 @@ def frechet(
     Args:
         reference: Real images' features or statistics.
         generated: Generated images' features or statistics, from the same feature space.
-        ddof: What a covariance of n images is divided by: 1 for n - 1, as everybody; 0 for n, as StyleGAN's code.
+        ddof: Divisor of a covariance of n images: 1 for n - 1, as usual; 0 for n, as in StyleGAN's code.
 
     Raises:
         MismatchError: different networks, weights, resize rules or dimensions.
-        InputError: NaN or infinite values, fewer than 2 images, ddof 0 of statistics that do not tell their count.
+        InputError: NaN or infinite values, fewer than 2 images, or ddof 0 with statistics of unknown count.
     """
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
-    r, g = (s if isinstance(s, GaussianStatistics) else GaussianStatistics.of(s) for s in (reference, generated))
-    r, g = _divided(r, ddof, "reference"), _divided(g, ddof, "generated")
+    r = _divided(statistics_of(reference), ddof, "reference")
+    g = _divided(statistics_of(generated), ddof, "generated")
     mean_term, covariance_term = _terms(r.mean, r.cov, r.count, g.mean, g.cov, g.count)
     return FrechetResult(
         value=float(mean_term + covariance_term),
@@ -87,7 +88,7 @@ def frechet(
 
 
 class KnownReference:
-    """A reference that many sets are measured against: what the distance needs of it is computed once.
+    """A reference for many sets: its part of the distance is computed only once.
 
     Args:
         reference: Real images' features or statistics.
@@ -97,14 +98,14 @@ class KnownReference:
     """
 
     def __init__(self, reference: Features | GaussianStatistics) -> None:
-        self.statistics = reference if isinstance(reference, GaussianStatistics) else GaussianStatistics.of(reference)
+        self.statistics = statistics_of(reference)
         self._factor = covariance_factor(self.statistics.cov, self.statistics.count)
 
     def distance(self, generated: GaussianStatistics) -> float:
         """The Fréchet distance of one set, as `frechet` gives it.
 
         Raises:
-            MismatchError: another feature space.
+            MismatchError: a different feature space.
         """
         own = self.statistics
         check_comparable(own.provenance, generated.provenance, (own.dim, generated.dim))
@@ -169,12 +170,12 @@ def frechet_distance(
 
 
 def vanishes(distance: float, reference: GaussianStatistics, generated: GaussianStatistics) -> bool:
-    """Whether a Fréchet distance is 0 but for rounding, so that there is nothing to take shares of.
+    """Whether a Fréchet distance is 0 except for rounding, so that shares of it are meaningless.
 
     Args:
-        distance: Between both sides.
-        reference: Of the real images.
-        generated: Of the generated ones.
+        distance: The distance between both sides.
+        reference: Statistics of the real images.
+        generated: Statistics of the generated images.
     """
     return distance <= _ROUNDING * float(reference.cov.trace() + generated.cov.trace())
 
@@ -182,13 +183,12 @@ def vanishes(distance: float, reference: GaussianStatistics, generated: Gaussian
 def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[Tensor, Tensor, int | None]:
     """Mean and covariance (ddof 1) in float64, differentiable for tensors, with the number of rows."""
     if not isinstance(side, Tensor):
-        stats = side if isinstance(side, GaussianStatistics) else GaussianStatistics.of(side)
+        stats = statistics_of(side)
         return stats.mean, stats.cov, stats.count
     if side.ndim != 2 or len(side) < 2 or side.shape[1] == 0 or not side.is_floating_point():
         raise InputError(f"{name} must be floating-point features [n >= 2, d], got {side.dtype} {list(side.shape)}")
-    if not bool(torch.isfinite(side).all()):
-        raise InputError(f"{name} features contain NaN or infinite values")
-    values = side.to("cpu" if side.device.type == "mps" else side.device).to(torch.float64)
+    largest_magnitude(side, f"{name} features")
+    values = side.to(float64_device(side.device)).to(torch.float64)
     mean = values.mean(dim=0)
     cov = gram(values - mean) / (len(values) - 1)
     check_moments(mean.detach(), cov.detach())
@@ -219,9 +219,9 @@ def _rank(cov: Tensor, count: int | None) -> int:
 
 
 def _roots(eigenvalues: Tensor, cov_g: Tensor, count_g: int | None) -> Tensor:
-    """Square roots of the eigenvalues of Lᵀ Σ_g L, ascending, less those beyond the rank of Σ_g.
+    """Square roots of the eigenvalues of Lᵀ Σ_g L, ascending, without those beyond the rank of Σ_g.
 
-    Those are rounding; their square roots would not be small.
+    Eigenvalues beyond the rank are rounding, and their square roots would not be small.
     """
     rank = min(len(eigenvalues), _rank(cov_g, count_g))
     return eigenvalues[len(eigenvalues) - rank :].clamp_min(0).sqrt()

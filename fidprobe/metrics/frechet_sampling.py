@@ -1,6 +1,6 @@
 """The sampling error of a Fréchet distance: influence of every image, bias and second-order variance in closed form.
 
-Images are a sample, and so is their distance F. With the empirical weights p of N generated and q of M reference
+Images are a sample, so their distance F is random. With the empirical weights p of N generated and q of M reference
 images, covariances divided by N and M, Σ_r = L Lᵀ, Lᵀ Σ_g L = V diag(s²) Vᵀ, and every image in the coordinates
 
     u_i = s^-½ Vᵀ Lᵀ (f_i - μ_g),      z_j = s^-3/2 Vᵀ Lᵀ Σ_g (r_j - μ_r)      (of both the second moment is diag(s)),
@@ -19,14 +19,14 @@ From E F(sample) = F + ½ E δᵀ ∂²F δ the bias of a sample is to second or
 
     mean K_ii / 2N + mean H_jj / 2M.
 
-Taking it off leaves an error c of the order of (d/N)². Halving both sets multiplies it by four, so that
-(4 c(N, M) - c(N/2, M/2)) / 3, the second term being the mean over two disjoint halves, is rid of that order too, at no
-cost in variance: both halves together have the influences of the whole.
+Subtracting it leaves a corrected distance c whose error is of the order of (d/N)². Halving both sets multiplies that
+error by four, so that (4 c(N, M) - c(N/2, M/2)) / 3, with the mean over two disjoint halves as the second term, has no
+error of that order. This costs no variance: both halves together have the influences of the whole.
 
 The variance of the distance is mean I²/N + mean J²/M (the infinitesimal jackknife) + mean K²/2N² + mean H²/2M² +
-mean G²/NM. The influences are measured at the sample, not at the population: their own noise adds twice the last three
-terms, which therefore have to be taken off once (as in Hoeffding's decomposition of a U-statistic). That matters where
-the sets are nearly alike and the true influences vanish.
+mean G²/NM. The influences are measured at the sample, not at the population. Their own noise adds the last three terms
+twice, so these have to be subtracted once (as in Hoeffding's decomposition of a U-statistic). That matters if the sets
+are nearly alike and the true influences vanish.
 """
 
 import math
@@ -39,6 +39,7 @@ from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
+from fidprobe.metrics.inputs import float64_device, statistics_of
 from fidprobe.provenance import check_comparable
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.threads import symmetric_eigen
@@ -47,28 +48,28 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = ["FrechetSampling", "frechet_sampling", "kernel_rows"]
 
 _ROWS = 8192  # images in a block: 128 MB of float64 at d = 2048
-_NULL = 1e-16  # of the largest s²: below it there is nothing but rounding
-_ROUNDING = 1e-9  # of the traces: eigenvalues of a product have half of float64's digits once their root is taken
+_NULL = 1e-16  # of the largest s²: smaller values are rounding
+_ROUNDING = 1e-9  # of the traces: square roots of a product's eigenvalues have half of float64's digits
 _LEAST = 3  # images
-_PAIRS = 384  # images a side whose second derivatives are computed: 147,000 pairs
+_PAIRS = 384  # images on each side whose second derivatives are computed: 147,000 pairs
 
 
 @dataclass(frozen=True, eq=False)
 class FrechetSampling:
-    """A Fréchet distance as an estimate of that of the populations behind both sets.
+    """A Fréchet distance as an estimate of the distance between the populations behind both sets.
 
     Attributes:
         value: F as every tool prints it (covariances divided by n - 1).
         space: The feature space.
-        corrected: F less its bias, by the closed form and halves; can be slightly negative for sets that are alike.
-        bias_generated: How much the generated set's size adds to F of the empirical distributions, >= 0.
-        bias_reference: The reference's size likewise.
+        corrected: F minus its bias, by the closed form and halves; can be slightly negative for similar sets.
+        bias_generated: What the generated set's finite size adds to F of the empirical distributions, >= 0.
+        bias_reference: What the reference's finite size adds.
         generated: float64 [N], I, in the units of F.
-        reference: float64 [M], J; None for a reference of statistics, whose sampling is then not known.
+        reference: float64 [M], J; None if the reference is statistics, whose sampling is unknown.
         kernel_generated: float64 [m, m], K between the images at `kernel_rows(N)`.
-        kernel_reference: float64 [m', m'], H likewise; None where `reference` is.
-        kernel_mixed: float64 [m, m'], G; None where `reference` is.
-        rounding: How far off F may be by rounding: it is a difference of traces.
+        kernel_reference: float64 [m', m'], H likewise; None if `reference` is None.
+        kernel_mixed: float64 [m, m'], G; None if `reference` is None.
+        rounding: The rounding error that F may have, as a difference of traces.
     """
 
     value: float
@@ -85,7 +86,7 @@ class FrechetSampling:
 
 
 def kernel_rows(count: int) -> Tensor:
-    """Which of `count` images the second derivatives are sampled at: int64, ascending, the same for every space."""
+    """The images, of `count`, at which second derivatives are sampled: int64, ascending, the same in every space."""
     if count <= _PAIRS:
         return torch.arange(count)
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:_PAIRS].sort().values
@@ -101,8 +102,8 @@ def frechet_sampling(
     """How a Fréchet distance depends on which images happened to be sampled.
 
     Args:
-        reference: Real images' features, at least 3. Statistics do too: their own sampling error is then left out,
-            and their bias is that of normally distributed features (0 where their count is unknown).
+        reference: Real images' features, at least 3, or their statistics. The sampling error of statistics is left out,
+            and their bias is that of normally distributed features (0 if their count is unknown).
         generated: Generated images' features, at least 3, same space.
         device: Where to compute; results are on the CPU.
         progress: Told of each pass.
@@ -117,22 +118,21 @@ def frechet_sampling(
         >>> from fidprobe.metrics.frechet_sampling import frechet_sampling
         >>> g = torch.Generator().manual_seed(0)
         >>> a, b = (Features(torch.randn(1000, 8, generator=g)) for _ in range(2))
-        >>> found = frechet_sampling(a, b)
-        >>> found.value > 0.01, abs(found.corrected) < 0.01
+        >>> result = frechet_sampling(a, b)
+        >>> result.value > 0.01, abs(result.corrected) < 0.01
         (True, True)
     """
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     counts = (_count(reference), _enough(len(generated), "generated set"))
-    # Apple's GPUs have no float64.
-    where = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
-    count = 2 if min(c for c in (counts[0], counts[1]) if c is not None) >= 2 * _LEAST else 0
-    stage, steps = f"sampling error [{generated.space}]", 2 + count
+    place = float64_device(device)
+    halves = 2 if min(count for count in counts if count is not None) >= 2 * _LEAST else 0
+    stage, steps = f"sampling error [{generated.space}]", 2 + halves
     progress(stage, 0, steps)
-    whole = _Expansion(reference, generated, where)
+    whole = _Expansion(reference, generated, place)
     corrected = whole.corrected
-    for done in range(count):
+    for done in range(halves):
         progress(stage, 1 + done, steps)
-        corrected += (whole.corrected - _Expansion(*_half(reference, generated, done), where).corrected) / (3 * count)
+        corrected += (whole.corrected - _Expansion(*_half(reference, generated, done), place).corrected) / (3 * halves)
     progress(stage, steps - 1, steps)
     own, u = whole.rows(generated, "generated")
     kernel_reference = kernel_mixed = None
@@ -161,14 +161,14 @@ class _Expansion:
 
     def __init__(self, reference: Features | GaussianStatistics, generated: Features, device: torch.device) -> None:
         m, n = _count(reference), len(generated)
-        real = reference if isinstance(reference, GaussianStatistics) else GaussianStatistics.of(reference)
+        real = statistics_of(reference)
         made = GaussianStatistics.of(generated)
         cov_r = real.cov.to(device) * _population(m)
         cov_g = made.cov.to(device) * _population(n)
         self._means = {"reference": real.mean.to(device), "generated": made.mean.to(device)}
         L = covariance_factor(cov_r, m)
         eigenvalues, V = symmetric_eigen(symmetric_product(L, cov_g))
-        # n images span n - 1 directions; what is left beyond is rounding.
+        # n images span n - 1 directions; anything beyond is rounding.
         kept = torch.ones(len(eigenvalues), dtype=torch.bool, device=device)
         kept[: max(0, len(eigenvalues) - (n - 1))] = False
         if len(eigenvalues):
@@ -183,26 +183,26 @@ class _Expansion:
         self._mean_term = float((self._means["reference"] - self._means["generated"]).square().sum())
         self._traces = float(cov_r.trace()), float(cov_g.trace()), float(self._roots.sum())
 
-        self.generated, bend = self._side(generated.features, "generated", "reference")
-        self.bias_generated = bend / (2 * n)
+        self.generated, curvature = self._side(generated.features, "generated", "reference")
+        self.bias_generated = curvature / (2 * n)
         self.reference: Tensor | None = None
         self.bias_reference = 0.0
         if isinstance(reference, Features):
-            self.reference, bend = self._side(reference.features, "reference", "generated")
-            self.bias_reference = bend / (2 * len(reference))
+            self.reference, curvature = self._side(reference.features, "reference", "generated")
+            self.bias_reference = curvature / (2 * len(reference))
         elif m is not None:
-            self.bias_reference = self._normal_bend() / (2 * m)
+            self.bias_reference = self._gaussian_curvature() / (2 * m)
         self.corrected = self.distance(None, None) - self.bias_generated - self.bias_reference
 
     def distance(self, m: int | None, n: int | None) -> float:
-        """F with covariances divided by m - 1 and n - 1; None leaves a side as it is."""
+        """F with covariances divided by m - 1 and n - 1; None leaves a side's covariance divided by its count."""
         reference, generated, roots = self._traces
         a, b = 1 / _population(m), 1 / _population(n)
         return max(0.0, self._mean_term + a * reference + b * generated - 2 * math.sqrt(a * b) * roots)
 
     @property
     def rounding(self) -> float:
-        """How far off F may be by rounding."""
+        """The rounding error that F may have."""
         return _ROUNDING * (self._traces[0] + self._traces[1])
 
     def rows(self, features: Features, side: str) -> tuple[Tensor, Tensor]:
@@ -231,7 +231,7 @@ class _Expansion:
         # The mean of 2 |u|² + (u∘u)ᵀ C (u∘u) - |u|² + tr S / 2, where that of |u|² is tr S.
         return out - out.mean(), 1.5 * self._traces[2] + quartic / len(features)
 
-    def _normal_bend(self) -> float:
+    def _gaussian_curvature(self) -> float:
         """The mean of H_jj for normally distributed features: fourth moments are products of second ones."""
         pairs = self._roots[:, None] * self._roots / (self._roots[:, None] + self._roots)
         return 1.5 * self._traces[2] + float(pairs.sum() + 2 * pairs.diagonal().sum())
@@ -250,7 +250,7 @@ def _half(
 
 
 def _population(count: int | None) -> float:
-    """What turns a covariance divided by n - 1 into one divided by n."""
+    """The factor from a covariance divided by n - 1 to one divided by n."""
     return 1.0 if count is None else (count - 1) / count
 
 

@@ -9,16 +9,17 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
+from fidprobe.metrics.inputs import largest_magnitude
 
 __all__ = ["InceptionScoreResult", "inception_score"]
 
 
 @dataclass(frozen=True)
 class InceptionScoreResult:
-    """Inception Score over splits, and why it is what it is over the whole set.
+    """Inception Score over splits, with its entropies over the whole set.
 
     Attributes:
-        mean, std: Over splits; std divided by their number less `std_ddof`.
+        mean, std: Over splits; the divisor of std is the number of splits minus `std_ddof`.
         marginal_entropy: H(mean p), in nats: diversity of predicted classes, up to ln c.
         conditional_entropy: mean H(p), in nats: doubt about single images; ln IS of one split of everything is
             marginal_entropy - conditional_entropy.
@@ -53,12 +54,12 @@ def inception_score(
     Args:
         features: Features with logits.
         splits: Number of equal parts (to within one image), >= 1, at most the number of images.
-        split_size: Images in a part instead, as ADM's 5,000; the last part may be smaller, and `splits` has no say.
+        split_size: Images in a part, such as ADM's 5,000; the last part may be smaller. `splits` is then ignored.
         shuffle: Permute images first with torch-fidelity's permutation for `seed`; False keeps their order, as
             the original code did. On sets ordered by class the two differ by whole points.
-        seed: Of the permutation.
-        biased: Keep the classifier's bias in the logits. The original code dropped it by oversight, and every
-            published score with it.
+        seed: Seed of the permutation.
+        biased: Keep the classifier's bias in the logits. The original code dropped it by oversight, and so do all
+            published scores.
         std_ddof: 0 divides the splits' squared deviations by their number, as the original code and torch-fidelity;
             1 by one less, as torchmetrics.
 
@@ -85,10 +86,9 @@ def inception_score(
             f"the Inception Score's std with ddof {std_ddof} needs more than {max(std_ddof, 0)} splits, not "
             f"{len(edges) - 1}; take ddof 0, or more splits"
         )
-    if not bool(torch.isfinite(logits).all()):
-        raise InputError("logits contain NaN or infinite values")
+    largest_magnitude(logits, "logits")
     if shuffle:
-        # The legacy generator, since the peers' published numbers come from its stream.
+        # The peers' published numbers come from the legacy generator.
         logits = logits[torch.from_numpy(np.random.RandomState(seed).permutation(n))]
     scores = []
     for start, stop in pairwise(edges):

@@ -1,12 +1,11 @@
 """Kernel Inception Distance: squared MMD with the kernel k(x, y) = (xᵀy/d + 1)³ (Bińkowski et al. 2018).
 
-Scalar products are made near the origin (`fidprobe.metrics.pair_products`). What moving both sets there takes off is
-known in float64 for each image, so that a float32 product is wrong by about 1e-7 of the images' spread, and every pair
-by something else: their mean is not. Where pairs are few, or a set lies far from the origin all the same, products are
-float64 as well.
+Scalar products are computed near the origin (`fidprobe.metrics.pair_products`). The part that moving both sets removes
+is known for each image in float64. A float32 product is therefore wrong by about 1e-7 of the images' spread, by a
+different amount for every pair, so that the errors average out. If there are few pairs, or a set lies far from the
+origin all the same, products are float64.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,8 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.metrics.pair_products import ROWS, Frame, Points, Ticker, common_frame, products, slices
+from fidprobe.metrics.inputs import largest_magnitude
+from fidprobe.metrics.pair_products import ROWS, CommonFrame, Points, Ticker, common_frame, products, slices
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime import temporary_files
 from fidprobe.runtime.progress import Progress, silent
@@ -34,10 +34,12 @@ __all__ = [
 
 _LARGEST = 1e20  # |x|: float64 holds ((d x²/d + 1)³)² up to x = 1e25
 _BLOCK = 4096  # images on each side of a block of products: 64 MB of float32
-_STRIPS = 4  # of rows, at most, into which a block on the diagonal is cut: of a set's products one half is made
+_STRIPS = (
+    4  # strips of rows into which a block on the diagonal is cut, at most: only half of a set's products is needed
+)
 _MANY = 2**18  # pairs over which rounding averages out
-_LOOKED_AT = 256  # images of a set
-_FAR = 16  # times as far from the origin as from each other: rounding is then a millionth of what lies between images
+_LOOKED_AT = 256  # images of a set whose distance from the origin is looked at
+_FAR = 16  # times as far from the origin as from each other: rounding is then a millionth of the images' distances
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,7 @@ class KernelSubsetsResult:
 def _pair(reference: Features, generated: Features) -> tuple[Tensor, Tensor, str]:
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     for name, side in (("reference", reference), ("generated", generated)):
-        low, high = map(float, torch.aminmax(side.features))  # NaN where there is any
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise InputError(f"{name} features contain NaN or infinite values")
-        largest = max(-low, high)
+        largest = largest_magnitude(side.features, f"{name} features")
         if largest > _LARGEST:
             raise InputError(
                 f"{name} features reach {largest:.3g}; the kernel's squared cubes overflow above {_LARGEST:.0g}; "
@@ -99,23 +98,23 @@ def _cubic(dim: int) -> "Kernel":
     return kernel
 
 
-def _precision(reference: Tensor, generated: Tensor, frame: Frame, pairs: int) -> torch.dtype:
-    """Of products that are summed over so many pairs."""
+def _precision(reference: Tensor, generated: Tensor, frame: CommonFrame, pairs: int) -> torch.dtype:
+    """The precision of products that are summed over so many pairs."""
     if pairs < _MANY or any(_far(side, frame) for side in (reference, generated)):
         return torch.float64
     return frame.dtypes[0]
 
 
-def _far(values: Tensor, frame: Frame) -> bool:
+def _far(values: Tensor, frame: CommonFrame) -> bool:
     """Whether most images of a set lie far from the origin for how little they differ.
 
-    So they do where one image lies thousands of times further out than the others and has drawn the origin away from
-    them, or where a set is as good as one image and the other set lies elsewhere. What float32 rounds is then large
-    beside what tells images apart, and much the same for all pairs.
+    This happens if one image lies thousands of times further out than the others and has moved the origin away from
+    them, or if a set is nearly a single image and the other set lies elsewhere. The rounding of float32 is then large
+    compared with the differences of images, and nearly the same for all pairs.
     """
     some = torch.linspace(0, len(values) - 1, min(len(values), _LOOKED_AT), dtype=torch.float64).long()
-    placed = Points(values, frame).placed(some, torch.float64)
-    out, apart = (torch.linalg.vector_norm(one, dim=1).median() for one in (placed, placed - placed.median(0).values))
+    rows = Points(values, frame).recentred(some, torch.float64)
+    out, apart = (torch.linalg.vector_norm(x, dim=1).median() for x in (rows, rows - rows.median(0).values))
     return bool(out > _FAR * apart)
 
 
@@ -130,13 +129,13 @@ def kernel_distance_subsets(
 ) -> KernelSubsetsResult:
     """KID as papers report it: the unbiased estimate averaged over random subsets.
 
-    Draws as torch-fidelity does (generated first, `RandomState(seed)`), so equal features and seed give equal
+    Subsets are drawn as in torch-fidelity (generated first, `RandomState(seed)`), so equal features and seed give equal
     numbers. `kernel_distance` uses all pairs instead and is the better estimate.
 
     Args:
         reference: Real images' features.
         generated: Generated images' features, same space.
-        subsets: How many subsets, >= 1.
+        subsets: Number of subsets, >= 1.
         subset_size: Images of each side in a subset, >= 2 and at most the smaller side.
         seed: Of the draw.
         progress: Told after every subset.
@@ -152,13 +151,13 @@ def kernel_distance_subsets(
             f"KID subsets of {subset_size} images need at least that many on each side, there are {len(r)} and "
             f"{len(g)}; choose a subset size from 2 to {smaller}"
         )
-    # The legacy generator, since the peers' published numbers come from its stream.
+    # The peers' published numbers come from the legacy generator.
     rng = np.random.RandomState(seed)
     frame = common_frame(r, g, r.device)
     dtype, kernel = _precision(r, g, frame, subset_size**2), _cubic(r.shape[1])
     sides = (generated, reference)
     draws = [[rng.choice(len(side), subset_size, replace=False) for side in sides] for _ in range(subsets)]
-    rows = [_drawn(side, one) for side, one in zip(sides, zip(*draws, strict=True), strict=True)]
+    rows = [_drawn(side, places) for side, places in zip(sides, zip(*draws, strict=True), strict=True)]
     values = np.empty(subsets)
     for i in range(subsets):
         x, y = (_Sample(side[places[i]], frame, dtype) for side, places in rows)
@@ -169,9 +168,9 @@ def kernel_distance_subsets(
 
 
 def _drawn(side: Features, draws: Sequence[npt.NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
-    """What subsets are taken from, [k, d], and their places in it, int64 [subsets, size].
+    """Rows [k, d] from which the subsets are taken, and the subsets' places in them, int64 [subsets, size].
 
-    Of a file that memory does not hold these are the rows that any of them has, read once in their order.
+    If the features are a file that memory does not hold, these are the rows that any subset has, read once in order.
     """
     places = np.stack(draws)
     if side.features.nbytes <= temporary_files.MAX_IN_MEMORY:
@@ -182,7 +181,7 @@ def _drawn(side: Features, draws: Sequence[npt.NDArray[np.int64]]) -> tuple[Tens
 
 @dataclass(frozen=True)
 class _Sums:
-    """Row sums, column sums and the sum of squares of a kernel matrix (diagonal left out within a set)."""
+    """Row sums, column sums and the sum of squares of a kernel matrix; within a set the diagonal is left out."""
 
     rows: Tensor
     cols: Tensor
@@ -191,12 +190,12 @@ class _Sums:
 
 @dataclass(frozen=True)
 class TwoSample:
-    """Means of a kernel over all pairs of two sets, and what their sampling leaves open.
+    """Means of a kernel over all pairs of two sets, and the variance of the MMD² that they make.
 
     Attributes:
-        generated, reference: Over pairs of two different images of a set.
-        mixed: Over pairs across the sets.
-        variance: Of the unbiased MMD² `generated + reference - 2 mixed`, see `two_sample`.
+        generated, reference: Means over pairs of two different images of a set.
+        mixed: Mean over pairs of one image from each set.
+        variance: Variance of the unbiased MMD² `generated + reference - 2 mixed`, see `two_sample`.
     """
 
     generated: float
@@ -210,32 +209,32 @@ Kernel = Callable[[Tensor], Tensor]
 
 
 class _Sample:
-    """A set near the origin, and what its products there lack.
+    """A set moved near the origin, and the part of its products that this removes.
 
     With x = (x̃ + c)/s in a frame of scale s and centre c, xᵀy = x̃ᵀỹ/s² + rest(x) + rest(y).
     """
 
-    def __init__(self, values: Tensor, frame: Frame, dtype: torch.dtype) -> None:
+    def __init__(self, values: Tensor, frame: CommonFrame, dtype: torch.dtype) -> None:
         self._points, self._dtype = Points(values, frame), dtype
-        # A set that makes one block stays as it is multiplied.
-        self._placed = self._points.placed(slice(None), dtype) if len(values) <= _BLOCK else None
+        # A set that makes a single block is recentred once.
+        self._recentred = self._points.recentred(slice(None), dtype) if len(values) <= _BLOCK else None
         self.unit = frame.scale**-2
         centre = frame.centre.double()
         self.rest = torch.empty(len(values), dtype=torch.float64, device=centre.device)
         for rows in slices(len(values), ROWS):
-            self.rest[rows] = self.placed(rows).double() @ centre
+            self.rest[rows] = self.recentred(rows).double() @ centre
         self.rest.add_(centre.square().sum() / 2).mul_(self.unit)
 
     def __len__(self) -> int:
         return len(self._points)
 
-    def placed(self, rows: slice) -> Tensor:
+    def recentred(self, rows: slice) -> Tensor:
         """[m, d] in the frame."""
-        return self._points.placed(rows, self._dtype) if self._placed is None else self._placed[rows]
+        return self._points.recentred(rows, self._dtype) if self._recentred is None else self._recentred[rows]
 
 
 def _tiles(a: _Sample, b: _Sample) -> list[tuple[slice, slice]]:
-    """The blocks of rows and columns that are multiplied; within a set, those on and right of the diagonal."""
+    """The blocks of rows and columns to multiply; within a set, those on and right of the diagonal."""
     if a is not b:
         return [(i, j) for i in slices(len(a), _BLOCK) for j in slices(len(b), _BLOCK)]
     tiles = []
@@ -252,8 +251,8 @@ def _sums(a: _Sample, b: _Sample, kernel: Kernel, tick: Callable[[], None] | Non
     rows, cols = torch.zeros_like(a.rest), torch.zeros_like(b.rest)
     squares = torch.zeros((), dtype=torch.float64, device=rows.device)
     for i, j in _tiles(a, b):
-        product = products(a.placed(i), b.placed(j))
-        own = max(0, i.stop - j.start) if within else 0  # columns of the square on the diagonal, both halves of it
+        product = products(a.recentred(i), b.recentred(j))
+        own = max(0, i.stop - j.start) if within else 0  # columns of the square on the diagonal
         for part in slices(len(product), ROWS):
             at = slice(i.start + part.start, i.start + part.stop)
             k = kernel(product[part].double().mul_(a.unit).add_(a.rest[at, None]).add_(b.rest[j]))
@@ -278,7 +277,7 @@ def two_sample(
     *,
     exact: bool = False,
 ) -> TwoSample:
-    """Means of a kernel over all pairs, a block at a time, with the variance of the MMD² they make.
+    """Means of a kernel over all pairs, a block at a time, with the variance of the MMD² that they make.
 
     The variance is that of the two-sample U-statistic by Hoeffding's decomposition. With u_i the row mean of K_xx
     minus that of K_xy at x_i, centred (v_j likewise at y_j), and s_xx, s_yy, s_xy the mean squares of the doubly
@@ -295,9 +294,9 @@ def two_sample(
         reference: Rows [n >= 4, d], finite.
         generated: Rows [m >= 4, d], finite.
         kernel: A symmetric positive definite kernel.
-        stage: What progress is told.
-        progress: Told after every block of kernel values.
-        exact: Make all products in float64: for kernels that magnify what rounding does to a scalar product.
+        stage: Name of the stage for `progress`.
+        progress: Called after every block of kernel values.
+        exact: Compute all products in float64, for kernels that magnify the rounding of a scalar product.
     """
     m, n = len(generated), len(reference)
     frame = common_frame(reference, generated, reference.device)
@@ -342,5 +341,5 @@ def kernel_distance(reference: Features, generated: Features, *, progress: Progr
     r, g, space = _pair(reference, generated)
     if min(len(r), len(g)) < 4:
         raise InputError(f"KID with a standard error needs at least 4 images on each side, got {len(r)} and {len(g)}")
-    found = two_sample(r, g, _cubic(r.shape[1]), "KID", progress)
-    return KernelResult(found.generated + found.reference - 2 * found.mixed, found.variance**0.5, space)
+    means = two_sample(r, g, _cubic(r.shape[1]), "KID", progress)
+    return KernelResult(means.generated + means.reference - 2 * means.mixed, means.variance**0.5, space)

@@ -35,12 +35,12 @@ class ModeScoreResult:
     """Both forms of the Mode Score; higher is better, 1 to the number of classes.
 
     Attributes:
-        value: The published form, identical to the Inception Score of one split of everything: the reference has no
-            part in it.
-        standard_error: Of the value, over generated images, by the delta method.
-        prior_value: Xu et al.'s form, value · exp(-marginal_divergence): at most `value`, and below 1 where classes
-            are far off the reference's.
-        prior_error: Of `prior_value`, over images on both sides.
+        value: The published form, identical to the Inception Score of one split of all images: the reference does not
+            influence it.
+        standard_error: Standard error of the value, over generated images, by the delta method.
+        prior_value: Xu et al.'s form, value · exp(-marginal_divergence): at most `value`, and below 1 if the classes
+            are far from the reference's.
+        prior_error: Standard error of `prior_value`, over images on both sides.
         expected_divergence: E_x[KL(C(x) || C̄_train)], in nats.
         marginal_divergence: KL(C̄_G || C̄_train), in nats; value = exp(expected - marginal divergence).
         logits: `unbiased` (as the Inception Score's) or `biased`.
@@ -66,18 +66,18 @@ def mode_score(reference: Features, generated: Features, *, biased: bool = False
     Args:
         reference: Real images' features with logits, n >= 2.
         generated: Generated images' features with logits, m >= 2, same classifier.
-        biased: Keep the classifier's bias in the logits; by default as `inception_score`, so that the identity holds
-            between the two as they are called.
+        biased: Keep the classifier's bias in the logits; the default is that of `inception_score`, so that the
+            identity holds between both.
 
     Raises:
         MismatchError: different feature spaces.
-        InputError: no logits, other classes on the two sides, fewer than 2 images on a side, NaN or infinite logits.
+        InputError: no logits, different classes on the sides, fewer than 2 images on a side, NaN or infinite logits.
     """
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     real, made = class_logits(reference, generated, biased=biased, metric="the Mode Score")
     log_r, log_g = log_mean(real), log_mean(made)
     doubt = entropies(made)
-    # Through the identity: the difference of the two terms would lose the digits of the cross entropy they share.
+    # By the identity: the difference of the two terms would lose the digits of the cross entropy that they share.
     logarithm = max(0.0, float(-(log_g.exp() * log_g).sum() - doubt.mean()))
     marginal = divergence(log_g, log_r)
     value, prior = math.exp(logarithm), math.exp(logarithm - marginal)

@@ -1,10 +1,10 @@
 """MS-SSIM of random pairs within each class: a coarse detector of intra-class mode collapse.
 
 Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs" (2016), §4.2, as used in am-gan.md, Table 2.
-Class scores cannot see a class of which one picture is made over and over (am-gan.md, §6.4): all its images are
-confidently of their class. Such pairs look alike, and their multi-scale structural similarity (Wang et al. 2004) is
-high. Only values at one picture size, and against those of real images, say anything: a class of portraits on white is
-more alike than one of dogs.
+Class scores cannot detect a generator that makes one picture of a class over and over (am-gan.md, §6.4): all its images
+are confidently of their class. Pairs of such images look alike, and their multi-scale structural similarity (Wang et
+al. 2004) is high. Compare values only at one picture size and with those of real images: portraits on white are more
+alike than dogs.
 """
 
 import math
@@ -19,18 +19,18 @@ from fidprobe.errors import InputError
 from fidprobe.images.file_names import natural_key
 from fidprobe.images.source import ImageSource
 from fidprobe.images.temporary_copy import TemporaryCopy
-from fidprobe.metrics.picture_pairs import LEAST_SIDE, Frame, drawn_pairs, similarities
+from fidprobe.metrics.picture_pairs import LEAST_SIDE, PictureSize, drawn_pairs, similarities
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ALIKE", "UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssim_within_classes"]
 
 ALIKE = 0.8
-"""MS-SSIM from which the two pictures of a pair are one picture, but for details."""
+"""MS-SSIM from which the pictures of a pair are the same except for details."""
 
 UNLABELLED = "(unlabelled)"
 """The class of images that have none."""
 
-_GROUP = 1000  # pairs that are read together: at most twice as many pictures wait in memory
+_GROUP = 1000  # pairs that are read together; at most twice as many pictures wait in memory
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class ClassSimilarity:
 
     Attributes:
         name: The class.
-        mean: Of MS-SSIM over pairs, 0..1; 1 for equal pictures.
-        standard_error: Of the mean, with what pairs that share an image have in common; None for a single pair.
-        images: Of the class in the set.
-        pairs: That were compared.
-        alike: Share of pairs with MS-SSIM >= `ALIKE`, 0..1. Where k pictures make up a class, repeated evenly, 1/k of
-            its pairs are of one picture: with k = 20 the mean hardly moves, and this share is what shows.
+        mean: Mean MS-SSIM over pairs, 0..1; 1 for equal pictures.
+        standard_error: Standard error of the mean, including the covariance of pairs that share an image; None for a
+            single pair.
+        images: The class's images in the set.
+        pairs: The pairs that were compared.
+        alike: Share of pairs with MS-SSIM >= `ALIKE`, 0..1. If a class consists of k pictures, repeated evenly, 1/k of
+            its pairs show one picture. With k = 20 the mean hardly changes, but this share does.
     """
 
     name: str
@@ -61,12 +62,12 @@ class IntraClassResult:
 
     Attributes:
         classes: In natural order of their names.
-        mean: Of the classes' means.
-        maximum: The largest of the classes' means, as in Table 2; high where a class has collapsed. Being the largest
-            of several, it is above 0 and above the mean by chance as well.
-        maximum_class: Whose it is.
-        size: `(height, width)` in pixels at which pictures were compared; other sizes give other numbers.
-        resized: Whether any picture was resized for that.
+        mean: Mean of the classes' means.
+        maximum: The largest of the classes' means, as in Table 2; high if a class has collapsed. As the largest
+            of several it is also above the mean by chance.
+        maximum_class: The class of that mean.
+        size: `(height, width)` in pixels at which pictures were compared; the numbers depend on it.
+        resized: Whether any picture was resized to it.
         pairs, seed: As asked for.
         left_out: Classes of a single image, which have no pairs.
         alike: Share of all pairs with MS-SSIM >= `ALIKE`, 0..1.
@@ -96,29 +97,30 @@ def ms_ssim_within_classes(
 ) -> IntraClassResult:
     """Mean MS-SSIM of random pairs of different images of each class, by torchmetrics (five scales, its constants).
 
-    Each pair is drawn at most once; a class with fewer pairs than asked for is compared in all of them. The draw of a
-    class depends on the seed, its name and its images' names alone, neither on the order of files nor on other
-    classes. Each picture is decoded once, and only those drawn.
+    Each pair is drawn at most once; if a class has fewer pairs than asked for, all of them are compared. The draw of a
+    class depends only on the seed, its name and its images' names, not on the order of files or on other classes. Only
+    drawn pictures are decoded, each once.
 
     MS-SSIM needs 176 pixels a side. Smaller pictures are enlarged to that (the shorter side, by antialiased bicubic,
-    rule `clean`), so that all five scales, at which it was calibrated, exist: the coarsest then sees windows of the
-    whole picture and the finest, smooth between pixels, is alike in any two. Fewer scales or smaller windows instead,
-    as some codes have, are another measure. Numbers of enlarged pictures are no paper's; real images measured the
-    same way are the level to compare with.
+    rule `clean`), so that all five scales exist for which it was calibrated. The coarsest scale then sees windows of
+    the whole picture; the finest is smooth between pixels and nearly the same in any two. Fewer scales or smaller
+    windows, which some codes take instead, are a different measure. Numbers of enlarged pictures do not compare with
+    those of papers; compare them with real images measured the same way.
 
     Args:
         images: What `open_images` gives.
-        labels: The class of each image, in the source's order; a classifier's Top-1, say. By default the source's own
-            (class folders, or a data set's labels). Images without one count as one class, `(unlabelled)`.
-        pairs: For each class, >= 1.
-        seed: Of the draw.
-        side: Resize all pictures to squares of this side, >= 176; needed where they differ in size. By default they
-            are compared as they are, or enlarged as above. Large pictures cost in proportion to their pixels.
+        labels: The class of each image, in the source's order, for example a classifier's Top-1. By default the
+            source's own labels (class folders, or a data set's labels). Images without one form the class
+            `(unlabelled)`.
+        pairs: Pairs for each class, >= 1.
+        seed: Seed of the draw.
+        side: Resize all pictures to squares of this side, >= 176; needed if they differ in size. By default they are
+            compared as they are, or enlarged as above. The cost is proportional to the pixels.
         device: Where to compare.
-        progress: Told of pairs.
+        progress: Called with the number of pairs compared.
 
     Raises:
-        InputError: pairs or side out of range, labels that are not one for each image, no class of two images,
+        InputError: pairs or side out of range, not one label for each image, no class of two images,
             pictures of several sizes without `side`, or smaller than 16 pixels.
         SourceError: a picture cannot be read.
     """
@@ -138,13 +140,13 @@ def ms_ssim_within_classes(
         raise InputError(
             f"{images.description}: no class has two images to compare; MS-SSIM within classes needs several of each"
         )
-    frame = Frame(images.description, side)
-    values = np.concatenate(list(_in_groups(source, list(drawn.values()), frame, torch.device(device), progress)))
-    found, start = [], 0
+    sizing = PictureSize(images.description, side)
+    values = np.concatenate(list(_in_groups(source, list(drawn.values()), sizing, torch.device(device), progress)))
+    similarities_by_class, start = [], 0
     for name, chosen in drawn.items():
         part = values[start : start + len(chosen)]
         start += len(chosen)
-        found.append(
+        similarities_by_class.append(
             ClassSimilarity(
                 name=name,
                 mean=float(part.mean()),
@@ -154,14 +156,14 @@ def ms_ssim_within_classes(
                 alike=float((part >= ALIKE).mean()),
             )
         )
-    largest = max(found, key=lambda one: one.mean)
+    largest = max(similarities_by_class, key=lambda similarity: similarity.mean)
     return IntraClassResult(
-        classes=tuple(found),
-        mean=float(np.mean([one.mean for one in found])),
+        classes=tuple(similarities_by_class),
+        mean=float(np.mean([similarity.mean for similarity in similarities_by_class])),
         maximum=largest.mean,
         maximum_class=largest.name,
-        size=frame.size,
-        resized=frame.resized,
+        size=sizing.size,
+        resized=sizing.resized,
         pairs=pairs,
         seed=seed,
         left_out=left_out,
@@ -170,9 +172,13 @@ def ms_ssim_within_classes(
 
 
 def _in_groups(
-    source: ImageSource, drawn: Sequence[npt.NDArray[np.int64]], frame: Frame, device: torch.device, progress: Progress
+    source: ImageSource,
+    drawn: Sequence[npt.NDArray[np.int64]],
+    sizing: PictureSize,
+    device: torch.device,
+    progress: Progress,
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """MS-SSIM of the pairs of a few classes at a time: pictures wait for their pair, of many classes a whole set."""
+    """MS-SSIM of the pairs of a few classes at a time, since pictures wait in memory for their pair."""
     total, done = sum(map(len, drawn)), 0
     waiting: list[npt.NDArray[np.int64]] = []
     for i, chosen in enumerate(drawn):
@@ -184,13 +190,13 @@ def _in_groups(
             progress(stage, before + compared, total)
 
         pairs = np.concatenate(waiting)
-        yield similarities(source, pairs, frame, device, tell)
+        yield similarities(source, pairs, sizing, device, tell)
         done += len(pairs)
         waiting = []
 
 
 def _rereadable(images: ImageSource, labels: Sequence[str | int | None] | None, progress: Progress) -> ImageSource:
-    """The source, or a copy where it cannot be read twice, or tells labels with its pictures only."""
+    """The source, or a copy of it if it cannot be read twice or gives labels only with its pictures."""
     if not images.replayable:
         return TemporaryCopy(images, progress=progress)
     if labels is None and all(item.label is None for item in images.items()):
@@ -222,10 +228,10 @@ def _classes(source: ImageSource, labels: Sequence[str | int | None] | None) -> 
 
 
 def _pairs_error(values: npt.NDArray[np.float64], pairs: npt.NDArray[np.int64]) -> float | None:
-    """Standard error of the mean over pairs, of which some share an image.
+    """The standard error of the mean over pairs, some of which share an image.
 
-    The dyadic-robust variance (Fafchamps and Gubert 2007): with residuals e, products of all pairs that share an image
-    count, Σ_i (Σ_{pairs of i} e)² - Σ e² over n². Never less than that of independent pairs.
+    It is the dyadic-robust variance (Fafchamps and Gubert 2007): with residuals e, the products of all pairs that share
+    an image count, Σ_i (Σ_{pairs of i} e)² - Σ e² over n². It is at least that of independent pairs.
     """
     n = len(values)
     if n < 2:

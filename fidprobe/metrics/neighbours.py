@@ -4,7 +4,7 @@ Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Gener
 and 2. The ball of an image reaches to its k-th nearest neighbour in its own set. Precision is the share of generated
 images in the ball of any real image, recall the share of real images in the ball of any generated one.
 
-Both counts are exact (`fidprobe.metrics.balls`): no subsets, no approximate neighbours.
+Both counts are exact (`fidprobe.metrics.neighbour_balls`): no subsets, no approximate neighbours.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from fidprobe.features.value import Features
-from fidprobe.metrics.balls import border, check_sets, common_points, contained, radii, share, within
-from fidprobe.metrics.nearness import Needed, direct, nearness
+from fidprobe.metrics.nearest_pairs import Needed, direct, nearness
+from fidprobe.metrics.neighbour_balls import border, check_sets, common_points, contained, radii, share, within
 from fidprobe.metrics.pair_products import Points, Ticker, block_count, rounding
 from fidprobe.provenance import known_space
 from fidprobe.runtime.progress import Progress, silent
@@ -30,12 +30,12 @@ class PrecisionRecallResult:
         precision: Share of generated images in the ball of a real one, 0..1.
         recall: Share of real images in the ball of a generated one, 0..1.
         precision_error, recall_error: √(p (1 - p) / n), the standard error of a share of n independent images. It
-            leaves out that the balls themselves would differ with another sample, and the bias of finite sets: both
-            numbers depend on the counts, so compare equal counts only. It is 0 at shares of 0 and 1.
-        k: Which neighbour a ball reaches to.
+            leaves out the sampling of the balls themselves and the bias of finite sets: both numbers depend on the
+            counts, so compare equal counts only. It is 0 at shares of 0 and 1.
+        k: The neighbour to which a ball reaches.
         space: The feature space.
         reference_count, generated_count: Images on each side.
-        strict: Whether a ball's border lies outside it.
+        strict: Whether balls are without their border.
     """
 
     precision: float
@@ -60,17 +60,17 @@ def precision_recall(
 ) -> PrecisionRecallResult:
     """Improved precision and recall, exactly: no subsets, no approximate neighbours.
 
-    The conventions differ at a ball's border only, so on sets that share images: a set has a precision and recall of
-    1 against itself by either, but of two sets that repeat the same few images by `<=` only.
+    The conventions differ only at a ball's border, so only for sets that share images. Against itself a set has a
+    precision and recall of 1 by both conventions; two sets that repeat the same few images have 1 only by `<=`.
 
     Args:
         reference: Real images' features, n >= k + 2.
         generated: Generated images' features, m >= k + 2, same space.
-        k: Which neighbour a ball reaches to, >= 1; the paper's 3.
-        strict: A point lies in a ball if its distance is < the radius, as in `prdc`, dgm-eval and StudioGAN; else <=,
-            as in the authors' code, torch-fidelity's and ADM's.
+        k: The neighbour to which a ball reaches, >= 1; the paper takes 3.
+        strict: A ball contains a point if the distance is < the radius, as in `prdc`, dgm-eval and StudioGAN; otherwise
+            <=, as in the authors' code, torch-fidelity's and ADM's.
         device: Where to compute.
-        progress: Told of blocks of distances.
+        progress: Called after each block of distances.
 
     Raises:
         MismatchError: different feature spaces.
@@ -97,11 +97,11 @@ def precision_recall(
 
 
 def _inside(x: Points, y: Points, borders: tuple[Tensor, ...], tick: Ticker, *, strict: bool) -> tuple[Tensor, Tensor]:
-    """Which points of x lie in a ball of y, bool [n], and which of y in one of x, bool [m]."""
+    """Whether each point of x is in a ball of y, bool [n], and each point of y in a ball of x, bool [m]."""
     dtype = x.frame.dtypes[0]
     relative, least = rounding(dtype, x.values.shape[1])
     lower = [(1 - relative) * side.squares(dtype) for side in (x, y)]
-    # Only where the deepest ball can reach the point is there anything to decide, and what reaches it well decides.
+    # A point matters only if the ball it is deepest in can reach it; a ball that reaches far beyond it decides.
     floors = [side - least for side in lower]
     ceilings = [side + 4 * relative * (side + side.mean()) for side in lower]
 
@@ -114,15 +114,15 @@ def _inside(x: Points, y: Points, borders: tuple[Tensor, ...], tick: Ticker, *, 
 
     offsets = borders[0] - lower[0], borders[1] - lower[1]
     best = nearness(x, y, offsets, 1, dtype, tick=tick, needed=(needed(0), needed(1)))
-    found = []
+    insides = []
     for a, (own, other) in enumerate(((x, y), (y, x))):
         rows = (best[a].values[:, 0].double() >= floors[a]).nonzero().squeeze(1)
         ball = best[a].columns[rows]
         deepest = within(direct(own, other, rows, ball)[:, 0], borders[1 - a][ball[:, 0]], strict=strict)
         inside = torch.zeros(len(own), dtype=torch.bool, device=rows.device)
         inside[rows[deepest]] = True
-        # The deepest ball by rounded products need not be the deepest: the few points outside it ask all balls.
+        # The deepest ball by rounded products need not be the deepest one, so the few points outside it try all balls.
         for points, _ in contained(own, other, borders[1 - a], rows[~deepest], strict=strict):
             inside[points] = True
-        found.append(inside)
-    return found[0], found[1]
+        insides.append(inside)
+    return insides[0], insides[1]

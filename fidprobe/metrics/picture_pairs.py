@@ -1,4 +1,4 @@
-"""MS-SSIM of pairs of pictures of a source: drawn, decoded once, brought to one size, compared in batches."""
+"""MS-SSIM of pairs of pictures of a source. Pictures are decoded once, brought to one size, compared in batches."""
 
 import math
 from collections import Counter
@@ -16,12 +16,12 @@ from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.images.source import ImageSource
 from fidprobe.runtime.progress import Progress
 
-__all__ = ["LEAST_SIDE", "Frame", "drawn_pairs", "similarities"]
+__all__ = ["LEAST_SIDE", "PictureSize", "drawn_pairs", "similarities"]
 
 LEAST_SIDE = 176
-"""Pixels of a side that MS-SSIM needs: four halvings leave 11, the width of its window."""
+"""Least side in pixels for MS-SSIM: four halvings leave 11, the width of its window."""
 
-_LEAST_PICTURE = 16  # pixels: enlarged to 176, a window of 11 then covers one pixel, which has no structure
+_LEAST_PICTURE = 16  # pixels of a side: enlarged to 176, a window of 11 covers one pixel, which has no structure
 _BATCH = 16 * LEAST_SIDE**2  # pixels of one side of a batch of pairs
 
 _Picture = npt.NDArray[np.uint8]
@@ -32,19 +32,19 @@ def drawn_pairs(members: list[int], pairs: int, rng: np.random.Generator) -> npt
     count = len(members) * (len(members) - 1) // 2
     # Pair number j (j - 1) / 2 + i is that of members i < j.
     numbers = range(count) if count <= pairs else map(int, rng.choice(count, pairs, replace=False))
-    found = []
+    chosen = []
     for number in numbers:
         j = (1 + math.isqrt(1 + 8 * number)) // 2
-        found.append(sorted((members[number - j * (j - 1) // 2], members[j])))
-    return np.array(found, dtype=np.int64)
+        chosen.append(sorted((members[number - j * (j - 1) // 2], members[j])))
+    return np.array(chosen, dtype=np.int64)
 
 
-class Frame:
-    """Brings pictures to the size at which they are compared, which the first one may decide.
+class PictureSize:
+    """The size to which pictures are brought for comparison. The first picture determines it unless it is given.
 
     Attributes:
-        size: `(height, width)`, once a picture has been seen.
-        resized: Whether one was resized.
+        size: `(height, width)`, set by the first picture.
+        resized: Whether any picture was resized.
     """
 
     size: tuple[int, int]
@@ -55,7 +55,11 @@ class Frame:
         self.resized = False
 
     def check(self, picture: _Picture, name: str) -> None:
-        """Refuse a picture that cannot be compared with those before it."""
+        """Raise if a picture cannot be compared with those before it.
+
+        Raises:
+            InputError: it is smaller than 16 pixels, or differs in size from the others without a given side.
+        """
         height, width = picture.shape[:2]
         if min(height, width) < _LEAST_PICTURE:
             raise InputError(
@@ -81,9 +85,9 @@ class Frame:
 
 
 def similarities(
-    source: ImageSource, pairs: npt.NDArray[np.int64], frame: Frame, device: torch.device, progress: Progress
+    source: ImageSource, pairs: npt.NDArray[np.int64], sizing: PictureSize, device: torch.device, progress: Progress
 ) -> npt.NDArray[np.float64]:
-    """MS-SSIM of each pair, float64 [n]: pictures are read in order and kept until their last pair is there."""
+    """MS-SSIM of each pair, float64 [n]. Pictures are read in order and kept until their last pair is compared."""
     uses = Counter(pairs.ravel().tolist())
     ending: dict[int, list[int]] = {}
     for number, (_, last) in enumerate(pairs.tolist()):
@@ -93,22 +97,22 @@ def similarities(
     waiting: dict[int, tuple[_Picture, _Picture]] = {}
     done = 0
     for place, name, picture in _pictures(source, sorted(uses)):
-        frame.check(picture, name)
+        sizing.check(picture, name)
         held[place] = picture
         for number in ending.get(place, ()):
             other = int(pairs[number, 0])
             waiting[number] = held[other], picture
-            for one in (other, place):
-                uses[one] -= 1
-                if uses[one] == 0:
-                    del held[one]
-            if len(waiting) * frame.size[0] * frame.size[1] >= _BATCH:
-                values[list(waiting)] = _compared(waiting.values(), frame, device)
+            for used in (other, place):
+                uses[used] -= 1
+                if uses[used] == 0:
+                    del held[used]
+            if len(waiting) * sizing.size[0] * sizing.size[1] >= _BATCH:
+                values[list(waiting)] = _compared(waiting.values(), sizing, device)
                 done += len(waiting)
                 waiting.clear()
                 progress("MS-SSIM", done, len(pairs))
     if waiting:
-        values[list(waiting)] = _compared(waiting.values(), frame, device)
+        values[list(waiting)] = _compared(waiting.values(), sizing, device)
         progress("MS-SSIM", len(pairs), len(pairs))
     return values
 
@@ -125,11 +129,14 @@ def _pictures(source: ImageSource, places: list[int]) -> Iterator[tuple[int, str
 
 
 def _compared(
-    pairs: Collection[tuple[_Picture, _Picture]], frame: Frame, device: torch.device
+    pairs: Collection[tuple[_Picture, _Picture]], sizing: PictureSize, device: torch.device
 ) -> npt.NDArray[np.float64]:
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-    left, right = (torch.cat([frame(pair[i], device) for pair in pairs]) for i in (0, 1))
-    with full_precision(), torch.inference_mode():  # TF32 would lose variances, differences of large squares
+    left, right = (torch.cat([sizing(pair[i], device) for pair in pairs]) for i in (0, 1))
+    with (
+        full_precision(),
+        torch.inference_mode(),
+    ):  # TF32 would lose variances, differences of large squares
         values = multiscale_structural_similarity_index_measure(left, right, data_range=255.0, reduction="none")
     return np.asarray(values.double().cpu().numpy())

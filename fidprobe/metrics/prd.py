@@ -7,22 +7,21 @@ the real images by a part of what is generated. On a finite space the largest su
     α(λ) = Σ min(λ P(ω), Q(ω)),   β(λ) = Σ min(P(ω), Q(ω) / λ)        (Theorem 2, Eq. 4)
 
 and on a finite grid of angles the curve runs through one of them for each λ = tan(angle). Images come to a finite
-space by k-means on the union of both sets. As its outcome hangs on where it starts, it is run several times, and the
-curves are averaged along each angle.
+space by k-means on the union of both sets. As its outcome depends on its first centres, it is run several times, and
+the curves are averaged along each angle.
 """
 
-import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.clusters import clusterings, sorted_union
+from fidprobe.metrics.inputs import largest_magnitude
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import empty_array
@@ -31,26 +30,26 @@ __all__ = ["PRDResult", "f_beta", "prd", "prd_of_histograms"]
 
 Array = npt.NDArray[np.float64]
 
-_EPSILON = 1e-10  # the original's distance of the outermost angles from 0 and π/2
+_EPSILON = 1e-10  # distance of the outermost angles from 0 and π/2, as in the original code
 _LEAST_ANGLES = 3
-_BETA = 8.0  # the paper's
-_ROWS = 65536  # copied at a time
-_EQUAL_SUM = 1e-6  # by which a histogram may miss the sum of 1
+_BETA = 8.0  # as in the paper
+_ROWS = 65536  # rows copied at a time
+_EQUAL_SUM = 1e-6  # largest deviation of a histogram's sum from 1
 
 
 @dataclass(frozen=True, eq=False)
 class PRDResult:
-    """Curves of precision and recall, one for each clustering, and what is read from their mean.
+    """Curves of precision and recall, one for each clustering, and the numbers read from their mean.
 
     Attributes:
-        precisions: float64 [runs, angles], 0..1, along each angle of each run's curve; the first angle is all but 0,
-            where recall is largest, the last all but π/2, where precision is.
+        precisions: float64 [runs, angles], 0..1, at each angle of each run's curve. Recall is largest at the first
+            angle, nearly 0; precision is largest at the last, nearly π/2.
         recalls: float64 [runs, angles], likewise.
-        clusters: Of each k-means.
-        seed: What began them.
+        clusters: Clusters of each k-means.
+        seed: Seed of draws and first centres.
         space: The feature space.
         reference_count, generated_count: Images on each side.
-        balanced_count: Images of each side in every run, drawn anew for it; None where all were used, not balanced.
+        balanced_count: Images of each side in every run, drawn anew for each; None if all were used, not balanced.
     """
 
     precisions: Array
@@ -64,7 +63,7 @@ class PRDResult:
 
     @property
     def runs(self) -> int:
-        """Clusterings."""
+        """The number of clusterings."""
         return len(self.precisions)
 
     @property
@@ -90,7 +89,7 @@ class PRDResult:
     def spread(self, beta: float) -> float:
         """Standard deviation of the single runs' largest F_β (ddof 0; 0 of one run).
 
-        It tells how much hangs on the clustering (and on the balanced draw), not how much on the sample of images.
+        It measures the effect of the clustering and of the balanced draw, not of the sample of images.
 
         Raises:
             InputError: β is not above 0.
@@ -132,23 +131,23 @@ def prd(
 ) -> PRDResult:
     """The curve of precision and recall of generated images, from k-means on both sets together.
 
-    Arguments have names and no places, since sides exchanged exchange precision and recall (the original's README
-    hands them over in the wrong order). All images train each k-means, and equal vectors fall into one cluster. The
-    order of images does not matter: they are sorted by their values first.
+    Arguments are keyword-only, since exchanged sides exchange precision and recall (the original's README passes them
+    in the wrong order). All images train each k-means, and equal vectors fall into one cluster. The order of images
+    does not matter: they are sorted by their values first.
 
     Args:
-        reference: Real images' features; any embedding will do, the paper's are Inception's pre-logits.
+        reference: Real images' features in any embedding; the paper takes Inception's pre-logits.
         generated: Generated images' features, same space.
-        clusters: k, >= 2; the paper's 20.
-        angles: Points on a curve, >= 3; with an odd number, the middle one has λ = 1, where both are 1 - δ(P, Q).
+        clusters: k, >= 2; the paper takes 20.
+        angles: Points on a curve, >= 3. An odd number has a middle point with λ = 1, where both values are 1 - δ(P, Q).
         runs: Clusterings to average, >= 1.
         balance: Use equally many images of both sides, drawn at random from the larger one, anew for each run.
-            Clusters fit the larger side better, which then loses less.
-        count: Balance at so many, at least `clusters`, so that curves of several models compare; by default as many
-            as the smaller side has.
-        seed: Of the draws and of the clusterings' beginnings. Equal seeds and runs give equal results; with another
-            number of runs, rounding can decide otherwise what all but ties.
-        progress: Told of runs.
+            Otherwise the clusters fit the larger side better, and the result favours it.
+        count: Images of each side when balanced, at least `clusters`, so that curves of several models compare; by
+            default as many as the smaller side has.
+        seed: Seed of the draws and of the first centres. Equal seeds and runs give equal results. With another number
+            of runs, rounding can decide near ties differently.
+        progress: Called after each run.
 
     Raises:
         MismatchError: different feature spaces.
@@ -158,9 +157,8 @@ def prd(
     _check_options(clusters, angles, runs, seed)
     counts = len(reference), len(generated)
     count = _balanced(counts, clusters, balance, count)
-    for name, one in (("reference", reference), ("generated", generated)):
-        if not all(map(math.isfinite, torch.aminmax(one.features))):  # NaN where there is any
-            raise InputError(f"{name} features contain NaN or infinite values")
+    for name, side in (("reference", reference), ("generated", generated)):
+        largest_magnitude(side.features, f"{name} features")
     points, generated_rows = sorted_union(reference.features, generated.features)
     curves = []
     progress("PRD", 0, runs)
@@ -195,7 +193,7 @@ def prd_of_histograms(
     Args:
         reference: P, [k], shares >= 0 that add up to 1.
         generated: Q, [k], likewise.
-        angles: Points, >= 3, evenly from `epsilon` to π/2 - `epsilon`, the original's grid; λ is their tangent.
+        angles: Points, >= 3, evenly from `epsilon` to π/2 - `epsilon` as in the original code; λ is their tangent.
         epsilon: In radians, above 0 and below 0.1.
 
     Returns:
@@ -208,12 +206,12 @@ def prd_of_histograms(
         raise InputError(f"a PRD curve needs at least {_LEAST_ANGLES} angles, got {angles}")
     if not 0 < epsilon < 0.1:
         raise InputError(f"the outermost angles lie above 0 and below 0.1 from the axes, not {epsilon}")
-    real, made = (_distribution(name, one) for name, one in (("reference", reference), ("generated", generated)))
+    real, made = _distribution("reference", reference), _distribution("generated", generated)
     if real.shape != made.shape:
         raise InputError(f"PRD compares histograms of one space, got {len(real)} and {len(made)} bins")
     slopes = np.tan(np.linspace(epsilon, np.pi / 2 - epsilon, angles))
     precision = np.minimum(slopes[:, None] * real, made).sum(axis=1)
-    # Rounding may carry sums beyond what they can be.
+    # Rounding may carry sums beyond 0..1.
     return precision.clip(0, 1), (precision / slopes).clip(0, 1)
 
 
@@ -230,13 +228,13 @@ def f_beta(*, precision: npt.ArrayLike, recall: npt.ArrayLike, beta: float = 1.0
     """
     if not (np.isfinite(beta) and beta > 0):
         raise InputError(f"F_β needs a finite β above 0, got {beta}")
-    p, r = (np.asarray(one, dtype=np.float64) for one in (precision, recall))
+    p, r = (np.asarray(values, dtype=np.float64) for values in (precision, recall))
     if p.shape != r.shape:
         raise InputError(f"precision and recall must have one shape, got {list(p.shape)} and {list(r.shape)}")
-    for name, one in (("precision", p), ("recall", r)):
-        if not ((one >= 0) & (one <= 1)).all():
+    for name, values in (("precision", p), ("recall", r)):
+        if not ((values >= 0) & (values <= 1)).all():
             raise InputError(f"{name} must lie in 0..1 to have an F_β")
-    # Both sides divided by the larger weight: β² may be beyond a float's range.
+    # Numerator and denominator are divided by the larger weight, since β² may be beyond a float's range.
     weight = 1 / (1 + beta**-2) if beta > 1 else beta**2 / (1 + beta**2)
     below = weight * p + (1 - weight) * r
     return np.divide(p * r, below, out=np.zeros_like(p), where=below > 0)
@@ -281,10 +279,10 @@ def _labelled(
     seed: int,
     runs: int,
 ) -> Iterator[tuple[npt.NDArray[np.int64] | slice, npt.NDArray[np.int64]]]:
-    """Of each run, the rows of the union that it uses and their clusters."""
+    """For each run, the rows of the union that it uses and their clusters."""
     sides = np.flatnonzero(~generated_rows), np.flatnonzero(generated_rows)
     rngs = [np.random.default_rng((seed, run)) for run in range(runs)]
-    if count is None or all(len(one) == count for one in sides):  # every run uses all
+    if count is None or all(len(side) == count for side in sides):  # every run uses all
         for labels in clusterings(points, clusters, rngs):
             yield slice(None), labels
         return
@@ -296,39 +294,39 @@ def _labelled(
 def _drawn(
     points: npt.NDArray[np.float32], sides: Sequence[npt.NDArray[np.int64]], count: int, seed: tuple[int, int]
 ) -> npt.NDArray[np.int64]:
-    """The rows of the union that a run uses, in their order; a set's draw hangs on its own values, not on its side."""
+    """The rows of the union that a run uses, in order. A set's draw depends on its values, not on which side it is."""
     drawn = []
-    for one in sides:
-        whole = count == len(one)
-        rng = np.random.default_rng((*seed, 0 if whole else _checksum(points, one)))
-        drawn.append(one if whole else rng.choice(one, count, replace=False))
+    for side in sides:
+        whole = count == len(side)
+        rng = np.random.default_rng((*seed, 0 if whole else _checksum(points, side)))
+        drawn.append(side if whole else rng.choice(side, count, replace=False))
     return np.sort(np.concatenate(drawn))
 
 
 def _checksum(points: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> int:
     """CRC-32 of the rows' bytes."""
-    found = 0
+    checksum = 0
     for start in range(0, len(rows), _ROWS):
-        found = zlib.crc32(points[rows[start : start + _ROWS]].tobytes(), found)
-    return found
+        checksum = zlib.crc32(points[rows[start : start + _ROWS]].tobytes(), checksum)
+    return checksum
 
 
 def _taken(points: npt.NDArray[np.float32], used: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """The rows that a run uses."""
-    found: npt.NDArray[np.float32] = empty_array((len(used), points.shape[1]), np.float32, "a draw of both sets")
+    rows: npt.NDArray[np.float32] = empty_array((len(used), points.shape[1]), np.float32, "a draw of both sets")
     for start in range(0, len(used), _ROWS):
-        found[start : start + _ROWS] = points[used[start : start + _ROWS]]
-    return found
+        rows[start : start + _ROWS] = points[used[start : start + _ROWS]]
+    return rows
 
 
 def _distribution(name: str, values: npt.ArrayLike) -> Array:
-    found = np.asarray(values, dtype=np.float64)
-    if found.ndim != 1 or not len(found) or not (found >= 0).all() or abs(found.sum() - 1) > _EQUAL_SUM:
+    shares = np.asarray(values, dtype=np.float64)
+    if shares.ndim != 1 or not len(shares) or not (shares >= 0).all() or abs(shares.sum() - 1) > _EQUAL_SUM:
         raise InputError(
-            f"the {name} histogram must be shares >= 0 in one row that add up to 1, got shape {list(found.shape)} and "
-            f"sum {found.sum():g}"
+            f"the {name} histogram must be shares >= 0 in one row that add up to 1, got shape {list(shares.shape)} "
+            f"and sum {shares.sum():g}"
         )
-    return found
+    return shares
 
 
 def _shares(labels: npt.NDArray[np.int64], clusters: int) -> Array:

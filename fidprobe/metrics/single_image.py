@@ -1,4 +1,4 @@
-"""What a single image does to the Fréchet distance: influence, exact removal and addition, slope in its features.
+"""The effect of a single image on the Fréchet distance: influence, exact removal and addition, gradient.
 
 With the reference's covariance Σ_r = L Lᵀ, the N generated images' mean m and covariance S (divided by N - 1),
 X = Lᵀ S L = V diag(λ) Vᵀ and the optimal-transport map T = L X^-½ Lᵀ, let δ = f - m and w = Vᵀ Lᵀ δ for an image f.
@@ -30,7 +30,9 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
+from fidprobe.features.value import check_finite_rows
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
+from fidprobe.metrics.inputs import float64_device
 from fidprobe.provenance import check_comparable
 from fidprobe.runtime.threads import symmetric_eigen
 from fidprobe.statistics import GaussianStatistics
@@ -38,9 +40,9 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = ["SingleImage", "enough_images"]
 
 _ROWS = 8192  # images in a block: 128 MB of float64 at d = 2048
-_NULL = 1e-16  # of the largest λ: below it there is nothing but rounding; just above, still variance
-_SPANNED = 1e-12  # of |w|²: images with a smaller part of it on X's null space lie in the span of the set
-_FORCED = 1e-10  # an image that leaves less than this share of a direction's variance to the others is all of it
+_NULL = 1e-16  # of the largest λ: smaller values are rounding, larger ones variance
+_SPANNED = 1e-12  # of |w|²: images with a smaller part on X's null space lie in the span of the set
+_FORCED = 1e-10  # of a direction's variance: an image that leaves less to the others counts as all of it
 _STEP = 0.4  # of the trapezoidal rule in log t: an error of exp(-π² / 0.4) = 2e-11
 _BELOW, _ABOVE = 1e-9, 1e5  # nodes from this times √λ_min to this times √λ_max
 
@@ -59,11 +61,11 @@ class _Split:
 
 
 class SingleImage:
-    """The Fréchet distance as one image sees it.
+    """The Fréchet distance as a function of one image of the generated set.
 
     Args:
-        reference: Of the real images.
-        generated: Of N >= 3 generated images, not weighted.
+        reference: Statistics of the real images.
+        generated: Statistics of N >= 3 generated images, not weighted.
         device: Where to compute, and where results are.
 
     Attributes:
@@ -91,14 +93,13 @@ class SingleImage:
         check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
         self.count = enough_images(generated.count)
         self.dim = generated.dim
-        # Apple's GPUs have no float64.
-        self.device = torch.device("cpu") if torch.device(device).type == "mps" else torch.device(device)
+        self.device = float64_device(device)
         self._mean = generated.mean.to(self.device)
         self._offset = self._mean - reference.mean.to(self.device)
         self._trace = float(generated.cov.trace())
         L = covariance_factor(reference.cov.to(self.device), reference.count)
         eigenvalues, V = symmetric_eigen(symmetric_product(L, generated.cov.to(self.device)))
-        # m images span m - 1 directions; what is left beyond is rounding.
+        # m images span m - 1 directions; anything beyond is rounding.
         rank = min(len(eigenvalues), self.count - 1)
         null = torch.zeros(len(eigenvalues), dtype=torch.bool, device=eigenvalues.device)
         null[: len(eigenvalues) - rank] = True
@@ -138,52 +139,48 @@ class SingleImage:
         return torch.cat(out)
 
     def removed(self, images: Tensor) -> Tensor:
-        """How F changes when one image leaves the generated set, exactly, each image on its own.
+        """The exact change of F when one image leaves the generated set, for each image on its own.
 
         Args:
             images: Features of images of the generated set, floating point [m, d].
 
         Returns:
-            float64 [m], F without the image less F; negative where the set is better off without it.
+            float64 [m], F without the image minus F; negative if the set is better without it.
 
         Raises:
             InputError: wrong shape, NaN or infinite values.
         """
         n = self.count
-        a, b = (n - 1) / (n - 2), -n / ((n - 1) * (n - 2))
-        out = []
-        for split in self._splits(images):
-            square = split.w.square()
-            mean = -2 / (n - 1) * (split.delta @ self._offset) + split.delta.square().sum(1) / (n - 1) ** 2
-            out.append(mean + self._covariance_change(split.delta, square, a, b))
-        return torch.cat(out)
+        return self._change(images, 1 - n, (n - 1) / (n - 2), -n / ((n - 1) * (n - 2)))
 
     def added(self, images: Tensor) -> Tensor:
-        """How F changes when one more image joins the generated set, exactly, each image on its own.
+        """The exact change of F when one more image joins the generated set, for each image on its own.
 
         Args:
             images: Features of any images of the same space, floating point [m, d].
 
         Returns:
-            float64 [m], F with the image less F.
+            float64 [m], F with the image minus F.
 
         Raises:
             InputError: wrong shape, NaN or infinite values.
         """
         n = self.count
-        a, b = (n - 1) / n, 1 / (n + 1)
+        return self._change(images, n + 1, (n - 1) / n, 1 / (n + 1))
+
+    def _change(self, images: Tensor, parts: int, a: float, b: float) -> Tensor:
+        """The exact change of F as the mean moves by δ / parts and S becomes a S + b δδᵀ: float64 [m]."""
         out = []
         for split in self._splits(images):
-            square = split.w.square()
-            mean = 2 / (n + 1) * (split.delta @ self._offset) + split.delta.square().sum(1) / (n + 1) ** 2
-            out.append(mean + self._covariance_change(split.delta, square, a, b))
+            mean = 2 / parts * (split.delta @ self._offset) + split.delta.square().sum(1) / parts**2
+            out.append(mean + self._covariance_change(split.delta, split.w.square(), a, b))
         return torch.cat(out)
 
     def gradient(self, images: Tensor) -> Tensor:
         """The derivative of F with respect to the features of images of the generated set.
 
-        That set without the image, updated with it (role-of-imagenet-classes-in-fid, §2.1), is the set itself: one
-        transport map serves all its images, without any approximation.
+        The set without the image, updated with it (role-of-imagenet-classes-in-fid, §2.1), is the set itself. One
+        transport map therefore serves all images, without approximation.
 
         Args:
             images: Features of images of the generated set, floating point [m, d].
@@ -206,7 +203,7 @@ class SingleImage:
     def gradient_if_added(self, images: Tensor) -> Tensor:
         """The derivative of F with respect to the features of one more image, each image on its own (§2.1, Eq. 2).
 
-        With the transport map of the set that the image has joined, which is another one for every image.
+        It takes the transport map of the set that the image has joined, which differs for every image.
 
         Args:
             images: Features of any images of the same space, floating point [m, d].
@@ -232,22 +229,19 @@ class SingleImage:
             )
         for start in range(0, len(images), _ROWS):
             block = images[start : start + _ROWS].to(self.device).to(torch.float64)
-            finite = torch.isfinite(block).all(dim=1)
-            if not bool(finite.all()):
-                row = start + int((~finite).nonzero()[0])
-                raise InputError(f"features row {row} holds NaN or infinite values; extract that image again")
+            check_finite_rows("features", block, first=start)
             delta = block - self._mean
             yield _Split(delta, delta @ self._basis)
 
     def _covariance_change(self, delta: Tensor, square: Tensor, a: float, b: float) -> Tensor:
-        """Change of tr(S - 2 X^½) as S becomes a S + b δδᵀ: float64 [m]."""
+        """The change of tr(S - 2 X^½) as S becomes a S + b δδᵀ: float64 [m]."""
         trace = (a - 1) * self._trace + b * delta.square().sum(1)
         roots = (math.sqrt(a) - 1) * self._roots_trace + math.sqrt(a) * self._root_change(square, b / a)
         return trace - 2 * roots
 
     def _nodes(self, square: Tensor, c: float) -> tuple[Tensor, Tensor]:
         """Nodes t and weights dt of the trapezoidal rule for all rows of w²: float64 [K] each."""
-        # All that happens lies between the roots of X and of its update.
+        # The integrand varies only between the roots of X and of its update.
         reach = math.sqrt(abs(c) * float(square.sum(1).max())) or 1.0
         kept = self._roots[~self._null]
         least, most = (float(kept.min()), float(kept.max())) if len(kept) else (reach, reach)
@@ -256,7 +250,7 @@ class SingleImage:
         return t, _STEP * t
 
     def _null_part(self, square: Tensor, c: float) -> Tensor:
-        """κ = √c |w on X's null space|: float64 [m, 1]; of a removed image there is nothing but rounding."""
+        """κ = √c |w on X's null space|: float64 [m, 1]; for a removed image this part is rounding and set to 0."""
         return (max(c, 0.0) * square[:, self._null].sum(1, keepdim=True)).sqrt()
 
     def _root_change(self, square: Tensor, c: float) -> Tensor:
@@ -272,15 +266,15 @@ class SingleImage:
         t, dt = self._nodes(square, c)
         y = c * (square @ (1 / (eigenvalues[:, None] + t.square()))) * t.square() / (t.square() + kappa.square())
         if c > 0:
-            # What all of w² at its mean eigenvalue μ would give: ∫ log(1 + s/(μ + t²)) dt = π (√(μ + s) - √μ).
+            # With all of w² at its mean eigenvalue μ the integral is ∫ log(1 + s/(μ + t²)) dt = π (√(μ + s) - √μ).
             total = square.sum(1, keepdim=True)
             s, mu = c * total, (square @ eigenvalues)[:, None] / total.clamp_min(torch.finfo(torch.float64).tiny)
             alike = (s + mu).sqrt() - mu.sqrt()
             rest = torch.log1p(y) - torch.log1p(s / (mu + t.square()))
             return kappa[:, 0] + alike[:, 0] + rest @ dt / math.pi
-        # A removal takes at most what there is, -1 <= y: first and higher orders do not cancel. But an image without
-        # which a direction would have no variance has 1 + y = 0 at t = 0, and what is left must not be a difference
-        # of nearly equal numbers: 1/λ - 1/(λ + t²) = t² / (λ (λ + t²)).
+        # A removal has -1 <= y, so that first and higher orders do not cancel. But an image without which a direction
+        # has no variance has 1 + y = 0 at t = 0, and 1 + y must not be a difference of nearly equal numbers:
+        # 1/λ - 1/(λ + t²) = t² / (λ (λ + t²)).
         first = c / 2 * (square / roots).sum(1)
         spare = 1 + c * (square / eigenvalues).sum(1, keepdim=True)
         share = t.square() / (eigenvalues[:, None] * (eigenvalues[:, None] + t.square()))
@@ -294,8 +288,8 @@ class SingleImage:
         D_k = 2/π ∫ t² / ((λ_k + t²)(t² + κ²)(1 + y)) dt, of positive terms only.
         """
         kappa = self._null_part(square, c)
-        # F has a kink where an image leaves the span of the set: its slopes along the null space are opposite on both
-        # sides of κ = 0, and 0 between them is taken for images whose κ is rounding.
+        # F has a kink where an image leaves the span of the set: the slopes along the null space are opposite on both
+        # sides of κ = 0. For images whose κ is rounding, the slope 0 between them is taken.
         kappa = torch.where(kappa.square() <= _SPANNED * c * square.sum(1, keepdim=True), 0, kappa)
         inside = torch.where(self._null, 0, square)
         t, dt = self._nodes(square, c)
@@ -303,7 +297,7 @@ class SingleImage:
         lasting = t.square() / (t.square() + kappa.square())
         y = c * (inside @ inner) * lasting
         updated = (dt * lasting / (1 + y)) @ inner.T
-        # Beyond the last node the integrand is t⁻²: what the rule would add there is a geometric series.
+        # Beyond the last node the integrand is t⁻², so that the rule's further terms are a geometric series.
         updated += _STEP / math.expm1(_STEP) / t[-1]
         return torch.where(self._null & (kappa == 0), 0, 2 / math.pi * updated)
 

@@ -1,4 +1,4 @@
-"""Random views of small pictures, every picture of a batch with its own: what contrastive learning teaches to ignore.
+"""Random views of small pictures, drawn for each picture of a batch: contrastive learning makes features ignore them.
 
 The augmentations of SimCLR (Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
 ICML 2020, appendix A and B.9 for CIFAR-10), written for whole batches of tensors, so that one core can feed the
@@ -54,7 +54,7 @@ def crop_and_flip(images: Tensor, generator: torch.Generator, *, reach: int = 4)
     Args:
         images: float32 [n, 3, h, w].
         generator: Every draw comes from it.
-        reach: Pixels; what enters from outside is the mirrored picture.
+        reach: Pixels; beyond its edges the picture is mirrored.
     """
     n, _, height, width = images.shape
     padded = F.pad(images, (reach,) * 4, mode="reflect")
@@ -78,7 +78,7 @@ def _cropped(images: Tensor, generator: torch.Generator, area: tuple[float, floa
     n = len(images)
     kept = _uniform(n, *area, generator)
     ratio = torch.exp(_uniform(n, math.log(3 / 4), math.log(4 / 3), generator))
-    # Sides as parts of the picture's; what a ratio takes beyond the picture is cut off.
+    # Sides as shares of the picture's sides; a ratio that needs more than the picture is cut off.
     across, down = (kept * ratio).sqrt().clamp(max=1), (kept / ratio).sqrt().clamp(max=1)
     mirrored = torch.where(_chosen(n, 0.5, generator), -1.0, 1.0)
     transform = torch.zeros(n, 2, 3)

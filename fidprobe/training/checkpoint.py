@@ -1,4 +1,4 @@
-"""Everything a training run needs to go on as if it had never stopped, in one safetensors file."""
+"""The state of a training run in one safetensors file, from which the run goes on as if it had never stopped."""
 
 import hashlib
 import json
@@ -35,9 +35,9 @@ def save_checkpoint(
     Args:
         path: Where to.
         modules: By name.
-        optimizers: By name; their settings are the run's business, only their states are kept.
+        optimizers: By name; only their states are kept, since the run sets their settings.
         further: Other tensors, by name.
-        settings: What the run was asked for; plain JSON.
+        settings: The run's settings; plain JSON.
         step: Steps done.
 
     Raises:
@@ -47,13 +47,13 @@ def save_checkpoint(
     for name, module in modules.items():
         tensors |= {f"module/{name}/{key}": tensor for key, tensor in module.state_dict().items()}
     for name, optimizer in optimizers.items():
-        # Sorted: a state that was loaded is in another order, and the same run should give the same file.
+        # A loaded state is in another order; sorted, the same run gives the same file.
         for place, state in sorted(optimizer.state_dict()["state"].items()):
             tensors |= {f"optimizer/{name}/{place}/{key}": tensor for key, tensor in sorted(state.items())}
-    # Layouts (channels last) are the modules' business too: they are put back when tensors are copied into place.
+    # Memory layouts (channels last) are not kept: copying tensors into the modules restores them.
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    told = {"kind": _KIND, "step": str(step), "settings": json.dumps(settings), "sha256": _digest(step, tensors)}
-    write_tensors(path, arrays, told)
+    metadata = {"kind": _KIND, "step": str(step), "settings": json.dumps(settings), "sha256": _digest(step, tensors)}
+    write_tensors(path, arrays, metadata)
 
 
 def load_checkpoint(
@@ -63,7 +63,7 @@ def load_checkpoint(
     optimizers: Mapping[str, Optimizer],
     settings: Mapping[str, Any],
 ) -> tuple[int, dict[str, Tensor]]:
-    """Put a checkpoint's tensors where they belong.
+    """Load a checkpoint's tensors into modules and optimizers.
 
     Returns:
         The steps done and the further tensors.
@@ -74,18 +74,18 @@ def load_checkpoint(
     """
     try:
         with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if told.get("kind") != _KIND:
+        if metadata.get("kind") != _KIND:
             raise SourceError(f"{path}: no checkpoint of a training run; give the folder of one")
-        before, step = json.loads(told["settings"]), int(told["step"])
+        before, step = json.loads(metadata["settings"]), int(metadata["step"])
         if not isinstance(before, dict) or step < 1:
-            raise ValueError(f"step {step}, settings {told['settings'][:60]}")
-        if told.get("sha256", digest := _digest(step, tensors)) != digest:  # older files have none
+            raise ValueError(f"step {step}, settings {metadata['settings'][:60]}")
+        if metadata.get("sha256", digest := _digest(step, tensors)) != digest:  # older files have none
             raise ValueError("its content is not what was saved")
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: a damaged checkpoint ({one_line(error)}); remove it to begin again") from error
-    for key in ("task", *settings, *before):  # what it is comes first
+    for key in ("task", *settings, *before):  # the task is compared first
         if before.get(key) != settings.get(key):
             if key == "data":
                 raise InputError(f"{path} belongs to a run on other pictures; give the same ones, or another folder")
@@ -99,15 +99,15 @@ def load_checkpoint(
         for name, optimizer in optimizers.items():
             _restore(optimizer, _below(tensors, f"optimizer/{name}/"))
     except (RuntimeError, KeyError, ValueError, AttributeError) as error:
-        told = " ".join(str(error).split())  # torch tells of each weight in a line of its own
+        reason = " ".join(str(error).split())  # torch reports each weight on its own line
         raise SourceError(
-            f"{path}: not the networks of this run ({one_line(ValueError(told))}); remove it to begin again"
+            f"{path}: not the networks of this run ({one_line(ValueError(reason))}); remove it to begin again"
         ) from error
     return step, _below(tensors, "further/")
 
 
 def _digest(step: int, tensors: Mapping[str, Tensor]) -> str:
-    """Of what a run goes on with: the format itself does not notice a bit that changed on the disk."""
+    """SHA-256 of the state: the file format itself does not notice a bit that changed on the disk."""
     return hashlib.sha256(f"{step} {state_dict_sha256(tensors)}".encode()).hexdigest()
 
 
@@ -122,10 +122,10 @@ def _restore(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
         state.setdefault(int(place), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]
     places = {place for group in groups for place in group["params"]}
-    if state and state.keys() != places:  # none: it had not learnt yet
+    if state and state.keys() != places:  # an optimizer without any has not learnt yet
         raise ValueError(f"the optimizer's state is of {len(state)} weights, and there are {len(places)}")
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    # A moment in another memory order than its weights' would be added up in another order.
+    # Moments get their weights' memory order, since sums in another order would differ in rounding.
     for parameter, held in optimizer.state.items():
         for key, tensor in held.items():
             if key != "step" and tensor.shape == parameter.shape:

@@ -20,10 +20,10 @@ class ClassifierTask:
         stem: Channels of the network's stem.
         widths: Of its stages.
         blocks: Of its stages.
-        learning_rate: The highest; SGD with Nesterov's momentum, a warm-up, then a cosine to zero.
+        learning_rate: The highest rate; SGD with Nesterov's momentum, a warm-up, then a cosine to zero.
         weight_decay: SGD's.
         mixed_precision: bfloat16 inside the network.
-        seed: Of the first weights.
+        seed: Seed of the first weights.
         device: Where to train.
     """
 

@@ -2,7 +2,7 @@
 
 SimCLR (Chen et al., ICML 2020) with the decoupled contrastive loss (Yeh et al., "Decoupled Contrastive Learning", ECCV
 2022, Eq. 6), which needs neither large batches nor long training. Views are smaller than pictures: a crop keeps three
-quarters of a picture's side on average, so that things appear in views as large as they are in whole pictures.
+quarters of a picture's side on average, so that objects have the same size in views as in whole pictures.
 """
 
 import math
@@ -48,12 +48,12 @@ class EncoderTask:
 
     Args:
         stem, widths, blocks: Of the network.
-        learning_rate: The highest; AdamW, a warm-up, then a cosine to zero.
+        learning_rate: The highest rate; AdamW, a warm-up, then a cosine to zero.
         weight_decay: AdamW's.
         temperature: Of the loss.
         view: Side of the views in pixels.
         mixed_precision: bfloat16 in the network: twice as fast where the processor has instructions for it.
-        seed: Of the first weights.
+        seed: Seed of the first weights.
         device: Where to train.
     """
 

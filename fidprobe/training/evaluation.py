@@ -34,13 +34,14 @@ SCORE_TITLES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a generator scores after so many steps.
+    """The scores of a generator after a number of steps.
 
     Attributes:
         step: Steps of training.
-        images: How many generated images were looked at.
+        images: How many generated images were scored.
         distances: Space -> Fréchet distance to the reference, the main space first and the second opinion beside it.
-        inception_score: exp(H(mean p) - mean H(p)) over all images, of the main network's classes; None without.
+        inception_score: exp(H(mean p) - mean H(p)) over all images, of the main network's classes; None without a
+            classifier.
         marginal_entropy: H(mean p), in nats (Fig. 3b).
         conditional_entropy: mean H(p), in nats (Fig. 3c).
         am_score: Of the data's own classifier, in nats (Fig. 6a); None without one.
@@ -69,16 +70,16 @@ class Evaluation:
         Raises:
             TypeError: something else.
         """
-        found = cls(**data)
-        counts, distances, *scores = (getattr(found, field.name) for field in fields(cls)[1:])
-        if not all(type(one) is int and one >= 0 for one in (found.step, counts)):
-            raise TypeError(f"step {found.step!r:.40} or images {counts!r:.40} is no count")
+        evaluation = cls(**data)
+        step, images, distances, *scores = (getattr(evaluation, field.name) for field in fields(cls))
+        if not all(type(count) is int and count >= 0 for count in (step, images)):
+            raise TypeError(f"step {step!r:.40} or images {images!r:.40} is no count")
         if not isinstance(distances, Mapping):
             raise TypeError(f"distances are {distances!r:.40}")
-        for one in (*distances.values(), *(score for score in scores if score is not None)):
-            if type(one) not in (int, float):
-                raise TypeError(f"a score is {one!r:.40}")
-        return found
+        for value in (*distances.values(), *(score for score in scores if score is not None)):
+            if type(value) not in (int, float):
+                raise TypeError(f"a score is {value!r:.40}")
+        return evaluation
 
 
 class Evaluator:
@@ -88,13 +89,13 @@ class Evaluator:
         reference: Real images that were not learnt from.
         extractor: The main space.
         second_opinion: The space that has to confirm.
-        classifier: Of the data set itself, for the AM Score; None for none.
-        options: How to read, and where the reference's features are kept; those of samples are not.
-        progress: Told of extraction.
+        classifier: The data set's own classifier, for the AM Score; None for none.
+        options: How to read images, and where the reference's features are cached; those of samples are not.
+        progress: Called during extraction.
 
     Attributes:
-        identity: What scores hang on besides the generator: scores of different ones do not make a curve.
-        count: Images of the reference.
+        identity: What the scores depend on besides the generator. Scores with different values do not make a curve.
+        count: Images in the reference.
 
     Raises:
         FidprobeError: any user's mistake, in one line.
@@ -139,25 +140,25 @@ class Evaluator:
         """Scores of a source of generated images.
 
         Args:
-            source: At least as many images as make sense of a distance; see docs/verdict.md.
-            step: Recorded.
+            source: Generated images, enough for a distance to mean something; see docs/verdict.md.
+            step: Steps of training, for the record.
         """
         distances: dict[str, float] = {}
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
         for name, (network, reference) in self._spaces.items():
             features = self._samples(source, network)
             distances[name] = reference.distance(GaussianStatistics.of(features))
             if network is self._main and features.logits is not None:
                 score = inception_score(features, splits=1)
-                found |= {
+                scores |= {
                     "inception_score": score.mean,
                     "marginal_entropy": score.marginal_entropy,
                     "conditional_entropy": score.conditional_entropy,
                 }
         if self._classifier is not None and self._real is not None:
             am = am_score(self._real, self._samples(source, self._classifier))
-            found |= {"am_score": am.value, "am_divergence": am.divergence, "am_entropy": am.conditional_entropy}
-        return Evaluation(step, len(source), distances, **found)
+            scores |= {"am_score": am.value, "am_divergence": am.divergence, "am_entropy": am.conditional_entropy}
+        return Evaluation(step, len(source), distances, **scores)
 
     def _features(self, source: Any, network: Extractor) -> Features:
         return extract(source, network, self._options, progress=self._progress)

@@ -1,4 +1,4 @@
-"""Adversarial training: Algorithm 1 of the lecture notes, with the losses of any GAN."""
+"""Adversarial training: Algorithm 1 of the lecture notes, with the losses of each GAN."""
 
 import copy
 from collections.abc import Mapping
@@ -18,23 +18,23 @@ _BETAS = (0.5, 0.999)  # of Adam (AM-GAN, appendix F)
 
 
 class GanTask:
-    """A generator and a discriminator that learn from each other, in turn.
+    """A generator and a discriminator that learn in turn.
 
     Args:
         kind: A name of `GANS`.
         generator: Noise [n, `latent`] (and classes int64 [n], if `predefined`) -> samples in -1..1.
-        discriminator: Samples -> logits [n, what the kind asks for].
+        discriminator: Samples -> logits [n, outputs of the kind].
         latent: Dimensions of the noise.
-        classes: K, of the data.
-        predefined: Every generated sample has a target class from the start, and the generator knows it; otherwise
-            labels are dynamic (AM-GAN, section 5.1).
-        smoothing: Of labels.
-        auxiliary_weight: Of the AC-GANs' auxiliary loss in the generator's.
-        learning_rate: The first; see `stairs`.
-        average: Decay of an exponential moving average of the generator's weights, which then is the result; 0 for
+        classes: K of the data.
+        predefined: Every generated sample has a target class from the start, which the generator gets as input;
+            otherwise labels are dynamic (AM-GAN, section 5.1).
+        smoothing: Label smoothing.
+        auxiliary_weight: Weight of the AC-GANs' auxiliary loss in the generator's loss.
+        learning_rate: The first rate; see `stairs`.
+        average: Decay of an exponential moving average of the generator's weights, which is then the result; 0 for
             none.
         mixed_precision: bfloat16 inside the networks.
-        settings: What else identifies the networks.
+        settings: Further settings that identify the networks.
         device: Where to train; both networks are moved there.
     """
 
@@ -84,7 +84,7 @@ class GanTask:
 
     @property
     def result(self) -> nn.Module:
-        """The generator to keep: the moving average, where there is one."""
+        """The generator to keep: the moving average, if there is one."""
         return self.generator if self.averaged is None else self.averaged
 
     def step(self, batch: Batch) -> dict[str, float]:
@@ -99,13 +99,13 @@ class GanTask:
             of_real, of_fake = self.discriminator(real).float(), self.discriminator(fake).float()
             of_discriminator = self.gan.of_discriminator(self._judged(of_real, labels, of_fake, wanted))
         self._learn("discriminator", of_discriminator)
-        self.discriminator.requires_grad_(False)  # its weights' gradients are not needed now
+        self.discriminator.requires_grad_(False)  # the generator's step needs no gradients of its weights
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             fake, wanted = self._generated(batch)
             of_generator = self.gan.of_generator(self._judged(None, None, self.discriminator(fake).float(), wanted))
         self._learn("generator", of_generator)
         self.discriminator.requires_grad_(True)
-        self._follow()
+        self._update_average()
         return {"discriminator loss": of_discriminator.item(), "generator loss": of_generator.item()}
 
     def _generated(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
@@ -132,8 +132,8 @@ class GanTask:
         loss.backward()
         self.optimizers[name].step()
 
-    def _follow(self) -> None:
-        """The moving average takes a step, statistics of the batch normalisation included."""
+    def _update_average(self) -> None:
+        """Update the moving average, including the statistics of batch normalisation."""
         if self.averaged is None:
             return
         with torch.no_grad():
@@ -161,9 +161,9 @@ def new_gan(
         kind: A name of `GANS`.
         classes: K, of the data.
         width: Multiplies the channels of both networks.
-        predefined: As for `GanTask`; the discriminator then has its further layer.
-        leaky: Leaky ReLUs in DCGAN's networks; ReLUs otherwise (lecture notes, Fig. 18).
-        seed: Of the first weights.
+        predefined: As for `GanTask`; the discriminator then has an extra layer.
+        leaky: Leaky ReLUs in DCGAN's networks; otherwise ReLUs (lecture notes, Fig. 18).
+        seed: Seed of the first weights.
         options: Further arguments of `GanTask`.
     """
     gan = GANS[kind]

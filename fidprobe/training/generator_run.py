@@ -1,4 +1,4 @@
-"""A training run of a generator: what it leaves in its folder, and how it goes on after a stop."""
+"""A training run of a generator: the files in its folder, and how it goes on after a stop."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.writers import write_text
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError, SourceError
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
@@ -31,14 +31,14 @@ _SHOWN = 64  # samples in a grid
 
 @dataclass(frozen=True, eq=False)
 class GeneratorRun:
-    """How a run went.
+    """The result of a run.
 
     Attributes:
-        folder: What `train_generator` wrote.
+        folder: The folder that `train_generator` wrote.
         generator: The file of the newest generator.
         trained: Steps and losses.
-        evaluations: On the schedule, oldest first.
-        seconds: This time, from the first step or from where the run went on.
+        evaluations: Scores at the visits, oldest first.
+        seconds: Training time of this call.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ def train_generator(
     save_every: int,
     evaluator: Evaluator | None = None,
     evaluated_images: int = 2000,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> GeneratorRun:
     """Train a generator into a folder, or go on with the run that the folder holds.
@@ -75,19 +75,19 @@ def train_generator(
     Args:
         task: What learns, from `new_gan` or a `VaeTask`.
         data: What it learns from.
-        folder: Where to.
-        steps: Of the whole run.
-        batch_size: Pictures a step.
-        seed: Of order and randomness, and of the samples that are shown and scored; from 0.
-        visit_every: Steps between visits: a generator is kept, a grid drawn, and scores are taken.
-        save_every: Steps between checkpoints, at most: a kill loses no more.
-        evaluator: Takes scores at every visit, and of generators that an earlier part kept; None for none.
-        evaluated_images: Generated images that scores are taken of.
-        interrupted: Whether to write a checkpoint and stop.
-        progress: Told of steps.
+        folder: The run's folder.
+        steps: Steps of the whole run.
+        batch_size: Pictures in a step.
+        seed: Seed, from 0, of order and randomness, and of the samples that are shown and scored.
+        visit_every: Steps between visits. A visit keeps a generator, draws a grid and takes scores.
+        save_every: Steps between checkpoints, at most; a killed run loses no more.
+        evaluator: Scores generators at every visit, and those that an earlier part of the run kept; None for none.
+        evaluated_images: Generated images that are scored.
+        interrupted: Returns whether to write a checkpoint and stop.
+        progress: Called after each step.
 
     Raises:
-        InputError: the folder cannot be written, or holds another run, or scores that were taken in another way.
+        InputError: the folder cannot be written, or holds another run, or scores with other networks or images.
         SourceError: a damaged checkpoint.
     """
     output_folder(folder, "the training run")
@@ -124,7 +124,7 @@ def train_generator(
         write_samples(samples(step, _SHOWN), folder / "samples" / f"step-{step:06d}.png")
         known.pop(step, None)
         evaluate(step)
-        _write_told(folder, card, step, known, measure)
+        _write_record(folder, card, step, known, measure)
 
     trained = train(
         task,
@@ -143,10 +143,10 @@ def train_generator(
     )
     seconds = time.perf_counter() - begun
     keep(folder / "generator.safetensors", trained.steps)
-    for step in range(1, trained.steps + 1):  # kept by a part of the run that took no scores
+    for step in range(1, trained.steps + 1):  # generators of an earlier part of the run that took no scores
         if _kept(folder, step).is_file():
             evaluate(step)
-    evaluations = _write_told(folder, card, trained.steps, known, measure)
+    evaluations = _write_record(folder, card, trained.steps, known, measure)
     write_history(folder, trained, evaluations)
     return GeneratorRun(folder, folder / "generator.safetensors", trained, evaluations, seconds)
 
@@ -158,10 +158,10 @@ def _kept(folder: Path, step: int) -> Path:
 def earlier_scores(
     folder: Path, checkpoint: Path, measure: dict[str, Any] | None
 ) -> tuple[dict[int, Evaluation], dict[str, Any] | None]:
-    """Scores that an earlier part of the run took, and how; without a checkpoint what is left of another run goes.
+    """Scores of an earlier part of the run, and how they were taken. Without a checkpoint, delete files of other runs.
 
     Raises:
-        InputError: they were taken in another way.
+        InputError: the scores were taken with other networks or images.
         SourceError: they cannot be read.
     """
     if not checkpoint.is_file():
@@ -173,11 +173,11 @@ def earlier_scores(
     if not file.is_file():
         return {}, measure
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        json.dumps(told, allow_nan=False)  # Python reads NaN and 1e999, and JSON has no such numbers
-        rows = [Evaluation.from_json(row) for row in told.get("evaluations", [])]
+        record = json.loads(file.read_text(encoding="utf-8"))
+        json.dumps(record, allow_nan=False)  # Python reads NaN and 1e999, and JSON has no such numbers
+        rows = [Evaluation.from_json(row) for row in record.get("evaluations", [])]
         known = {int(row.step): row for row in rows}
-        before = told.get("measure")
+        before = record.get("measure")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(f"{file}: damaged ({error}); remove it to go on without earlier scores") from error
     if known and measure is not None and before != measure:
@@ -188,15 +188,16 @@ def earlier_scores(
     return known, measure or before
 
 
-def _write_told(
+def _write_record(
     folder: Path,
     card: Mapping[str, Any],
     step: int,
     known: Mapping[int, Evaluation],
     measure: Mapping[str, Any] | None,
 ) -> tuple[Evaluation, ...]:
-    """Write what is known of the run so far; gives the scores up to this step."""
-    evaluations = tuple(known[one] for one in sorted(known) if one <= step)
-    told = {**card, "step": step, "measure": measure, "evaluations": [one.to_json() for one in evaluations]}
-    write_text(folder / "training.json", json.dumps(told, indent=2, allow_nan=False) + "\n")
+    """Write `training.json` for the run so far; returns the scores up to this step."""
+    evaluations = tuple(known[visited] for visited in sorted(known) if visited <= step)
+    rows = [evaluation.to_json() for evaluation in evaluations]
+    record = {**card, "step": step, "measure": measure, "evaluations": rows}
+    write_text(folder / "training.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
     return evaluations

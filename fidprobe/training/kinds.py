@@ -1,4 +1,4 @@
-"""Everything that can be trained, by name, with what the papers take where a user says nothing."""
+"""Everything that can be trained, by name, with the papers' settings as defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ __all__ = ["KINDS", "Kind", "new_task"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be trained.
+    """One thing that can be trained.
 
     Attributes:
         title: As papers write it.
         epochs: Passes over the pictures.
-        batch_size: Pictures a step.
+        batch_size: Pictures in a step.
         labelled: Whether it needs class labels.
-        generates: Whether a generator comes out; a network otherwise.
-        options: What may be chosen, in the words of `new_task`.
+        generates: Whether the result is a generator; otherwise it is a network.
+        options: Names of the options that it has, as in `new_task`.
     """
 
     title: str
@@ -40,14 +40,12 @@ _LABELLED = frozenset({"gan-star", "labelgan", "ac-gan", "ac-gan-star", "ac-gan-
 
 
 def _gan_options(name: str) -> frozenset[str]:
-    found = set(_GAN_OPTIONS)
-    if GANS[name].targeted:
-        found |= {"predefined"}
-    if name.startswith("ac-gan"):
-        found |= {"auxiliary_weight"}
-    if GANS[name].smooths_generator:
-        found |= {"smooth_generator"}
-    return frozenset(found)
+    extra = {
+        "predefined": GANS[name].targeted,
+        "auxiliary_weight": name.startswith("ac-gan"),
+        "smooth_generator": GANS[name].smooths_generator,
+    }
+    return _GAN_OPTIONS | {option for option, there in extra.items() if there}
 
 
 KINDS: dict[str, Kind] = {

@@ -1,4 +1,4 @@
-"""The one training loop: batches, randomness, checkpoints and progress, for whatever learns."""
+"""The training loop of all tasks: batches, randomness, checkpoints and progress."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError, SourceError
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.training.checkpoint import load_checkpoint, save_checkpoint
@@ -22,13 +22,13 @@ __all__ = ["Batch", "Task", "Trained", "train"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from.
+    """The input of one step.
 
     Attributes:
         images: uint8 [b, 3, h, w], on the CPU.
         labels: int64 [b].
-        generator: The step's own random numbers, on the CPU: the same however often a run was stopped before.
-        done: Part of the whole run that lies behind, 0 <= done < 1, for schedules.
+        generator: The step's random numbers, on the CPU; they are the same however often the run was stopped.
+        done: Share of the run that is done, 0 <= done < 1, for schedules.
     """
 
     images: Tensor
@@ -43,7 +43,7 @@ class Task(Protocol):
     Attributes:
         modules: Its networks, by name; all their weights and buffers are kept in checkpoints.
         optimizers: By name.
-        settings: What identifies it, plain JSON; a run is only gone on with under the same.
+        settings: What identifies it, plain JSON; a run goes on only with the same.
     """
 
     @property
@@ -56,16 +56,16 @@ class Task(Protocol):
     def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def step(self, batch: Batch) -> Mapping[str, float]:
-        """Learn from one batch; gives losses, always under the same names."""
+        """Learn from one batch; returns losses, always under the same names."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """How a run went.
+    """Steps and losses of a run.
 
     Attributes:
         steps: Steps done.
-        names: Of the losses.
+        names: Names of the losses.
         losses: float64 [steps, losses].
     """
 
@@ -87,29 +87,29 @@ def train(
     visit_every: int | None = None,
     visit: Callable[[int], None] | None = None,
     identity: Mapping[str, Any] | None = None,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> Trained:
-    """Train, from the beginning or from where the checkpoint stands.
+    """Train from the beginning, or go on from the checkpoint.
 
-    No image is seen twice in an epoch, whose order hangs on the seed and its number; those left over from whole batches
-    wait for another one. All random numbers of a step hang on the seed and the step. A run that was killed and begun
-    again therefore gives the same weights, bit for bit on the CPU with the same number of threads.
+    No image is seen twice in an epoch. The order depends on the seed and the epoch's number; images that do not fill a
+    batch are left out of that epoch. All random numbers of a step depend on the seed and the step. A run that was
+    killed and started again therefore gives the same weights, bit for bit on the CPU with the same number of threads.
 
     Args:
         task: What learns.
         images: uint8 [n, 3, h, w].
         labels: int64 [n].
-        steps: Of the whole run.
-        batch_size: Images a step, 2 to n.
-        seed: Of order and randomness.
-        checkpoint: The file to go on from, if it is there, and to write.
+        steps: Steps of the whole run.
+        batch_size: Images in a step, 2 to n.
+        seed: Seed of order and randomness.
+        checkpoint: The file to write, and to go on from if it exists.
         save_every: Steps between checkpoints; visits and the last step always write one.
         visit_every: Steps between visits; None for one after the last step alone.
-        visit: Called with the steps done, before the checkpoint is written: what a kill cuts short is done again.
-        identity: What else must not change within a run, plain JSON.
-        interrupted: Asked after each step whether to write a checkpoint and stop.
-        progress: Told of each step, with the losses.
+        visit: Called with the steps done, before the checkpoint is written; after a kill it is called again.
+        identity: Further values that must not change within a run, plain JSON.
+        interrupted: Called after each step; returns whether to write a checkpoint and stop.
+        progress: Called after each step, with the losses.
 
     Raises:
         InputError: fewer images than a batch takes, a checkpoint of another run, or a loss that is not a number.
@@ -130,7 +130,7 @@ def train(
     if checkpoint.is_file():
         done, further = load_checkpoint(checkpoint, modules=task.modules, optimizers=task.optimizers, settings=run)
         losses = further.pop("losses", losses)
-        names = tuple(sorted(further, key=lambda one: int(further[one])))
+        names = tuple(sorted(further, key=lambda name: int(further[name])))
         if losses.shape != (done, len(names)):
             raise SourceError(
                 f"{checkpoint}: a damaged checkpoint (losses {list(losses.shape)} after {done} steps); remove it to "
@@ -147,12 +147,12 @@ def train(
         place = step % an_epoch * batch_size
         chosen = order[place : place + batch_size]
         with _own_randomness(devices, seed, step):
-            told = task.step(Batch(images[chosen], labels[chosen], _generator(seed, 1, step), step / steps))
-        names = tuple(told)
-        rows.append(list(told.values()))
+            step_losses = task.step(Batch(images[chosen], labels[chosen], _generator(seed, 1, step), step / steps))
+        names = tuple(step_losses)
+        rows.append(list(step_losses.values()))
         if not np.isfinite(rows[-1]).all():
             raise InputError(
-                f"step {step + 1}: the losses are {dict(told)}; take a lower learning rate, or full precision"
+                f"step {step + 1}: the losses are {dict(step_losses)}; take a lower learning rate, or full precision"
             )
         stop = interrupted()
         last = step + 1 == steps
@@ -170,7 +170,8 @@ def train(
                 settings=run,
                 step=step + 1,
             )
-        progress("training | " + ", ".join(f"{name} {value:.3f}" for name, value in told.items()), step + 1, steps)
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in step_losses.items())
+        progress(f"training | {shown}", step + 1, steps)
         if stop:
             break
     return Trained(len(rows), names, torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(names)))
@@ -193,7 +194,7 @@ def _generator(*of: int) -> torch.Generator:
 
 @contextmanager
 def _own_randomness(devices: Iterable[torch.device], seed: int, step: int) -> Iterator[None]:
-    """Layers that draw (dropout) know the global generators only; the caller's states are put back."""
+    """Seed the global generators, which layers such as dropout use, and restore the caller's states afterwards."""
     with torch.random.fork_rng([device for device in devices if device.type == "cuda"]):
         torch.manual_seed(_number(seed, 2, step))
         yield

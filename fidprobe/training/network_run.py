@@ -1,4 +1,4 @@
-"""A training run of a classifier or of a self-supervised encoder, and how good it is on pictures it has not seen."""
+"""A training run of a classifier or self-supervised encoder, and its accuracy on pictures that it has not seen."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.writers import write_text
-from fidprobe.attacks.solver import never
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.trained import load_trained, read_card, save_trained
@@ -31,15 +31,15 @@ _BATCH = 250  # pictures a time through the finished network
 
 @dataclass(frozen=True, eq=False)
 class NetworkRun:
-    """How a run went.
+    """The result of a run.
 
     Attributes:
-        folder: What `train_network` wrote.
-        network: The file that `trained:<file>` names.
+        folder: The folder that `train_network` wrote.
+        network: The file to name in `trained:<file>`.
         trained: Steps and losses.
         accuracy: On the test pictures of this call or an earlier one: of the classifier, or of a linear probe on the
             encoder's features; None without any, or where the run was stopped.
-        seconds: This time, from the first step or from where the run went on.
+        seconds: Training time of this call.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ def train_network(
     seed: int,
     save_every: int,
     test: Pictures | None = None,
-    interrupted: Callable[[], bool] = never,
+    interrupted: Callable[[], bool] = never_interrupted,
     progress: Progress = silent,
 ) -> NetworkRun:
     """Train a network into a folder, or go on with the run that the folder holds.
@@ -69,15 +69,15 @@ def train_network(
     Args:
         task: What learns.
         data: What it learns from.
-        folder: Where to.
-        steps: Of the whole run.
-        batch_size: Pictures a step.
-        seed: Of order and randomness.
+        folder: The run's folder.
+        steps: Steps of the whole run.
+        batch_size: Pictures in a step.
+        seed: Seed of order and randomness.
         save_every: Steps between checkpoints.
         test: Other pictures of the same classes, to measure the result on. The encoder's linear probe learns from
             `data` with labels, the encoder itself never does.
-        interrupted: Whether to write a checkpoint and stop.
-        progress: Told of steps, and of the test.
+        interrupted: Returns whether to write a checkpoint and stop.
+        progress: Called after each step, and during the test.
 
     Raises:
         InputError: the folder cannot be written, or holds another run; test pictures of other classes.
@@ -132,7 +132,7 @@ def train_network(
 
 
 def _measured(path: Path, card: Mapping[str, Any], what: str) -> tuple[float | None, str | None]:
-    """What an earlier test of the same network found: a run that is started again, finished, keeps it."""
+    """The accuracy of an earlier test of the same network: a finished run that is started again keeps it."""
     if not path.is_file():
         return None, None
     before = read_card(path)
@@ -142,13 +142,13 @@ def _measured(path: Path, card: Mapping[str, Any], what: str) -> tuple[float | N
 
 
 def accuracy_of(network: Extractor, data: Pictures, test: Pictures, *, progress: Progress = silent) -> float:
-    """The part of test pictures that is classified rightly, 0 to 1: by the classifier, or by a linear probe.
+    """The share of test pictures that the classifier, or a linear probe, classifies rightly, 0 to 1.
 
     Args:
         network: With or without a classifier.
-        data: What a linear probe learns from; nothing of it is used for a classifier.
+        data: The linear probe learns from it; a classifier does not use it.
         test: Other pictures of the same classes.
-        progress: Told of pictures.
+        progress: Called with the number of pictures.
     """
     tested = _embedded(network, test.images, "testing", progress)
     if tested.logits is not None:

@@ -10,13 +10,13 @@ __all__ = ["linear_probe"]
 
 _STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
 _ROWS = 5_000
-_LEAST = 20  # pictures: two of them choose the strength
+_LEAST = 20  # pictures, two of which choose the strength
 
 
 def linear_probe(train: Tensor, labels: Tensor, test: Tensor, answers: Tensor) -> float:
     """Accuracy of a ridge regression with an intercept, on standardised features.
 
-    How strong the ridge is, is chosen on a tenth of `train`.
+    A tenth of `train` is used to choose the strength of the ridge.
 
     Args:
         train: Features float32 [n, d].
@@ -25,7 +25,7 @@ def linear_probe(train: Tensor, labels: Tensor, test: Tensor, answers: Tensor) -
         answers: int64 [m].
 
     Returns:
-        The part of `test` that is classified rightly, 0 to 1.
+        The share of `test` that is classified rightly, 0 to 1.
 
     Raises:
         InputError: fewer than 20 pictures to learn from.

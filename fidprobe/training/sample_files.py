@@ -28,8 +28,8 @@ SamplesKind = Literal["folder", "zip", "npz", "grid"]
 
 _KINDS: dict[str, SamplesKind] = {".zip": "zip", ".npz": "npz", ".png": "grid"}
 _OTHERS = (".jpg", ".jpeg", ".webp", ".tar", ".tgz", ".gz", ".npy", ".safetensors", ".pt")
-_CELL = 64  # pixels that a sample in a grid measures at least: those of 32 are drawn twice as large
-_GRID_PIXELS = 2**26  # as many as a picture may have that fidprobe reads
+_CELL = 64  # least side of a sample in a grid: samples of 32 pixels are drawn twice as large
+_GRID_PIXELS = 2**26  # pixels of a grid: as many as a picture may have that fidprobe reads
 _NO_NAME = re.compile(r'[/\\:*?"<>|]')  # what a folder's name cannot hold on one system or another
 
 
@@ -62,12 +62,12 @@ def samples_kind(out: Path) -> SamplesKind:
 
 
 def check_samples_output(out: Path) -> None:
-    """Find out before the work whether samples can be written.
+    """Check before the work that samples can be written.
 
-    Files are replaced. A folder must be new or empty: it may hold what is somebody's own.
+    Files are replaced. A folder must be new or empty, since it may hold a user's own files.
 
     Raises:
-        InputError: they cannot.
+        InputError: they cannot be written.
     """
     if samples_kind(out) == "folder":
         if out.is_dir() and any(out.iterdir()):
@@ -79,19 +79,19 @@ def check_samples_output(out: Path) -> None:
 
 
 def write_samples(source: ImageSource, out: Path, *, progress: Progress = silent) -> WrittenSamples:
-    """Write all images of a source; what a killed run leaves does not look whole.
+    """Write all images of a source. A run that is killed leaves no output that looks complete.
 
     Image i is `00000.png` and so on in a folder or zip, in a folder of its class if the source has labels; `arr_0`
     uint8 [n, h, w, 3] and `arr_1` int64 [n] (labels, if there are any) in an `.npz`, as ADM writes and reads it.
 
     Args:
         source: At least one image.
-        out: Where to; see `samples_kind`.
-        progress: Told of every image.
+        out: The output; see `samples_kind`.
+        progress: Called after every image.
 
     Raises:
-        InputError: it cannot be written, pictures of several sizes in an `.npz`, too many for a grid, or values that
-            are no picture's.
+        InputError: it cannot be written, pictures of several sizes in an `.npz`, too many for a grid, or invalid pixel
+            values.
         SourceError: an image cannot be read.
     """
     check_samples_output(out)
@@ -110,7 +110,7 @@ def write_samples(source: ImageSource, out: Path, *, progress: Progress = silent
 
 
 class _Written:
-    """The images on their way to the disk, and what is to be told of them."""
+    """The images on their way to the disk, with their size and classes for the report."""
 
     def __init__(self, source: ImageSource, progress: Progress) -> None:
         self.source, self._progress = source, progress
@@ -154,7 +154,7 @@ class _Written:
 
 
 def _folder_name(name: str) -> str:
-    """A class's name as that of a folder: one that stays in its place, is seen, and can be written anywhere."""
+    """A class's name as a folder name that is valid on all systems, not hidden, and stays in its place."""
     kept = "".join(char if char.isprintable() else "_" for char in _NO_NAME.sub("_", name))[:60].strip()
     return "_" + kept.lstrip(".") if kept.startswith(".") or not kept else kept.rstrip(".")
 

@@ -6,8 +6,8 @@ from torch import Tensor
 
 __all__ = ["stairs", "to_unit_range", "warm_cosine"]
 
-_STAIRS = 20  # steps in which a GAN's learning rate comes down
-_WARM = 0.05  # part of a run in which a classifier's or encoder's learning rate rises
+_STAIRS = 20  # steps in which a GAN's learning rate falls
+_WARM = 0.05  # share of a run in which a classifier's or encoder's learning rate rises
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def stairs(done: float) -> float:
     Zhou et al. (AM-GAN), appendix F, which gives neither the rate nor the number of stairs.
 
     Args:
-        done: Part of the run that lies behind, 0 <= done < 1.
+        done: Share of the run that is done, 0 <= done < 1.
     """
     return math.pow(0.1, math.floor(done * _STAIRS) / _STAIRS)
 
@@ -30,7 +30,7 @@ def warm_cosine(done: float) -> float:
     """Factor of the learning rate: up in a straight line, then down a half cosine to 0.
 
     Args:
-        done: Part of the run that lies behind, 0 <= done < 1.
+        done: Share of the run that is done, 0 <= done < 1.
     """
     if done < _WARM:
         return max(done, 1e-3) / _WARM

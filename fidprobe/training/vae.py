@@ -14,15 +14,15 @@ __all__ = ["VaeTask"]
 class VaeTask:
     """An autoencoder that learns to raise the evidence lower bound (Kingma and Welling 2014, Eq. 10).
 
-    The likelihood is Gaussian, with one variance for all pixels that is learnt as well: no weight has to be chosen
-    between the two terms.
+    The likelihood is Gaussian with one learnt variance for all pixels, so that no weight between the two terms has to
+    be chosen.
 
     Args:
         width: Multiplies the channels of both networks.
         latent: Dimensions of z.
         learning_rate: Of Adam.
         mixed_precision: bfloat16 inside the networks.
-        seed: Of the first weights.
+        seed: Seed of the first weights.
         device: Where to train.
     """
 
@@ -64,7 +64,7 @@ class VaeTask:
         return self.generator
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Encode, draw z, decode; a nat of either term counts alike."""
+        """Encode, draw z and decode; the loss is the sum of both terms in nats."""
         pictures = to_unit_range(batch.images).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             mean, log_variance = self._inference(pictures)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.attacks.attack import split_reference
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching

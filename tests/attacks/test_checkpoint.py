@@ -10,11 +10,11 @@ import pytest
 import safetensors
 import torch
 
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.checkpoint import Checkpoint, fingerprint
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.attacks.solver import Solution, Solver, never
+from fidprobe.attacks.solver import Solution, Solver, never_interrupted
 from fidprobe.errors import InputError
 from fidprobe.statistics import GaussianStatistics
 from tests.attacks.problems import Problem, mixture
@@ -35,12 +35,12 @@ def run(
     problem: Problem,
     solver: Solver,
     path: Path | None = None,
-    interrupted: Callable[[], bool] = never,
-    seconds: float = 3600,
+    interrupted: Callable[[], bool] = never_interrupted,
+    interval: float = 3600,
 ) -> Solution:
     checkpoint = None
     if path is not None:
-        checkpoint = Checkpoint(path, fingerprint(problem.statistics, problem.candidates, "cpu"), seconds=seconds)
+        checkpoint = Checkpoint(path, fingerprint(problem.statistics, problem.candidates, "cpu"), interval=interval)
     objective = WeightedFrechet(problem.statistics, problem.candidates)
     return solver.solve(objective, checkpoint=checkpoint, interrupted=interrupted)
 
@@ -93,7 +93,7 @@ def told():
     print("step", flush=True)
     return False
 
-run(problem_of(torch.float32), SOLVERS[sys.argv[1]], Path(sys.argv[2]), told, seconds=0)
+run(problem_of(torch.float32), SOLVERS[sys.argv[1]], Path(sys.argv[2]), told, interval=0)
 """
 
 
@@ -189,7 +189,7 @@ def test_state_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_saves_are_due_after_their_time(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "state.safetensors", "problem", seconds=0.2)
+    checkpoint = Checkpoint(tmp_path / "state.safetensors", "problem", interval=0.2)
     assert not checkpoint.due()
     time.sleep(0.25)
     assert checkpoint.due()

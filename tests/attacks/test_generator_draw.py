@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fidprobe.attacks.generator_draw import Drawn, draw_until_full
+from fidprobe.attacks.generator_draw import KeptImages, draw_until_full
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError, MismatchError, SourceError
 from fidprobe.extractors import load_extractor
@@ -83,7 +83,7 @@ def one_at_a_time(everything: Features, quotas: Tensor) -> tuple[list[int], int,
     return kept, drawn, (quotas - torch.tensor(room)).tolist()
 
 
-def check(drawn: Drawn, everything: Features, quotas: Tensor) -> None:
+def check(drawn: KeptImages, everything: Features, quotas: Tensor) -> None:
     kept, candidates, found = one_at_a_time(everything, quotas)
     assert drawn.places.tolist() == kept
     assert drawn.candidates == candidates

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.solver import Solution

@@ -18,7 +18,7 @@ SMOOTH = ["plain", "mixture", "fewer reference images than dimensions", "large s
 
 def weighted(problem: Problem) -> WeightedFrechet:
     objective = WeightedFrechet(problem.statistics, problem.candidates)
-    objective.exact()
+    objective.use_float64()
     return objective
 
 
@@ -208,12 +208,12 @@ def test_float32_passes_agree_with_float64_to_their_stated_rounding(offset: floa
     fast = objective.at(p)
     slopes = objective.slopes(fast)
     rounding = objective.rounding
-    assert objective.exact()
+    assert objective.use_float64()
     exact = objective.at(p)
     assert abs(fast.value - exact.value) <= 10 * rounding
     spread = float(slopes.gradient.std())
     torch.testing.assert_close(slopes.gradient, objective.slopes(exact).gradient, rtol=1e-4, atol=1e-4 * spread)
-    assert not objective.exact()
+    assert not objective.use_float64()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

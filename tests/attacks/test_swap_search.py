@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.drawing import draw_systematic, sample_distance
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.swap_search import SwapResult, local_kernel, swap_search

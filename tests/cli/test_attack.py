@@ -182,7 +182,7 @@ def test_statistics_serve_as_reference_only(run: Run, tmp_path: Path) -> None:
 
 def test_the_first_interrupt_keeps_the_best_so_far(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 130, everything written, and the same command goes on to the very result of an unbroken run."""
-    from fidprobe.attacks.certified import CertifiedSolver
+    from fidprobe.attacks.certified_solver import CertifiedSolver
 
     whole = (
         "real.safetensors",
@@ -226,7 +226,7 @@ def test_the_first_interrupt_keeps_the_best_so_far(run: Run, tmp_path: Path, mon
 
 def test_an_interrupted_sweep_tells_what_is_left(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was done is written and summed up; the rest is named and has no folder's content."""
-    from fidprobe.attacks.certified import CertifiedSolver
+    from fidprobe.attacks.certified_solver import CertifiedSolver
 
     solve = CertifiedSolver.solve
 
@@ -286,7 +286,7 @@ def test_what_cannot_be_written_is_not_computed_again(
 
 def test_the_second_interrupt_ends_the_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, with nothing written."""
-    from fidprobe.attacks.certified import CertifiedSolver
+    from fidprobe.attacks.certified_solver import CertifiedSolver
 
     def twice(*_: object, interrupted: Callable[[], bool], **__: object) -> None:
         assert not interrupted()
@@ -332,7 +332,7 @@ def test_a_killed_run_goes_on_to_the_same_result(run: Run, tmp_path: Path) -> No
     assert ended.returncode == -signal.SIGKILL
     assert [path.name for path in (tmp_path / "killed").iterdir()] == ["attack-state.safetensors"]
     with pytest.MonkeyPatch.context() as patch:
-        from fidprobe.attacks.certified import CertifiedSolver
+        from fidprobe.attacks.certified_solver import CertifiedSolver
 
         begun: list[int] = []
         solve = CertifiedSolver.solve

@@ -27,10 +27,10 @@ def extractor() -> Extractor:
 
 
 def samples() -> list[tuple[int, Tensor]]:
-    """`(class index, uint8 [1, 3, h, w])` of the thousand pictures, one a class."""
+    """`(class index, uint8 [1, 3, h, w])` of every fifth of the thousand pictures, which are one for each class."""
     with zipfile.ZipFile(SAMPLES) as archive:
         found = []
-        for name in sorted(archive.namelist()):
+        for name in sorted(archive.namelist())[::5]:
             picture = np.array(Image.open(io.BytesIO(archive.read(name))).convert("RGB"))
             found.append((int(name[:3]), torch.from_numpy(picture).permute(2, 0, 1)[None]))
     return found
@@ -118,16 +118,17 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 @pytest.mark.data
 @pytest.mark.skipif(not SAMPLES.is_file(), reason=f"{SAMPLES.name} is not in FIDPROBE_DATA")
 def test_it_recognises_photographs(extractor: Extractor) -> None:
-    """At least 86 % Top-1 and 96.5 % Top-5 on a thousand photographs, one a class.
+    """At least 86 % Top-1 and 96.5 % Top-5 on two hundred photographs of as many classes.
 
-    Measured: 86.8 % and 97.3 %, as timm's network with torchvision's transforms. The bounds leave room for other
-    JPEG decoders. A wrong order of classes or channels, or a wrong normalisation, falls far short of them.
+    Measured: 87.5 % and 98.5 %; on all thousand 86.8 % and 97.3 %, as timm's network with torchvision's transforms. The
+    bounds leave room for other JPEG decoders. A wrong order of classes or channels, or a wrong normalisation, falls far
+    short of them.
     """
     truth, prepared = zip(*((index, extractor.prepare(image)) for index, image in samples()), strict=True)
     with torch.inference_mode():
         logits = [extractor.embed(torch.cat(prepared[at : at + 25])).logits for at in range(0, len(prepared), 25)]
     best = torch.cat([part for part in logits if part is not None]).topk(5).indices
     hits = best == torch.tensor(truth)[:, None]
-    assert len(truth) == 1000
+    assert len(truth) == 200
     assert float(hits[:, 0].float().mean()) >= 0.86
     assert float(hits.any(1).float().mean()) >= 0.965

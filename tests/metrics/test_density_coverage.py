@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
-from fidprobe.metrics import balls, nearness, pair_products
+from fidprobe.metrics import nearest_pairs, neighbour_balls, pair_products
 from fidprobe.metrics.density_coverage import density_coverage
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance
@@ -190,8 +190,8 @@ def test_neither_blocks_nor_who_decides_matter(block: int, cost: int, monkeypatc
     generated[:20] = reference[20:40]
     expected = directly(reference, generated, 5)
     monkeypatch.setattr(pair_products, "_BLOCK", block)
-    monkeypatch.setattr(balls, "ROWS", 7)
-    monkeypatch.setattr(balls, "_DIRECT_COST", cost)
+    monkeypatch.setattr(neighbour_balls, "ROWS", 7)
+    monkeypatch.setattr(neighbour_balls, "_DIRECT_COST", cost)
     assert measured(reference, generated) == pytest.approx(expected, rel=1e-12)
 
 
@@ -199,7 +199,7 @@ def test_products_that_tell_nothing_leave_all_to_direct_sums(monkeypatch: pytest
     """With bounds of the rounding as wide as the distances themselves."""
     reference, generated = relu_features(60, 8, 1), relu_features(50, 8, 2, shift=0.3)
     expected = measured(reference, generated)
-    monkeypatch.setattr(balls, "rounding", lambda dtype, dim: (1.0, 1.0))
+    monkeypatch.setattr(neighbour_balls, "rounding", lambda dtype, dim: (1.0, 1.0))
     assert measured(reference, generated) == expected
 
 
@@ -250,9 +250,9 @@ def test_images_that_both_sets_repeat_cost_no_direct_sums(monkeypatch: pytest.Mo
         x: pair_products.Points, y: pair_products.Points, rows: torch.Tensor, columns: torch.Tensor
     ) -> torch.Tensor:
         asked.append(columns.numel() if x is not y else 0)
-        return nearness.direct(x, y, rows, columns)
+        return nearest_pairs.direct(x, y, rows, columns)
 
-    monkeypatch.setattr(balls, "direct", counting)
+    monkeypatch.setattr(neighbour_balls, "direct", counting)
     found = measured(real, made)
     assert sum(asked) < 25 * 30
     assert found == pytest.approx((of_prdc(real, made, 5)["density"], of_prdc(real, made, 5)["coverage"]), abs=1e-12)

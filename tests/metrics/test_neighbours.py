@@ -13,7 +13,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
-from fidprobe.metrics import balls, neighbours, pair_products
+from fidprobe.metrics import neighbour_balls, neighbours, pair_products
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from tests.helpers import relu_features, wrapped
@@ -176,11 +176,11 @@ def test_every_precision_gives_the_same(
     expected = measured(reference, generated, strict=strict)
     whole = pair_products.common_frame
 
-    def framed(*args: torch.Tensor) -> pair_products.Frame:
+    def framed(*args: torch.Tensor) -> pair_products.CommonFrame:
         frame = whole(*args)  # type: ignore[arg-type]
-        return pair_products.Frame(frame.scale, frame.centre, dtypes)
+        return pair_products.CommonFrame(frame.scale, frame.centre, dtypes)
 
-    monkeypatch.setattr(balls, "common_frame", framed)
+    monkeypatch.setattr(neighbour_balls, "common_frame", framed)
     assert measured(reference, generated, strict=strict) == expected
 
 
@@ -188,7 +188,7 @@ def test_products_that_tell_nothing_leave_all_to_direct_sums(monkeypatch: pytest
     """With bounds of the rounding as wide as the distances themselves."""
     reference, generated = relu_features(60, 8, 1), relu_features(50, 8, 2, shift=0.3)
     expected = measured(reference, generated)
-    for module in (balls, neighbours):
+    for module in (neighbour_balls, neighbours):
         monkeypatch.setattr(module, "rounding", lambda dtype, dim: (1.0, 1.0))
     assert measured(reference, generated) == expected
 

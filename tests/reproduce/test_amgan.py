@@ -42,7 +42,7 @@ def test_the_kept_figure_5_is_what_the_script_gives(tmp_path: Path, monkeypatch:
     """To what another processor's rounding may change."""
     script = module("amgan_fig5", monkeypatch)
     monkeypatch.setattr("reproduce.experiment.write_figure", lambda *what: None)
-    script.main(["--scale", "paper", "--out", str(tmp_path), "-q"])
+    script.EXPERIMENT.main(["--scale", "paper", "--out", str(tmp_path), "-q"])
     made, kept = (json.loads((folder / "amgan_fig5-paper.json").read_text()) for folder in (tmp_path, RESULTS))
     for density, values in made["details"].items():
         for key, value in values.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fidprobe.analysis.attack.files import write_attack
 from fidprobe.analysis.attack.measure import attack
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fidprobe.analysis.budget.measure import BUDGET_ATTACKS, Budget, null_space_budget
 from fidprobe.analysis.budget.weights import optimised_weights, top1_weights
 from fidprobe.attacks.attack import split_reference
-from fidprobe.attacks.certified import CertifiedSolver
+from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features

@@ -1,13 +1,12 @@
-"""Nearest-neighbour balls: how far each reaches, and what the metrics that count what lies in them share.
+"""Nearest-neighbour balls: their radii, and which points they contain.
 
 The ball of an image reaches to its k-th nearest neighbour in its own set. The image itself is not its own neighbour;
-its duplicates are. Distances are decided as by direct sums Σ (x - y)² in float64, at a small part of their cost. Matrix
-products give every pair a lower bound of its distance, |x|² + |y|² - 2xᵀy less the most that rounding can amount to in
-a product of that length, and only the few pairs that can matter for the answer are summed directly. Squared distances
-that agree to a part in 10¹⁰ count as equal, so that the order of a sum decides nothing.
+its duplicates are. The answers are those of direct sums Σ (x - y)² in float64, at a small part of their cost: matrix
+products give every pair a lower bound of its distance, |x|² + |y|² - 2xᵀy minus the largest possible rounding error of
+a product of that length, and only the few pairs that can matter are summed directly. Squared distances that agree to
+one part in 10¹⁰ count as equal, so that the order of a sum decides nothing.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,28 +15,29 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
-from fidprobe.metrics.nearness import Pairs, direct, direct_to_all, nearness, positions, survivors
+from fidprobe.metrics.inputs import largest_magnitude
+from fidprobe.metrics.nearest_pairs import Pairs, direct, direct_to_all, nearness, positions, survivors
 from fidprobe.metrics.pair_products import ROWS, Points, Ticker, common_frame, products, rounding, slices
-from fidprobe.metrics.projections import projected, sampled_products
+from fidprobe.metrics.product_bounds import projected, sampled_products
 from fidprobe.provenance import check_comparable
 
 __all__ = ["border", "check_sets", "common_points", "contained", "radii", "share", "within"]
 
-_EQUAL = 1e-10  # of a squared distance: float32 features know nothing finer
-_SPARE = 5  # neighbours summed directly beyond the k-th; enough that rounding seldom hides a nearer one
-_DIRECT_COST = 64  # of one pair's direct sum, in pairs' products in float64
+_EQUAL = 1e-10  # of a squared distance: float32 features resolve nothing finer
+_SPARE = 5  # neighbours summed directly beyond the k-th, so that rounding seldom hides a nearer one
+_DIRECT_COST = 64  # cost of a pair's direct sum, in products of pairs in float64
 
 
 def check_sets(metric: str, reference: Features, generated: Features, k: int, *, paper: int, least: int) -> None:
-    """Refuse what has no balls, or none that could be compared.
+    """Raise if the sets cannot be compared by nearest-neighbour balls.
 
     Args:
-        metric: What is measured, for the messages.
-        reference: Real images.
+        metric: The metric's name, for the messages.
+        reference: Real images, at least k + 2.
         generated: Generated images.
-        k: Which neighbour a ball reaches to.
-        paper: The paper's choice of it, for the message.
-        least: How many generated images there must be; of real ones k + 2.
+        k: The neighbour to which a ball reaches.
+        paper: The paper's choice of k, for the message.
+        least: How many generated images there must be.
 
     Raises:
         MismatchError: different feature spaces.
@@ -53,25 +53,23 @@ def check_sets(metric: str, reference: Features, generated: Features, k: int, *,
             f"{len(generated)}; give more images"
         )
     for name, side in (("reference", reference), ("generated", generated)):
-        low, high = torch.aminmax(side.features)  # NaN where there is any
-        if not math.isfinite(low) or not math.isfinite(high):
-            raise InputError(f"{name} features contain NaN or infinite values")
+        largest_magnitude(side.features, f"{name} features")
 
 
 def common_points(
     reference: Features, generated: Features, k: int, device: torch.device | str
 ) -> tuple[Points, Points]:
-    """Both sets in one frame, on the device on which they are compared, for balls to the k-th neighbour."""
+    """Both sets in one frame and on the device of the comparison, for balls to the k-th neighbour."""
     real, made = reference.features.detach(), generated.features.detach()
     frame = common_frame(real, made, torch.device(device))
     return projected(Points(real, frame), Points(made, frame), k + _SPARE)
 
 
 def border(radii: Tensor, *, strict: bool) -> Tensor:
-    """Squared radii up to what counts as equal: balls without their border (`strict`), or with it."""
+    """Squared radii of balls without their border (`strict`) or with it, allowing for what counts as equal."""
     if not strict:
         return radii * (1 + _EQUAL)
-    # A ball of no extent, of an image that stands k times in its set, holds nothing: nobody need look into it.
+    # A ball of radius 0, of an image that is in its set more than k times, contains nothing and need not be searched.
     return torch.where(radii > 0, radii * (1 - _EQUAL), -torch.inf)
 
 
@@ -80,17 +78,17 @@ def within(squared: Tensor, borders: Tensor, *, strict: bool) -> Tensor:
     return squared < borders if strict else squared <= borders
 
 
-def share(found: Tensor) -> tuple[float, float]:
-    """A share of n independent images, bool [n], and its standard error √(p (1 - p) / n)."""
-    value = float(found.double().mean())
-    return value, (value * (1 - value) / len(found)) ** 0.5
+def share(counted: Tensor) -> tuple[float, float]:
+    """The share of True, bool [n], and its standard error √(p (1 - p) / n) for n independent images."""
+    value = float(counted.double().mean())
+    return value, (value * (1 - value) / len(counted)) ** 0.5
 
 
 def radii(points: Points, k: int, tick: Ticker) -> Tensor:
-    """float64 [n], squared distances to the k-th nearest other point, in the frame.
+    """Squared distances to the k-th nearest other point in the frame, float64 [n].
 
-    What float32 products leave open is asked again of float64 ones; what these leave open (three or more distances
-    that are equal to a dozen digits, far from the centre) of all direct sums.
+    Points that float32 products leave open are repeated with float64 products. Points that these leave open (three or
+    more distances that agree to a dozen digits, far from the centre) are repeated with direct sums to all points.
     """
     n, device = len(points), points.frame.centre.device
     keep = min(k + _SPARE, n - 1)
@@ -101,8 +99,8 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
         squares = points.squares(dtype)
         lower = (1 - relative) * squares
         first = i == 0
-        # What falls short of the k-th's value by more than rounding can hide is farther for certain. The margin holds
-        # that for all but points much nearer to the centre than what they are compared with.
+        # A value below the k-th's by more than the rounding error belongs to a point that is farther for certain. The
+        # margin covers this for all points except those much nearer to the centre than what they are compared with.
         margin = 4 * (relative * (squares + squares.mean()) + least)
 
         def needed(values: Tensor, at: slice, margin: Tensor = margin) -> Tensor:
@@ -118,7 +116,7 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
             tick if first else None,
             (needed, needed),
         )
-        # Of those kept, some are nearer than the k-th for certain and some are not; most often one is left.
+        # Of the kept points, some are nearer than the k-th for certain and some are not; most often one remains.
         low = lower[rows, None] - nearest.values.double() - least
         high = low + 2 * relative * (squares[rows, None] + squares[nearest.columns]) + 2 * least
         beyond = low > high.kthvalue(k, dim=1, keepdim=True).values
@@ -126,16 +124,16 @@ def radii(points: Points, k: int, tick: Ticker) -> Tensor:
         distances = torch.zeros_like(low).masked_fill_(beyond, torch.inf)
         row, place = (~(beyond | before)).nonzero().T
         distances[row, place] = direct(points, points, rows[row], nearest.columns[row, place, None])[:, 0]
-        found = distances.kthvalue(k, dim=1).values
-        # No point beyond those kept is nearer than this.
+        kth = distances.kthvalue(k, dim=1).values
+        # No point that was not kept is nearer than this.
         others = low[:, -1]
         if keep == n - 1:
             others = torch.full_like(others, torch.inf)
-        if points.projected is not None and first:  # what was left out lies beyond the k-th by the margin
+        if points.projected is not None and first:  # pairs that were skipped lie beyond the k-th by the margin
             others = torch.minimum(others, low[:, k - 1] + margin[rows])
         others = others.clamp_min(0)
-        known = found * (1 - _EQUAL) <= others
-        reached[rows[known]] = found[known]
+        known = kth * (1 - _EQUAL) <= others
+        reached[rows[known]] = kth[known]
         rows = rows[~known]
         if len(rows) == 0:
             return reached
@@ -157,16 +155,16 @@ def contained(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All pairs of a point and a ball that contains it, in parts: int64 [p] indices of points and [p] of balls.
 
-    Products decide nearly all pairs, from below and from above. What those of a block leave open is asked of direct
-    sums, or first of the next finer products where it is much.
+    Bounds from products decide nearly all pairs. Direct sums decide the pairs of a block that are left open; if these
+    are many, the next finer products are tried first.
 
     Args:
-        points: Which points.
+        points: The points.
         balls: The balls' centres.
-        borders: float64, squared, from `border`.
-        rows: Only these points; None for all.
-        strict: As was given to `border`.
-        tick: Told of each block.
+        borders: Squared borders from `border`, float64.
+        rows: Indices of the points to look at; None for all.
+        strict: As given to `border`.
+        tick: Called after each block.
     """
     index = torch.arange(len(points), device=borders.device) if rows is None else rows
     bounds: dict[torch.dtype, _Bounds] = {}
@@ -177,8 +175,8 @@ def contained(
                 if dtype not in bounds:
                     bounds[dtype] = _bounds(points, balls, borders, index, dtype)
                 if dtype not in lefts:
-                    lefts[dtype] = points.placed(index[i], dtype).mul_(2)
-                right = balls.placed(j, dtype)
+                    lefts[dtype] = points.recentred(index[i], dtype).mul_(2)
+                right = balls.recentred(j, dtype)
                 pairs = _possible(points, balls, bounds[dtype], i, j) if rows is None else None
                 if pairs is None:
                     certain, open_ = _decided(products(lefts[dtype], right), bounds[dtype], i, j)
@@ -197,10 +195,10 @@ def contained(
 
 
 class _Bounds(NamedTuple):
-    """For points and for balls: what turns 2xᵀy into r² less a lower bound of the distance, and how much that leaves.
+    """Bounds of the distances between points and balls, one value for each point and one for each ball.
 
-    A pair whose sum of product and offsets is below 0 is apart for certain, and one whose sum is at least that of its
-    gaps is together for certain.
+    2xᵀy plus both offsets is r² minus a lower bound of the squared distance. If that is below 0, the point is outside
+    the ball for certain; if it is at least the sum of both gaps, the point is inside for certain.
     """
 
     offsets: tuple[Tensor, Tensor]
@@ -215,7 +213,7 @@ def _bounds(points: Points, balls: Points, borders: Tensor, index: Tensor, dtype
 
 
 def _possible(points: Points, balls: Points, bounds: _Bounds, i: slice, j: slice) -> Pairs | None:
-    """Of a block, the pairs that few coordinates leave open, by their place in it; None for all."""
+    """The pairs of a block that bounds from few coordinates leave open, by their place in it; None for all pairs."""
     of_points, of_balls = points.projected, balls.projected
     if of_points is None or of_balls is None:
         return None
@@ -225,7 +223,7 @@ def _possible(points: Points, balls: Points, bounds: _Bounds, i: slice, j: slice
 
 
 def _decided(product: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[Pairs, Pairs]:
-    """Of a block, the pairs that are together for certain and those that may be, by their place in it."""
+    """The pairs of a block whose point is inside for certain, and those left open, by their place in it."""
     of_left, of_right = bounds.offsets[0][i, None], bounds.offsets[1][j]
     parts = []
     for part in slices(len(product), ROWS):
@@ -238,7 +236,7 @@ def _decided(product: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[Pair
 
 
 def _decided_of(pairs: Pairs, values: Tensor, bounds: _Bounds, i: slice, j: slice) -> tuple[Pairs, Pairs]:
-    """The same, of some pairs' products [p]; all others are apart."""
+    """The same for the products [p] of some pairs; all other points are outside."""
     row, column = pairs
     slack = values + bounds.offsets[0][i][row] + bounds.offsets[1][j][column]
     near = slack >= 0

@@ -8,7 +8,7 @@ import pytest
 from fidprobe.analysis.output.figure_style import svg
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.metrics.ms_ssim import ClassSimilarity, IntraClassResult
-from reproduce.intra_class import collapsed_classes, intra_class_figure
+from reproduce.amgan_table2 import collapsed_classes, intra_class_figure
 
 
 def result(size: tuple[int, int] = (176, 176), **means: tuple[float, float | None]) -> IntraClassResult:

@@ -6,19 +6,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fidprobe.metrics import nearness, projections
+from fidprobe.metrics import nearest_pairs, product_bounds
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.metrics.pair_products import Points, common_frame, products
-from fidprobe.metrics.projections import projected, sampled_products
+from fidprobe.metrics.product_bounds import projected, sampled_products
 from tests.helpers import relu_features, wrapped
 
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Projections of sets however small."""
-    monkeypatch.setattr(projections, "_LEAST_IMAGES", 1)
-    monkeypatch.setattr(projections, "_LEAST_SHARE", 0)
-    monkeypatch.setattr(projections, "_WORTH", float("inf"))
+    monkeypatch.setattr(product_bounds, "_LEAST_IMAGES", 1)
+    monkeypatch.setattr(product_bounds, "_LEAST_SHARE", 0)
+    monkeypatch.setattr(product_bounds, "_WORTH", float("inf"))
 
 
 def _points(x: torch.Tensor, y: torch.Tensor) -> tuple[Points, Points]:
@@ -52,7 +52,7 @@ def test_no_product_exceeds_its_bound(kind: str, dtype: torch.dtype) -> None:
     assert second.projected is not None
     whole = slice(None)
     bounds = first.projected.bounds(whole, second.projected, whole)
-    value = products(2 * first.placed(slice(None), torch.float32), second.placed(slice(None), torch.float32))
+    value = products(2 * first.recentred(slice(None), torch.float32), second.recentred(slice(None), torch.float32))
     slack = first.projected.slack[:, None].double() + second.projected.slack.double()
     assert (value.double() <= bounds.double() + slack).all()
     if kind in ("normal", "low rank", "relu"):  # and is not far above it
@@ -81,8 +81,8 @@ def test_survivors_are_the_pairs_that_reach_what_is_needed(seed: int) -> None:
     gain, back = torch.randn(11, generator=rng) / 4, torch.randn(9, generator=rng) / 4
     gain[2], need[4] = -torch.inf, -torch.inf  # a ball of no extent, a point of which nothing is known
     wanted = (bounds + gain >= need[:, None]) | (bounds + back[:, None] >= other)
-    found = nearness.survivors(bounds, need, gain, (other, back))
-    if int(wanted.sum()) > bounds.numel() // projections.PAIR_COST:
+    found = nearest_pairs.survivors(bounds, need, gain, (other, back))
+    if int(wanted.sum()) > bounds.numel() // product_bounds.PAIR_COST:
         assert found is None
     else:
         assert found is not None
@@ -101,10 +101,10 @@ def test_few_pairs_survive_where_projections_are_chosen(monkeypatch: pytest.Monk
         pairs.append(len(row))
         return sampled_products(left, right, row, column)
 
-    monkeypatch.setattr(nearness, "sampled_products", counted)
+    monkeypatch.setattr(nearest_pairs, "sampled_products", counted)
     found = precision_recall(real, made)
     assert 0 < sum(pairs) < 0.03 * 2 * 4500**2
-    monkeypatch.setattr(projections, "_LEAST_IMAGES", 10**9)
+    monkeypatch.setattr(product_bounds, "_LEAST_IMAGES", 10**9)
     pairs.clear()
     assert precision_recall(real, made) == found
     assert pairs == []
@@ -112,13 +112,13 @@ def test_few_pairs_survive_where_projections_are_chosen(monkeypatch: pytest.Monk
 
 def test_a_row_of_all_pairs_takes_no_more_memory_than_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values of pairs in parts of rows, one of them with all columns, against those of a whole block."""
-    monkeypatch.setattr(nearness, "ROWS", 4)
+    monkeypatch.setattr(nearest_pairs, "ROWS", 4)
     rng = torch.Generator().manual_seed(0)
     block = torch.randn(10, 40, generator=rng)
     block[torch.rand(block.shape, generator=rng) < 0.8] = -torch.inf
     block[6] = torch.rand(40, generator=rng)
     block[1:3] = -torch.inf
-    whole, pairs = (nearness.Largest(12, 3, torch.float32, torch.device("cpu")) for _ in range(2))
+    whole, pairs = (nearest_pairs.TopK(12, 3, torch.float32, torch.device("cpu")) for _ in range(2))
     row, column = block.isfinite().nonzero().T
     whole.update(slice(2, 12), block, torch.zeros(40), 7)
     pairs.update_pairs(slice(2, 12), row, column + 7, block[row, column])
@@ -140,7 +140,7 @@ def test_torchs_default_precision_does_not_matter() -> None:
 
 def test_projections_are_left_where_they_do_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     """All directions alike: nearly every pair would survive."""
-    monkeypatch.setattr(projections, "_WORTH", 0.8)
+    monkeypatch.setattr(product_bounds, "_WORTH", 0.8)
     rng = torch.Generator().manual_seed(0)
     x, y = torch.randn(300, 64, generator=rng), torch.randn(300, 64, generator=rng)
     assert all(side.projected is None for side in _points(x, y))

@@ -1,11 +1,12 @@
-"""Upper bounds of products from a few coordinates, which spare nearly all pairs the rest of the product.
+"""Upper bounds of scalar products from a few coordinates, so that most pairs need no full product.
 
-V of h orthonormal columns turns x into Vᵀx, and leaves out a part of length t_x = √(|x|² - |Vᵀx|²). By Cauchy and
-Schwarz xᵀy <= (Vᵀx)ᵀ(Vᵀy) + t_x t_y, a product of h + 1 coordinates instead of d: a pair whose bound is too small to
-matter need not have its d coordinates multiplied. Spectra of features fall off fast and neighbours are much nearer than
-other points, so with V along the largest principal components one pair of a hundred or fewer is left.
+A matrix V of h orthonormal columns projects x to Vᵀx and leaves out a part of length t_x = √(|x|² - |Vᵀx|²). By Cauchy
+and Schwarz xᵀy <= (Vᵀx)ᵀ(Vᵀy) + t_x t_y, which is a product of h + 1 coordinates instead of d. If this bound is too
+small to matter, the d coordinates of the pair need not be multiplied. Spectra of features fall off fast, and neighbours
+are much nearer than other points: with V along the largest principal components, one pair of a hundred or fewer is
+left.
 
-The bound holds for any V. How many columns pay, and whether any do, is decided on a sample.
+The bound holds for any V. A sample decides how many columns pay, and whether any do.
 """
 
 import warnings
@@ -19,21 +20,19 @@ from fidprobe.runtime.temporary_files import empty_array
 
 __all__ = ["PAIR_COST", "projected", "sampled_products"]
 
-PAIR_COST = 16  # of one pair's product by itself, in pairs' products within a large one (measured: 12 to 15)
-_LEAST_IMAGES = 4096  # of either set: below that there is little to spare,
-_LEAST_SHARE = (
-    6  # nor below so many times d, for what finding V takes (measured: at 5 d it is not won back, at 6 d it is)
-)
-_MOST_COLUMNS = 512  # of V: more cost more to find than they spare
-_SAMPLE = 2048  # images of each set from which V comes
-_JUDGED = 1024  # of these, between which pairs are counted
-_SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4)  # of d, that h may be
+PAIR_COST = 16  # cost of a single pair's product, in products within a large matrix product (measured: 12 to 15)
+_LEAST_IMAGES = 4096  # in each set; smaller sets have little to save
+_LEAST_SHARE = 6  # least count as a multiple of d: finding V costs more than it saves at 5 d, less at 6 d (measured)
+_MOST_COLUMNS = 512  # of V; finding more costs more than they save
+_SAMPLE = 2048  # images of each set from which V is computed
+_JUDGED = 1024  # of these, images whose pairs are counted to choose h
+_SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4)  # of d: the choices of h
 _ITERATIONS = 2  # of subspace iteration
-_WORTH = 0.8  # of the cost of whole products: up to there projections pay
+_WORTH = 0.8  # share of the cost of whole products up to which projections pay
 
 
 def projected(x: Points, y: Points, nearest: int) -> tuple[Points, Points]:
-    """Both sets with few coordinates of theirs, or as they are where whole products cost no more.
+    """Both sets with their projections, or unchanged if projections do not pay.
 
     Args:
         x: One set.
@@ -46,7 +45,7 @@ def projected(x: Points, y: Points, nearest: int) -> tuple[Points, Points]:
         return x, y
     if min(len(x), len(y)) < max(_LEAST_IMAGES, _LEAST_SHARE * dim) or not _samples_products():
         return x, y
-    some = [side.placed(_spread(len(side), _SAMPLE), torch.float32) for side in sides]
+    some = [side.recentred(_spread(len(side), _SAMPLE), torch.float32) for side in sides]
     basis = _principal(torch.cat(some), most)
     count = _columns(some, basis, [(nearest, len(side)) for side in sides])
     if count == 0:
@@ -68,12 +67,12 @@ def sampled_products(left: Tensor, right: Tensor, row: Tensor, column: Tensor) -
 
 
 def _spread(count: int, most: int) -> Tensor:
-    """Places of at most so many of a set's images, spread over it: int64 [s]."""
+    """Places of at most `most` images, spread evenly over a set of `count`: int64 [s]."""
     return torch.linspace(0, count - 1, min(most, count), dtype=torch.float64).long()
 
 
 def _samples_products() -> bool:
-    """Whether this build of torch multiplies single pairs on processors."""
+    """Whether this build of torch supports `sampled_products` on a CPU."""
     ones = torch.ones(2, 4, dtype=torch.float32, device="cpu")
     try:
         return sampled_products(ones, ones, torch.tensor([0, 1]), torch.tensor([1, 0])).tolist() == [4, 4]
@@ -82,7 +81,7 @@ def _samples_products() -> bool:
 
 
 def _principal(rows: Tensor, count: int) -> Tensor:
-    """About the first principal directions of rows, in their order: float64 [d, count], orthonormal."""
+    """Approximations of the first principal directions of rows, in their order: float64 [d, count], orthonormal."""
     rng = torch.Generator().manual_seed(0)
     basis = torch.randn(rows.shape[1], count, generator=rng, dtype=rows.dtype, device=rows.device)
     for _ in range(_ITERATIONS):
@@ -95,12 +94,12 @@ def _principal(rows: Tensor, count: int) -> Tensor:
 
 
 def _columns(some: list[Tensor], basis: Tensor, neighbours: list[tuple[int, int]]) -> int:
-    """How many columns of a basis cost least; 0 if whole products do.
+    """The number of columns of a basis that costs least; 0 if whole products cost least.
 
     Args:
         some: A sample of each set, [s, d].
         basis: [d, h].
-        neighbours: Of each set, how many nearest neighbours matter, and among how many points.
+        neighbours: For each set, how many nearest neighbours matter, and among how many points.
     """
     dim = basis.shape[0]
     costs = dict.fromkeys((min(max(1, int(share * dim)), basis.shape[1]) for share in _SHARES), 0.0)
@@ -116,7 +115,7 @@ def _columns(some: list[Tensor], basis: Tensor, neighbours: list[tuple[int, int]
             lengths = (squares - part.square().sum(1)).clamp_min(0).sqrt()
             bounds = part @ part.T + lengths[:, None] * lengths
             near = (squares[:, None] + squares - 2 * bounds).fill_diagonal_(torch.inf) <= reach
-            # The projection itself is in float64; of both sets, spread over the pairs.
+            # The last term is the cost of projecting both sets in float64, spread over the pairs.
             costs[count] += (count / dim + PAIR_COST * float(near.double().mean()) + 4 * count / total) / 2
     best = min(costs, key=lambda count: costs[count])
     return best if costs[best] < _WORTH else 0
@@ -127,11 +126,11 @@ def _projected(points: Points, basis: Tensor) -> Points:
     squares = points.squares(torch.float64)
     values = torch.from_numpy(empty_array((len(points), count + 1), "float32", "projections of features"))
     for rows in slices(len(points), ROWS):
-        inside = points.placed(rows, torch.float64) @ basis
+        inside = points.recentred(rows, torch.float64) @ basis
         left_out = squares[rows] - torch.linalg.vecdot(inside, inside)
         values[rows, :count] = inside
         values[rows, count] = left_out.clamp_min_(0).sqrt_()
-    # What rounding can add to 2 xᵀy, what it can take from the bound's product, and from t_x, the root of a difference.
+    # Rounding can raise 2 xᵀy, and lower the bound's product and t_x, the square root of a difference.
     whole, of_bound = rounding(torch.float32, dim), rounding(torch.float32, count)
     root = (2 * dim * count**0.5 * torch.finfo(torch.float64).eps) ** 0.5
     slack = (whole[0] + of_bound[0] + 2 * root) * squares + whole[1] + of_bound[1]

@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from fidprobe.analysis.output.figure_style import svg
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
+from reproduce.amgan_fig4 import class_entropies_figure
 from reproduce.class_entropies import ClassEntropies, class_entropies
-from reproduce.class_entropies_figure import class_entropies_figure
 
 
 def measured(classes: int, predicted: int = 12, seed: int = 0) -> ClassEntropies:
