@@ -1,6 +1,12 @@
 """The command line: parse, call the library, print."""
 
+import errno
+import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fidprobe.errors import FidprobeError
 
 __all__ = ["main"]
 
@@ -9,39 +15,52 @@ def main() -> None:
     """Run `fidprobe`; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     try:
         _run()
-    except KeyboardInterrupt:  # while modules are loaded; later the commands say what was kept
+    except KeyboardInterrupt:  # the commands have said what was kept
         sys.exit(130)
 
 
 def _run() -> None:
     # Local imports keep `import fidprobe.cli` free of everything for tools that only look up the entry point.
-    import typer
+    from cyclopts import CycloptsError
 
-    from fidprobe.cli.app import app
-    from fidprobe.cli.flags import arguments_as_flags
-    from fidprobe.cli.processes import standard_error, tells
+    from fidprobe.cli.app import app, run
+    from fidprobe.cli.processes import standard_error
     from fidprobe.errors import FidprobeError, InputError
     from fidprobe.runtime.messages import escape_controls, one_line
 
     try:
-        app()
-    except (FidprobeError, OSError) as error:
-        told = error if isinstance(error, FidprobeError) else InputError(str(error))
-        if tells(told):
-            text = arguments_as_flags(" ".join(str(told).split()))
-            typer.echo(f"fidprobe: error: {escape_controls(text)}", file=standard_error())
-        sys.exit(2)
+        run(sys.argv[1:])
+    except CycloptsError as error:
+        from fidprobe.cli.mistakes import mistake_text
+
+        _fail(InputError(escape_controls(mistake_text(error, app))))
+    except FidprobeError as error:
+        _fail(error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read the output has ended, as in `fidprobe ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        _fail(InputError(str(error)))
     except Exception as error:
         if not _is_out_of_memory(error):
             sys.stderr = standard_error()  # a defect of fidprobe's, of any process
             raise
-        told = InputError(
-            f"not enough memory ({one_line(error)}); take fewer images (--limit), a smaller --batch-size, or features "
-            "of fewer dimensions: covariances need their square"
+        _fail(
+            InputError(
+                f"not enough memory ({one_line(error)}); take fewer images (--limit), a smaller --batch-size, or "
+                "features of fewer dimensions: covariances need their square"
+            )
         )
-        if tells(told):
-            typer.echo(f"fidprobe: error: {told}", file=standard_error())
-        sys.exit(2)
+
+
+def _fail(error: "FidprobeError") -> None:
+    """Print an error on one line, from one process, and end the program with exit code 2."""
+    from fidprobe.cli.processes import should_print, standard_error
+    from fidprobe.runtime.messages import escape_controls
+
+    if should_print(error):
+        print(f"fidprobe: error: {escape_controls(' '.join(str(error).split()))}", file=standard_error())
+    sys.exit(2)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

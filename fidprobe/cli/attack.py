@@ -1,171 +1,78 @@
 """`fidprobe attack`: choose among generated images so that FID falls, and show what it was worth."""
 
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
-from fidprobe.cli import options as o
-from fidprobe.cli.attack_choice import AttackChoice, DrawName, SolverName
-from fidprobe.cli.attack_text import attack_lines, sweep_lines
-from fidprobe.cli.bars import Bars
+from fidprobe.cli.attack_choice import AttackChoice
 from fidprobe.cli.interrupts import Interrupts
+from fidprobe.cli.options import (
+    Reading,
+    Reference,
+    ReferenceNetworks,
+    SecondFeatures,
+    Seed,
+    flag,
+    folder,
+    usable_device,
+    whole,
+)
+from fidprobe.cli.output import INTERRUPTED, Output, command_line
 from fidprobe.cli.processes import patient, ranks
-from fidprobe.cli.text import print_advice
-from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
+    from fidprobe.analysis.attack.candidate_sets import AttackSets
     from fidprobe.analysis.attack.measure import Attacked
+    from fidprobe.attacks.attack import Attack
+    from fidprobe.features.extraction import ReadOptions
+    from fidprobe.runtime.progress import Progress
 
 __all__ = ["attack"]
 
-_RESULT, _HOW = "The attack", "How it is solved"
-_INTERRUPTED = 130
 _RESUMED = (
     "; what was kept so far (features of all but the last thousand images or so, weights of up to half a minute ago) "
     "is used when the same command runs again"
 )
 
 
+@dataclass(frozen=True)
+class AttackNetworks(ReferenceNetworks):
+    """Two networks, and both sets' features by the second one."""
+
+    second_candidates: SecondFeatures = None
+
+
+@dataclass(frozen=True)
+class AttackReading(Reading):
+    """Reading the reference and the candidates; the seed is the draws' as well."""
+
+    limit: Annotated[int | None, whole("N", least=2)] = None
+    """Use a random subset of N images of the reference."""
+    candidate_count: Annotated[int | None, whole("N", least=2, name="--candidates")] = None
+    """Use so many candidates: a random subset of a set, the first ones of a generator."""
+    seed: Seed = 0
+    """Draws the subsets, the held-out part and, counted up, the images."""
+
+    def candidate_options(self) -> "ReadOptions":
+        """The library's form of how the candidates are read."""
+        return replace(self.options(), limit=self.candidate_count)
+
+
 def attack(
-    reference: o.Reference,
-    candidates: Annotated[
-        str,
-        typer.Argument(
-            metavar="CANDIDATES",
-            help="Generated images to choose from, likewise; the more the better.",
-            show_default=False,
-        ),
-    ],
-    space: Annotated[
-        str,
-        typer.Option(
-            metavar="SPACE",
-            help="What is matched: pre-logits, logits, top-n, middle-n (weights), or top-1 (class histogram); "
-            "top-n,middle-n sweeps both.",
-            rich_help_panel=_RESULT,
-        ),
-    ] = "pre-logits",
-    n: Annotated[
-        str | None,
-        typer.Option(
-            "--n",
-            metavar="N[,N...]",
-            help="Classes that top-n and middle-n mark of each image; several make a sweep.",
-            rich_help_panel=_RESULT,
-        ),
-    ] = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="K",
-            help="Images to choose; by default a fifth of the candidates, with top-1 as many as the reference.",
-            rich_help_panel=_RESULT,
-        ),
-    ] = None,
-    draw: Annotated[
-        DrawName | None,
-        typer.Option(
-            metavar="WAY",
-            help="How images are chosen by the weights: with-replacement (the paper's, default), systematic, swap or "
-            "swap-unique (a search, the latter without repeats).",
-            rich_help_panel=_RESULT,
-        ),
-    ] = None,
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="D",
-            help="Draws of which mean and spread are told; 3 by default, 1 with swap.",
-            rich_help_panel=_RESULT,
-        ),
-    ] = None,
-    held_out: Annotated[
-        float,
-        typer.Option(
-            "--held-out",
-            metavar="SHARE",
-            help="Share of the reference that is only scored against; 0 is the papers' way.",
-            rich_help_panel=_RESULT,
-        ),
-    ] = 0.5,
-    solver: Annotated[
-        SolverName,
-        typer.Option(
-            metavar="NAME", help="certified, or gradient-descent, the paper's Algorithm 1.", rich_help_panel=_HOW
-        ),
-    ] = SolverName.CERTIFIED,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            metavar="T", help="Certified solver: stop within this share of the optimum (0.001).", rich_help_panel=_HOW
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="S",
-            help="Steps at most (certified: 500), or exactly (gradient descent: 100000).",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            metavar="A",
-            help="Gradient descent: 10 for pre-logits, 5 for other spaces by default.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where weights, names and figures go.")
-    ] = Path("out"),
-    images: Annotated[bool, typer.Option("--images", help="Also write the chosen images, as PNG files.")] = False,
-    extractor: o.ExtractorName = "inception",
-    second_opinion: o.SecondOpinion = "clip",
-    resize: o.Resize = None,
-    weights: o.WeightsFile = None,
-    second_weights: o.SecondWeights = None,
-    unverified: o.Unverified = False,
-    device: o.Device = None,
-    second_reference: o.SecondFeatures = None,
-    second_candidates: o.SecondFeatures = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Use a random subset of N images of the reference.",
-            rich_help_panel="Reading images",
-        ),
-    ] = None,
-    candidate_count: Annotated[
-        int | None,
-        typer.Option(
-            "--candidates",
-            min=2,
-            metavar="N",
-            help="Use so many candidates: a random subset of a set, the first ones of a generator.",
-            rich_help_panel="Reading images",
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="S",
-            help="Draws the subsets, the held-out part and, counted up, the images.",
-            rich_help_panel="Reading images",
-        ),
-    ] = 0,
-    skip_bad: o.SkipBad = False,
-    batch_size: o.BatchSize = 64,
-    no_cache: o.NoCache = False,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
+    reference: Reference,
+    candidates: Annotated[str, Parameter(help="Generated images to choose from, likewise; the more the better.")],
+    /,
+    *,
+    choice: AttackChoice = AttackChoice(),
+    out: Annotated[Path, folder("Where weights, names and figures go.")] = Path("out"),
+    images: Annotated[bool, flag("Also write the chosen images, as PNG files.")] = False,
+    networks: AttackNetworks = AttackNetworks(),
+    reading: AttackReading = AttackReading(),
+    output: Output = Output(),
 ) -> None:
     """Choose CANDIDATES so that FID to REFERENCE falls, without one better image; the second opinion tells its worth.
 
@@ -174,73 +81,81 @@ def attack(
     Example: fidprobe attack real/ model/ --keep 50000 -o out/
     """
     from fidprobe.analysis.attack.candidate_sets import extract_attack_sets
-    from fidprobe.analysis.attack.files import state_path, write_attack
-    from fidprobe.analysis.attack.measure import attack_sets
-    from fidprobe.analysis.attack.sweep import Sweep, Swept, write_sweep
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.attacks.resampling import Resampling
+    from fidprobe.analysis.attack.files import attack_folder
     from fidprobe.runtime.files import expanded
 
-    network = o.choice(extractor, device, resize, weights, unverified)
-    chosen = AttackChoice(draw, solver, tolerance, steps, learning_rate)
-    common = {"keep": keep, "draws": draws, "seed": seed, "held_out": held_out, "device": network.device}
-    attacks = chosen.attacks(space, n, ranks=ranks(), **common)
     out = expanded(out)
-    folders = [out / name for name in attacks]
-    swept = len(attacks) > 1
-    for folder in folders if ranks().first else ():
-        output_folder(
-            folder, "an attack's outcome", subfolders=["images"] if images else []
-        )  # an unwritable folder must not surface after the work
-    done: list[Attacked] = []
-    with Bars(quiet=quiet, interrupted=_RESUMED) as progress, Interrupts() as interrupted:
+    attacks = choice.attacks(seed=reading.seed, device=usable_device(networks.device), ranks=ranks())
+    for name in attacks if ranks().first else ():
+        attack_folder(out / name, images=images)  # an unwritable folder must not surface after the work
+    with output.bars(_RESUMED) as progress, Interrupts() as interrupted:
         sets = extract_attack_sets(
             reference,
             candidates,
             list(attacks.values()),
-            extractor=network,
-            second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
-            second_reference=second_reference,
-            second_candidates=second_candidates,
-            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
-            candidate_options=o.read_options(candidate_count, seed, skip_bad, batch_size, no_cache),
+            **networks.arguments(),
+            options=reading.options(),
+            candidate_options=reading.candidate_options(),
             keep_images=images,
             interrupted=interrupted,
             progress=progress,
         )
-        for one, folder in zip(attacks.values(), folders, strict=True):
-            if folder != folders[0] and ranks().broadcast_json(interrupted.pressed):
-                break
-            if not ranks().first:
-                with patient():
-                    one.assist(sets.candidates)
-                continue
-            state = state_path(folder)
-            attacked = attack_sets(sets, one, state=state, interrupted=interrupted, progress=progress)
-            write_attack(attacked, folder, images=images, command=o.command_line(), progress=progress)
-            done.append(attacked)
-            if not interrupted.pressed:
-                state.unlink(missing_ok=True)  # only now is there nothing left to lose
-    if not ranks().first:
+        done = list(_attacked(sets, attacks, out, images=images, interrupted=interrupted, progress=progress))
+    if ranks().first:
+        _show(done, attacks, out, output)
+        if interrupted.pressed:
+            print(f"fidprobe: {_fate(done, len(attacks))}", file=sys.stderr)  # noqa: T201
+            sys.exit(INTERRUPTED)
+
+
+def _attacked(
+    sets: "AttackSets",
+    attacks: Mapping[str, "Attack"],
+    out: Path,
+    *,
+    images: bool,
+    interrupted: Interrupts,
+    progress: "Progress",
+) -> "Iterator[Attacked]":
+    """Carry out the attacks, each into its folder, until interrupted; only the first process yields outcomes."""
+    from fidprobe.analysis.attack.files import state_path, write_attack
+    from fidprobe.analysis.attack.measure import attack_sets
+
+    for i, (name, one) in enumerate(attacks.items()):
+        if i and ranks().from_first(interrupted.pressed):
+            break
+        if not ranks().first:
+            with patient():
+                one.assist(sets.candidates)
+            continue
+        state = state_path(out / name)
+        attacked = attack_sets(sets, one, state=state, interrupted=interrupted, progress=progress)
+        write_attack(attacked, out / name, images=images, command=command_line(), progress=progress)
+        yield attacked
+        if not interrupted.pressed:
+            state.unlink(missing_ok=True)  # only now is there nothing left to lose
+
+
+def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, output: Output) -> None:
+    """Print one attack's outcome, or sum up a sweep and print that."""
+    from fidprobe.analysis.attack.files import attack_json
+    from fidprobe.analysis.attack.sweep import Swept, sweep_json, write_sweep
+    from fidprobe.analysis.attack.text import attack_lines, sweep_lines
+    from fidprobe.attacks.resampling import Resampling
+
+    advice = dict.fromkeys(one for attacked in done for one in attacked.advice)
+    if len(attacks) == 1:
+        output.show(
+            lambda: attack_json(done[0], command=command_line()), lambda: attack_lines(done[0]), advice, outcome=out
+        )
         return
-    if not swept:
-        text, lines = done[0].json_text(o.command_line()), attack_lines(done[0])
-    else:
-        pairs = zip(attacks.values(), done, strict=False)  # an interrupted sweep is shorter
-        sweep = Sweep([Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)])
-        write_sweep(sweep, out, command=o.command_line())
-        text, lines = sweep.json_text(o.command_line()), sweep_lines(sweep.attacks)
-    if as_json:
-        typer.echo(text, nl=False)
-    else:
-        typer.echo("\n".join([*lines, f"outcome: {escape_controls(str(out))}"]))
-    print_advice(dict.fromkeys(one for attacked in done for one in attacked.advice))
-    if interrupted.pressed:
-        typer.echo(f"fidprobe: {_fate(done, len(attacks))}", err=True)
-        raise typer.Exit(_INTERRUPTED)
+    pairs = zip(attacks.values(), done, strict=False)  # an interrupted sweep is shorter
+    sweep = [Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)]
+    write_sweep(sweep, out, command=command_line())
+    output.show(lambda: sweep_json(sweep, command=command_line()), lambda: sweep_lines(sweep), advice, outcome=out)
 
 
-def _fate(done: list["Attacked"], asked: int) -> str:
+def _fate(done: "list[Attacked]", asked: int) -> str:
     """What an interruption left."""
     outcome = done[-1].outcome
     if len(done) < asked:

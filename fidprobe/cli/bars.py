@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Bars"]
 
 _PATIENCE = 0.5  # seconds a stage may take before it gets a bar
-_LONG = 3600.0  # seconds left that are told where there is no bar to show them
+_LONG = 3600.0  # seconds left that are worth a line where there is no bar to show them
 _WARMED_UP = 60.0  # seconds after which a stage's pace is known
 _WINDOW = 300.0  # seconds that count for the estimate of time left: a step of an optimisation can take many
 
@@ -24,15 +24,15 @@ class Bars:
 
     Args:
         quiet: Show nothing.
-        interrupted: What to say of the work's fate when it is interrupted from the keyboard.
+        interrupted: What becomes of the work when Ctrl-C ends it, to be printed then.
     """
 
     def __init__(self, *, quiet: bool = False, interrupted: str = "") -> None:
         self._quiet = quiet or not ranks().first
         self._interrupted = interrupted
         self._bars: Progress | None = None
-        self._begun: dict[str, tuple[float, int]] = {}  # when, and what was done by then
-        self._told: set[str] = set()
+        self._begun: dict[str, tuple[float, int]] = {}  # time, and how much was done by then
+        self._announced: set[str] = set()
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -43,7 +43,7 @@ class Bars:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
-        if kind is KeyboardInterrupt and ranks().first:  # typer ends the program without a word
+        if kind is KeyboardInterrupt and ranks().first:  # the program ends without a word of its own
             print(  # noqa: T201 - stderr
                 f"fidprobe: interrupted{self._interrupted}",
                 file=sys.stderr,
@@ -65,13 +65,13 @@ class Bars:
         elif not ended and time.monotonic() - begun > _PATIENCE:
             self._tasks[key] = self._display().add_task(stage, total=total, completed=done)
         if total is not None and before < done < total and key in self._tasks and self._display().disable:
-            self._tell_hours(key, time.monotonic() - begun, (total - done) / (done - before))
+            self._announce_hours(key, time.monotonic() - begun, (total - done) / (done - before))
         if ended:
             del self._begun[key]
             if key in self._tasks:
                 self._display().remove_task(self._tasks.pop(key))
 
-    def _tell_hours(self, stage: str, passed: float, times: float) -> None:
+    def _announce_hours(self, stage: str, passed: float, times: float) -> None:
         """Say in a log file, which has no bar, that a stage takes hours: once, as soon as its pace is known.
 
         Args:
@@ -79,8 +79,8 @@ class Bars:
             passed: Seconds.
             times: How many times as much is left to do.
         """
-        if stage not in self._told and passed > _WARMED_UP and passed * times > _LONG:
-            self._told.add(stage)
+        if stage not in self._announced and passed > _WARMED_UP and passed * times > _LONG:
+            self._announced.add(stage)
             left = f"fidprobe: {escape_controls(stage)}: about {passed * times / 3600:,.0f} hours left"
             print(left, file=sys.stderr, flush=True)  # noqa: T201
 

@@ -1,47 +1,36 @@
 """`fidprobe compare`: of several models, which have the same FID, and how do these differ in the second opinion?"""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from fidprobe.cli import options as o
-from fidprobe.cli.bars import Bars
-from fidprobe.cli.models import SecondModels, named_models
-from fidprobe.cli.text import print_advice
-from fidprobe.runtime.messages import escape_controls
+from fidprobe.cli.models import named_models
+from fidprobe.cli.options import PanelNetworks, Reading, Reference, SecondModels, folder, option
+from fidprobe.cli.output import Output, command_line
 
 __all__ = ["compare"]
 
 
+@dataclass(frozen=True)
+class ComparedNetworks(PanelNetworks):
+    """The networks of a comparison, and the features of all its sets by the first second opinion."""
+
+    second_model: SecondModels = None
+
+
 def compare(
-    reference: o.Reference,
-    models: Annotated[
-        list[str],
-        typer.Argument(metavar="MODEL", help="Generated images of at least two models, likewise.", show_default=False),
+    reference: Reference,
+    /,
+    *models: Annotated[
+        str, Parameter(name="MODEL", required=True, help="Generated images of at least two models, likewise.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where table and figure go.")] = Path(
-        "out"
-    ),
-    within: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the best FID of a group that counts as nearly equal.")
-    ] = 0.05,
-    extractor: o.ExtractorName = "inception",
-    second_opinion: o.SecondOpinions = None,
-    resize: o.Resize = None,
-    weights: o.WeightsFile = None,
-    second_weights: o.SecondWeights = None,
-    unverified: o.Unverified = False,
-    device: o.Device = None,
-    second_reference: o.SecondFeatures = None,
-    second_model: SecondModels = None,
-    limit: o.Limit = None,
-    seed: o.Seed = 0,
-    skip_bad: o.SkipBad = False,
-    batch_size: o.BatchSize = 64,
-    no_cache: o.NoCache = False,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
+    out: Annotated[Path, folder("Where table and figure go.")] = Path("out"),
+    within: Annotated[float, option("SHARE", "Share of the best FID of a group that counts as nearly equal.")] = 0.05,
+    networks: ComparedNetworks = ComparedNetworks(),
+    reading: Reading = Reading(),
+    output: Output = Output(),
 ) -> None:
     """Compare MODELs of nearly equal FID by the second opinion and by recall.
 
@@ -55,24 +44,22 @@ def compare(
     from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = expanded(out)
-    output_folder(out, "a comparison")  # an unwritable folder must not surface after the work
-    named, seconds = named_models(models, second_model)
-    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
-        found = run(
+    out = output_folder(expanded(out), "a comparison")  # an unwritable folder must not surface after the work
+    named, second_models = named_models(models, networks.second_model)
+    with output.bars() as progress:
+        result = run(
             reference,
             named,
-            extractor=o.choice(extractor, device, resize, weights, unverified),
-            second_opinion=o.choices(second_opinion, device, second_weights, unverified),
-            second_reference=second_reference,
-            second_models=seconds,
+            **networks.arguments(),
+            second_models=second_models,
             within=within,
-            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            options=reading.options(),
             progress=progress,
         )
-    write_comparison(found, out, command=o.command_line())
-    if as_json:
-        typer.echo(found.json_text(o.command_line()), nl=False)
-    else:
-        typer.echo("\n".join([*comparison_lines(found), f"table and figure: {escape_controls(str(out))}"]))
-    print_advice(found.advice)
+    write_comparison(result, out, command=command_line())
+    output.show(
+        lambda: comparison_json(result, command=command_line()),
+        lambda: comparison_lines(result),
+        result.advice,
+        table_and_figure=out,
+    )

@@ -17,12 +17,12 @@ class Interrupts:
     Until the library has asked for the first time, and after the context, Ctrl-C ends the program as ever.
 
     Args:
-        told: What happens after the first Ctrl-C.
+        consequence: What the first Ctrl-C leads to, to be printed then.
     """
 
-    def __init__(self, told: str = "stopping with the best so far") -> None:
+    def __init__(self, consequence: str = "stopping with the best so far") -> None:
         self.pressed = False
-        self._told = told
+        self._consequence = consequence
         self._previous: Any = None
 
     def __enter__(self) -> Self:
@@ -45,7 +45,7 @@ class Interrupts:
         self.pressed = True
         self._restore()
         # Not print: the signal may have come in the middle of one.
-        os.write(_STDERR, f"\nfidprobe: {self._told}; Ctrl-C again ends at once\n".encode())
+        os.write(_STDERR, f"\nfidprobe: {self._consequence}; Ctrl-C again ends at once\n".encode())
 
     def _restore(self) -> None:
         if self._previous is not None:

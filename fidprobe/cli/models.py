@@ -2,34 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Annotated
 
-import typer
-
-__all__ = ["SecondModels", "model_names", "named_models"]
+__all__ = ["model_names", "named_models"]
 
 _ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
-
-
-SecondModels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--second-model",
-        metavar="FILE",
-        help="The second space's features of a model that is itself a features file; given once for each MODEL, "
-        "in the same order.",
-        rich_help_panel="Networks",
-    ),
-]
 
 
 def named_models(
     models: Sequence[str], second_models: Sequence[str] | None
 ) -> tuple[Mapping[str, str], Mapping[str, str] | None]:
-    """Name -> source, and name -> features in the second space, if they are given.
+    """Map names to sources, and to features in the second space if they are given.
 
     Raises:
-        InputError: another number of the latter.
+        InputError: features are given for another number of models.
     """
     from fidprobe.errors import InputError
 

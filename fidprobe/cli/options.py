@@ -1,191 +1,321 @@
-"""Options that several commands share, each described once."""
+"""Options that several commands share: one dataclass for each group of them, with the library's objects it makes."""
 
-import shlex
-import sys
-from enum import StrEnum
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from cyclopts import Group, Parameter
 
 from fidprobe.analysis.scores.metric_choices import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.sets.networks import NetworkSpec
+    from cyclopts import Token
+
+    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
     from fidprobe.features.extraction import ReadOptions
 
 __all__ = [
-    "RESUMED",
-    "BatchSize",
-    "Device",
-    "ExtractorName",
+    "METRIC_NAMES",
+    "NETWORKS",
+    "OPTIONS",
+    "SOURCES",
     "Generated",
-    "Json",
     "Limit",
-    "Metrics",
+    "MainNetwork",
+    "MetricList",
+    "ModelNetworks",
     "NoCache",
-    "Quiet",
+    "PairNetworks",
+    "PanelNetworks",
+    "Reading",
     "Reference",
-    "Resize",
+    "ReferenceNetworks",
+    "ResizeRule",
     "SecondFeatures",
-    "SecondOpinion",
-    "SecondOpinions",
-    "SecondWeights",
+    "SecondModels",
     "Seed",
     "SimilaritySide",
     "SkipBad",
-    "Source",
-    "Unverified",
-    "WeightsFile",
-    "choice",
-    "choices",
-    "command_line",
-    "read_options",
+    "TwoNetworks",
+    "extractor_choice",
+    "flag",
+    "folder",
+    "option",
+    "unknown",
+    "usable_device",
+    "whole",
 ]
 
-_READING, _NETWORKS = "Reading images", "Networks"
+OPTIONS = Group("Options", sort_key=1)
+NETWORKS = Group("Networks", sort_key=8)
+READING = Group("Reading images", sort_key=9)
+
+METRIC_NAMES = (
+    "fid, kid, fid-infinity, sfid, fd-dinov2, cmmd, fd-logits, fd-probabilities, pr, dc, prd, is, is-infinity, am, "
+    "mode, ms-ssim"
+)
+"""As in `fidprobe.analysis.scores.metric_registry`, whose import would make `--help` slow; a test compares them."""
 
 
-_SOURCE = "folder, zip, tar, npz, npy, features file, generator.safetensors, cifar10:train, module:function ..."
-Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help=f"Real images: {_SOURCE}", show_default=False)]
-Generated = Annotated[str, typer.Argument(metavar="GENERATED", help="Generated images, likewise.", show_default=False)]
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)]
-SecondFeatures = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="This set's features in the second space, where the set itself is a features file.",
-        rich_help_panel=_NETWORKS,
-    ),
-]
+def option(metavar: str, text: str | None = None, **more: Any) -> Parameter:
+    """An option with a value, which may begin with a hyphen.
+
+    Args:
+        metavar: What the help page calls the value.
+        text: What the help page says of the option; None for the docstring of a dataclass's field.
+        **more: Further attributes of `cyclopts.Parameter`, such as `group`, `name` or `alias`.
+    """
+    return Parameter(metavar=metavar, allow_leading_hyphen=True, **_help(text), **more)
 
 
-class ResizeRule(StrEnum):
-    """Resize rules by name."""
+def whole(metavar: str, text: str | None = None, *, least: int, most: int | None = None, **more: Any) -> Parameter:
+    """An option with a whole number from `least` to `most` as its value; None for no upper limit."""
 
-    TF1 = "tf1"
-    CLEAN = "clean"
-    TORCH = "torch"
-    TORCH_ANTIALIAS = "torch-antialias"
-    NATIVE = "native"
+    def convert(_: Any, tokens: "Sequence[Token]") -> int:
+        try:
+            number = int(tokens[0].value)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= (math.inf if most is None else most):
+            allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+            raise ValueError(f"takes a whole number {allowed}, not {tokens[0].value!r}")
+        return number
+
+    allowed = f">={least}" if most is None else f"{least}..{most}"
+    return option(f"{metavar} [{allowed}]", text, converter=convert, **more)
 
 
-Metrics = Annotated[
+def flag(text: str | None = None, **more: Any) -> Parameter:
+    """An option without a value."""
+    return Parameter(show_default=False, **_help(text), **more)
+
+
+def _help(text: str | None) -> dict[str, Any]:
+    return {} if text is None else {"help": text}  # None would replace the docstring
+
+
+def folder(text: str) -> Parameter:
+    """The option that names the folder for results."""
+    return option("FOLDER", text, alias="-o")
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> str:
+    """An error's text for a name that is not known, with the nearest one that is.
+
+    Args:
+        what: What the name is for: `metric`.
+        given: The name.
+        known: All names that could be given.
+    """
+    known = list(known)
+    near = get_close_matches(given, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {given!r}; {hint}choose from {', '.join(known)}"
+
+
+def _check_metrics(_: Any, names: str) -> None:
+    known = METRIC_NAMES.split(", ")
+    for name in names.split(","):
+        if name.strip() and name.strip().lower() not in known:
+            raise ValueError(unknown("metric", name.strip(), known))
+
+
+ResizeRule = Literal["tf1", "clean", "torch", "torch-antialias", "native"]
+
+SOURCES = "folder, zip, tar, npz, npy, features file, generator.safetensors, cifar10:train, module:function ..."
+Reference = Annotated[str, Parameter(help=f"Real images: {SOURCES}")]
+Generated = Annotated[str, Parameter(help="Generated images, likewise.")]
+MetricList = Annotated[
     str,
-    typer.Option(
-        "--metrics", "-m", metavar="LIST", help=f"What to measure, comma-separated: {', '.join(METRIC_NAMES)}."
+    option(
+        "LIST", f"What to measure, comma-separated: {METRIC_NAMES}.", name=("--metrics", "-m"), validator=_check_metrics
     ),
 ]
 SimilaritySide = Annotated[
     int | None,
-    typer.Option(
-        "--ms-ssim-side", min=176, metavar="N", help="Resize pictures to N x N for ms-ssim, where their sizes differ."
-    ),
+    whole("N", "Resize pictures to N x N for ms-ssim, where their sizes differ.", least=176, name="--ms-ssim-side"),
 ]
-ExtractorName = Annotated[
-    str, typer.Option("--extractor", "-e", metavar="NAME", help="Main feature space.", rich_help_panel=_NETWORKS)
+SecondFeatures = Annotated[
+    str | None, option("FILE", "This set's features in the second space, where the set itself is a features file.")
 ]
-SecondOpinion = Annotated[
-    str,
-    typer.Option(
-        "--second-opinion", "-s", metavar="NAME", help="Space that has to confirm.", rich_help_panel=_NETWORKS
-    ),
-]
-SecondOpinions = Annotated[
+SecondModels = Annotated[
     list[str] | None,
-    typer.Option(
-        "--second-opinion",
-        "-s",
-        metavar="NAME",
-        help="Space that has to confirm, clip by default; give it again for further ones, which need images.",
-        rich_help_panel=_NETWORKS,
+    option(
+        "FILE",
+        "The second space's features of a model that is itself a features file; given once for each MODEL, in the "
+        "same order.",
     ),
 ]
-Resize = Annotated[
-    ResizeRule | None,
-    typer.Option(help="Resize rule of the main space (the network's own by default).", rich_help_panel=_NETWORKS),
-]
-WeightsFile = Annotated[
-    Path | None,
-    typer.Option("--weights", metavar="FILE", help="Local weights of the main network.", rich_help_panel=_NETWORKS),
-]
-SecondWeights = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Local weights of the (first) second opinion.", rich_help_panel=_NETWORKS),
-]
-Unverified = Annotated[
-    bool,
-    typer.Option(
-        "--unverified-weights",
-        help="Accept local weights that are not the published ones; recorded in the result.",
-        rich_help_panel=_NETWORKS,
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DEVICE", help="cpu, cuda, cuda:1, mps (a GPU by default, if any).", rich_help_panel=_NETWORKS
-    ),
-]
+
+
 Limit = Annotated[
     int | None,
-    typer.Option(
-        min=2,
-        metavar="N",
-        help="Use a random subset of N images of each set, the first N of a generator; statistics stay whole.",
-        rich_help_panel=_READING,
+    whole(
+        "N",
+        "Use a random subset of N images of each set, the first N of a generator; statistics stay whole.",
+        least=2,
+        group=READING,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Draws the subset.", rich_help_panel=_READING)]
-SkipBad = Annotated[
-    bool,
-    typer.Option("--skip-bad", help="Leave out unreadable images and list them.", rich_help_panel=_READING),
-]
-BatchSize = Annotated[
-    int,
-    typer.Option(min=1, metavar="N", help="Images a step; does not change results.", rich_help_panel=_READING),
-]
-NoCache = Annotated[
-    bool,
-    typer.Option("--no-cache", help="Neither reuse nor keep extracted features.", rich_help_panel=_READING),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+SkipBad = Annotated[bool, flag("Leave out unreadable images and list them.", group=READING)]
+NoCache = Annotated[bool, flag("Neither reuse nor keep extracted features.", group=READING)]
+Seed = Annotated[int, whole("S", least=0)]
 
 
-RESUMED = (
-    "; features kept so far (all but the last thousand images or so, none with --no-cache) are used when the same "
-    "command runs again"
-)
-"""What is told when an extraction is interrupted."""
+@Parameter(name="*", group=READING)
+@dataclass(frozen=True)
+class Reading:
+    """How images are read and where their features are kept."""
+
+    limit: Limit = None
+    seed: Seed = 0
+    """Draws the subset."""
+    skip_bad: SkipBad = False
+    batch_size: Annotated[int, whole("N", least=1)] = 64
+    """Images a step; does not change results."""
+    no_cache: NoCache = False
+
+    def options(self) -> "ReadOptions":
+        """The library's form of them, for the processes that run the command."""
+        from fidprobe.cli.processes import ranks
+        from fidprobe.features.extraction import ReadOptions
+
+        kept = ReadOptions if self.no_cache else ReadOptions.with_cache
+        return kept(limit=self.limit, seed=self.seed, skip_bad=self.skip_bad, batch_size=self.batch_size, ranks=ranks())
 
 
-def read_options(limit: int | None, seed: int, skip_bad: bool, batch_size: int, no_cache: bool) -> "ReadOptions":
-    """The library's form of the reading options."""
-    from fidprobe.cli.processes import ranks
-    from fidprobe.features.extraction import ReadOptions
+@Parameter(name="*", group=NETWORKS)
+@dataclass(frozen=True)
+class MainNetwork:
+    """The network of the main space."""
 
-    kept = ReadOptions if no_cache else ReadOptions.with_cache
-    return kept(limit=limit, seed=seed, skip_bad=skip_bad, batch_size=batch_size, ranks=ranks())
+    extractor: Annotated[str, option("NAME", alias="-e")] = "inception"
+    """Main feature space."""
+    resize: Annotated[ResizeRule | None, option("RULE")] = None
+    """Resize rule of the main space (the network's own by default)."""
+    weights: Annotated[Path | None, option("FILE")] = None
+    """Local weights of the main network."""
+    unverified_weights: Annotated[bool, flag()] = False
+    """Accept local weights that are not the published ones; recorded in the result."""
+    device: Annotated[str | None, option("DEVICE")] = None
+    """cpu, cuda, cuda:1, mps (a GPU by default, if any)."""
+
+    def main(self) -> "ExtractorChoice":
+        """The library's form of the main network.
+
+        Raises:
+            InputError: the device cannot be used.
+        """
+        chosen = extractor_choice(self.extractor, self.device, self.weights, self.unverified_weights)
+        return replace(chosen, resize=self.resize)
 
 
-def choice(
-    name: str,
-    device: str | None,
-    resize: ResizeRule | None = None,
-    weights: Path | None = None,
-    unverified: bool = False,
-) -> "NetworkSpec":
-    """The library's form of the network options.
+@dataclass(frozen=True)
+class TwoNetworks(MainNetwork):
+    """The networks of the main space and of the second opinion."""
+
+    second_opinion: Annotated[str, option("NAME", alias="-s")] = "clip"
+    """Space that has to confirm."""
+    second_weights: Annotated[Path | None, option("FILE")] = None
+    """Local weights of the second opinion."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The library's form of both networks and of features by the second one, as arguments by name.
+
+        Raises:
+            InputError: the device cannot be used.
+        """
+        second = extractor_choice(self.second_opinion, self.device, self.second_weights, self.unverified_weights)
+        return {"extractor": self.main(), "second_opinion": second, **_second_features(self)}
+
+
+@dataclass(frozen=True)
+class ReferenceNetworks(TwoNetworks):
+    """Two networks, and the reference's features by the second one."""
+
+    second_reference: SecondFeatures = None
+
+
+@dataclass(frozen=True)
+class PairNetworks(ReferenceNetworks):
+    """Two networks, and both sets' features by the second one."""
+
+    second_generated: SecondFeatures = None
+
+
+@dataclass(frozen=True)
+class ModelNetworks(ReferenceNetworks):
+    """Two networks, and features of the reference and of several models by the second one."""
+
+    second_model: SecondModels = None
+
+
+@dataclass(frozen=True)
+class PanelNetworks(MainNetwork):
+    """The networks of the main space and of one or more second opinions, and the reference's features by the first."""
+
+    second_opinion: Annotated[list[str] | None, option("NAME", alias="-s")] = None
+    """Space that has to confirm, clip by default; give it again for further ones, which need images."""
+    second_weights: Annotated[Path | None, option("FILE")] = None
+    """Local weights of the (first) second opinion."""
+    second_reference: SecondFeatures = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The library's form of all networks and of features by the second one, as arguments by name.
+
+        Raises:
+            InputError: a network is named twice, or the device cannot be used.
+        """
+        from fidprobe.errors import InputError
+
+        names = self.second_opinion or ["clip"]
+        if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise InputError(f"--second-opinion {repeated[0]} was given twice; one opinion counts once")
+        panel = [
+            extractor_choice(name, self.device, None if i else self.second_weights, self.unverified_weights)
+            for i, name in enumerate(names)
+        ]
+        return {"extractor": self.main(), "second_opinion": panel, **_second_features(self)}
+
+
+def _second_features(networks: MainNetwork) -> dict[str, str | None]:
+    """The second space's features of single sets by the library's names; `named_models` has those of several models."""
+    sets = ("reference", "generated", "baseline", "candidates")
+    return {name: value for name, value in vars(networks).items() if name in [f"second_{one}" for one in sets]}
+
+
+def extractor_choice(
+    name: str, device: str | None, weights: Path | None = None, unverified: bool = False
+) -> "ExtractorChoice":
+    """The library's form of a network's options.
+
+    Args:
+        name: A registry name.
+        device: Where the network computes; None for a GPU if there is one.
+        weights: A local weights file; None for the published ones.
+        unverified: Accept a local file that is not the published one.
 
     Raises:
-        InputError: a device that is not there.
+        InputError: the device cannot be used.
+    """
+    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+    from fidprobe.runtime.files import expanded
+
+    return ExtractorChoice(name, None, expanded(weights) if weights else None, unverified, usable_device(device))
+
+
+def usable_device(device: str | None) -> str:
+    """The device itself, or for None a GPU if there is one.
+
+    Raises:
+        InputError: the device cannot be used.
     """
     import torch
 
-    from fidprobe.analysis.sets.networks import NetworkSpec
     from fidprobe.errors import InputError
-    from fidprobe.runtime.files import expanded
 
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -193,24 +323,4 @@ def choice(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
-    weights = expanded(weights) if weights else None
-    return NetworkSpec(name, resize.value if resize else None, weights, unverified, device)
-
-
-def choices(names: list[str] | None, device: str | None, weights: Path | None, unverified: bool) -> list["NetworkSpec"]:
-    """The library's form of several second opinions; `weights` are the first one's.
-
-    Raises:
-        InputError: one that is named twice, or a device that is not there.
-    """
-    from fidprobe.errors import InputError
-
-    names = names or ["clip"]
-    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
-        raise InputError(f"--second-opinion {twice[0]} was given twice; one opinion counts once")
-    return [choice(name, device, None, None if i else weights, unverified) for i, name in enumerate(names)]
-
-
-def command_line() -> str:
-    """The command line as one could type it again."""
-    return shlex.join(["fidprobe", *sys.argv[1:]])
+    return device

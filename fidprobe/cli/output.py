@@ -1,22 +1,123 @@
-"""Files that commands write: found out before the work, told after it."""
+"""What every command prints: the result or its JSON, where its files are, warnings; and checks before the work."""
 
 import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from cyclopts import Parameter
 
+from fidprobe.cli.bars import Bars
+from fidprobe.cli.options import flag
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
+    from fidprobe.analysis.sets.advice import Advice
     from fidprobe.features.value import Features
     from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["checked_output", "print_written"]
+__all__ = [
+    "INTERRUPTED",
+    "RESUMED",
+    "Output",
+    "Quiet",
+    "checked_output",
+    "command_line",
+    "print_advice",
+    "print_lines",
+    "print_skipped",
+    "print_warning",
+    "print_written",
+    "result_json",
+]
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has ended."""
+RESUMED = (
+    "; features kept so far (all but the last thousand images or so, none with --no-cache) are used when the same "
+    "command runs again"
+)
+"""What to say when an extraction is interrupted."""
+
+Quiet = Annotated[bool, flag("No progress bars.", alias="-q")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Output:
+    """How a command prints."""
+
+    as_json: Annotated[bool, flag("Print the result as JSON.", name="--json")] = False
+    quiet: Quiet = False
+
+    def bars(self, interrupted: str = RESUMED) -> Bars:
+        """Progress bars, unless they are not wanted.
+
+        Args:
+            interrupted: What to say when Ctrl-C ends the work.
+        """
+        return Bars(quiet=self.quiet, interrupted=interrupted)
+
+    def show(
+        self,
+        json_text: Callable[[], str],
+        lines: Callable[[], Iterable[str]],
+        advice: "Iterable[Advice]" = (),
+        **places: Path,
+    ) -> None:
+        """Print the result as JSON or as lines, where its files are, and warnings on stderr.
+
+        Args:
+            json_text: Returns the JSON, with or without the end of its last line.
+            lines: Returns the lines.
+            advice: What to warn of.
+            **places: What the files are, with `_` for a space, and where; printed below the lines.
+        """
+        if self.as_json:
+            print_lines(json_text().removesuffix("\n"))
+        else:
+            where = [f"{name.replace('_', ' ')}: {escape_controls(str(path))}" for name, path in places.items()]
+            print_lines(*lines(), *where)
+        print_advice(advice)
+
+
+def print_lines(*lines: str) -> None:
+    """Print on stdout, at once."""
+    print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def print_warning(text: str) -> None:
+    """Print a warning on stderr, on one line that cannot rewrite the terminal."""
+    print(f"warning: {escape_controls(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def print_advice(advice: "Iterable[Advice]") -> None:
+    """Print what a reader must know before believing a result."""
+    for one in advice:
+        print_warning(one.text)
+
+
+def print_skipped(skipped: Iterable[tuple[str, str]]) -> None:
+    """Print which images were left out, and why."""
+    for name, reason in skipped:
+        print_warning(f"skipped {name}: {reason}")
+
+
+def command_line() -> str:
+    """The command line as one could type it again."""
+    return shlex.join(["fidprobe", *sys.argv[1:]])
+
+
+def result_json(data: Any) -> str:
+    """Plain data as JSON text, which refuses numbers that are not finite."""
+    return json.dumps(data, indent=2, allow_nan=False)
 
 
 def checked_output(out: Path, suffix: str, what: str) -> Path:
-    """Find out before the work whether its result can be written; `~` is the home folder.
+    """Check before the work that its result can be written; `~` is the home folder.
 
     Args:
         out: As the user gave it.
@@ -41,19 +142,17 @@ def checked_output(out: Path, suffix: str, what: str) -> Path:
     return out
 
 
-def print_written(found: "Features | GaussianStatistics", out: Path, as_json: bool) -> None:
-    """Say what was written, and on stderr what was skipped."""
+def print_written(value: "Features | GaussianStatistics", out: Path, output: Output) -> None:
+    """Print what was written to a file, and which images were skipped."""
     from fidprobe.features.value import Features
 
-    count = len(found) if isinstance(found, Features) else found.count
-    if as_json:
-        told = {"file": str(out), "count": count, "dimensions": found.dim, **found.provenance.to_json()}
-        typer.echo(json.dumps(told, indent=2, allow_nan=False))
-    else:
-        many = "unknown number of" if count is None else f"{count:,}"
-        typer.echo(
-            f"{escape_controls(str(out))}: {many} images, {found.dim} dimensions [{escape_controls(found.space)}]"
-        )
-    source = found.provenance.source
-    for name, reason in source.skipped if source else ():
-        typer.echo(f"warning: skipped {escape_controls(name)}: {escape_controls(reason)}", err=True)
+    count = len(value) if isinstance(value, Features) else value.count
+    many = "unknown number of" if count is None else f"{count:,}"
+    source = value.provenance.source
+    output.show(
+        lambda: result_json({"file": str(out), "count": count, "dimensions": value.dim, **value.provenance.to_json()}),
+        lambda: [
+            f"{escape_controls(str(out))}: {many} images, {value.dim} dimensions [{escape_controls(value.space)}]"
+        ],
+    )
+    print_skipped(source.skipped if source else ())

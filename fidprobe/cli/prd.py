@@ -1,56 +1,39 @@
 """`fidprobe prd`: precision and recall of models as curves (Sajjadi et al. 2018)."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from fidprobe.cli import options as o
-from fidprobe.cli.bars import Bars
-from fidprobe.cli.models import SecondModels, named_models
-from fidprobe.cli.text import print_advice
-from fidprobe.runtime.messages import escape_controls
+from fidprobe.cli.models import named_models
+from fidprobe.cli.options import ModelNetworks, Reading, Reference, Seed, folder, option, whole
+from fidprobe.cli.output import Output, command_line
 
 __all__ = ["prd"]
 
 
+@dataclass(frozen=True)
+class ClusterReading(Reading):
+    """Reading images; the seed is the clusterings' as well."""
+
+    seed: Seed = 0
+    """Draws subsets and begins clusterings."""
+
+
 def prd(
-    reference: o.Reference,
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="GENERATED", help="Generated images of one or more models, likewise.", show_default=False
-        ),
+    reference: Reference,
+    /,
+    *models: Annotated[
+        str, Parameter(name="GENERATED", required=True, help="Generated images of one or more models, likewise.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where curves and figures go.")] = Path(
-        "out"
-    ),
-    clusters: Annotated[int, typer.Option(min=2, metavar="K", help="Of k-means on both sets together.")] = 20,
-    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Clusterings whose curves are averaged.")] = 10,
-    beta: Annotated[
-        float, typer.Option(metavar="B", help="F_B (recall, above 1) and F_1/B (precision) are printed.")
-    ] = 8.0,
-    extractor: o.ExtractorName = "inception",
-    second_opinion: o.SecondOpinion = "clip",
-    resize: o.Resize = None,
-    weights: o.WeightsFile = None,
-    second_weights: o.SecondWeights = None,
-    unverified: o.Unverified = False,
-    device: o.Device = None,
-    second_reference: o.SecondFeatures = None,
-    second_model: SecondModels = None,
-    limit: o.Limit = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="S", help="Draws subsets and begins clusterings.", rich_help_panel="Reading images"
-        ),
-    ] = 0,
-    skip_bad: o.SkipBad = False,
-    batch_size: o.BatchSize = 64,
-    no_cache: o.NoCache = False,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
+    out: Annotated[Path, folder("Where curves and figures go.")] = Path("out"),
+    clusters: Annotated[int, whole("K", "Of k-means on both sets together.", least=2)] = 20,
+    runs: Annotated[int, whole("N", "Clusterings whose curves are averaged.", least=1)] = 10,
+    beta: Annotated[float, option("B", "F_B (recall, above 1) and F_1/B (precision) are printed.")] = 8.0,
+    networks: ModelNetworks = ModelNetworks(),
+    reading: ClusterReading = ClusterReading(),
+    output: Output = Output(),
 ) -> None:
     """Tell dropped modes (recall) of each GENERATED from bad or invented ones (precision).
 
@@ -65,28 +48,25 @@ def prd(
     from fidprobe.analysis.prd.text import curve_lines
     from fidprobe.runtime.files import expanded
 
-    out = expanded(out)
-    output_folder(out, PRDCurves.WHAT)  # an unwritable folder must not surface after the work
-    named, seconds = named_models(models, second_model)
-    with Bars(quiet=quiet, interrupted=o.RESUMED) as progress:
-        found = prd_curves(
+    out = output_folder(expanded(out), PRDCurves.WHAT)  # an unwritable folder must not surface after the work
+    named, second_models = named_models(models, networks.second_model)
+    with output.bars() as progress:
+        result = prd_curves(
             reference,
             named,
             clusters=clusters,
             runs=runs,
-            seed=seed,
+            seed=reading.seed,
             beta=beta,
-            extractor=o.choice(extractor, device, resize, weights, unverified),
-            second_opinion=o.choice(second_opinion, device, None, second_weights, unverified),
-            second_reference=second_reference,
-            second_models=seconds,
-            options=o.read_options(limit, seed, skip_bad, batch_size, no_cache),
+            **networks.arguments(),
+            second_models=second_models,
+            options=reading.options(),
             progress=progress,
         )
-    write_prd(found, out, command=o.command_line())
-    if as_json:
-        typer.echo(found.json_text(o.command_line()), nl=False)
-    else:
-        told = curve_lines(found, reference=reference)
-        typer.echo("\n".join([*told, "", f"curves and figures: {escape_controls(str(out))}"]))
-    print_advice(found.advice)
+    write_prd(result, out, command=command_line())
+    output.show(
+        lambda: result.json_text(command_line()),
+        lambda: [*curve_lines(result, reference=reference), ""],
+        result.advice,
+        curves_and_figures=out,
+    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fidprobe.errors import FidprobeError
     from fidprobe.runtime.ranks import Ranks
 
-__all__ = ["join", "patient", "ranks", "standard_error", "tells"]
+__all__ = ["join", "patient", "ranks", "should_print", "standard_error"]
 
 _given_up: list[TextIO] = []  # the standard error of a process that leaves it to the first
 _DIVIDED = ("attack", "features", "score", "stats")  # what several processes share
@@ -22,10 +22,10 @@ _STDERR = 2
 
 @cache
 def ranks() -> "Ranks":
-    """All of them, met at the first call.
+    """All of them; the first call waits until they have met.
 
     Raises:
-        InputError: an environment that makes no sense.
+        InputError: the environment makes no sense.
         ProcessError: they do not meet.
     """
     from fidprobe.runtime.ranks import ranks_of_torchrun
@@ -69,7 +69,7 @@ def _stopped(number: int, frame: FrameType | None) -> None:
 
 
 def standard_error() -> TextIO:
-    """Where an error is printed by whichever process does it."""
+    """Where the process that prints an error prints it."""
     return _given_up[0] if _given_up else sys.stderr
 
 
@@ -83,8 +83,8 @@ def patient() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def tells(error: "FidprobeError") -> bool:
-    """Whether this process is to print an error, which others may have met as well."""
+def should_print(error: "FidprobeError") -> bool:
+    """Whether this process should print the error; others may have hit the same one."""
     if ranks.cache_info().currsize:
-        return ranks().should_print(error)
-    return os.environ.get("RANK", "0") == "0"  # they did not come to meet
+        return ranks().tells(error)
+    return os.environ.get("RANK", "0") == "0"  # the processes have not met yet

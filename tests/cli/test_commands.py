@@ -156,7 +156,7 @@ def test_skipped_files_are_listed(run: Run, sets: Path) -> None:
     [
         (("score", "nowhere", "model"), "nowhere: no such file or folder"),
         (("score", "real", "model", "-e", "inceptoin"), "unknown extractor 'inceptoin'; did you mean 'inception'?"),
-        (("score", "real", "model", "-m", "fid,fud"), "unknown metric 'fud'; choose from fid, kid, "),
+        (("score", "real", "model", "-m", "fid,fud"), "unknown metric 'fud'; did you mean 'fid'? choose from fid, "),
         (("score", "real", "model", "-m", "is"), "'random' gives none"),
         (("score", "real", "model", "--limit", "99"), "99 images were asked for"),
         (("score", "real", "model", "--device", "warp"), "device 'warp' cannot be used"),

@@ -55,7 +55,7 @@ def test_a_zip_holds_the_samples_as_other_commands_see_them(run: Run, tmp_path: 
     assert first == "s.zip: 12 samples, 32 x 32 pixels, seed 3"
     assert second.startswith("generator: plain.safetensors (sha256 ")
     assert third == "  AM-GAN; cifar10.zip/train; 500 of 20000 steps"
-    assert err == "warning: another seed gives other samples and other scores; tell the seed\n"
+    assert err == "warning: another seed gives other samples and other scores; report the seed\n"
     assert max(map(len, [*out.splitlines(), *err.splitlines()])) <= 80
     with zipfile.ZipFile("s.zip") as archive:
         assert archive.namelist() == [f"{i:05d}.png" for i in range(12)]

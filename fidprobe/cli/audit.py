@@ -1,0 +1,105 @@
+"""`fidprobe audit`: is the gain over a baseline real?"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from fidprobe.cli.interrupts import Interrupts
+from fidprobe.cli.options import (
+    Generated,
+    MetricList,
+    PanelNetworks,
+    Reading,
+    Reference,
+    SecondFeatures,
+    SimilaritySide,
+    flag,
+    folder,
+    option,
+)
+from fidprobe.cli.output import Output, command_line
+from fidprobe.runtime.messages import escape_controls
+
+if TYPE_CHECKING:
+    from fidprobe.analysis.audit.gates import GateResult
+
+__all__ = ["audit"]
+
+
+@dataclass(frozen=True)
+class AuditNetworks(PanelNetworks):
+    """The networks of an audit, and the features of all its sets by the first second opinion."""
+
+    second_generated: SecondFeatures = None
+    second_baseline: SecondFeatures = None
+
+
+def audit(
+    reference: Reference,
+    generated: Generated,
+    /,
+    *,
+    baseline: Annotated[str | None, option("OTHER", "Another model's images: is the gain over it real?")] = None,
+    out: Annotated[Path, folder("Where the report goes.")] = Path("out"),
+    metrics: MetricList = "fid,kid,prd,is",
+    no_budget: Annotated[
+        bool, flag("Do not find out how much of FID choosing among the model's images removes.")
+    ] = False,
+    fail_if: Annotated[
+        list[str] | None,
+        option(
+            "CONDITION",
+            "Exit with code 1 if this holds or cannot be known, e.g. confirmed_share<0.5; may be given again.",
+        ),
+    ] = None,
+    ms_ssim_side: SimilaritySide = None,
+    networks: AuditNetworks = AuditNetworks(),
+    reading: Reading = Reading(),
+    output: Output = Output(),
+) -> None:
+    """Is GENERATED's gain over a baseline real? Writes FOLDER/report.html, report.md and report.json.
+
+    Example: fidprobe audit real/ model/ --baseline old-model/ -o out/
+    """
+    from fidprobe.analysis.audit.gates import parse_gate
+    from fidprobe.analysis.audit.measure import audit as run
+    from fidprobe.analysis.audit.text import audit_lines
+    from fidprobe.analysis.report.files import report_json, report_paths, write_report
+    from fidprobe.analysis.scores.metric_choices import MetricChoices
+    from fidprobe.runtime.files import expanded
+
+    gates = [parse_gate(condition) for condition in fail_if or ()]
+    out = expanded(out)
+    report_paths(out)  # an unwritable folder must not surface after the work
+    with output.bars() as progress, Interrupts() as interrupted:
+        result = run(
+            reference,
+            generated,
+            baseline=baseline,
+            metrics=metrics,
+            **networks.arguments(),
+            budget=not no_budget,
+            options=reading.options(),
+            choices=MetricChoices(ms_ssim_side=ms_ssim_side),
+            interrupted=interrupted,
+            progress=progress,
+        )
+    checked = [gate.check(result) for gate in gates]
+    page, *_ = write_report(result, out, command=command_line())
+    output.show(
+        lambda: report_json(result, command=command_line()),
+        lambda: audit_lines(result),
+        result.scored.advice,
+        report=page,
+    )
+    if any([_print_gate(gate) for gate in checked]):  # noqa: C419 - all are printed
+        sys.exit(1)
+
+
+def _print_gate(gate: "GateResult") -> bool:
+    """Print on stderr what became of a condition; returns whether it failed."""
+    value = gate.value if isinstance(gate.value, str) else "unknown" if gate.value is None else f"{gate.value:.4g}"
+    state = "FAILED" if gate.failed else "passed"
+    print(f"{state}: --fail-if {escape_controls(gate.condition)} (it is {value})", file=sys.stderr)  # noqa: T201
+    return gate.failed

@@ -1,0 +1,85 @@
+"""Mistakes on a command line, each in one line."""
+
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
+
+from cyclopts import (
+    App,
+    Argument,
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+    ValidationError,
+)
+
+from fidprobe.cli.options import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["mistake_text"]
+
+_KINDS = {int: "a whole number", float: "a number", bool: "no value"}
+
+
+def mistake_text(error: CycloptsError, app: App) -> str:
+    """What the user got wrong, and the remedy.
+
+    Args:
+        error: As the command line's library raised it.
+        app: All commands.
+    """
+    chain = error.command_chain or ()
+    page = f"`{' '.join(['fidprobe', *chain, '--help'])}`"
+    match error:
+        case UnknownOptionError():
+            given = (error.token.keyword or error.token.value).partition("=")[0]
+            names = (name for one in error.argument_collection for name in one.names if name.startswith("-"))
+            return f"unknown option {given}; {_nearest(given, names)}{page} lists all"
+        case UnknownCommandError() | UnusedCliTokensError():
+            given = (error.unused_tokens or [""])[0]
+            for name in chain:
+                app = app[name]
+            if given.startswith("-"):
+                return f"unknown option {given}; {page} lists all"
+            if commands := [name for name in app if not name.startswith("-")]:
+                return unknown("command", given, commands)
+            return f"unexpected argument {given!r}; see {page}"
+        case MissingArgumentError(argument=Argument() as argument):
+            if error.keyword:
+                return f"{error.keyword} takes a value; see {page}"
+            return f"{_name(argument)} is missing; see {page}"
+        case ValidationError():
+            return error.exception_message
+        case CoercionError(argument=Argument() as argument):
+            return _unfit(error, argument)
+    return " ".join(str(error).split())
+
+
+def _unfit(error: CoercionError, argument: Argument) -> str:
+    """A value that its option does not take."""
+    name = (error.token.keyword if error.token else None) or _name(argument)
+    if error.msg is not None:
+        return f"{name} {error.msg}"
+    value = error.token.value if error.token else ""
+    if get_origin(error.target_type) is Literal:
+        return f"{name}: {unknown('value', value, get_args(error.target_type))}"
+    return f"{name} takes {_KINDS.get(error.target_type or str, 'another kind of value')}, not {value!r}"
+
+
+def _name(argument: Argument) -> str:
+    """`REFERENCE`, `--out`."""
+    return (
+        argument.name
+        if argument.name.startswith("--") and argument.index is None
+        else argument.name.lstrip("-").upper()
+    )
+
+
+def _nearest(given: str, names: "Iterable[str]") -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(given, list(names), n=1)
+    return f"did you mean {near[0]}? " if near else ""
