@@ -77,7 +77,7 @@ def _course(attacked: Attacked) -> Iterator[str]:
     draws = len(outcome.choices)
     how = _DRAWS.get(outcome.attack.get("draw", ""), "each at most once")
     times = "" if draws == 1 else f"{draws} times "
-    yield f"drawn {times}{amount(outcome.keep)} of {amount(attacked.counts['candidates'] or 0)} candidates, {how}"
+    yield f"drawn {times}{amount(outcome.keep)} of {amount(attacked.sets['candidates'].count)} candidates, {how}"
 
 
 def _distances(attacked: Attacked) -> list[str]:

@@ -6,7 +6,8 @@ from fidprobe.analysis.audit.headline import verdict_sentence
 from fidprobe.analysis.audit.measure import Audit, Change
 from fidprobe.analysis.budget.text import budget_sentence
 from fidprobe.analysis.output.wording import aligned, plus_minus, shortened, wrapped
-from fidprobe.analysis.scores.text import model_score_lines
+from fidprobe.analysis.scores.metric_registry import METRICS
+from fidprobe.analysis.scores.text import render_scores
 
 __all__ = ["audit_lines"]
 
@@ -19,10 +20,11 @@ def audit_lines(audit: Audit) -> list[str]:
         lines += ["", *table]
     for model, budget in audit.budgets.items():
         lines += ["", *wrapped(f"{model}: {budget_sentence(budget)}")]
-    lines += ["", "as other tools print them", *model_score_lines(audit.scored, only=("fid", "kid", "is"))]
-    spaces = (audit.scored.main, *audit.scored.further)
+    printed = [row for row in METRICS.values() if row.in_summary]
+    lines += ["", "as other tools print them", *render_scores(audit.scored, only=[row.name for row in printed])]
+    spaces = (audit.scored.main, *audit.scored.other_spaces)
     measured = {name for space in spaces for one in space.scores.values() for name in (*one.results, *one.missing)}
-    if more := sorted(measured - {"fid", "kid", "kid_subsets", "is"}):
+    if more := sorted(measured - {part.name for row in printed for part in (row, *row.parts)}):
         lines += wrapped(f"in the report, or why not: {', '.join(more)}")
     for space in audit.others:
         for model, scores in space.scores.items():

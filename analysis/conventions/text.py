@@ -37,7 +37,7 @@ def convention_lines(conventions: Conventions) -> list[str]:
 
 
 def _count(conventions: Conventions, name: str) -> str:
-    count = conventions.counts[name]
+    count = conventions.sets[name].count
     return "an unknown number of" if count is None else amount(count)
 
 

@@ -19,7 +19,7 @@ def correlation_lines(correlation: Correlation) -> list[str]:
     for name, model in correlation.models.items():
         values = {"main": model.main, "logits": model.logits, "second": model.second}
         cells = ["" if (value := values[space]) is None else number(value) for space in columns]
-        rows.append([shortened(name, 32), "unknown" if model.count is None else amount(model.count), *cells])
+        rows.append([shortened(name, 32), amount(model.images.count), *cells])
     lines += aligned(rows)
     for space, agreement in correlation.agreements.items():
         first, second = agreement_text(agreement)

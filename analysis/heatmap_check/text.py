@@ -11,9 +11,9 @@ __all__ = ["heatmap_check_lines"]
 
 def heatmap_check_lines(check: HeatmapCheck) -> list[str]:
     """Distances without noise, the table, what it says, and the sanity check."""
-    reference = check.counts["reference"]
+    reference = check.sets["reference"].count
     against = "an unknown number" if reference is None else amount(reference)
-    lines = [f"{amount(check.counts['generated'] or 0)} generated images against {against}"]
+    lines = [f"{amount(check.sets['generated'].count)} generated images against {against}"]
     titles = {f"{escape_controls(check.main.label)}": check.main}
     if check.second is not None:
         titles[f"{escape_controls(check.second.label)} (second opinion)"] = check.second

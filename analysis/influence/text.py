@@ -20,7 +20,7 @@ def influence_lines(influence: Influence, count: int) -> list[str]:
         influence: What was measured.
         count: Classes to show, of either kind.
     """
-    reference = influence.counts["reference"]
+    reference = influence.sets["reference"].count
     against = "an unknown number" if reference is None else amount(reference)
     lines = [f"{amount(len(influence))} generated images against {against}", *_space(influence.main, "")]
     if influence.second is None:

@@ -4,22 +4,22 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from fidprobe.analysis.output.wording import amount
-from fidprobe.analysis.scores.measure import Scored, SpaceScores
+from fidprobe.analysis.scores.measure import ScoreResult
 from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.scores.space_scores import Scores, metric_name, score_lines
+from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores, metric_lines, metric_name
 from fidprobe.runtime.messages import escape_controls
 
-__all__ = ["model_score_lines"]
+__all__ = ["render_scores"]
 
 
-def model_score_lines(scored: Scored, only: Collection[str] | None = None) -> list[str]:
+def render_scores(scored: ScoreResult, only: Collection[str] | None = None) -> list[str]:
     """Every score of every model: a block for each space, the second opinion's below the main one's.
 
     Args:
         scored: What was measured.
         only: Results to print; None for all.
     """
-    spaces = [(scored.main, ""), *((space, "") for space in scored.further)]
+    spaces = [(scored.main, ""), *((space, "") for space in scored.other_spaces)]
     if scored.second:
         spaces.insert(1, (scored.second, " (second opinion)"))
     lines = []
@@ -38,12 +38,12 @@ def _has_distance(space: SpaceScores) -> bool:
     return any(METRICS[name].distance for one in space.scores.values() for name in one.results if name in METRICS)
 
 
-def _count(scored: Scored, name: str) -> str:
+def _count(scored: ScoreResult, name: str) -> str:
     count = scored.counts[name]
     return "unknown number of" if count is None else amount(count)
 
 
-def _block(scores: Scores, role: str, only: Collection[str] | None) -> list[str]:
+def _block(scores: ModelScores, role: str, only: Collection[str] | None) -> list[str]:
     """The space, then a line for each number."""
     if only is not None:
         results, missing = (
@@ -51,7 +51,7 @@ def _block(scores: Scores, role: str, only: Collection[str] | None) -> list[str]
         )
         scores = replace(scores, results=results, missing=missing)
     rows = []
-    for line in score_lines(scores):
+    for line in metric_lines(scores):
         notes = "; ".join(note for note in (line.note, line.detail) if note)
         rows.append((metric_name(scores.space, line.name), line.value + (f"  ({notes})" if notes else "")))
     rows += [(metric, f"not computed: {why}") for metric, why in scores.missing.items()]

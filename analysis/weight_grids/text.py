@@ -2,7 +2,7 @@
 
 from fidprobe.analysis.attack.measure import score_label
 from fidprobe.analysis.output.wording import amount, number, signed_percent
-from fidprobe.analysis.weight_grids.files import grid_names, tail_weights, told_distances
+from fidprobe.analysis.weight_grids.files import tail_weights
 from fidprobe.analysis.weight_grids.measure import WeightGrids
 from fidprobe.runtime.messages import escape_controls
 
@@ -13,9 +13,9 @@ def grid_lines(grids: WeightGrids) -> list[str]:
     """Each attack's distances before and after it, and its smallest and largest weights."""
     part = "held-out part of the reference" if grids.part == "held_out" else "optimised reference"
     lines = [f"distances to the {part}, random draw -> chosen:"]
-    for name, one in zip(grid_names(grids), grids.attacks, strict=True):
+    for name, one in zip(grids.names, grids.attacks, strict=True):
         lines.append(f"{one.attack.title} ({escape_controls(name)}), {amount(one.attack.keep)} images")
-        scores = told_distances(one.attack, grids.part)
+        scores = one.attack.distances(grids.part)
         for score in scores:
             role = " (second opinion)" if score.role == "second_opinion" else ""
             change = "" if score.percent is None else f"  ({signed_percent(score.percent)})"

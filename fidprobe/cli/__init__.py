@@ -55,11 +55,13 @@ def _run() -> None:
 
 def _fail(error: "FidprobeError") -> None:
     """Print an error on one line, from one process, and end the program with exit code 2."""
+    from fidprobe.cli.flags import arguments_as_flags
     from fidprobe.cli.processes import should_print, standard_error
     from fidprobe.runtime.messages import escape_controls
 
     if should_print(error):
-        print(f"fidprobe: error: {escape_controls(' '.join(str(error).split()))}", file=standard_error())
+        text = arguments_as_flags(" ".join(str(error).split()))
+        print(f"fidprobe: error: {escape_controls(text)}", file=standard_error())
     sys.exit(2)
 
 

@@ -81,13 +81,14 @@ def attack(
     Example: fidprobe attack real/ model/ --keep 50000 -o out/
     """
     from fidprobe.analysis.attack.candidate_sets import extract_attack_sets
-    from fidprobe.analysis.attack.files import attack_folder
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     attacks = choice.attacks(seed=reading.seed, device=usable_device(networks.device), ranks=ranks())
     for name in attacks if ranks().first else ():
-        attack_folder(out / name, images=images)  # an unwritable folder must not surface after the work
+        # An unwritable folder must not surface after the work.
+        output_folder(out / name, "an attack's outcome", subfolders=["images"] if images else [])
     with output.bars(_RESUMED) as progress, Interrupts() as interrupted:
         sets = extract_attack_sets(
             reference,
@@ -122,7 +123,7 @@ def _attacked(
     from fidprobe.analysis.attack.measure import attack_sets
 
     for i, (name, one) in enumerate(attacks.items()):
-        if i and ranks().from_first(interrupted.pressed):
+        if i and ranks().broadcast_json(interrupted.pressed):
             break
         if not ranks().first:
             with patient():
@@ -138,21 +139,18 @@ def _attacked(
 
 def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, output: Output) -> None:
     """Print one attack's outcome, or sum up a sweep and print that."""
-    from fidprobe.analysis.attack.files import attack_json
-    from fidprobe.analysis.attack.sweep import Swept, sweep_json, write_sweep
+    from fidprobe.analysis.attack.sweep import Sweep, Swept, write_sweep
     from fidprobe.analysis.attack.text import attack_lines, sweep_lines
     from fidprobe.attacks.resampling import Resampling
 
     advice = dict.fromkeys(one for attacked in done for one in attacked.advice)
     if len(attacks) == 1:
-        output.show(
-            lambda: attack_json(done[0], command=command_line()), lambda: attack_lines(done[0]), advice, outcome=out
-        )
+        output.show(lambda: done[0].json_text(command_line()), lambda: attack_lines(done[0]), advice, outcome=out)
         return
     pairs = zip(attacks.values(), done, strict=False)  # an interrupted sweep is shorter
-    sweep = [Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)]
+    sweep = Sweep([Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)])
     write_sweep(sweep, out, command=command_line())
-    output.show(lambda: sweep_json(sweep, command=command_line()), lambda: sweep_lines(sweep), advice, outcome=out)
+    output.show(lambda: sweep.json_text(command_line()), lambda: sweep_lines(sweep.attacks), advice, outcome=out)
 
 
 def _fate(done: "list[Attacked]", asked: int) -> str:

@@ -39,9 +39,10 @@ def classes(
     from fidprobe.analysis.classes.files import write_classes
     from fidprobe.analysis.classes.measure import compare_classes
     from fidprobe.analysis.classes.text import class_lines
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = classes_folder(expanded(out))  # an unwritable folder must not surface after the work
+    out = output_folder(expanded(out), "class histograms")  # an unwritable folder must not surface after the work
     with output.bars() as progress:
         result = compare_classes(
             reference,
@@ -54,7 +55,7 @@ def classes(
         )
     write_classes(result, out, number=count, command=command_line())
     output.show(
-        lambda: classes_json(result, command=command_line()),
+        lambda: result.json_text(command_line()),
         lambda: class_lines(result.comparison, count),
         result.advice,
         outcome=out,

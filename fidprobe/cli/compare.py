@@ -58,7 +58,7 @@ def compare(
         )
     write_comparison(result, out, command=command_line())
     output.show(
-        lambda: comparison_json(result, command=command_line()),
+        lambda: result.json_text(command_line()),
         lambda: comparison_lines(result),
         result.advice,
         table_and_figure=out,

@@ -53,7 +53,7 @@ def correlate(
         )
     write_correlation(result, out, command=command_line())
     output.show(
-        lambda: correlation_json(result, command=command_line()),
+        lambda: result.json_text(command_line()),
         lambda: correlation_lines(result),
         result.advice,
         table_and_figure=out,

@@ -38,6 +38,4 @@ def grids(
     with output.bars(interrupted="") as progress:
         result = weight_grids(attacks, images, count=count, share=share, seed=seed, progress=progress)
         write_grids(result, out, command=command_line())
-    output.show(
-        lambda: grids_json(result, command=command_line()), lambda: grid_lines(result), result.advice, grids=out
-    )
+    output.show(lambda: result.json_text(command_line()), lambda: grid_lines(result), result.advice, grids=out)

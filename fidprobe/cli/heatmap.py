@@ -59,10 +59,11 @@ def heatmap(
     from fidprobe.analysis.heatmaps.files import write_heatmaps
     from fidprobe.analysis.heatmaps.measure import heatmaps
     from fidprobe.analysis.heatmaps.text import heatmap_lines
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = expanded(out)
-    heatmap_folder(out)  # an unwritable folder must not surface after the work
+    # An unwritable folder must not surface after the work.
+    out = output_folder(expanded(out), "heatmaps", subfolders=["overlays"])
     with output.bars() as progress:
         result = heatmaps(
             reference,
@@ -80,7 +81,7 @@ def heatmap(
         )
     page = write_heatmaps(result, out, command=command_line())
     output.show(
-        lambda: heatmap_json(result, command=command_line()),
+        lambda: result.json_text(command_line()),
         lambda: heatmap_lines(result),
         result.advice,
         heatmaps=page,

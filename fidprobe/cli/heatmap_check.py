@@ -48,12 +48,13 @@ def heatmap_check(
     """
     numbers = _parsed(scales)
 
-    from fidprobe.analysis.heatmap_check.files import heatmap_check_folder, heatmap_check_json, write_heatmap_check
+    from fidprobe.analysis.heatmap_check.files import write_heatmap_check
     from fidprobe.analysis.heatmap_check.measure import check_heatmaps
     from fidprobe.analysis.heatmap_check.text import heatmap_check_lines
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = heatmap_check_folder(expanded(out))  # an unwritable folder must not surface after the work
+    out = output_folder(expanded(out), "the check of heatmaps")  # an unwritable folder must not surface after the work
     with output.bars(_INTERRUPTED) as progress:
         result = check_heatmaps(
             reference,
@@ -67,7 +68,7 @@ def heatmap_check(
         )
     write_heatmap_check(result, out, command=command_line())
     output.show(
-        lambda: heatmap_check_json(result, command=command_line()),
+        lambda: result.json_text(command_line()),
         lambda: heatmap_check_lines(result),
         result.advice,
         outcome=out,

@@ -30,16 +30,17 @@ def influence(
     from fidprobe.analysis.influence.files import write_influence
     from fidprobe.analysis.influence.measure import influence as run
     from fidprobe.analysis.influence.text import influence_lines
+    from fidprobe.analysis.output.writers import output_folder
     from fidprobe.runtime.files import expanded
 
-    out = influence_folder(expanded(out))  # an unwritable folder must not surface after the work
+    out = output_folder(expanded(out), "the images' influence")  # an unwritable folder must not surface after the work
     with output.bars() as progress:
         result = run(
             reference, generated, exact=exact, **networks.arguments(), options=reading.options(), progress=progress
         )
         write_influence(result, out, count=count, command=command_line(), progress=progress)
     output.show(
-        lambda: influence_json(result, count=count, command=command_line()),
+        lambda: result.listing(count).json_text(command_line()),
         lambda: influence_lines(result, count),
         result.advice,
         outcome=out,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from fidprobe.cli.bars import Bars
+from fidprobe.cli.flags import arguments_as_flags
 from fidprobe.cli.options import flag
 from fidprobe.runtime.messages import escape_controls
 
@@ -77,7 +78,7 @@ class Output:
             **places: What the files are, with `_` for a space, and where; printed below the lines.
         """
         if self.as_json:
-            print_lines(json_text().removesuffix("\n"))
+            print(json_text().removesuffix("\n"), flush=True)  # noqa: T201
         else:
             where = [f"{name.replace('_', ' ')}: {escape_controls(str(path))}" for name, path in places.items()]
             print_lines(*lines(), *where)
@@ -85,13 +86,13 @@ class Output:
 
 
 def print_lines(*lines: str) -> None:
-    """Print on stdout, at once."""
-    print("\n".join(lines), flush=True)  # noqa: T201
+    """Print on stdout, at once, with flags in place of the Python arguments that a text names."""
+    print(arguments_as_flags("\n".join(lines)), flush=True)  # noqa: T201
 
 
 def print_warning(text: str) -> None:
     """Print a warning on stderr, on one line that cannot rewrite the terminal."""
-    print(f"warning: {escape_controls(text)}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"warning: {escape_controls(arguments_as_flags(text))}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_advice(advice: "Iterable[Advice]") -> None:

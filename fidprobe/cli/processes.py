@@ -86,5 +86,5 @@ def patient() -> Iterator[None]:
 def should_print(error: "FidprobeError") -> bool:
     """Whether this process should print the error; others may have hit the same one."""
     if ranks.cache_info().currsize:
-        return ranks().tells(error)
+        return ranks().should_print(error)
     return os.environ.get("RANK", "0") == "0"  # the processes have not met yet

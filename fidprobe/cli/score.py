@@ -95,9 +95,9 @@ def score(
     """
     from fidprobe.analysis.conventions.table import advise_on_convention
     from fidprobe.analysis.scores.measure import measure_score_sets
+    from fidprobe.analysis.scores.metric_registry import parse_metrics
     from fidprobe.analysis.scores.score_sets import open_score_sets
-    from fidprobe.analysis.scores.space_scores import parse_metrics
-    from fidprobe.analysis.scores.text import model_score_lines
+    from fidprobe.analysis.scores.text import render_scores
 
     metric_choices, convention = choices.resolved(networks.resize)
     if convention:
@@ -109,8 +109,8 @@ def score(
         )
         if not ranks().first:
             return
-        scored = measure_score_sets(sets, choices=metric_choices, options=options, progress=progress)
+        scored = measure_score_sets(sets, choices=metric_choices, progress=progress)
     advice = [*scored.advice]
     if convention:
         advice += advise_on_convention(convention, parse_metrics(metrics), scored.main.extractor)
-    output.show(lambda: result_json(scored.to_json()), lambda: model_score_lines(scored), advice)
+    output.show(lambda: result_json(scored.to_json()), lambda: render_scores(scored), advice)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.images.generated import TrainedGeneratorSource
 from fidprobe.images.generator_source import GeneratorSource
+from fidprobe.images.trained_generator import TrainedGeneratorSource
 from fidprobe.runtime.messages import escape_controls
 from fidprobe.training.generator_run import GeneratorRun
 from fidprobe.training.network_run import NetworkRun

@@ -5,8 +5,6 @@ import os
 import re
 from pathlib import Path
 
-import typer.main
-
 import fidprobe
 from fidprobe.cli.app import app
 from fidprobe.cli.flags import _FLAGS, arguments_as_flags
@@ -31,11 +29,9 @@ def library_messages() -> str:
 def options() -> set[str]:
     """Every option of every command."""
     found: set[str] = set()
-    pending = [typer.main.get_command(app)]
-    while pending:
-        command = pending.pop()
-        pending += getattr(command, "commands", {}).values()
-        found |= {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    for command in (app[name] for name in app if not name.startswith("-")):
+        if command.default_command is not None:
+            found |= {flag for argument in command.assemble_argument_collection() for flag in argument.names}
     return found
 
 

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from fidprobe.analysis.audit.measure import audit
+from fidprobe.analysis.audit.text import audit_lines
 from fidprobe.analysis.report.files import report_html
 from fidprobe.analysis.scores import metric_registry
 from fidprobe.analysis.scores.measure import score
 from fidprobe.analysis.scores.metric_choices import METRIC_NAMES, MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS
 from fidprobe.analysis.scores.space_scores import measure_model, metric_lines
-from fidprobe.cli.audit_text import audit_lines
-from fidprobe.cli.text import render_scores
+from fidprobe.analysis.scores.text import render_scores
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.images import open_images
