@@ -82,7 +82,8 @@ def _course(attacked: Attacked) -> Iterator[str]:
 
 def _distances(attacked: Attacked) -> list[str]:
     """The table: a space's name on a line of its own, below it a line for each part of the reference."""
-    rows = [["", "all", "random draw", "weighted", "drawn", "expected", "change"]]
+    room = " " * (1 + max(map(len, _PARTS.values())))  # parts stay whole, even where a line is longer than the terminal
+    rows = [[room, "all", "random draw", "weighted", "drawn", "expected", "change"]]
     titles: dict[int, str] = {}  # place of a line -> title above it
     for score in sorted(attacked.outcome.scores, key=_place):
         if [_title(score)] != list(titles.values())[-1:]:
