@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from fidprobe.analysis.attack.measure import Attacked, score_label
 from fidprobe.analysis.attack.sweep import Swept
 from fidprobe.analysis.output.wording import aligned, amount, number, plus_minus, signed_percent
-from fidprobe.attacks.rescoring import Score
+from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["attack_lines", "sweep_lines"]
@@ -107,12 +107,12 @@ def _distances(attacked: Attacked) -> list[str]:
     return lines
 
 
-def _title(score: Score) -> str:
+def _title(score: DistanceBeforeAfter) -> str:
     """`FD[clip] (second opinion)`."""
     return escape_controls(score_label(score)) + _ROLES[score.role]
 
 
-def _place(score: Score) -> tuple[bool, int]:
+def _place(score: DistanceBeforeAfter) -> tuple[bool, int]:
     """Fréchet distances come first, in the order of their roles."""
     return score.metric != "frechet_distance", list(_ROLES).index(score.role)
 
@@ -122,7 +122,7 @@ def _mean(mean: float, std: float | None) -> str:
     return number(mean) if std is None else plus_minus(mean, std).replace("±\N{NO-BREAK SPACE}", "±")
 
 
-def _drawn(score: Score | None) -> list[str]:
+def _drawn(score: DistanceBeforeAfter | None) -> list[str]:
     """The drawn images' distance and its change."""
     if score is None:
         return ["not computed", ""]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fidprobe.analysis.audit.headline import verdict_sentence
-from fidprobe.analysis.audit.measure import Audit, Change
+from fidprobe.analysis.audit.result import Audit, Change
 from fidprobe.analysis.budget.text import budget_sentence
 from fidprobe.analysis.output.wording import aligned, plus_minus, shortened, wrapped
 from fidprobe.analysis.scores.metric_registry import METRICS
@@ -26,8 +26,8 @@ def audit_lines(audit: Audit) -> list[str]:
     measured = {name for space in spaces for one in space.scores.values() for name in (*one.results, *one.missing)}
     if more := sorted(measured - {part.name for row in printed for part in (row, *row.parts)}):
         lines += wrapped(f"in the report, or why not: {', '.join(more)}")
-    for space in audit.others:
-        for model, scores in space.scores.items():
+    for space in audit.spaces[2:]:
+        for model, scores in space.scores.scores.items():
             if scores.frechet:
                 lines.append(f"{model}: {space.label} (second opinion) {scores.frechet.value:.6g}")
     return lines + ([] if audit.verdict else _change_lines(audit.changes))
@@ -35,28 +35,20 @@ def audit_lines(audit: Audit) -> list[str]:
 
 def _table(audit: Audit) -> list[str]:
     """Every distance without its bias, with its standard error, and its change; then precision and recall."""
-    sampling = audit.sampling
-    models = [name for name in ("baseline", "generated") if name in audit.scored.main.scores]
+    models = [name for name in ("baseline", "generated") if name in audit.main.scores.scores]
     rows = [["without bias, ± s.e.", *models, *(["change"] if audit.verdict else [])]]
-    for i, (space, shares) in enumerate(zip(sampling.labels, audit.manifolds, strict=True)):
-        cells = [shortened(sampling.labels[space], 23) + (" (second)" if i else "")]
-        known = [model for model in models if (space, model) in sampling.single and space not in sampling.singular]
-        for model in models:
-            distance = sampling.joint.distance(space, model) if model in known else None
-            cells.append(plus_minus(distance.value, distance.error) if distance else "not known")
+    for space in audit.spaces:
+        cells = [shortened(space.label, 23) + ("" if space is audit.main else " (second)")]
+        known = [space.distances.get(model) for model in models]
+        cells += [plus_minus(one.value, one.error) if one else "not known" for one in known]
         if audit.verdict:
-            change = sampling.joint.change(space, "generated", "baseline") if len(known) == len(models) else None
-            cells.append(plus_minus(change.value, change.error) if change else "")
+            moved = audit.verdict if space is audit.main else space.opinion
+            cells.append(plus_minus(moved.change.value, moved.change.error) if moved and all(known) else "")
         rows.append(cells)
-        for what in ("precision", "recall", "density", "coverage"):
-            by_model = shares.models if what in ("precision", "recall") else shares.densities
-            if not by_model:
-                continue
-            cells = [f"  {what}"]
-            for model in models:
-                one = by_model.get(model)
-                cells.append(plus_minus(getattr(one, what), getattr(one, f"{what}_error")) if one else "not known")
-            rows.append([*cells, *([""] if audit.verdict else [])])
+        for name, values in space.neighbour_scores.items():
+            if values:
+                cells = [plus_minus(*values[model]) if model in values else "not known" for model in models]
+                rows.append([f"  {name}", *cells, *([""] if audit.verdict else [])])
     return aligned(rows)
 
 

@@ -1,8 +1,7 @@
 """Heatmaps in words, for the terminal."""
 
-from fidprobe.analysis.heatmaps.files import signed
 from fidprobe.analysis.heatmaps.measure import Heatmaps
-from fidprobe.analysis.output.wording import amount, images_text, shortened
+from fidprobe.analysis.output.wording import amount, images_text, shortened, signed
 from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["heatmap_lines"]
@@ -12,7 +11,7 @@ def heatmap_lines(heatmaps: Heatmaps) -> list[str]:
     """Every mapped image with its influence and the class that the network sees."""
     what = "change of the distance" if heatmaps.joined else "influence"
     where = f"layer {escape_controls(heatmaps.layer)}" if heatmaps.layer else "before the pooling"
-    values = [signed(image.change if heatmaps.joined else image.influence) for image in heatmaps.images]
+    values = [signed(image.effect) for image in heatmaps.images]
     names = [shortened(image.name, 34) for image in heatmaps.images]
     width, longest = max(len(what), *map(len, values)), max(map(len, names))
     space = escape_controls(heatmaps.extractor.name)

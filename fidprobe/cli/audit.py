@@ -65,7 +65,7 @@ def audit(
     from fidprobe.analysis.audit.gates import parse_gate
     from fidprobe.analysis.audit.measure import audit as run
     from fidprobe.analysis.audit.text import audit_lines
-    from fidprobe.analysis.report.files import report_json, report_paths, write_report
+    from fidprobe.analysis.report.files import report_paths, write_report
     from fidprobe.analysis.scores.metric_choices import MetricChoices
     from fidprobe.runtime.files import expanded
 
@@ -88,9 +88,9 @@ def audit(
     checked = [gate.check(result) for gate in gates]
     page, *_ = write_report(result, out, command=command_line())
     output.show(
-        lambda: report_json(result, command=command_line()),
+        lambda: result.json_text(command_line()),
         lambda: audit_lines(result),
-        result.scored.advice,
+        result.advice,
         report=page,
     )
     if any([_print_gate(gate) for gate in checked]):  # noqa: C419 - all are printed

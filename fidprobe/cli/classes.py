@@ -39,7 +39,7 @@ def classes(
     from fidprobe.analysis.classes.files import write_classes
     from fidprobe.analysis.classes.measure import compare_classes
     from fidprobe.analysis.classes.text import class_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = output_folder(expanded(out), "class histograms")  # an unwritable folder must not surface after the work

@@ -37,7 +37,7 @@ def correlate(
     from fidprobe.analysis.correlation.files import write_correlation
     from fidprobe.analysis.correlation.measure import correlate as run
     from fidprobe.analysis.correlation.text import correlation_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = output_folder(expanded(out), "a correlation")  # an unwritable folder must not surface after the work

@@ -23,7 +23,7 @@ def demo(
     learnt from CIFAR-10 without labels (docs/models.md).
     """
     from fidprobe.analysis.audit.text import audit_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.report.demo import demo_cases, write_demo
     from fidprobe.runtime.files import expanded
 
@@ -33,5 +33,5 @@ def demo(
     page = write_demo(cases, out, command=command_line())
     for case in cases:
         print_lines(case.title, *audit_lines(case.audit), "")
-        print_advice(case.audit.scored.advice)
+        print_advice(case.audit.advice)
     print_lines(f"both verdicts: {page}")

@@ -59,7 +59,7 @@ def heatmap(
     from fidprobe.analysis.heatmaps.files import write_heatmaps
     from fidprobe.analysis.heatmaps.measure import heatmaps
     from fidprobe.analysis.heatmaps.text import heatmap_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     # An unwritable folder must not surface after the work.

@@ -51,7 +51,7 @@ def heatmap_check(
     from fidprobe.analysis.heatmap_check.files import write_heatmap_check
     from fidprobe.analysis.heatmap_check.measure import check_heatmaps
     from fidprobe.analysis.heatmap_check.text import heatmap_check_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = output_folder(expanded(out), "the check of heatmaps")  # an unwritable folder must not surface after the work

@@ -30,7 +30,7 @@ def influence(
     from fidprobe.analysis.influence.files import write_influence
     from fidprobe.analysis.influence.measure import influence as run
     from fidprobe.analysis.influence.text import influence_lines
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = output_folder(expanded(out), "the images' influence")  # an unwritable folder must not surface after the work

@@ -14,7 +14,7 @@ from fidprobe.analysis.scores.metric_choices import METRIC_NAMES
 if TYPE_CHECKING:
     from cyclopts import Token
 
-    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+    from fidprobe.analysis.sets.networks import NetworkSpec
     from fidprobe.features.extraction import ReadOptions
 
 __all__ = [
@@ -39,9 +39,9 @@ __all__ = [
     "SimilaritySide",
     "SkipBad",
     "TwoNetworks",
-    "extractor_choice",
     "flag",
     "folder",
+    "network_spec",
     "option",
     "unknown",
     "usable_device",
@@ -198,13 +198,13 @@ class MainNetwork:
     device: Annotated[str | None, option("DEVICE")] = None
     """cpu, cuda, cuda:1, mps (a GPU by default, if any)."""
 
-    def main(self) -> "ExtractorChoice":
+    def main(self) -> "NetworkSpec":
         """The library's form of the main network.
 
         Raises:
             InputError: the device cannot be used.
         """
-        chosen = extractor_choice(self.extractor, self.device, self.weights, self.unverified_weights)
+        chosen = network_spec(self.extractor, self.device, self.weights, self.unverified_weights)
         return replace(chosen, resize=self.resize)
 
 
@@ -223,7 +223,7 @@ class TwoNetworks(MainNetwork):
         Raises:
             InputError: the device cannot be used.
         """
-        second = extractor_choice(self.second_opinion, self.device, self.second_weights, self.unverified_weights)
+        second = network_spec(self.second_opinion, self.device, self.second_weights, self.unverified_weights)
         return {"extractor": self.main(), "second_opinion": second, **_second_features(self)}
 
 
@@ -270,7 +270,7 @@ class PanelNetworks(MainNetwork):
         if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
             raise InputError(f"--second-opinion {repeated[0]} was given twice; one opinion counts once")
         panel = [
-            extractor_choice(name, self.device, None if i else self.second_weights, self.unverified_weights)
+            network_spec(name, self.device, None if i else self.second_weights, self.unverified_weights)
             for i, name in enumerate(names)
         ]
         return {"extractor": self.main(), "second_opinion": panel, **_second_features(self)}
@@ -282,9 +282,7 @@ def _second_features(networks: MainNetwork) -> dict[str, str | None]:
     return {name: value for name, value in vars(networks).items() if name in [f"second_{one}" for one in sets]}
 
 
-def extractor_choice(
-    name: str, device: str | None, weights: Path | None = None, unverified: bool = False
-) -> "ExtractorChoice":
+def network_spec(name: str, device: str | None, weights: Path | None = None, unverified: bool = False) -> "NetworkSpec":
     """The library's form of a network's options.
 
     Args:
@@ -296,10 +294,10 @@ def extractor_choice(
     Raises:
         InputError: the device cannot be used.
     """
-    from fidprobe.analysis.sets.two_spaces import ExtractorChoice
+    from fidprobe.analysis.sets.networks import NetworkSpec
     from fidprobe.runtime.files import expanded
 
-    return ExtractorChoice(name, None, expanded(weights) if weights else None, unverified, usable_device(device))
+    return NetworkSpec(name, None, expanded(weights) if weights else None, unverified, usable_device(device))
 
 
 def usable_device(device: str | None) -> str:

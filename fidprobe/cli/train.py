@@ -12,9 +12,9 @@ from fidprobe.cli.options import (
     Limit,
     Reading,
     SkipBad,
-    extractor_choice,
     flag,
     folder,
+    network_spec,
     option,
     unknown,
     usable_device,
@@ -156,9 +156,9 @@ class Scoring:
             return None
         return Evaluator(
             self.evaluate,
-            extractor=extractor_choice(self.extractor or "inception", device),
-            second_opinion=extractor_choice(self.second_opinion or "clip", device),
-            classifier=None if self.classifier is None else extractor_choice(self.classifier, device),
+            extractor=network_spec(self.extractor or "inception", device),
+            second_opinion=network_spec(self.second_opinion or "clip", device),
+            classifier=None if self.classifier is None else network_spec(self.classifier, device),
             options=Reading(skip_bad=skip_bad).options(),
             progress=progress,
         )
@@ -186,7 +186,7 @@ def train(
 
     Example: fidprobe train am-gan cifar10:train -o am-gan --width 0.25
     """
-    from fidprobe.analysis.output.writers import output_folder
+    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
     from fidprobe.training.data import read_pictures
     from fidprobe.training.kinds import KINDS, new_task
