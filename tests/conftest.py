@@ -1,7 +1,10 @@
-"""Threads of tests that run side by side, and the choice of the quick ones."""
+"""What saves the whole suite time: threads, the choice of quick tests, figures drawn once."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -26,3 +29,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.nodeid.partition("[")[0] in slow]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
+
+
+@pytest.fixture(scope="module")
+def figures_once() -> Iterator[None]:
+    """Draw a result's figures of each name once in a module, then write empty files in their place.
+
+    For modules whose subject is not the figures: three files of one figure take half a second and more.
+    """
+    from fidprobe.analysis.output.writers import FIGURE_SUFFIXES, write_figure
+
+    drawn: set[str] = set()
+
+    def write(figure: Any, path: Path, title: str) -> None:
+        if path.name not in drawn:
+            drawn.add(path.name)
+            write_figure(figure, path, title)
+            return
+        for suffix in FIGURE_SUFFIXES:
+            path.with_name(path.name + suffix).touch()
+
+    with mock.patch("fidprobe.analysis.output.result_files.write_figure", write):
+        yield

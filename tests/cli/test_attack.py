@@ -319,6 +319,8 @@ def killing(self, *arguments):
 Checkpoint.save, Checkpoint.due = killing, lambda self: True
 sys.argv[0] = "fidprobe"
 from fidprobe.cli import main
+
+pytestmark = pytest.mark.usefixtures("figures_once")
 main()
 """
 

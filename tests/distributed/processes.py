@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import torch.distributed
 
@@ -83,5 +84,7 @@ def _run(rank: int, folder: Path, arguments: tuple[str, ...], prepare: Prepare, 
     os.environ.update({"FIDPROBE_CACHE": str(folder / "cache"), "COLUMNS": "80", **environment})
     os.chdir(folder)
     prepare(rank)
+    # Figures are tested where a single process draws them.
+    mock.patch("fidprobe.analysis.output.result_files.write_figure").start()
     sys.argv = ["fidprobe", *arguments]
     main()

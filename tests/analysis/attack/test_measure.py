@@ -26,6 +26,8 @@ from fidprobe.statistics import GaussianStatistics
 from tests.attacks.test_generator_draw import Colours
 from tests.helpers import relu_features, wrapped
 
+pytestmark = pytest.mark.usefixtures("figures_once")
+
 
 def sets(dim: int = 6) -> tuple[Features, Features]:
     """A reference of 300 and 500 candidates whose Top-1 classes are distributed otherwise."""
