@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
+from fidprobe.features.value import first_nonfinite_row
 from fidprobe.metrics.inputs import float64_device
 from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.statistics import gram
@@ -85,9 +86,8 @@ class CandidateRows:
         bad: int | None = None
         largest = 0.0
         for start, block in self._blocks(torch.float64):
-            finite = torch.isfinite(block).all(dim=1)
-            if bad is None and not bool(finite.all()):
-                bad = self._share.start + start + int((~finite).nonzero()[0])
+            if bad is None and (row := first_nonfinite_row(block)) is not None:
+                bad = self._share.start + start + row
             largest = max(largest, float(block.abs().max()))
             total += block.sum(dim=0)
         reports = self._ranks.all_gather_json((bad, largest))

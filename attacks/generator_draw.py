@@ -13,8 +13,7 @@ from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features.collector import FeatureCollector, describe_whole
-from fidprobe.features.extraction import PENDING_BYTES
-from fidprobe.features.forward_pass import embed_images
+from fidprobe.features.forward_pass import PendingImages, embed_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.runtime.progress import Progress, silent
@@ -88,23 +87,20 @@ def draw_until_full(
     if batch_size < 1:
         raise InputError(f"batch size must be at least 1, got {batch_size}")
     bins = _Bins(extractor, second, quotas, batch_size, keep_image)
-    pending: list[ReadImage] = []
-    waiting = 0
+    pending = PendingImages(batch_size)
     bins.report(progress)
     for read in read_images(source, skip_bad=skip_bad):
         if isinstance(read, SkippedImage):
             bins.skip(read)
             continue
-        pending.append(read)
-        waiting += read.image.pixels.nbytes
-        if len(pending) >= batch_size or waiting >= PENDING_BYTES:
-            bins.add(pending)
-            pending, waiting = [], 0
+        pending.add(read)
+        if pending.full:
+            bins.add(pending.take())
             bins.report(progress)
             if bins.missing == 0 or interrupted():
                 break
     else:
-        bins.add(pending)
+        bins.add(pending.take())
         bins.report(progress)
     return bins.drawn(source)
 
@@ -122,9 +118,9 @@ class _Bins:
     ) -> None:
         self.wanted, self.room = quotas, quotas.tolist()
         self.keep = self.missing = int(quotas.sum())
-        self.batch_size, self.keep_image = batch_size, keep_image
+        self.keep_image = keep_image
         self.kept, self.second = FeatureCollector(extractor), None if second is None else FeatureCollector(second)
-        self.unseen: list[ReadImage] = []  # kept images that the second network has not seen yet
+        self.unseen = PendingImages(batch_size)  # kept images that the second network has not seen yet
         self.places: list[int] = []
         self.candidates = 0
 
@@ -164,11 +160,10 @@ class _Bins:
         images = [batch[row] for row in rows]
         self.kept.add(images, Embedding(features[rows], logits[rows]))
         if self.second is not None:
-            self.unseen += images
-            large = sum(read.image.pixels.nbytes for read in self.unseen) >= PENDING_BYTES
-            if len(self.unseen) >= self.batch_size or large:
-                self.second.add(self.unseen)
-                self.unseen = []
+            for image in images:
+                self.unseen.add(image)
+            if self.unseen.full:
+                self.second.add(self.unseen.take())
 
     def report(self, progress: Progress) -> None:
         bins = int((self.wanted > 0).sum())
@@ -181,7 +176,7 @@ class _Bins:
 
     def drawn(self, source: ImageSource) -> KeptImages:
         if self.second is not None:
-            self.second.add(self.unseen)
+            self.second.add(self.unseen.take())
         return KeptImages(
             features=_finished(self.kept, source),
             second=None if self.second is None else _finished(self.second, source),

@@ -45,7 +45,7 @@ class Top1Matching(Attack):
     Example:
         >>> import torch
         >>> from fidprobe.attacks.top1 import Top1Matching
-        >>> from fidprobe.features.value import Features, check_finite_rows
+        >>> from fidprobe.features.value import Features
         >>> real, made = (torch.eye(3)[torch.arange(n) % classes] for n, classes in ((8, 2), (60, 3)))
         >>> outcome = Top1Matching(held_out=0)(Features(real, real), Features(made, made))
         >>> made[outcome.choices[0]].sum(dim=0)

@@ -21,6 +21,7 @@ from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import save_generator
 from fidprobe.images import open_images
 from fidprobe.runtime.files import cache_folder
+from fidprobe.runtime.progress import stage
 from fidprobe.training.data import Pictures, read_pictures
 from fidprobe.training.evaluation import Evaluation, Evaluator
 from fidprobe.training.gan import new_gan
@@ -186,7 +187,7 @@ def _trained(name: str, preset: Training, pictures: Pictures, setting: Setting) 
         seed=preset.seed,
         checkpoint=folder / f"{name}-checkpoint.safetensors",
         save_every=100,
-        progress=lambda stage, done, total: setting.progress(f"{name}: {stage}", done, total),
+        progress=stage(setting.progress, within=name),
     )
     assert isinstance(task.result, Generator)
     save_generator(file, task.result, class_names=None, card={"kind": "dcgan", "activation": name})

@@ -23,7 +23,7 @@ from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage
 from fidprobe.images.functions import FunctionSource
 from fidprobe.images.generator_source import GeneratorSource
-from fidprobe.images.temporary_copy import TemporaryCopy
+from fidprobe.images.temporary_copy import TemporaryCopy, rereadable
 from fidprobe.inputs import Input, open_input
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
@@ -140,8 +140,7 @@ def extract_attack_sets(
                 progress=progress,
             )
             return replace(drawn, elapsed=time.perf_counter() - begun)
-    if isinstance(pool, ImageSource) and not pool.replayable:
-        pool = TemporaryCopy(pool, progress=progress)
+    pool = rereadable(pool, progress)
     extracted = extract_sets(
         {**opened, "candidates": pool},
         second_inputs,

@@ -32,7 +32,7 @@ from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 
 __all__ = ["AUDIT_METRICS", "Audit", "AuditSpace", "Change", "audit", "picture_grid"]
 
@@ -232,11 +232,6 @@ def _budgets(
             for key, there in sides.items()
             if key != "main" and isinstance(second := there[model], Features)
         }
-
-        def name_model(stage: str, done: int, total: int | None, model: str = model) -> None:
-            what, bar, detail = stage.partition(" | ")
-            progress(f"{what} of {model}{bar}{detail}", done, total)
-
         try:
             budgets[model] = null_space_budget(
                 sides["main"]["reference"],
@@ -244,7 +239,7 @@ def _budgets(
                 second_reference={space: reference for space, (reference, _) in second_inputs.items()},
                 second_generated={space: second for space, (_, second) in second_inputs.items()},
                 interrupted=interrupted,
-                progress=name_model,
+                progress=stage(progress, f"of {model}"),
             )
         except InputError as error:  # of sets too small to split
             advice.append(Advice("no-budget", f"There is no budget of {model}: {error}."))

@@ -31,7 +31,7 @@ from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.provenance import check_comparable, check_same_images, known_space
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["BUDGET_ATTACKS", "Budget", "Effect", "Removal", "null_space_budget"]
@@ -100,10 +100,7 @@ def null_space_budget(
     missing: dict[str, str] = {}
     start: Tensor | None = None
     for name in (name for name in _ORDER if name in attacks):
-
-        def name_attack(stage: str, done: int, total: int | None, title: str = TITLES[name]) -> None:
-            progress(f"budget, {title}: {stage}", done, total)
-
+        named = stage(progress, within=f"budget, {TITLES[name]}")
         if interrupted():
             missing[name] = _INTERRUPTED
             continue
@@ -113,7 +110,7 @@ def null_space_budget(
         try:
             if name == "top-1":
                 assert isinstance(optimised, Features)  # statistics have no classes
-                weights = top1_weights(optimised, generated, name_attack)
+                weights = top1_weights(optimised, generated, named)
             else:
                 weights = optimised_weights(
                     name,
@@ -123,7 +120,7 @@ def null_space_budget(
                     start=start,
                     device=device,
                     interrupted=interrupted,
-                    progress=name_attack,
+                    progress=named,
                 )
         except FidprobeError as error:
             missing[name] = str(error)
@@ -133,7 +130,7 @@ def null_space_budget(
             continue
         if name == "pre-logits":
             start = weights.probabilities
-        removals[name] = _removal(name, weights, spaces, name_attack)
+        removals[name] = _removal(name, weights, spaces, named)
     noise = None if interrupted() else _noise(parts[spaces[0].part], generated, device, progress)
     return Budget(
         label=spaces[0].label,
@@ -208,11 +205,8 @@ def _noise(reference: Measurable, generated: Features, device: torch.device | st
     """The share of a distance that finite samples add; None where the distance is 0 or the images are too few."""
     if min(len(generated), count_of(reference) or _SAMPLED) < _SAMPLED:
         return None
-
-    def name_budget(stage: str, done: int, total: int | None) -> None:
-        progress(f"budget: {stage}", done, total)
-
-    sampling = frechet_sampling(reference, generated, device=device, progress=name_budget)
+    within_budget = stage(progress, within="budget")
+    sampling = frechet_sampling(reference, generated, device=device, progress=within_budget)
     if sampling.value <= sampling.rounding:
         return None
     return min(max(1 - sampling.corrected / sampling.value, 0.0), 1.0)

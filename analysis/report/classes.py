@@ -6,7 +6,7 @@ from fidprobe.analysis.audit.class_breakdown import Composition
 from fidprobe.analysis.audit.headline import label_text
 from fidprobe.analysis.audit.result import Audit
 from fidprobe.analysis.classes.histogram import ClassHistogram
-from fidprobe.analysis.output.wording import amount, joined, number, shortened
+from fidprobe.analysis.output.wording import amount, joined, number, shortened, signed
 from fidprobe.analysis.report.verdict_head import distance_text
 
 __all__ = ["class_breakdown_view", "classes_view", "composition_sentences"]
@@ -54,7 +54,7 @@ def class_breakdown_view(audit: Audit) -> dict[str, Any] | None:
                 "name": shortened(one.name, _NAME),
                 "cells": [
                     *("" if share is None else _share(share) for share in (one.reference, one.baseline, one.generated)),
-                    *(_signed(change) for change in (one.change, one.second_change) if change is not None),
+                    *(signed(change) for change in (one.change, one.second_change) if change is not None),
                 ],
             }
             for one in breakdown.classes[:_CARRYING]
@@ -99,7 +99,3 @@ def _reaches(one: Composition, *, sure: bool) -> str:
 def _share(share: float) -> str:
     text = number(100 * share, 2) if share < 0.1 else f"{100 * share:.1f}"
     return f"{text}{_SPACE}%"
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + number(value, 3)

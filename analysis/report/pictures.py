@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from fidprobe.analysis.audit.headline import label_text
 from fidprobe.analysis.audit.influential_images import DistanceFocus, Influential
 from fidprobe.analysis.audit.result import Audit
@@ -13,7 +11,7 @@ from fidprobe.analysis.heatmaps.measure import Heatmap
 from fidprobe.analysis.output.montage import montage
 from fidprobe.analysis.output.page import png_uri
 from fidprobe.analysis.output.wording import amount, shortened, signed_percent
-from fidprobe.analysis.sets.pictures import Picture
+from fidprobe.analysis.sets.pictures import shrunk
 
 __all__ = ["focus_view", "grid_views"]
 
@@ -63,8 +61,8 @@ def _map(heatmap: Heatmap, *, influential: bool) -> dict[str, Any]:
     box = type(heatmap.box)(*(times * edge for edge in heatmap.box))
     return {
         "name": shortened(heatmap.name, _NAME),
-        "picture": png_uri(_shrunk(heatmap.picture, _MAP)),
-        "overlay": png_uri(_shrunk(overlay(enlarged, heatmap.map, box), _MAP)),
+        "picture": png_uri(shrunk(heatmap.picture, _MAP)),
+        "overlay": png_uri(shrunk(overlay(enlarged, heatmap.map, box), _MAP)),
         "small": max(heatmap.picture.shape[:2]) < _MAP,
         "kind": "among the most influential" if influential else "drawn at random",
         "predictions": [
@@ -88,12 +86,3 @@ def _strip(images: Sequence[Influential]) -> list[dict[str, Any]]:
 def _caption(one: Influential) -> str:
     known = [signed_percent(value) for value in (one.percent, one.second_percent) if value is not None]
     return ": ".join(text for text in (shortened(one.class_name or "", 24), " | ".join(known)) if text)
-
-
-def _shrunk(picture: Picture, side: int) -> Picture:
-    from PIL import Image
-
-    height, width = picture.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)) if scale < 1 else picture

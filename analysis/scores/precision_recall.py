@@ -12,7 +12,7 @@ from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.features.value import Features
 from fidprobe.metrics.density_coverage import DensityCoverageResult, density_coverage
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 
 __all__ = ["LEAST", "SpacePrecisionRecall", "equal_count", "precision_recall_in_space"]
 
@@ -86,14 +86,10 @@ def precision_recall_in_space(
     real = _drawn(reference, images)
     shares, densities = {}, {}
     for name, side in usable.items():
-
-        def tell(stage: str, done: int, total: int | None, name: str = name) -> None:
-            progress(f"{stage} {name} [{label}]", done, total)
-
-        drawn = _drawn(side, images)
-        shares[name] = precision_recall(real, drawn, k=_NEIGHBOUR, progress=tell)
+        drawn, named = _drawn(side, images), stage(progress, f"{name} [{label}]")
+        shares[name] = precision_recall(real, drawn, k=_NEIGHBOUR, progress=named)
         if density and images >= METRICS["dc"].least:
-            densities[name] = density_coverage(real, drawn, progress=tell)
+            densities[name] = density_coverage(real, drawn, progress=named)
     return SpacePrecisionRecall(label, images, shares, missing, densities)
 
 

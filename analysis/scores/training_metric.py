@@ -11,6 +11,7 @@ from torchmetrics import Metric
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_network
 from fidprobe.errors import InputError
+from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images.pixels import to_uint8
 from fidprobe.metrics.frechet import frechet_distance
 from fidprobe.provenance import Provenance, check_comparable
@@ -116,11 +117,10 @@ class CrossCheckedFID(Metric):
             # Autocast would run the network in half precision.
             with torch.autocast(network.device.type, enabled=False):
                 features = network(levels).features.to(_home(self.device)).double()
-            finite = torch.isfinite(features).all(dim=1)
-            if not bool(finite.all()):
+            if (row := first_nonfinite_row(features)) is not None:
                 raise InputError(
-                    f"{network.provenance.name} gives NaN or infinite numbers for image "
-                    f"{int((~finite).nonzero()[0])} of the batch; its weights are damaged"
+                    f"{network.provenance.name} gives NaN or infinite numbers for image {row} of the batch; its "
+                    "weights are damaged"
                 )
             sums.append((features.sum(0), features.T @ features))
         # Added only now, so that a batch counts in both spaces or in none, and not in place: states made in inference

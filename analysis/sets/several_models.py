@@ -15,7 +15,7 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
-from fidprobe.images.temporary_copy import TemporaryCopy
+from fidprobe.images.temporary_copy import rereadable
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress
@@ -100,9 +100,7 @@ class ModelSets:
 
     def extracted(self, name: str) -> dict[str, Measurable]:
         """`main`, and where they can be had `second`, `second 2`, ..., of one set."""
-        side = self._opened[name]
-        if isinstance(side, ImageSource) and not side.replayable:
-            side = TemporaryCopy(side, progress=self._progress)
+        side = rereadable(self._opened[name], self._progress)
         second = {name: self._second_inputs[name]} if name in self._second_inputs else {}
         sets = extract_sets(
             {name: side},

@@ -10,7 +10,7 @@ from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions, check_divisible, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
-from fidprobe.images.temporary_copy import TemporaryCopy
+from fidprobe.images.temporary_copy import rereadable
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable, check_same_images
 from fidprobe.runtime.progress import Progress, silent, stage
@@ -51,10 +51,7 @@ def open_sets(sources: Mapping[str, Any], options: ReadOptions | None, progress:
     for side in opened.values():
         if isinstance(side, ImageSource):
             check_divisible(side, options)
-    return {
-        name: TemporaryCopy(side, progress=progress) if isinstance(side, ImageSource) and not side.replayable else side
-        for name, side in opened.items()
-    }
+    return {name: rereadable(side, progress) for name, side in opened.items()}
 
 
 def extract_sets(

@@ -13,7 +13,7 @@ from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Key,
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
 from fidprobe.provenance import known_space
-from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.progress import Progress, silent, stage
 
 __all__ = ["DistanceEstimates", "EstimateCollector", "why_too_few_images"]
 
@@ -121,11 +121,7 @@ class EstimateCollector:
         if min(counts) < _LEAST:
             self._missing[space, model] = f"a set has fewer than {_LEAST} images"
             return None
-
-        def name_model(stage: str, done: int, total: int | None) -> None:
-            progress(f"{stage} {model}", done, total)
-
-        self._estimates[space, model] = frechet_sampling(reference, generated, progress=name_model)
+        self._estimates[space, model] = frechet_sampling(reference, generated, progress=stage(progress, model))
         return self._estimates[space, model]
 
     def result(self) -> DistanceEstimates:

@@ -26,7 +26,7 @@ from fidprobe.analysis.weight_grids.comparability import (
 )
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.images import ImageSource, open_images
-from fidprobe.images.temporary_copy import TemporaryCopy
+from fidprobe.images.temporary_copy import rereadable
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["CELL", "LONGEST_NAME", "AttackGrids", "WeightGrids", "celled", "weight_grids", "weight_tails"]
@@ -289,8 +289,7 @@ def _opened(attack: FinishedAttack, candidates: Any, progress: Progress) -> Imag
     limit, seed = (source.limit, source.seed) if source is not None and source.content is not None else (None, None)
     images = open_images(candidates) if limit is None else _subset(candidates, limit, seed or 0, attack)
     again = images.replayable
-    if not again:
-        images = TemporaryCopy(images, progress=progress)
+    images = rereadable(images, progress)
     wanted = None if source is None else source.content
     if wanted is None and not again:
         raise InputError(

@@ -21,7 +21,7 @@ from fidprobe.cli.options import (
     usable_device,
     whole,
 )
-from fidprobe.cli.output import INTERRUPTED, Output, command_line
+from fidprobe.cli.output import INTERRUPTED, Output, checked_folder, command_line
 from fidprobe.cli.processes import patient, ranks
 
 if TYPE_CHECKING:
@@ -81,14 +81,12 @@ def attack(
     Example: fidprobe attack real/ model/ --keep 50000 -o out/
     """
     from fidprobe.analysis.attack.candidate_sets import extract_attack_sets
-    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)
     attacks = choice.attacks(seed=reading.seed, device=usable_device(networks.device), ranks=ranks())
     for name in attacks if ranks().first else ():
-        # An unwritable folder must not surface after the work.
-        output_folder(out / name, "an attack's outcome", subfolders=["images"] if images else [])
+        checked_folder(out / name, "an attack's outcome", subfolders=["images"] if images else [])
     with output.bars(_RESUMED) as progress, Interrupts() as interrupted:
         sets = extract_attack_sets(
             reference,
@@ -145,12 +143,12 @@ def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, ou
 
     advice = dict.fromkeys(one for attacked in done for one in attacked.advice)
     if len(attacks) == 1:
-        output.show(lambda: done[0].json_text(command_line()), lambda: attack_lines(done[0]), advice, outcome=out)
+        output.show(done[0], lambda: attack_lines(done[0]), advice, outcome=out)
         return
     pairs = zip(attacks.values(), done, strict=False)  # an interrupted sweep is shorter
     sweep = Sweep([Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)])
     write_sweep(sweep, out, command=command_line())
-    output.show(lambda: sweep.json_text(command_line()), lambda: sweep_lines(sweep.attacks), advice, outcome=out)
+    output.show(sweep, lambda: sweep_lines(sweep.attacks), advice, outcome=out)
 
 
 def _fate(done: "list[Attacked]", asked: int) -> str:

@@ -18,7 +18,7 @@ from fidprobe.cli.options import (
     folder,
     option,
 )
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
@@ -65,13 +65,11 @@ def audit(
     from fidprobe.analysis.audit.gates import parse_gate
     from fidprobe.analysis.audit.measure import audit as run
     from fidprobe.analysis.audit.text import audit_lines
-    from fidprobe.analysis.report.files import report_paths, write_report
+    from fidprobe.analysis.report.files import write_report
     from fidprobe.analysis.scores.metric_choices import MetricChoices
-    from fidprobe.runtime.files import expanded
 
     gates = [parse_gate(condition) for condition in fail_if or ()]
-    out = expanded(out)
-    report_paths(out)  # an unwritable folder must not surface after the work
+    out = checked_folder(out, "a report")
     with output.bars() as progress, Interrupts() as interrupted:
         result = run(
             reference,
@@ -87,12 +85,7 @@ def audit(
         )
     checked = [gate.check(result) for gate in gates]
     page, *_ = write_report(result, out, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: audit_lines(result),
-        result.advice,
-        report=page,
-    )
+    output.show(result, lambda: audit_lines(result), report=page)
     if any([_print_gate(gate) for gate in checked]):  # noqa: C419 - all are printed
         sys.exit(1)
 

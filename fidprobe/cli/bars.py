@@ -45,8 +45,7 @@ class Bars:
             self._bars.stop()
         if kind is KeyboardInterrupt and ranks().first:  # the program ends without a word of its own
             print(  # noqa: T201 - stderr
-                f"fidprobe: interrupted{self._interrupted}",
-                file=sys.stderr,
+                f"fidprobe: interrupted{self._interrupted}", file=sys.stderr
             )
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fidprobe.cli.options import Generated, MainNetwork, Reading, Reference, Seed, folder, whole
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["classes"]
 
@@ -39,10 +39,8 @@ def classes(
     from fidprobe.analysis.classes.files import write_classes
     from fidprobe.analysis.classes.measure import compare_classes
     from fidprobe.analysis.classes.text import class_lines
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "class histograms")  # an unwritable folder must not surface after the work
+    out = checked_folder(out, "class histograms")
     with output.bars() as progress:
         result = compare_classes(
             reference,
@@ -54,9 +52,4 @@ def classes(
             progress=progress,
         )
     write_classes(result, out, number=count, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: class_lines(result.comparison, count),
-        result.advice,
-        outcome=out,
-    )
+    output.show(result, lambda: class_lines(result.comparison, count), outcome=out)

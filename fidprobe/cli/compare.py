@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from fidprobe.cli.models import named_models
 from fidprobe.cli.options import PanelNetworks, Reading, Reference, SecondModels, folder, option
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["compare"]
 
@@ -41,25 +41,12 @@ def compare(
     from fidprobe.analysis.comparison.files import write_comparison
     from fidprobe.analysis.comparison.measure import compare as run
     from fidprobe.analysis.comparison.text import comparison_lines
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "a comparison")  # an unwritable folder must not surface after the work
-    named, second_models = named_models(models, networks.second_model)
+    out = checked_folder(out, "a comparison")
+    sets = named_models(models, networks.second_model)
     with output.bars() as progress:
         result = run(
-            reference,
-            named,
-            **networks.arguments(),
-            second_models=second_models,
-            within=within,
-            options=reading.options(),
-            progress=progress,
+            reference, **sets, **networks.arguments(), within=within, options=reading.options(), progress=progress
         )
     write_comparison(result, out, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: comparison_lines(result),
-        result.advice,
-        table_and_figure=out,
-    )
+    output.show(result, lambda: comparison_lines(result), table_and_figure=out)

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fidprobe.cli.options import Generated, PairNetworks, Reading, Reference, option
-from fidprobe.cli.output import Output, result_json
+from fidprobe.cli.output import Output
 
 __all__ = ["conventions"]
 
@@ -48,4 +48,4 @@ def conventions(
         result = run(
             reference, generated, names=convention, **networks.arguments(), options=reading.options(), progress=progress
         )
-    output.show(lambda: result_json(result.to_json()), lambda: convention_lines(result), result.advice)
+    output.show(result.to_json(), lambda: convention_lines(result), result.advice)

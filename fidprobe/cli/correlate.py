@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from fidprobe.cli.models import named_models
 from fidprobe.cli.options import ModelNetworks, Reading, Reference, folder
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["correlate"]
 
@@ -37,24 +37,10 @@ def correlate(
     from fidprobe.analysis.correlation.files import write_correlation
     from fidprobe.analysis.correlation.measure import correlate as run
     from fidprobe.analysis.correlation.text import correlation_lines
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "a correlation")  # an unwritable folder must not surface after the work
-    named, second_models = named_models(models, networks.second_model)
+    out = checked_folder(out, "a correlation")
+    sets = named_models(models, networks.second_model)
     with output.bars() as progress:
-        result = run(
-            reference,
-            named,
-            **networks.arguments(),
-            second_models=second_models,
-            options=reading.options(),
-            progress=progress,
-        )
+        result = run(reference, **sets, **networks.arguments(), options=reading.options(), progress=progress)
     write_correlation(result, out, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: correlation_lines(result),
-        result.advice,
-        table_and_figure=out,
-    )
+    output.show(result, lambda: correlation_lines(result), table_and_figure=out)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.options import NoCache, Reading, folder
-from fidprobe.cli.output import RESUMED, Quiet, command_line, print_advice, print_lines
+from fidprobe.cli.output import RESUMED, Quiet, checked_folder, command_line, print_advice, print_lines
 
 __all__ = ["demo"]
 
@@ -23,11 +23,9 @@ def demo(
     learnt from CIFAR-10 without labels (docs/models.md).
     """
     from fidprobe.analysis.audit.text import audit_lines
-    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.report.demo import demo_cases, write_demo
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "the demo")
+    out = checked_folder(out, "the demo")
     with Bars(quiet=quiet, interrupted=RESUMED) as progress:
         cases = demo_cases(options=Reading(no_cache=no_cache).options(), progress=progress)
     page = write_demo(cases, out, command=command_line())

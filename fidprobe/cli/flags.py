@@ -4,35 +4,21 @@ import re
 
 __all__ = ["arguments_as_flags"]
 
-_FLAGS = {
+_SAME = (
+    *("clusters", "extractor", "layer", "limit", "ms_ssim_side", "resize", "second_baseline", "second_candidates"),
+    *("second_generated", "second_reference", "weights", "within"),
+    # Of the kinds of training.
+    *("auxiliary_weight", "average", "learning_rate", "predefined", "smooth_fake", "smooth_generator", "smooth_real"),
+    "width",
+)  # arguments whose flags have the same names, with hyphens
+_FLAGS = {name: f"--{name.replace('_', '-')}" for name in _SAME} | {
     "cache=None": "--no-cache",
     "candidates=N": "--candidates N",
-    "clusters": "--clusters",
-    "extractor": "--extractor",
-    "layer": "--layer",
-    "limit": "--limit",
     "limit=N": "--limit N",
-    "ms_ssim_side": "--ms-ssim-side",
     "names": "--convention",
-    "resize": "--resize",
-    "second_baseline": "--second-baseline",
-    "second_candidates": "--second-candidates",
-    "second_generated": "--second-generated",
     "second_models": "--second-model once for each",
-    "second_reference": "--second-reference",
     "skip_bad=True": "--skip-bad",
     "unverified_weights=True": "--unverified-weights",
-    "weights": "--weights",
-    "within": "--within",
-    # Of the kinds of training.
-    "auxiliary_weight": "--auxiliary-weight",
-    "average": "--average",
-    "learning_rate": "--learning-rate",
-    "predefined": "--predefined",
-    "smooth_fake": "--smooth-fake",
-    "smooth_generator": "--smooth-generator",
-    "smooth_real": "--smooth-real",
-    "width": "--width",
 }
 
 

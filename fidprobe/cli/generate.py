@@ -7,7 +7,7 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from fidprobe.cli.options import option, whole
-from fidprobe.cli.output import Output, print_warning, result_json
+from fidprobe.cli.output import Output, print_warning
 
 __all__ = ["generate"]
 
@@ -46,7 +46,7 @@ def generate(
     from fidprobe.training.text import sample_data, sample_lines
 
     out = expanded(out)
-    check_samples_output(out)  # an unwritable folder must not surface after the work
+    check_samples_output(out)
     if count is None:
         if samples_kind(out) != "grid":
             raise InputError(f"say how many samples go into {out}, as in -n 10000")
@@ -56,9 +56,7 @@ def generate(
         raise InputError(f"{generator}: not a generator's file; give a generator.safetensors, or generator.pt?z=512")
     with output.bars("; nothing was written") as progress:
         written = write_samples(source, out, progress=progress)
-    output.show(
-        lambda: result_json(sample_data(source, out, written)), lambda: sample_lines(generator, source, out, written)
-    )
+    output.show(sample_data(source, out, written), lambda: sample_lines(generator, source, out, written))
     print_warning("another seed gives other samples and other scores; report the seed")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fidprobe.cli.options import folder, option, whole
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["grids"]
 
@@ -28,14 +28,12 @@ def grids(
 
     Example: fidprobe grids out/ --images model/ -o grids/
     """
-    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.weight_grids.files import write_grids
     from fidprobe.analysis.weight_grids.measure import weight_grids
     from fidprobe.analysis.weight_grids.text import grid_lines
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "grids")  # an unwritable folder must not surface after the work
+    out = checked_folder(out, "grids")
     with output.bars(interrupted="") as progress:
         result = weight_grids(attacks, images, count=count, share=share, seed=seed, progress=progress)
         write_grids(result, out, command=command_line())
-    output.show(lambda: result.json_text(command_line()), lambda: grid_lines(result), result.advice, grids=out)
+    output.show(result, lambda: grid_lines(result), grids=out)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from fidprobe.cli.options import NETWORKS, MainNetwork, Reading, Reference, flag, folder, option, whole
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["heatmap"]
 
@@ -59,11 +59,8 @@ def heatmap(
     from fidprobe.analysis.heatmaps.files import write_heatmaps
     from fidprobe.analysis.heatmaps.measure import heatmaps
     from fidprobe.analysis.heatmaps.text import heatmap_lines
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
 
-    # An unwritable folder must not surface after the work.
-    out = output_folder(expanded(out), "heatmaps", subfolders=["overlays"])
+    out = checked_folder(out, "heatmaps", subfolders=["overlays"])
     with output.bars() as progress:
         result = heatmaps(
             reference,
@@ -80,9 +77,4 @@ def heatmap(
             progress=progress,
         )
     page = write_heatmaps(result, out, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: heatmap_lines(result),
-        result.advice,
-        heatmaps=page,
-    )
+    output.show(result, lambda: heatmap_lines(result), heatmaps=page)

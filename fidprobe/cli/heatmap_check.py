@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fidprobe.cli.options import NETWORKS, Reading, Reference, Seed, TwoNetworks, folder, option
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["heatmap_check"]
 
@@ -33,8 +33,7 @@ def heatmap_check(
     out: Annotated[Path, folder("Where table and figures go.")] = Path("out"),
     networks: TwoNetworks = TwoNetworks(),
     layer: Annotated[
-        str | None,
-        option("MODULE", "Map this module's output instead of what is pooled to features.", group=NETWORKS),
+        str | None, option("MODULE", "Map this module's output instead of what is pooled to features.", group=NETWORKS)
     ] = None,
     reading: NoiseReading = NoiseReading(),
     output: Output = Output(),
@@ -51,10 +50,8 @@ def heatmap_check(
     from fidprobe.analysis.heatmap_check.files import write_heatmap_check
     from fidprobe.analysis.heatmap_check.measure import check_heatmaps
     from fidprobe.analysis.heatmap_check.text import heatmap_check_lines
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "the check of heatmaps")  # an unwritable folder must not surface after the work
+    out = checked_folder(out, "the check of heatmaps")
     with output.bars(_INTERRUPTED) as progress:
         result = check_heatmaps(
             reference,
@@ -67,12 +64,7 @@ def heatmap_check(
             progress=progress,
         )
     write_heatmap_check(result, out, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: heatmap_check_lines(result),
-        result.advice,
-        outcome=out,
-    )
+    output.show(result, lambda: heatmap_check_lines(result), outcome=out)
 
 
 def _parsed(scales: str) -> list[float]:

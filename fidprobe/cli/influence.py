@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fidprobe.cli.options import Generated, PairNetworks, Reading, Reference, flag, folder, whole
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["influence"]
 
@@ -30,18 +30,11 @@ def influence(
     from fidprobe.analysis.influence.files import write_influence
     from fidprobe.analysis.influence.measure import influence as run
     from fidprobe.analysis.influence.text import influence_lines
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), "the images' influence")  # an unwritable folder must not surface after the work
+    out = checked_folder(out, "the images' influence")
     with output.bars() as progress:
         result = run(
             reference, generated, exact=exact, **networks.arguments(), options=reading.options(), progress=progress
         )
         write_influence(result, out, count=count, command=command_line(), progress=progress)
-    output.show(
-        lambda: result.listing(count).json_text(command_line()),
-        lambda: influence_lines(result, count),
-        result.advice,
-        outcome=out,
-    )
+    output.show(result.listing(count), lambda: influence_lines(result, count), result.advice, outcome=out)

@@ -1,17 +1,20 @@
 """Several models on a command line: what they are called, and their features in the second space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
 __all__ = ["model_names", "named_models"]
 
 _ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
 
 
-def named_models(
-    models: Sequence[str], second_models: Sequence[str] | None
-) -> tuple[Mapping[str, str], Mapping[str, str] | None]:
-    """Map names to sources, and to features in the second space if they are given.
+def named_models(models: Sequence[str], second_models: Sequence[str] | None) -> dict[str, Any]:
+    """The library's `models` and `second_models`: names with their sources, and with features in the second space.
+
+    Args:
+        models: Sources.
+        second_models: Features in the second space, one for each model in the same order; None or empty for none.
 
     Raises:
         InputError: features are given for another number of models.
@@ -25,7 +28,7 @@ def named_models(
         )
     names = model_names(models)
     seconds = dict(zip(names, second_models, strict=True)) if second_models else None
-    return dict(zip(names, models, strict=True)), seconds
+    return {"models": dict(zip(names, models, strict=True)), "second_models": seconds}
 
 
 def model_names(sources: Sequence[str]) -> list[str]:

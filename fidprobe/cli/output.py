@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from fidprobe.cli.options import flag
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
+    from fidprobe.analysis.output.result import Document
     from fidprobe.analysis.sets.advice import Advice
     from fidprobe.features.value import Features
     from fidprobe.statistics import GaussianStatistics
@@ -25,6 +26,7 @@ __all__ = [
     "RESUMED",
     "Output",
     "Quiet",
+    "checked_folder",
     "checked_output",
     "command_line",
     "print_advice",
@@ -64,25 +66,26 @@ class Output:
 
     def show(
         self,
-        json_text: Callable[[], str],
+        result: "Document | Mapping[str, Any]",
         lines: Callable[[], Iterable[str]],
-        advice: "Iterable[Advice]" = (),
+        advice: "Iterable[Advice] | None" = None,
         **places: Path,
     ) -> None:
         """Print the result as JSON or as lines, where its files are, and warnings on stderr.
 
         Args:
-            json_text: Returns the JSON, with or without the end of its last line.
+            result: What the JSON holds; a document's also states the command line.
             lines: Returns the lines.
-            advice: What to warn of.
+            advice: What to warn of; the result's own by default, if it has any.
             **places: What the files are, with `_` for a space, and where; printed below the lines.
         """
         if self.as_json:
-            print(json_text().removesuffix("\n"), flush=True)  # noqa: T201
+            text = result_json(result) if isinstance(result, Mapping) else result.json_text(command_line())
+            print(text.removesuffix("\n"), flush=True)  # noqa: T201
         else:
             where = [f"{name.replace('_', ' ')}: {escape_controls(str(path))}" for name, path in places.items()]
             print_lines(*lines(), *where)
-        print_advice(advice)
+        print_advice(getattr(result, "advice", ()) if advice is None else advice)
 
 
 def print_lines(*lines: str) -> None:
@@ -115,6 +118,23 @@ def command_line() -> str:
 def result_json(data: Any) -> str:
     """Plain data as JSON text, which refuses numbers that are not finite."""
     return json.dumps(data, indent=2, allow_nan=False)
+
+
+def checked_folder(out: Path, what: str, *, subfolders: Iterable[str] = ()) -> Path:
+    """Check before the work that its results can be written into a folder; `~` is the home folder.
+
+    Args:
+        out: As the user gave it.
+        what: `a report`, for the message.
+        subfolders: Those that the result replaces as a whole.
+
+    Raises:
+        InputError: the folder cannot be made or written, or a subfolder was not made by fidprobe.
+    """
+    from fidprobe.analysis.output.folders import output_folder
+    from fidprobe.runtime.files import expanded
+
+    return output_folder(expanded(out), what, subfolders=subfolders)
 
 
 def checked_output(out: Path, suffix: str, what: str) -> Path:
@@ -151,7 +171,7 @@ def print_written(value: "Features | GaussianStatistics", out: Path, output: Out
     many = "unknown number of" if count is None else f"{count:,}"
     source = value.provenance.source
     output.show(
-        lambda: result_json({"file": str(out), "count": count, "dimensions": value.dim, **value.provenance.to_json()}),
+        {"file": str(out), "count": count, "dimensions": value.dim, **value.provenance.to_json()},
         lambda: [
             f"{escape_controls(str(out))}: {many} images, {value.dim} dimensions [{escape_controls(value.space)}]"
         ],

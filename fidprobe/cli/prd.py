@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from fidprobe.cli.models import named_models
 from fidprobe.cli.options import ModelNetworks, Reading, Reference, Seed, folder, option, whole
-from fidprobe.cli.output import Output, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line
 
 __all__ = ["prd"]
 
@@ -42,31 +42,23 @@ def prd(
 
     Example: fidprobe prd real/ model-a/ model-b/ -o out/
     """
-    from fidprobe.analysis.output.folders import output_folder
     from fidprobe.analysis.prd.files import write_prd
     from fidprobe.analysis.prd.measure import PRDCurves, prd_curves
     from fidprobe.analysis.prd.text import curve_lines
-    from fidprobe.runtime.files import expanded
 
-    out = output_folder(expanded(out), PRDCurves.WHAT)  # an unwritable folder must not surface after the work
-    named, second_models = named_models(models, networks.second_model)
+    out = checked_folder(out, PRDCurves.WHAT)
+    sets = named_models(models, networks.second_model)
     with output.bars() as progress:
         result = prd_curves(
             reference,
-            named,
             clusters=clusters,
             runs=runs,
             seed=reading.seed,
             beta=beta,
+            **sets,
             **networks.arguments(),
-            second_models=second_models,
             options=reading.options(),
             progress=progress,
         )
     write_prd(result, out, command=command_line())
-    output.show(
-        lambda: result.json_text(command_line()),
-        lambda: [*curve_lines(result, reference=reference), ""],
-        result.advice,
-        curves_and_figures=out,
-    )
+    output.show(result, lambda: [*curve_lines(result, reference=reference), ""], curves_and_figures=out)

@@ -17,7 +17,7 @@ from fidprobe.cli.options import (
     option,
     whole,
 )
-from fidprobe.cli.output import Output, result_json
+from fidprobe.cli.output import Output
 from fidprobe.cli.processes import ranks
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def score(
     advice = [*scored.advice]
     if convention:
         advice += advise_on_convention(convention, parse_metrics(metrics), scored.main.extractor)
-    output.show(lambda: result_json(scored.to_json()), lambda: render_scores(scored), advice)
+    output.show(scored.to_json(), lambda: render_scores(scored), advice)

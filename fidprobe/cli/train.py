@@ -20,7 +20,7 @@ from fidprobe.cli.options import (
     usable_device,
     whole,
 )
-from fidprobe.cli.output import INTERRUPTED, Output, print_skipped, print_warning, result_json
+from fidprobe.cli.output import INTERRUPTED, Output, checked_folder, print_skipped, print_warning
 
 if TYPE_CHECKING:
     from fidprobe.runtime.progress import Progress
@@ -186,14 +186,12 @@ def train(
 
     Example: fidprobe train am-gan cifar10:train -o am-gan --width 0.25
     """
-    from fidprobe.analysis.output.folders import output_folder
-    from fidprobe.runtime.files import expanded
     from fidprobe.training.data import read_pictures
     from fidprobe.training.kinds import KINDS, new_task
     from fidprobe.training.text import run_data, run_lines
 
     scoring.check(KINDS[kind])
-    out = output_folder(expanded(out), "the training run")  # an unwritable folder must not surface after the work
+    out = checked_folder(out, "the training run")
     device = usable_device(learning.device)
     with output.bars("; the same command goes on from the last checkpoint") as progress:
         pictures = read_pictures(data, limit=limit, seed=learning.seed, skip_bad=skip_bad, progress=progress)
@@ -216,7 +214,7 @@ def train(
     for source in (pictures, test):
         if source is not None:
             _warn_of_pictures(source)
-    output.show(lambda: result_json(run_data(run)), lambda: run_lines(run, KINDS[kind].title, length["steps"]))
+    output.show(run_data(run), lambda: run_lines(run, KINDS[kind].title, length["steps"]))
     if run.trained.steps < length["steps"]:
         sys.exit(INTERRUPTED)
 

@@ -25,7 +25,7 @@ from fidprobe.features.collector import (
     join_features,
     named_by_position,
 )
-from fidprobe.features.forward_pass import PENDING_BYTES, PendingImages
+from fidprobe.features.forward_pass import PendingImages
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, SkippedImage, open_images, read_images
 from fidprobe.provenance import Provenance
@@ -33,7 +33,7 @@ from fidprobe.runtime.files import cache_folder
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
 
-__all__ = ["PENDING_BYTES", "ReadOptions", "check_divisible", "extract"]
+__all__ = ["ReadOptions", "check_divisible", "extract"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
 

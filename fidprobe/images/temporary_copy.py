@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from fidprobe.images.source import DecodedImage, ImageSource, IndexedImages
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import temporary_file
 
-__all__ = ["TemporaryCopy"]
+__all__ = ["TemporaryCopy", "rereadable"]
+
+Side = TypeVar("Side")
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,18 @@ class TemporaryCopy(IndexedImages):
     def _pixels(self, place: _Place) -> npt.NDArray[np.uint8]:
         stop = place.start + int(np.prod(place.shape))
         return np.array(self._bytes[place.start : stop]).reshape(place.shape)
+
+
+def rereadable(side: Side, progress: Progress = silent) -> Side | TemporaryCopy:
+    """The input itself, or a copy of it where it is a source that gives other images on every reading.
+
+    Args:
+        side: A source, or what never changes: features, statistics.
+        progress: Called after every image that is copied.
+
+    Raises:
+        SourceError: an image cannot be read, or the temporary folder has no room.
+    """
+    if isinstance(side, ImageSource) and not side.replayable:
+        return TemporaryCopy(side, progress=progress)
+    return side

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, check_finite_rows
 
 __all__ = ["class_logits", "divergence", "entropies", "expected", "expected_exp", "log_mean", "standard_error"]
 
@@ -46,8 +46,7 @@ def class_logits(
             )
         if len(logits) < minimum:
             raise InputError(f"{metric} needs at least {minimum} images on each side, {name} has {len(logits)}")
-        if not bool(torch.isfinite(logits).all()):
-            raise InputError(f"{name} logits contain NaN or infinite values; extract these images again")
+        check_finite_rows(f"{name} logits", logits)
         sides.append(logits.detach())
     real, made = sides
     if real.shape[1] != made.shape[1]:

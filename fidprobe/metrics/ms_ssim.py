@@ -18,7 +18,7 @@ import torch
 from fidprobe.errors import InputError
 from fidprobe.images.file_names import natural_key
 from fidprobe.images.source import ImageSource
-from fidprobe.images.temporary_copy import TemporaryCopy
+from fidprobe.images.temporary_copy import TemporaryCopy, rereadable
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, PictureSize, drawn_pairs, similarities
 from fidprobe.runtime.progress import Progress, silent
 
@@ -197,13 +197,11 @@ def _in_groups(
 
 def _rereadable(images: ImageSource, labels: Sequence[str | int | None] | None, progress: Progress) -> ImageSource:
     """The source, or a copy of it if it cannot be read twice or gives labels only with its pictures."""
-    if not images.replayable:
-        return TemporaryCopy(images, progress=progress)
-    if labels is None and all(item.label is None for item in images.items()):
+    if images.replayable and labels is None and all(item.label is None for item in images.items()):
         first = next(images.items([0]))
         if first.decode().label is not None:
             return TemporaryCopy(images, progress=progress)
-    return images
+    return rereadable(images, progress)
 
 
 def _classes(source: ImageSource, labels: Sequence[str | int | None] | None) -> dict[str, list[int]]:

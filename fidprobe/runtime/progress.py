@@ -12,9 +12,21 @@ may change as well, where it is an estimate.
 """
 
 
-def stage(progress: Progress, of: str) -> Progress:
-    """Report the same stages with `of` added to their names: `extracting` becomes `extracting generated [clip]`."""
-    return lambda name, done, total: progress(f"{name} {of}", done, total)
+def stage(progress: Progress, of: str = "", *, within: str = "") -> Progress:
+    """Report the same stages under longer names, with their details as they are.
+
+    Args:
+        progress: What reports them.
+        of: Added to the name: `extracting` becomes `extracting generated [clip]`.
+        within: The work that they are stages of: `solving` becomes `budget: solving`.
+    """
+
+    def renamed(name: str, done: int, total: "int | None") -> None:
+        what, bar, detail = name.partition(" | ")
+        parts = (f"{within}: " if within else "", what, f" {of}" if of else "", bar, detail)
+        progress("".join(parts), done, total)
+
+    return renamed
 
 
 def silent(stage: str, done: int, total: "int | None") -> None:

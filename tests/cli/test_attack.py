@@ -20,6 +20,8 @@ from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
 from tests.helpers import relu_features
 
+pytestmark = pytest.mark.usefixtures("figures_once")
+
 SECOND = ("--second-reference", "real2.safetensors", "--second-candidates", "made2.safetensors")
 
 
@@ -319,8 +321,6 @@ def killing(self, *arguments):
 Checkpoint.save, Checkpoint.due = killing, lambda self: True
 sys.argv[0] = "fidprobe"
 from fidprobe.cli import main
-
-pytestmark = pytest.mark.usefixtures("figures_once")
 main()
 """
 

@@ -211,7 +211,7 @@ def test_what_cannot_be_scored_is_named(score: object) -> None:
         score(*named)
     with pytest.raises(InputError, match="at least 2 images on each side, generated has 1"):
         score(good, with_logits(drawn(1, 3, 0)))
-    with pytest.raises(InputError, match="generated logits contain NaN"):
+    with pytest.raises(InputError, match="generated logits row 0 holds NaN"):
         score(good, with_logits(torch.full((5, 3), torch.nan)))
     other = Provenance(ExtractorProvenance("other", "0" * 64, "tf1"))
     with pytest.raises(MismatchError, match="extracted differently"):
