@@ -138,7 +138,7 @@ def expected_distance(
         InputError: not one probability for each candidate, keep < 2, or an unknown way to draw.
     """
     if how not in ("replacement", "systematic"):
-        raise InputError(f"images are drawn by `replacement` or `systematic`, not {how!r}")
+        raise InputError(f"images are drawn by 'replacement' or 'systematic', not {how!r}")
     p = _checked(probabilities, keep, least=2)
     if len(p) != objective.count:
         raise InputError(f"there are {len(p)} probabilities for {objective.count} candidates")

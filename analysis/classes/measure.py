@@ -148,7 +148,7 @@ def _advice(comparison: ClassComparison, reference: Features, generated: Feature
             Advice(
                 "counts-differ",
                 f"Reference and generated have different numbers of images ({n_r:,} and {n_g:,}): entropy and the "
-                "number of classes grow with them. Use a limit to compare these; ratios and tests allow for it.",
+                "number of classes grow with them. Use `limit` to compare these; ratios and tests allow for it.",
             )
         )
     return tuple(out)

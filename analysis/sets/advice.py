@@ -197,7 +197,7 @@ def advise_on_sets(
             Advice(
                 "counts-differ",
                 f"{between} have different numbers of images ({_list(known)}): the bias of printed Fréchet "
-                "distances depends on the count. Distances without bias (audit, compare) compare all the same; a limit "
+                "distances depends on the count. Distances without bias (audit, compare) compare all the same; `limit` "
                 "draws equal subsets.",
             )
         )
@@ -290,7 +290,7 @@ def advise_on_attack(
             Advice(
                 "few-candidates",
                 f"{keep:,} images were drawn from {n:,} candidates: each is drawn {keep / n:.2g} times on average. "
-                "Give more candidates, or keep fewer.",
+                "Give more candidates, or `keep` fewer.",
             )
         )
     elif keep > n / 2:

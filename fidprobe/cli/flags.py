@@ -5,7 +5,17 @@ import re
 __all__ = ["arguments_as_flags"]
 
 _SAME = (
-    *("clusters", "extractor", "layer", "limit", "ms_ssim_side", "resize", "second_baseline", "second_candidates"),
+    *(
+        "clusters",
+        "extractor",
+        "keep",
+        "layer",
+        "limit",
+        "ms_ssim_side",
+        "resize",
+        "second_baseline",
+        "second_candidates",
+    ),
     *("second_generated", "second_reference", "weights", "within"),
     # Of the kinds of training.
     *("auxiliary_weight", "average", "learning_rate", "predefined", "smooth_fake", "smooth_generator", "smooth_real"),

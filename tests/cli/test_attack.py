@@ -128,7 +128,7 @@ def test_every_attack_comes_nearer_to_what_it_matches(run: Run, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--space", "prelogits"), "unknown attack space 'prelogits'; did you mean 'pre-logits'? choose from"),
+        (("--space", "prelogits"), "did you mean 'pre-logits'? choose from pre-logits, logits, top-n, middle-n"),
         (("--space", "top-n"), "top-n needs --n"),
         (("--space", "top-n", "--n", "4"), "N must be at most 3"),
         (("--space", "top-n", "--n", "0"), "at least 1 class"),

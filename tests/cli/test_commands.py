@@ -161,6 +161,10 @@ def test_skipped_files_are_listed(run: Run, sets: Path) -> None:
         (("score", "real", "model", "--limit", "99"), "99 images were asked for"),
         (("score", "real", "model", "--device", "warp"), "device 'warp' cannot be used"),
         (("score", "real", "model", "--weights", "none.pth"), "none.pth"),
+        (
+            ("features", "real", "-e", "inception", "--weights", "real/0.png", "-o", "f.safetensors"),
+            "--unverified-weights",
+        ),
         (("features", "real", "-o", "f.npz"), "saved as .safetensors"),
         (("features", "real", "-o", "real/0.png/f.safetensors"), "cannot write real/0.png/f.safetensors"),
         (("stats", "real", "-o", "real/0.png/s.npz"), "cannot write real/0.png/s.npz"),

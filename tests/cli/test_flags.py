@@ -10,6 +10,8 @@ from fidprobe.cli.app import app
 from fidprobe.cli.flags import _FLAGS, arguments_as_flags
 from fidprobe.training.kinds import KINDS
 
+NO_FLAGS = {"count", "least", "mu_s", "sigma_s"}
+"""Words of messages about arguments, or names in files, that no command takes."""
 PACKAGE = Path(fidprobe.__file__).parent
 
 
@@ -48,6 +50,11 @@ def test_every_flag_of_the_table_is_an_option_and_stands_for_a_word_of_some_mess
     of_kinds = {option for kind in KINDS.values() for option in kind.options}
     assert of_sets | of_kinds <= set(_FLAGS)
     assert not [word for word in _FLAGS if word not in of_sets | of_kinds and f"`{word}`" not in messages]
+
+
+def test_every_word_between_backticks_is_a_flag_or_known_to_be_none() -> None:
+    words = set(re.findall(r"`([a-z_]+(?:=[A-Za-z]+)?)`", library_messages()))
+    assert words - set(_FLAGS) == NO_FLAGS
 
 
 def test_no_message_of_the_library_names_a_flag() -> None:

@@ -42,6 +42,7 @@ def together(
     *arguments: str,
     prepare: Prepare = unprepared,
     environment: Callable[[int], Mapping[str, str]] = lambda _: {},
+    figures: bool = False,
 ) -> list[Ended]:
     """Run `fidprobe ARGUMENTS` in so many processes; a list of what became of each.
 
@@ -51,6 +52,7 @@ def together(
         *arguments: Of the command.
         prepare: Called in each process with its rank before the command; a module's function.
         environment: Further variables of a process, by its rank.
+        figures: Draw them, which takes a second; their own tests are those of a single process.
     """
     # As torchrun does, this process keeps what the others tell one another.
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
@@ -59,7 +61,7 @@ def together(
     started = []
     for rank in range(size):
         own = {**given, "RANK": str(rank), "LOCAL_RANK": str(rank), **environment(rank)} if size > 1 else environment(0)
-        one = _CONTEXT.Process(target=_run, args=(rank, folder, arguments, prepare, dict(own)))
+        one = _CONTEXT.Process(target=_run, args=(rank, folder, arguments, prepare, dict(own), figures))
         one.start()
         started.append(one)
     for one in started:
@@ -78,13 +80,20 @@ def alone(folder: Path, *arguments: str, environment: Mapping[str, str] | None =
     return together(1, folder, *arguments, environment=lambda _: environment or {})[0]
 
 
-def _run(rank: int, folder: Path, arguments: tuple[str, ...], prepare: Prepare, environment: dict[str, str]) -> None:
+def _run(
+    rank: int,
+    folder: Path,
+    arguments: tuple[str, ...],
+    prepare: Prepare,
+    environment: dict[str, str],
+    figures: bool,
+) -> None:
     for number, stream in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / f"{rank}.{stream}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.environ.update({"FIDPROBE_CACHE": str(folder / "cache"), "COLUMNS": "80", **environment})
     os.chdir(folder)
     prepare(rank)
-    # Figures are tested where a single process draws them.
-    mock.patch("fidprobe.analysis.output.result_files.write_figure").start()
+    if not figures:
+        mock.patch("fidprobe.analysis.output.result_files.write_figure").start()
     sys.argv = ["fidprobe", *arguments]
     main()

@@ -60,8 +60,9 @@ def test_gradient_descent_takes_the_same_steps(features: Path) -> None:
 
 def test_a_sweep_and_top_1(features: Path) -> None:
     command = ("attack", "real.safetensors", "made.safetensors", "--keep", "60", "-q", "-o")
-    ended = together(2, features, *command, "sweep", "--space", "top-n", "--n", "1,2")
+    ended = together(2, features, *command, "sweep", "--space", "top-n", "--n", "1,2", figures=True)
     assert [one.code for one in ended] == [0, 0], ended
+    assert (features / "sweep" / "sweep.svg").is_file()
     assert (features / "sweep" / "top-n-1" / "attack.json").is_file()
     assert (features / "sweep" / "top-n-2" / "attack.json").is_file()
     assert [one.code for one in together(2, features, *command, "top", "--space", "top-1")] == [0, 0]

@@ -20,8 +20,6 @@ from fidprobe.errors import InputError, MismatchError
 from fidprobe.images.functions import FunctionSource
 from tests.analysis.finished import COUNT, write_finished, write_pictures
 
-pytestmark = pytest.mark.usefixtures("figures_once")
-
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
