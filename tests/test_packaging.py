@@ -105,7 +105,17 @@ def test_the_sdist_holds_what_tests_and_documents_need(
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
-    wanted |= {"LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "MANIFEST.in", "pyproject.toml"}
+    wanted |= {
+        "LICENSE",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "Makefile",
+        "MANIFEST.in",
+        "pyproject.toml",
+    }
     assert wanted - source.keys() == set()
     made = {"PKG-INFO", "setup.cfg"}
     rest = {name.partition("/")[0] for name in source.keys() - wanted - made}

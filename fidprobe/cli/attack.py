@@ -74,7 +74,7 @@ def attack(
     reading: AttackReading = AttackReading(),
     output: Output = Output(),
 ) -> None:
-    """Choose CANDIDATES so that FID to REFERENCE falls, without one better image; the second opinion tells its worth.
+    """Choose CANDIDATES so that FID to REFERENCE falls, without one better image; the second opinion shows its worth.
 
     Writes FOLDER/attack.json, weights.csv, chosen.txt and figures. Several N make a sweep, with a folder each.
 

@@ -21,7 +21,7 @@ def influence(
     reading: Reading = Reading(),
     output: Output = Output(),
 ) -> None:
-    """Tell how much each image of GENERATED, and each class, raises or lowers FID to REFERENCE.
+    """Measure how much each image of GENERATED, and each class, raises or lowers FID to REFERENCE.
 
     Writes FOLDER/influence.json, influence.csv (every image), influence_classes.csv and figures.
 

@@ -35,7 +35,7 @@ def prd(
     reading: ClusterReading = ClusterReading(),
     output: Output = Output(),
 ) -> None:
-    """Tell dropped modes (recall) of each GENERATED from bad or invented ones (precision).
+    """Separate dropped modes (recall) of each GENERATED from bad or invented ones (precision).
 
     The first argument is the reference, real images. Writes FOLDER/prd.json, prd.csv (the curves' points) and figures
     as svg, pdf and png. Any embedding can be measured: a float matrix in an npy file, a row for each text or image.
