@@ -19,9 +19,9 @@ from fidprobe.analysis.sets.description import SetDescription, describe, sets_js
 from fidprobe.analysis.sets.networks import Network, load_network, probe
 from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
-from fidprobe.errors import InputError, SourceError
+from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
-from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.extraction import ReadOptions, extract, images_changed
 from fidprobe.features.forward_pass import PendingImages, prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
@@ -36,7 +36,6 @@ __all__ = [
     "MeanHeatmap",
     "Prediction",
     "heatmaps",
-    "images_changed",
     "map_pictures",
     "overlay_name",
     "picture_batches",
@@ -397,11 +396,6 @@ def _means(
     if done != len(names):
         raise images_changed(images)
     return (whole.of(None), *(mean.of(class_name(features.class_names, c)) for c, mean in means.items()))
-
-
-def images_changed(images: ImageSource) -> SourceError:
-    """The error for a source whose images are no longer the same."""
-    return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 
 def picture_batches(images: ImageSource, options: ReadOptions) -> Iterator[list[ReadImage]]:
