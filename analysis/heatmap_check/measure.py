@@ -23,7 +23,7 @@ from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
-from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box, Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -32,6 +32,7 @@ from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import statistics_of
 
 __all__ = ["SCALES", "HeatmapCheck", "HeatmapExample", "check_heatmaps"]
 
