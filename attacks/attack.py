@@ -18,7 +18,7 @@ from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.provenance import check_comparable, check_same_images
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of
 
 __all__ = ["Attack", "Draw", "Outcome", "Plan", "single_images", "split_reference"]
 
@@ -278,7 +278,7 @@ class Attack(ABC):
             ("reference", reference, second_reference),
             ("candidates", candidates, second_candidates),
         ):
-            check_same_images(what, main.provenance, second.provenance, (_count(main), _count(second)))
+            check_same_images(what, main.provenance, second.provenance, (count_of(main), count_of(second)))
             _check_finite(f"{what} in the second space", second)
         if isinstance(reference, GaussianStatistics) or self.held_out == 0:
             return {"optimised": second_reference}
@@ -328,10 +328,6 @@ def _check_finite(what: str, side: Reference, *, logits: bool = False) -> None:
     for name, values in (("features", side.features), ("logits", side.logits if logits else None)):
         if values is not None:
             check_finite_rows(f"{what}: {name}", values)
-
-
-def _count(side: Reference) -> int | None:
-    return len(side) if isinstance(side, Features) else side.count
 
 
 def single_images(reference: Reference, attack: str) -> Features:

@@ -15,11 +15,10 @@ from torch import Tensor
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
-from fidprobe.metrics.inputs import statistics_of
 from fidprobe.metrics.kernel import kernel_distance_subsets
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.progress import Progress, silent
-from fidprobe.statistics import GaussianStatistics, Moments
+from fidprobe.statistics import GaussianStatistics, Moments, statistics_of
 
 __all__ = ["DistanceBeforeAfter", "RescoredSpace", "Spread", "rescore"]
 

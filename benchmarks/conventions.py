@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from benchmarks.recording import environment, write
+from benchmarks.recording import environment, printed_tenths, write
 from fidprobe.analysis.conventions.measure import conventions
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import open_images, read_images
@@ -31,13 +31,6 @@ def main() -> None:
     parser.add_argument("--second-opinion", default="random")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "conventions.json")
     args = parser.parse_args()
-    told: set[str] = set()
-
-    def progress(stage: str, done: int, total: int | None) -> None:
-        if (key := f"{stage}{10 * done // (total or 1)}") not in told:
-            told.add(key)
-            print(f"{stage} {done}/{total}", flush=True)
-
     options = ReadOptions.with_cache(limit=args.limit, batch_size=16)
     with TemporaryDirectory() as folder:
         _shrink(args.photographs, args.limit, Path(folder))
@@ -47,7 +40,7 @@ def main() -> None:
             extractor=args.extractor,
             second_opinion=args.second_opinion,
             options=options,
-            progress=progress,
+            progress=printed_tenths(),
         ).to_json()
     result = {
         "environment": environment(),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 import fidprobe
-from benchmarks.recording import environment, write
+from benchmarks.recording import environment, printed_tenths, write
 from fidprobe.images import open_images, read_images
 from fidprobe.images.reading import SkippedImage
 
@@ -32,13 +32,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "heatmap_check.json")
     args = parser.parse_args()
     sets = crops(args.photographs, args.crops)
-    told: set[str] = set()
-
-    def progress(stage: str, done: int, total: int | None) -> None:
-        if (key := f"{stage}{10 * done // (total or 1)}") not in told:
-            told.add(key)
-            print(f"{stage} {done}/{total}", flush=True)
-
     check = fidprobe.check_heatmaps(
         sets[0],
         sets[1],
@@ -46,7 +39,7 @@ def main() -> None:
         extractor=args.extractor,
         second_opinion=args.second_opinion,
         options=fidprobe.ReadOptions.with_cache(),
-        progress=progress,
+        progress=printed_tenths(),
     )
     fidprobe.write_heatmap_check(check, args.output.with_suffix(""))
     found = check.to_json()

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-__all__ = ["environment", "markdown_templates", "write"]
+from fidprobe.runtime.progress import Progress
+
+__all__ = ["environment", "markdown_templates", "printed_tenths", "write"]
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -55,3 +57,15 @@ def markdown_templates(folder: Path) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown of our own records
     )
+
+
+def printed_tenths() -> Progress:
+    """Progress that prints a line for every tenth of a stage."""
+    printed: set[str] = set()
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        if (key := f"{stage}{10 * done // (total or 1)}") not in printed:
+            printed.add(key)
+            print(f"{stage} {done}/{total}", flush=True)
+
+    return progress

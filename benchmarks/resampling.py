@@ -20,12 +20,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.recording import environment, write
-from benchmarks.synthetic_features import synthetic_features
+from benchmarks.synthetic_features import given_or_synthetic
 from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.gradient_descent import GradientDescent
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solver
-from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 
 LEVELS = (0.5, 0.2, 0.1, 0.05, 0.01)  # above the optimum
@@ -113,16 +112,11 @@ def main() -> None:
     parser.add_argument("--max-passes", type=float, default=20_000, help="give Algorithm 1 up after so many")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "resampling.json")
     args = parser.parse_args()
-    if (args.reference is None) != (args.candidates is None):
-        parser.error("give both --reference and --candidates, or neither")
-    if args.reference is None:
-        data = f"synthetic ReLU mixture, {args.dim} dimensions"
-        real = synthetic_features(10_000, args.dim, generated=False, seed=0)
-        fake = synthetic_features(args.count, args.dim, generated=True, seed=0)
-    else:
+    real, fake = given_or_synthetic(parser, args, args.count)
+    real, fake = real.clone(), fake[: args.count].clone()
+    data = f"synthetic ReLU mixture, {args.dim} dimensions"
+    if args.reference is not None:
         data = f"{args.reference.name}, {args.candidates.name}"
-        real = Features.load(args.reference).features.clone()
-        fake = Features.load(args.candidates).features[: args.count].clone()
     if args.pca:
         data += f", {args.pca} leading directions"
         real, fake = projected(real, fake, args.pca)

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recording import environment, write
-from benchmarks.synthetic_features import synthetic_features
+from benchmarks.synthetic_features import given_or_synthetic
 from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.objective import WeightedFrechet
-from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 
 
@@ -30,15 +29,9 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=512, help="dimensions of synthetic features")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "resampling_cost.json")
     args = parser.parse_args()
-    if (args.reference is None) != (args.candidates is None):
-        parser.error("give both --reference and --candidates, or neither")
-    if args.reference is None:
-        real = synthetic_features(10_000, args.dim, generated=False, seed=0)
-        fake = synthetic_features(max(args.counts), args.dim, generated=True, seed=0)
-    else:
-        real, fake = Features.load(args.reference).features, Features.load(args.candidates).features
-        if max(args.counts) > len(fake):
-            parser.error(f"{args.candidates} holds {len(fake)} images, not {max(args.counts)}; choose --counts")
+    real, fake = given_or_synthetic(parser, args, max(args.counts))
+    if max(args.counts) > len(fake):
+        parser.error(f"{args.candidates} holds {len(fake)} images, not {max(args.counts)}; choose --counts")
     statistics = GaussianStatistics.of(real)
     print(f"{len(real)} reference images, {fake.shape[1]} dimensions")
     heads = {"candidates": 10, "F before": 10, "F after": 10, "gap": 10, "passes": 8, "cpu s / pass": 13, "cpu s": 9}

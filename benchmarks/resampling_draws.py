@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.recording import environment, write
-from benchmarks.synthetic_features import synthetic_features
+from benchmarks.synthetic_features import given_or_synthetic
 from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.drawing import draw_systematic, draw_with_replacement, expected_distance
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.swap_search import swap_search
-from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.statistics import GaussianStatistics
 
@@ -36,13 +35,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=512, help="dimensions of synthetic features")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "resampling_draws.json")
     args = parser.parse_args()
-    if (args.reference is None) != (args.candidates is None):
-        parser.error("give both --reference and --candidates, or neither")
-    if args.reference is None:
-        real = synthetic_features(10_000, args.dim, generated=False, seed=0)
-        fake = synthetic_features(25_000, args.dim, generated=True, seed=0)
-    else:
-        real, fake = Features.load(args.reference).features, Features.load(args.candidates).features
+    real, fake = given_or_synthetic(parser, args, 25_000)
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
     halves = {
         name: GaussianStatistics.of(real[part.sort().values])

@@ -4,10 +4,14 @@ Reference and candidates share the clusters and the spectrum. The candidates com
 proportions, are a little wider and slightly moved: the kinds of error that FID sees in a generator.
 """
 
+import argparse
+
 import torch
 from torch import Tensor
 
-__all__ = ["synthetic_features"]
+from fidprobe.features.value import Features
+
+__all__ = ["given_or_synthetic", "synthetic_features"]
 
 _ROWS = 8192
 
@@ -48,3 +52,21 @@ def synthetic_features(
         plain = centres[which] + torch.randn(rows, dim, generator=rng, device=device) * width
         out[start : start + rows] = (plain @ basis + 0.2).clamp_min(0)
     return out
+
+
+def given_or_synthetic(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, candidates: int
+) -> tuple[Tensor, Tensor]:
+    """Features of reference and candidates: of the files `--reference` and `--candidates`, or synthetic ones.
+
+    Args:
+        parser: Reports that only one file was given.
+        args: With `reference`, `candidates` (both None for synthetic features) and `dim`.
+        candidates: Number of synthetic candidates; the synthetic reference has 10,000 images.
+    """
+    if (args.reference is None) != (args.candidates is None):
+        parser.error("give both --reference and --candidates, or neither")
+    if args.reference is not None:
+        return Features.load(args.reference).features, Features.load(args.candidates).features
+    real = synthetic_features(10_000, args.dim, generated=False, seed=0)
+    return real, synthetic_features(candidates, args.dim, generated=True, seed=0)

@@ -25,6 +25,7 @@ from torch import Tensor
 from fidprobe.attacks.certified_solver import CertifiedSolver
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
+from fidprobe.features.collector import concatenated
 from fidprobe.features.value import Features
 from fidprobe.runtime.progress import silent
 
@@ -71,14 +72,7 @@ def features(draw: Draw, pools: Mapping[str, Features]) -> Features:
     """
     parts = [pools[name].select(index) for name, index in draw]
     names = tuple(f"{name}/{one}" for (name, _), part in zip(draw, parts, strict=True) for one in part.names or ())
-    logits = [part.logits for part in parts if part.logits is not None]
-    return replace(
-        parts[0],
-        features=torch.cat([part.features for part in parts]),
-        logits=torch.cat(logits) if logits else None,
-        names=names,
-        provenance=replace(parts[0].provenance, source=None),
-    )
+    return concatenated(parts, names, replace(parts[0].provenance, source=None))
 
 
 LADDERS = (

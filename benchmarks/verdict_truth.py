@@ -22,8 +22,9 @@ from benchmarks.recording import environment, write
 from benchmarks.verdict_generator import GENERATED
 from benchmarks.verdict_pairs import SIZES, Pair, features, pairs
 from benchmarks.verdict_pools import POOLS, features_of, reference_features
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge
+from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge, judge_share
 from fidprobe.analysis.verdict.sampling_error import EstimateCollector
+from fidprobe.analysis.verdict.uncertainty import Ratio
 from fidprobe.features.value import Features
 
 TRUTHS = ("real", "null", "none", "mixed")
@@ -90,16 +91,9 @@ def judged(pair: Pair, spaces: Mapping[str, tuple[Features, Mapping[str, Feature
 
 def ruled(row: Mapping[str, Any], null: float, confirmed: float) -> str:
     """The rule with any thresholds, on what has been measured."""
-    if row["verdict"] == "no-gain" or row["share"]["interval"] is None:
-        return "no-gain" if row["verdict"] == "no-gain" else "inconclusive"
-    low, high = row["share"]["interval"]
-    if high < 0:
-        return "reversed"
-    if high < null:
-        return "not-confirmed"
-    if low >= confirmed:
-        return "confirmed"
-    return "partly-confirmed" if low >= null else "inconclusive"
+    if row["verdict"] == "no-gain":
+        return "no-gain"
+    return judge_share(Ratio(math.nan, row["share"]["interval"]), null, confirmed)
 
 
 def confusion(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

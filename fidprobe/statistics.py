@@ -5,6 +5,7 @@ All moments are float64, whatever the features are: a float32 mean over 50,000 r
 
 import json
 import math
+from collections.abc import Sized
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -25,7 +26,15 @@ from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.runtime.threads import symmetric_eigenvalues
 
-__all__ = ["GaussianStatistics", "Moments", "check_moments", "gram", "is_statistics_file"]
+__all__ = [
+    "GaussianStatistics",
+    "Moments",
+    "check_moments",
+    "count_of",
+    "gram",
+    "is_statistics_file",
+    "statistics_of",
+]
 
 _ROWS = 8192  # rows cast to float64 at a time: 128 MB at d = 2048
 _LARGEST = 1e140  # covariances, and squares of means: their products stay within float64
@@ -183,6 +192,20 @@ class GaussianStatistics:
         except ValueError as error:  # ours, and json's
             raise InputError(f"{path}: {error}") from error
         return replace(stats, cov=(stats.cov + stats.cov.T) / 2)
+
+
+def statistics_of(side: Features | GaussianStatistics) -> GaussianStatistics:
+    """The statistics of features; statistics as they are.
+
+    Raises:
+        InputError: fewer than 2 images, NaN or infinite values.
+    """
+    return side if isinstance(side, GaussianStatistics) else GaussianStatistics.of(side)
+
+
+def count_of(side: Sized | GaussianStatistics) -> int | None:
+    """How many images features or a source have, or statistics say; None if they do not say."""
+    return side.count if isinstance(side, GaussianStatistics) else len(side)
 
 
 def check_moments(mean: Tensor, cov: Tensor) -> None:

@@ -10,7 +10,7 @@ FIDPROBE_DATA=/data python -m reproduce.prd_fig5 --scale paper
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.errors import InputError
+from fidprobe.features.collector import concatenated
 from fidprobe.features.value import Features
 from fidprobe.images.file_names import class_labels
 from fidprobe.metrics.frechet import KnownReference
@@ -184,14 +185,7 @@ def joined(classes: Sequence[Features], counts: Sequence[int], seed: int) -> Fea
     for one, count in zip(classes, counts, strict=True):
         order = np.random.default_rng(seed).permutation(len(one))[:count]
         chosen.append(one.select(torch.from_numpy(np.sort(order))))
-    logits = [one.logits for one in chosen if one.logits is not None]
-    return replace(
-        chosen[0],
-        features=torch.cat([one.features for one in chosen]),
-        logits=torch.cat(logits) if logits else None,
-        names=None,
-        provenance=Provenance(chosen[0].provenance.extractor),
-    )
+    return concatenated(chosen, None, Provenance(chosen[0].provenance.extractor))
 
 
 def claims(rows: Sequence[Row], real: int) -> dict[str, float]:

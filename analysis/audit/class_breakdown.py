@@ -15,12 +15,12 @@ import torch
 
 from fidprobe.analysis.classes.histogram import class_name
 from fidprobe.analysis.influence.class_influence import Top1, top1
-from fidprobe.analysis.sets.two_spaces import Measurable, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet
 from fidprobe.runtime.progress import Progress, silent
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, statistics_of
 
 __all__ = ["ClassBreakdown", "ClassShift", "Composition", "class_breakdown"]
 

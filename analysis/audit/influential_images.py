@@ -10,7 +10,7 @@ from fidprobe.analysis.heatmaps.measure import Heatmap, predictions
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
-from fidprobe.analysis.sets.two_spaces import Measurable, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.errors import FidprobeError
 from fidprobe.features.forward_pass import prepare_images
@@ -20,6 +20,7 @@ from fidprobe.inputs import Input
 from fidprobe.metrics.frechet_sampling import FrechetSampling
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import statistics_of
 
 __all__ = ["DistanceFocus", "Influential", "influential_images"]
 

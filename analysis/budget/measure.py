@@ -23,7 +23,7 @@ from fidprobe.analysis.budget.weights import (
 from fidprobe.analysis.output.wording import amount
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice
-from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, count_of, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order
 from fidprobe.attacks.attack import split_reference
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import FidprobeError, InputError
@@ -32,7 +32,7 @@ from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.provenance import check_comparable, check_same_images, known_space
 from fidprobe.runtime.progress import Progress, silent, stage
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of, statistics_of
 
 __all__ = ["BUDGET_ATTACKS", "Budget", "Effect", "Removal", "null_space_budget"]
 

@@ -8,7 +8,7 @@ from fidprobe.analysis.scores.precision_recall import LEAST, equal_count, precis
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.description import SetDescription, describe
 from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, surely_readable
-from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order
 from fidprobe.analysis.verdict.sampling_error import EstimateCollector, why_too_few_images
 from fidprobe.analysis.verdict.uncertainty import Estimate, Key
 from fidprobe.features.extraction import ReadOptions
@@ -16,7 +16,7 @@ from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.neighbours import PrecisionRecallResult
 from fidprobe.runtime.progress import Progress
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, statistics_of
 
 __all__ = ["ComparedModel", "Distance", "ModelMeasures", "equal_images"]
 

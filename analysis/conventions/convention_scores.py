@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fidprobe.analysis.conventions.table import Convention
-from fidprobe.analysis.sets.two_spaces import Measurable, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import FrechetResult, frechet
 from fidprobe.metrics.inception_score import InceptionScoreResult, inception_score
 from fidprobe.metrics.kernel import KernelSubsetsResult, kernel_distance_subsets
 from fidprobe.metrics.neighbours import PrecisionRecallResult, precision_recall
 from fidprobe.runtime.progress import Progress
+from fidprobe.statistics import statistics_of
 
 __all__ = ["ConventionScores", "Pair"]
 

@@ -14,7 +14,7 @@ from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.networks import Network, NetworkSpec
-from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
@@ -22,6 +22,7 @@ from fidprobe.inputs import Input
 from fidprobe.metrics.frechet import FrechetResult, frechet, vanishes
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import statistics_of
 
 __all__ = ["Conventions", "Spread", "conventions"]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.description import SetDescription, describe
 from fidprobe.analysis.sets.several_models import ModelSets
-from fidprobe.analysis.sets.two_spaces import Measurable, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.features.value import Features
 from fidprobe.metrics.class_space import class_space
 from fidprobe.metrics.frechet import frechet, vanishes
+from fidprobe.statistics import statistics_of
 
 __all__ = ["ModelDistances", "ModelSpaces"]
 

@@ -18,11 +18,12 @@ from fidprobe.analysis.heatmap_check.passes import Space, all_maps, noise_distan
 from fidprobe.analysis.heatmap_check.sanity import SANE, SanityCheck, check_sanity
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
-from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box, Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -31,6 +32,7 @@ from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import statistics_of
 
 __all__ = ["SCALES", "HeatmapCheck", "HeatmapExample", "check_heatmaps"]
 
@@ -216,8 +218,7 @@ def _checked_images(side: Input) -> ImageSource:
         what = "features" if isinstance(side, Features) else "statistics"
         raise InputError(f"noise is added to pictures, and the generated set came as {what}; give its images")
     if len(side) < 3:
-        many = f"{len(side)} image{'s' if len(side) > 1 else ''}"
-        raise InputError(f"generated has {many}; what noise in single images does needs at least 3")
+        raise InputError(f"generated has {images_text(len(side))}; what noise in single images does needs at least 3")
     return side
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from fidprobe.analysis.heatmap_check.distances import NoisyDistance, SpaceCheck, noisy_distance, space_check
 from fidprobe.analysis.heatmap_check.noise import REGIONS, NoisyPicture
-from fidprobe.analysis.heatmaps.measure import images_changed, picture_batches
+from fidprobe.analysis.heatmaps.measure import picture_batches
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.extractors.base import Extractor
-from fidprobe.features.extraction import ReadOptions
+from fidprobe.features.extraction import ReadOptions, images_changed
 from fidprobe.features.forward_pass import embed_images, prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage

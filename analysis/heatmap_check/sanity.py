@@ -20,7 +20,7 @@ from torch import Tensor
 from fidprobe.analysis.heatmaps.measure import map_pictures
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
-from fidprobe.analysis.sets.two_spaces import extract_sets, statistics_of
+from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
 from fidprobe.extractors.network import NetworkExtractor
@@ -30,6 +30,7 @@ from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.metrics.single_image import SingleImage
 from fidprobe.runtime.progress import Progress, silent, stage
+from fidprobe.statistics import statistics_of
 
 __all__ = ["EXCESS", "LIMIT", "SANE", "MapAgreement", "SanityCheck", "check_sanity", "randomised"]
 

@@ -18,17 +18,17 @@ from fidprobe.analysis.sets.advice import Advice, advise_on_sets
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.networks import Network, load_network, probe
 from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
-from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets, statistics_of
-from fidprobe.errors import InputError, SourceError
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
+from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
-from fidprobe.features.extraction import ReadOptions, extract
+from fidprobe.features.extraction import ReadOptions, extract, images_changed
 from fidprobe.features.forward_pass import PendingImages, prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage, SkippedImage, read_images
 from fidprobe.metrics.single_image import SingleImage, enough_images
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.runtime.progress import Progress, silent, stage
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import count_of, statistics_of
 
 __all__ = [
     "Heatmap",
@@ -36,7 +36,6 @@ __all__ = [
     "MeanHeatmap",
     "Prediction",
     "heatmaps",
-    "images_changed",
     "map_pictures",
     "overlay_name",
     "picture_batches",
@@ -234,8 +233,7 @@ def heatmaps(
         what = "the generated set" if images is None else "the images to map"
         raise InputError(f"heatmaps need pictures, and {what} came as features or statistics; give the images")
     # Mistakes must not surface after the extraction.
-    made_of = opened["generated"]
-    enough_images(made_of.count if isinstance(made_of, GaussianStatistics) else len(made_of))
+    enough_images(count_of(opened["generated"]))
     if only:
         _fitting([item.name for item in others.items()], only)
     network = load_network(extractor, progress)
@@ -397,11 +395,6 @@ def _means(
     if done != len(names):
         raise images_changed(images)
     return (whole.of(None), *(mean.of(class_name(features.class_names, c)) for c, mean in means.items()))
-
-
-def images_changed(images: ImageSource) -> SourceError:
-    """The error for a source whose images are no longer the same."""
-    return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 
 def picture_batches(images: ImageSource, options: ReadOptions) -> Iterator[list[ReadImage]]:

@@ -14,6 +14,7 @@ from fidprobe.analysis.classes.top_classes import check_same_classes
 from fidprobe.analysis.influence.class_influence import ClassInfluence, Top1, class_influences, top1
 from fidprobe.analysis.influence.image_influence import SpaceInfluence, rank_correlation, space_influence
 from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
 from fidprobe.analysis.sets.networks import Network
@@ -240,5 +241,4 @@ def _check(sides: Mapping[str, Input], where: str) -> None:
                     "of images needs the images, or their features"
                 )
         elif len(side) < 3:
-            many = f"{len(side)} image{'s' if len(side) > 1 else ''}"
-            raise InputError(f"{name} has {many}{where}; the influence of one image needs at least 3")
+            raise InputError(f"{name} has {images_text(len(side))}{where}; the influence of one image needs at least 3")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from fidprobe.analysis.sets.pictures import shrunk
 from fidprobe.errors import InputError
 
 __all__ = ["montage"]
@@ -27,8 +28,6 @@ def montage(
     Raises:
         InputError: no pictures, or one of another dtype or shape.
     """
-    from PIL import Image
-
     if not pictures or cell < 1 or columns < 1:
         raise InputError(f"a montage needs pictures, cells and columns, got {len(pictures)}, {cell} and {columns}")
     columns = min(columns, len(pictures))
@@ -37,13 +36,10 @@ def montage(
     for i, picture in enumerate(pictures):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
             raise InputError(f"picture {i} must be uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}")
-        height, width = picture.shape[:2]
-        scale = min(1.0, cell / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        shrunk = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
-        width, height = size
+        small = shrunk(picture, cell)
+        height, width = small.shape[:2]
         top = (i // columns) * (cell + gap) + (cell - height) // 2
         left = (i % columns) * (cell + gap) + (cell - width) // 2
-        out[top : top + height, left : left + width, :3] = np.asarray(shrunk)
+        out[top : top + height, left : left + width, :3] = small
         out[top : top + height, left : left + width, 3] = 255
     return out

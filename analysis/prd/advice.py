@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fidprobe.analysis.output.wording import amount
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
 from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, advise_on_partial, grouped
-from fidprobe.analysis.sets.two_spaces import count_of
+from fidprobe.statistics import count_of
 
 __all__ = ["advise_on_curves"]
 

@@ -12,12 +12,12 @@ from fidprobe.analysis.scores.score_sets import ScoreSets, open_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space
 from fidprobe.analysis.sets.advice import DISTANCE_CODES, Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.networks import Network
-from fidprobe.analysis.sets.two_spaces import count_of
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
 from fidprobe.provenance import Provenance, SourceProvenance
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.statistics import count_of
 
 __all__ = ["ScoreResult", "measure_score_sets", "score"]
 

@@ -14,6 +14,7 @@ from fidprobe.errors import InputError
 from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images.pixels import to_uint8
 from fidprobe.metrics.frechet import frechet_distance
+from fidprobe.metrics.inputs import float64_device
 from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.statistics import GaussianStatistics
 
@@ -116,7 +117,7 @@ class CrossCheckedFID(Metric):
         for network in self.networks:
             # Autocast would run the network in half precision.
             with torch.autocast(network.device.type, enabled=False):
-                features = network(levels).features.to(_home(self.device)).double()
+                features = network(levels).features.to(float64_device(self.device)).double()
             if (row := first_nonfinite_row(features)) is not None:
                 raise InputError(
                     f"{network.provenance.name} gives NaN or infinite numbers for image {row} of the batch; its "
@@ -128,7 +129,7 @@ class CrossCheckedFID(Metric):
         for space, (total, outer) in zip(_SPACES, sums, strict=True):
             self._add(f"{side}_sum_{space}", total)
             self._add(f"{side}_outer_{space}", outer)
-        self._add(f"{side}_count", torch.tensor(len(levels), device=_home(self.device)))
+        self._add(f"{side}_count", torch.tensor(len(levels), device=float64_device(self.device)))
 
     def compute(self) -> dict[str, Tensor]:
         """Compute both distances of all images so far, over all processes.
@@ -176,7 +177,7 @@ class CrossCheckedFID(Metric):
             # Move states but never convert them, as `to(torch.bfloat16)` of a whole module and `set_dtype` would: sums
             # in less than float64 leave no digits to a covariance.
             device = fn(torch.empty(0, device=tensor.device)).device
-            return tensor.to(_home(device) if tensor.dtype == torch.float64 else device)
+            return tensor.to(float64_device(device) if tensor.dtype == torch.float64 else device)
 
         super()._apply(moved, exclude_state)
         for network in self.networks:
@@ -213,8 +214,3 @@ class CrossCheckedFID(Metric):
 def _key(space: str) -> str:
     """A name of the space's distance that every logger takes: `fid` for Inception, elsewhere `fd_clip` and the like."""
     return re.sub(r"[^a-z0-9]+", "_", metric_label(space).lower()).strip("_")
-
-
-def _home(device: torch.device) -> torch.device:
-    """The device of float64 states: the metric's, but the CPU where that is an Apple GPU, which has no float64."""
-    return torch.device("cpu") if device.type == "mps" else device

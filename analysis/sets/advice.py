@@ -7,7 +7,7 @@ import torch
 
 from fidprobe.features.value import Features
 from fidprobe.provenance import SourceProvenance
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of
 
 __all__ = [
     "DISTANCE_CODES",
@@ -167,7 +167,7 @@ def _advise_on_singular(sides: Sides, where: str = "") -> list[Advice]:
 
 
 def _counts(sides: Sides) -> dict[str, int]:
-    counts = {name: len(s) if isinstance(s, Features) else s.count for name, s in sides.items()}
+    counts = {name: count_of(side) for name, side in sides.items()}
     return {name: n for name, n in counts.items() if n is not None}
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fidprobe.analysis.sets.two_spaces import Measurable, count_of
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.provenance import Provenance, SourceProvenance
+from fidprobe.statistics import count_of
 
 __all__ = ["SetDescription", "describe", "sets_json"]
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.several_models import check_spaces
 from fidprobe.errors import InputError
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
-from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress, silent
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of
 
 __all__ = ["merged_statistics"]
 
@@ -34,15 +34,9 @@ def merged_statistics(
     options = options or ReadOptions()
     network = load_network(extractor, progress) if any(isinstance(one, ImageSource) for one in opened) else None
     # Check before the first extraction that all sets can be merged.
-    known = [] if network is None else [(Provenance(network.provenance), network.dim)]
-    for one in opened:
-        if isinstance(one, ImageSource):
-            continue
-        if isinstance(one, GaussianStatistics) and one.count is None and len(opened) > 1:
-            raise InputError("statistics without a count cannot be merged; the file does not say how many images")
-        known.append((one.provenance, one.dim))
-    for provenance, dim in known[1:]:
-        check_comparable(known[0][0], provenance, (known[0][1], dim))
+    if len(opened) > 1 and any(count_of(one) is None for one in opened):
+        raise InputError("statistics without a count cannot be merged; the file does not say how many images")
+    check_spaces(opened, network)
     merged: GaussianStatistics | None = None
     for one in opened:
         if isinstance(one, ImageSource):

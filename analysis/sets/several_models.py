@@ -9,7 +9,7 @@ import torch
 
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, same_values
 from fidprobe.analysis.sets.networks import Network, load_network
-from fidprobe.analysis.sets.two_spaces import Measurable, count_of, extract_sets
+from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions
@@ -19,12 +19,13 @@ from fidprobe.images.temporary_copy import rereadable
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable
 from fidprobe.runtime.progress import Progress
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of
 
 __all__ = [
     "ModelSets",
     "advise_on_files",
     "advise_on_partial",
+    "check_spaces",
     "fingerprint",
     "gathered",
     "grouped",
@@ -85,7 +86,7 @@ class ModelSets:
             self._second_opinion = load_network(first, progress)
         self._further = [load_network(one, progress) for one in further]
         _check_different([one for one in (self._second_opinion, *self._further) if isinstance(one, Extractor)])
-        _check_spaces(opened, network)
+        check_spaces(opened.values(), network)
         self.no_second = "" if has_second else _NO_SECOND.format("reference")
         self.spaces: dict[str, dict[str, Measurable]] = {"main": {}}
         self.same: list[str] = []
@@ -199,7 +200,7 @@ def _check_counts(sides: Mapping[str, Input], where: str) -> None:
         InputError: a set of fewer than two images.
     """
     for name, side in sides.items():
-        count = side.count if isinstance(side, GaussianStatistics) else len(side)
+        count = count_of(side)
         if count is not None and count < 2:
             raise InputError(
                 f"{name} has {count} image{'s' if count != 1 else ''}{where}; a Fréchet distance needs at least 2, and "
@@ -207,14 +208,14 @@ def _check_counts(sides: Mapping[str, Input], where: str) -> None:
             )
 
 
-def _check_spaces(opened: Mapping[str, Input], network: Extractor | None) -> None:
-    """Check before the extraction that all features are of one space.
+def check_spaces(sides: Iterable[Input], network: Extractor | None) -> None:
+    """Check before the extraction that all features and statistics are of one space.
 
     Raises:
         MismatchError: features of another space than the network's or the first features'.
     """
     known = [] if network is None else [(Provenance(network.provenance), network.dim)]
-    for side in opened.values():
+    for side in sides:
         if isinstance(side, ImageSource):
             continue
         known.append((side.provenance, side.dim))

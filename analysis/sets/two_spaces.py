@@ -14,18 +14,16 @@ from fidprobe.images.temporary_copy import rereadable
 from fidprobe.inputs import Input, open_input
 from fidprobe.provenance import Provenance, check_comparable, check_same_images
 from fidprobe.runtime.progress import Progress, silent, stage
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of
 
 __all__ = [
     "Extracted",
     "Measurable",
     "check_same_order",
     "check_second_inputs",
-    "count_of",
     "extract_sets",
     "features_of",
     "open_sets",
-    "statistics_of",
 ]
 
 Measurable = Features | GaussianStatistics
@@ -161,20 +159,10 @@ def _check_sides(sides: Mapping[str, Input], network: Extractor | None) -> None:
             check_comparable(side.provenance, Provenance(network.provenance), (side.dim, network.dim))
 
 
-def statistics_of(side: Measurable) -> GaussianStatistics:
-    """The statistics of a side; computed if it holds features."""
-    return GaussianStatistics.of(side) if isinstance(side, Features) else side
-
-
 def features_of(side: Measurable) -> Features:
     """The features of a side that is known to be no statistics."""
     assert isinstance(side, Features)
     return side
-
-
-def count_of(side: Measurable) -> int | None:
-    """How many images a side has; None if its statistics do not say."""
-    return len(side) if isinstance(side, Features) else side.count
 
 
 def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:

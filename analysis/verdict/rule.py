@@ -144,18 +144,18 @@ class Verdict:
         }
 
 
-def judge_share(share: Ratio) -> str:
-    """The answer that a confirmed share's interval gives: a key of `VERDICTS`."""
+def judge_share(share: Ratio, null: float = NULL_SHARE, confirmed: float = CONFIRMED_SHARE) -> str:
+    """The answer that a confirmed share's interval gives, under these limits: a key of `VERDICTS`."""
     if share.interval is None:
         return "inconclusive"
     low, high = share.interval
     if high < 0:
         return "reversed"
-    if high < NULL_SHARE:
+    if high < null:
         return "not-confirmed"
-    if low >= CONFIRMED_SHARE:
+    if low >= confirmed:
         return "confirmed"
-    return "partly-confirmed" if low >= NULL_SHARE else "inconclusive"
+    return "partly-confirmed" if low >= null else "inconclusive"
 
 
 def judge(

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.two_spaces import Measurable, count_of
+from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Key, joint
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet_sampling import FrechetSampling, frechet_sampling
 from fidprobe.provenance import known_space
 from fidprobe.runtime.progress import Progress, silent, stage
+from fidprobe.statistics import count_of
 
 __all__ = ["DistanceEstimates", "EstimateCollector", "why_too_few_images"]
 

@@ -309,11 +309,12 @@ def usable_device(device: str | None) -> str:
     import torch
 
     from fidprobe.errors import InputError
+    from fidprobe.runtime.messages import one_line
 
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+        raise InputError(f"device {device!r} cannot be used ({one_line(error)}); try cpu") from error
     return device

@@ -165,9 +165,9 @@ def checked_output(out: Path, suffix: str, what: str) -> Path:
 
 def print_written(value: "Features | GaussianStatistics", out: Path, output: Output) -> None:
     """Print what was written to a file, and which images were skipped."""
-    from fidprobe.features.value import Features
+    from fidprobe.statistics import count_of
 
-    count = len(value) if isinstance(value, Features) else value.count
+    count = count_of(value)
     many = "unknown number of" if count is None else f"{count:,}"
     source = value.provenance.source
     output.show(

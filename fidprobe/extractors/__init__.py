@@ -16,6 +16,7 @@ from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.resize import RESIZE_RULES
 from fidprobe.extractors.weights import ResolvedWeights, resolve, resolve_unlisted
+from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Embedding", "Extractor", "Request", "extractor_names", "load_extractor", "resize_rules"]
@@ -210,5 +211,4 @@ def _check_device(device: torch.device | str) -> None:
             raise RuntimeError(f"{kind} is none of {', '.join(_DEVICES)}")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the device {str(device)!r} cannot be used ({reason}); 'cpu' always can") from error
+        raise InputError(f"the device {str(device)!r} cannot be used ({one_line(error)}); 'cpu' always can") from error

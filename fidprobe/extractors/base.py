@@ -1,7 +1,7 @@
 """The contract of a feature network: `uint8 NCHW -> (features f32 [n,d], logits f32 [n,c] or None)`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -38,6 +38,12 @@ class Embedding(NamedTuple):
 
     features: Tensor
     logits: Tensor | None
+
+    @classmethod
+    def joined(cls, parts: Sequence["Embedding"]) -> "Embedding":
+        """One embedding of at least one batch, in order; either all have logits, or none has."""
+        logits = [part.logits for part in parts if part.logits is not None]
+        return cls(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
 
 
 class Box(NamedTuple):

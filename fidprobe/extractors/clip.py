@@ -21,6 +21,7 @@ from fidprobe.extractors.network import NetworkExtractor, Preprocessing, last_at
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict, state_dict_sha256
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["CLIP", "OPENAI_MODEL", "ClipModel", "load_clip", "parse_clip_model"]
 
@@ -170,7 +171,7 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
                 weights_only=True,
             )
     except Exception as error:  # whatever open_clip and its download clients raise
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = one_line(error).rstrip(".")
         raise WeightsError(
             f"open_clip cannot load {model.tag} weights of {model.name}: {reason}; offline, give a local copy with "
             "`weights` and `unverified_weights=True`"

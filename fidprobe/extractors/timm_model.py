@@ -18,6 +18,7 @@ from fidprobe.extractors.network import (
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict, state_dict_sha256
 from fidprobe.extractors.weights import ResolvedWeights
 from fidprobe.provenance import ExtractorProvenance
+from fidprobe.runtime.messages import one_line
 
 __all__ = ["TimmModel", "check_timm_model", "load_timm"]
 
@@ -118,7 +119,7 @@ def _downloaded(model: str) -> Any:
         with own_randomness():
             return timm.create_model(model, pretrained=True)
     except Exception as error:  # whatever timm and its download clients raise
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = one_line(error).rstrip(".")
         raise WeightsError(
             f"timm cannot load pretrained weights of {model}: {reason}; offline, give a local copy with `weights` "
             "and `unverified_weights=True`"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import PIL
-import torch
 
 from fidprobe.errors import SourceError
 from fidprobe.extractors.base import Embedding, Extractor
@@ -54,7 +53,7 @@ class FeatureCollector:
     def features(self) -> Features:
         """Return the features of all images added, of which there must be at least one."""
         bias = self.extractor.logit_bias
-        logits = [part.logits for part in self.embedded if part.logits is not None]
+        features, logits = Embedding.joined(self.embedded)
         source = SourceProvenance(
             description="",
             count=len(self.names),
@@ -64,8 +63,8 @@ class FeatureCollector:
             treatments=dict(self.treatments),
         )
         return Features(
-            features=torch.cat([part.features for part in self.embedded]),
-            logits=torch.cat(logits) if logits else None,
+            features=features,
+            logits=logits,
             logit_bias=None if bias is None else bias.cpu(),
             names=tuple(self.names),
             class_names=self.extractor.class_names,
@@ -137,11 +136,10 @@ def named_by_position(part: Features, images: ImageSource, first: int, stop: int
 def join_features(images: ImageSource, content: str | None, parts: Sequence[Features]) -> Features:
     """Join the parts of a source in memory; raises as `describe_whole`."""
     names, provenance = describe_whole(images, content, parts)
-    logits = [part.logits for part in parts if part.logits is not None]
-    return replace(
-        parts[0],
-        features=torch.cat([part.features for part in parts]),
-        logits=torch.cat(logits) if logits else None,
-        names=names,
-        provenance=provenance,
-    )
+    return concatenated(parts, names, provenance)
+
+
+def concatenated(parts: Sequence[Features], names: tuple[str, ...] | None, provenance: Provenance) -> Features:
+    """All rows of at least one part of the same network, in order, under other names and another provenance."""
+    features, logits = Embedding.joined([Embedding(part.features, part.logits) for part in parts])
+    return replace(parts[0], features=features, logits=logits, names=names, provenance=provenance)

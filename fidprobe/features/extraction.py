@@ -33,7 +33,7 @@ from fidprobe.runtime.files import cache_folder
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
 
-__all__ = ["ReadOptions", "check_divisible", "extract"]
+__all__ = ["ReadOptions", "check_divisible", "extract", "images_changed"]
 
 PART_IMAGES = 1024  # images between two saves: a kill loses at most this much work
 
@@ -107,7 +107,7 @@ def extract(
             if part.names
         ]
         if content != _content(images, ranks, "checking", progress):
-            raise _changed(images)
+            raise images_changed(images)
         return join_features(images, content, parts)
     entry = CacheEntry(options.cache, _key(content, extractor), owner=ranks.first)
     _check_agreement(entry, extractor, ranks)
@@ -183,7 +183,8 @@ def _check_shared(entry: CacheEntry, ranks: Ranks) -> None:
         )
 
 
-def _changed(images: ImageSource) -> SourceError:
+def images_changed(images: ImageSource) -> SourceError:
+    """The error for a source whose images are no longer the same."""
     return SourceError(f"{images.description}: its images changed while they were read; run again")
 
 
@@ -247,7 +248,7 @@ def _make(
     if content != _content(images, ranks, "checking", progress):
         if ranks.first:
             entry.drop_pieces()
-        raise _changed(images)
+        raise images_changed(images)
     with ranks.failing_together():
         if ranks.first:
             all_ranges = sorted([*kept, *((first, stop) for ranges, _ in everyone for first, stop in ranges)])

@@ -110,9 +110,7 @@ def _in_threads(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]])
             wait(futures)
         finally:  # also after Ctrl-C: the shares' settings reach some libraries of the whole process
             torch.set_num_threads(threads)
-    parts = [future.result() for future in futures]
-    logits = [part.logits for part in parts if part.logits is not None]
-    return Embedding(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
+    return Embedding.joined([future.result() for future in futures])
 
 
 @cache

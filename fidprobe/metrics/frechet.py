@@ -23,10 +23,10 @@ from torch.autograd.function import once_differentiable
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.covariance_factor import RANK, covariance_factor, symmetric_product
-from fidprobe.metrics.inputs import float64_device, largest_magnitude, statistics_of
+from fidprobe.metrics.inputs import float64_device, largest_magnitude
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime.threads import symmetric_eigen, symmetric_eigenvalues
-from fidprobe.statistics import GaussianStatistics, check_moments, gram
+from fidprobe.statistics import GaussianStatistics, check_moments, gram, statistics_of
 
 __all__ = [
     "FrechetResult",

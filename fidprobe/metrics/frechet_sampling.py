@@ -39,11 +39,11 @@ from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
-from fidprobe.metrics.inputs import float64_device, statistics_of
+from fidprobe.metrics.inputs import float64_device
 from fidprobe.provenance import check_comparable
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.threads import symmetric_eigen
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, count_of, statistics_of
 
 __all__ = ["FrechetSampling", "frechet_sampling", "kernel_rows"]
 
@@ -255,7 +255,7 @@ def _population(count: int | None) -> float:
 
 
 def _count(side: Features | GaussianStatistics) -> int | None:
-    count = len(side) if isinstance(side, Features) else side.count
+    count = count_of(side)
     return None if count is None else _enough(count, "reference")
 
 

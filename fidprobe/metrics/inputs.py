@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
-from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["float64_device", "largest_magnitude", "statistics_of"]
+__all__ = ["float64_device", "largest_magnitude"]
 
 
 def float64_device(device: torch.device | str) -> torch.device:
@@ -32,12 +30,3 @@ def largest_magnitude(values: Tensor, what: str) -> float:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(f"{what} contain NaN or infinite values")
     return max(-low, high)
-
-
-def statistics_of(side: Features | GaussianStatistics) -> GaussianStatistics:
-    """The statistics of features; statistics as they are.
-
-    Raises:
-        InputError: fewer than 2 images, NaN or infinite values.
-    """
-    return side if isinstance(side, GaussianStatistics) else GaussianStatistics.of(side)

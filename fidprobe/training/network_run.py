@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fidprobe.analysis.output.folders import output_folder
@@ -163,8 +162,7 @@ def _embedded(network: Extractor, images: Tensor, stage: str, progress: Progress
         part = network(images[first : first + _BATCH])
         parts.append(Embedding(part.features.cpu(), None if part.logits is None else part.logits.cpu()))
         progress(stage, min(first + _BATCH, len(images)), len(images))
-    logits = [part.logits for part in parts if part.logits is not None]
-    return Embedding(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
+    return Embedding.joined(parts)
 
 
 def _few(names: tuple[str, ...] | None) -> str:

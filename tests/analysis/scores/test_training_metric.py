@@ -13,9 +13,10 @@ from torchmetrics import MetricCollection
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 import fidprobe
-from fidprobe.analysis.scores.training_metric import CrossCheckedFID, _home, _key
+from fidprobe.analysis.scores.training_metric import CrossCheckedFID, _key
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.metrics.frechet import frechet
+from fidprobe.metrics.inputs import float64_device
 from fidprobe.statistics import GaussianStatistics
 from tests.analysis.small_network import MADE, REAL, tiny
 
@@ -190,7 +191,8 @@ def test_networks_move_with_the_metric() -> None:
     one.to("meta")
     assert {network.device.type for network in one.networks} == {"meta"}
     assert one.generated_sum_second.device.type == "meta"
-    assert (_home(torch.device("mps")), _home(torch.device("cuda:1"))) == (torch.device("cpu"), torch.device("cuda:1"))
+    devices = [float64_device(torch.device(name)) for name in ("mps", "cuda:1")]
+    assert devices == [torch.device("cpu"), torch.device("cuda:1")]
 
 
 def test_copies_pickles_and_checkpoints() -> None:
