@@ -5,18 +5,8 @@ import re
 __all__ = ["arguments_as_flags"]
 
 _SAME = (
-    *(
-        "clusters",
-        "extractor",
-        "keep",
-        "layer",
-        "limit",
-        "ms_ssim_side",
-        "resize",
-        "second_baseline",
-        "second_candidates",
-    ),
-    *("second_generated", "second_reference", "weights", "within"),
+    *("clusters", "extractor", "keep", "layer", "limit", "ms_ssim_side", "resize", "weights", "within"),
+    *(f"second_{name}" for name in ("baseline", "candidates", "generated", "reference")),
     # Of the kinds of training.
     *("auxiliary_weight", "average", "learning_rate", "predefined", "smooth_fake", "smooth_generator", "smooth_real"),
     "width",
