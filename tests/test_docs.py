@@ -47,9 +47,13 @@ def test_python_examples_run(document: str, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_every_command_and_option_is_documented() -> None:
-    """In docs/cli.md, which holds the help pages as they are, and with help of its own."""
+    """In docs/cli.md, which holds the help pages word for word, and with help of its own."""
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page_text(), "run python docs/cli_reference.py"
+
+    def words(page: str) -> list[str]:
+        return re.findall(r"[^\s╭╮╰╯│─]+", page)  # another release of cyclopts may draw other boxes
+
+    assert words(text) == words(page_text()), "run python docs/cli_reference.py"
     for name in (name for name in app if not name.startswith("-")):
         assert f"fidprobe {name}" in text.partition("## Every option")[0]
         assert app[name].help
