@@ -1,21 +1,26 @@
 """An attack's outcome as files: JSON, weights, names, figures and, if wanted, the chosen images."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 
+from fidprobe.analysis.attack.candidate_sets import AttackSets
 from fidprobe.analysis.attack.chosen_images import write_images
 from fidprobe.analysis.attack.figures import curve_figure, weights_figure
-from fidprobe.analysis.attack.measure import Attacked
+from fidprobe.analysis.attack.measure import Attacked, attack_sets
 from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import visible
+from fidprobe.attacks.attack import Attack
+from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError
+from fidprobe.runtime.processes import patient
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.ranks import Ranks
 
-__all__ = ["state_path", "write_attack"]
+__all__ = ["attack_in_turn", "state_path", "write_attack"]
 
 
 def state_path(folder: Path) -> Path:
@@ -101,3 +106,41 @@ def _rows(attacked: Attacked) -> Iterator[list[str | int]]:
         if weights is not None:
             row.append(repr(weights[index]))
         yield row + [counts[index] for counts in drawn]
+
+
+def attack_in_turn(
+    sets: AttackSets,
+    attacks: Mapping[str, Attack],
+    out: Path,
+    *,
+    ranks: Ranks,
+    images: bool = False,
+    command: str | None = None,
+    interrupted: Callable[[], bool] = never_interrupted,
+    progress: Progress = silent,
+) -> Iterator[Attacked]:
+    """Carry out attacks on the same sets, each into a folder of its own, until interrupted.
+
+    Args:
+        sets: What is attacked.
+        attacks: Name of its folder in `out` -> attack.
+        out: Where the folders are.
+        ranks: The processes that share the work; only the first one yields outcomes.
+        images: Also write the chosen images.
+        command: The command line that asked for the attacks.
+        interrupted: Whether to stop; the attack that is under way ends with its best so far.
+        progress: Told of each stage.
+    """
+    for i, (name, one) in enumerate(attacks.items()):
+        if i and ranks.broadcast_json(interrupted()):
+            break
+        if not ranks.first:
+            with patient():
+                one.assist(sets.candidates)
+            continue
+        state = state_path(out / name)
+        attacked = attack_sets(sets, one, state=state, interrupted=interrupted, progress=progress)
+        write_attack(attacked, out / name, images=images, command=command, progress=progress)
+        yield attacked
+        if not interrupted():
+            state.unlink(missing_ok=True)  # only now is there nothing left to lose

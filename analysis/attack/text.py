@@ -8,7 +8,7 @@ from fidprobe.analysis.output.wording import aligned, amount, number, plus_minus
 from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.runtime.messages import escape_controls
 
-__all__ = ["attack_lines", "sweep_lines"]
+__all__ = ["attack_lines", "interruption_text", "sweep_lines"]
 
 _STOPPED = {
     "certified": "certified",
@@ -133,3 +133,19 @@ def _drawn(score: DistanceBeforeAfter | None) -> list[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
+def interruption_text(done: Sequence[Attacked], asked: int) -> str:
+    """What an interruption left of so many attacks, and how they go on."""
+    outcome = done[-1].outcome
+    if len(done) < asked:
+        what = f"{asked - len(done)} of {asked} attacks are still to do; the same command does them"
+    elif outcome.solution is None:
+        what = "drawing stopped early, and the same command begins it anew"
+    elif outcome.solution.stopped == "interrupted" or outcome.attack["draw"].startswith("swap"):
+        what = "the same command goes on from there"
+    else:
+        what = "it came too late to stop anything"
+    gap = None if outcome.solution is None else outcome.solution.relative_gap
+    left = "" if gap is None else f", with a gap of {100 * gap:.3g} %"
+    return f"interrupted; what was written is the best so far{left}; {what}"

@@ -13,6 +13,7 @@ from fidprobe.errors import InputError
 
 if TYPE_CHECKING:
     from fidprobe.analysis.audit.result import Audit
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["QUANTITIES", "Gate", "GateResult", "parse_gate"]
 
@@ -40,6 +41,12 @@ class GateResult:
     condition: str
     value: float | str | None
     failed: bool
+
+    @property
+    def outcome(self) -> str:
+        """The condition and what the quantity was, as a line for a log."""
+        value = self.value if isinstance(self.value, str) else "unknown" if self.value is None else f"{self.value:.4g}"
+        return f"{escape_controls(self.condition)} (it is {value})"
 
 
 @dataclass(frozen=True)

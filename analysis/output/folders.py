@@ -14,9 +14,9 @@ from pathlib import Path
 
 from fidprobe.analysis.output.writers import FIGURE_SUFFIXES
 from fidprobe.errors import InputError
-from fidprobe.runtime.files import check_writable, hidden_prefix, new_folder
+from fidprobe.runtime.files import check_writable, expanded, hidden_prefix, new_folder
 
-__all__ = ["check_own_folder", "output_folder", "replaced_folder", "replaced_result"]
+__all__ = ["check_own_folder", "output_file", "output_folder", "replaced_folder", "replaced_result"]
 
 _MARK = ".fidprobe"
 _OURS = ".ours"  # where a kill takes the marker: an earlier result was there, whose files may be deleted
@@ -202,3 +202,26 @@ def _change_places(fresh: Path, folder: Path, marker: str, new: set[str], gone: 
             _move_in(fresh / name, folder / name, fresh)
         else:
             (fresh / name).replace(folder / name)
+
+
+def output_file(out: Path, suffix: str, what: str) -> Path:
+    """Check before the work that its result can be written; `~` is the home folder.
+
+    Args:
+        out: As the user gave it.
+        suffix: What its name must end in.
+        what: `features`, for the message.
+
+    Raises:
+        InputError: another ending, a folder by that name, or a place that cannot be written.
+    """
+    out = expanded(out)
+    if out.suffix.lower() != suffix:
+        raise InputError(f"{out}: {what} are saved as {suffix}; choose a name that ends so")
+    if out.is_dir():
+        raise InputError(f"cannot write {out}: it is a folder; choose another name")
+    try:
+        check_writable(out.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
+    return out

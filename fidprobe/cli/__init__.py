@@ -24,9 +24,9 @@ def _run() -> None:
     from cyclopts import CycloptsError
 
     from fidprobe.cli.app import app, run
-    from fidprobe.cli.processes import standard_error
     from fidprobe.errors import FidprobeError, InputError
     from fidprobe.runtime.messages import escape_controls, one_line
+    from fidprobe.runtime.processes import standard_error
 
     try:
         run(sys.argv[1:])
@@ -56,8 +56,8 @@ def _run() -> None:
 def _fail(error: "FidprobeError") -> None:
     """Print an error on one line, from one process, and end the program with exit code 2."""
     from fidprobe.cli.flags import arguments_as_flags
-    from fidprobe.cli.processes import should_print, standard_error
     from fidprobe.runtime.messages import escape_controls
+    from fidprobe.runtime.processes import should_print, standard_error
 
     if should_print(error):
         text = arguments_as_flags(" ".join(str(error).split()))

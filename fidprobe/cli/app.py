@@ -23,10 +23,10 @@ from fidprobe.cli.influence import influence
 from fidprobe.cli.options import OPTIONS
 from fidprobe.cli.output import print_lines
 from fidprobe.cli.prd import prd
-from fidprobe.cli.processes import join
 from fidprobe.cli.score import score
 from fidprobe.cli.train import train
 from fidprobe.cli.weights import weights
+from fidprobe.runtime.processes import join
 
 __all__ = ["app", "run"]
 
@@ -59,6 +59,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     *(attack, audit, classes, compare, conventions, correlate, demo, features, generate, grids, heatmap),
     *(heatmap_check, influence, prd, score, stats, train),
 )
+DIVIDED = ("attack", "features", "score", "stats")  # what several processes share under torchrun
 for command in COMMANDS:
     app.command(command, help=_unwrapped(command))
 app.command(weights)
@@ -95,7 +96,7 @@ def run(arguments: Sequence[str]) -> None:
     command, bound, _ = app.parse_args(arguments)
     chain, *_ = app.parse_commands(arguments)
     if chain and not chain[0].startswith("-"):
-        join(chain[0])
+        join(chain[0], DIVIDED)
     command(*bound.args, **bound.kwargs)
     if not arguments:
         sys.exit(2)

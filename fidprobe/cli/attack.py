@@ -1,7 +1,7 @@
 """`fidprobe attack`: choose among generated images so that FID falls, and show what it was worth."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from fidprobe.cli.attack_choice import AttackChoice
-from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.options import (
     Reading,
     Reference,
@@ -18,18 +17,16 @@ from fidprobe.cli.options import (
     Seed,
     flag,
     folder,
-    usable_device,
     whole,
 )
 from fidprobe.cli.output import INTERRUPTED, Output, checked_folder, command_line
-from fidprobe.cli.processes import patient, ranks
+from fidprobe.runtime.interrupts import Interrupts
+from fidprobe.runtime.processes import ranks
 
 if TYPE_CHECKING:
-    from fidprobe.analysis.attack.candidate_sets import AttackSets
     from fidprobe.analysis.attack.measure import Attacked
     from fidprobe.attacks.attack import Attack
     from fidprobe.features.extraction import ReadOptions
-    from fidprobe.runtime.progress import Progress
 
 __all__ = ["attack"]
 
@@ -81,6 +78,9 @@ def attack(
     Example: fidprobe attack real/ model/ --keep 50000 -o out/
     """
     from fidprobe.analysis.attack.candidate_sets import extract_attack_sets
+    from fidprobe.analysis.attack.files import attack_in_turn
+    from fidprobe.analysis.attack.text import interruption_text
+    from fidprobe.runtime.devices import usable_device
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)
@@ -99,40 +99,22 @@ def attack(
             interrupted=interrupted,
             progress=progress,
         )
-        done = list(_attacked(sets, attacks, out, images=images, interrupted=interrupted, progress=progress))
+        attacked = attack_in_turn(
+            sets,
+            attacks,
+            out,
+            ranks=ranks(),
+            images=images,
+            command=command_line(),
+            interrupted=interrupted,
+            progress=progress,
+        )
+        done = list(attacked)
     if ranks().first:
         _show(done, attacks, out, output)
         if interrupted.pressed:
-            print(f"fidprobe: {_fate(done, len(attacks))}", file=sys.stderr)  # noqa: T201
+            print(f"fidprobe: {interruption_text(done, len(attacks))}", file=sys.stderr)  # noqa: T201
             sys.exit(INTERRUPTED)
-
-
-def _attacked(
-    sets: "AttackSets",
-    attacks: Mapping[str, "Attack"],
-    out: Path,
-    *,
-    images: bool,
-    interrupted: Interrupts,
-    progress: "Progress",
-) -> "Iterator[Attacked]":
-    """Carry out the attacks, each into its folder, until interrupted; only the first process yields outcomes."""
-    from fidprobe.analysis.attack.files import state_path, write_attack
-    from fidprobe.analysis.attack.measure import attack_sets
-
-    for i, (name, one) in enumerate(attacks.items()):
-        if i and ranks().broadcast_json(interrupted.pressed):
-            break
-        if not ranks().first:
-            with patient():
-                one.assist(sets.candidates)
-            continue
-        state = state_path(out / name)
-        attacked = attack_sets(sets, one, state=state, interrupted=interrupted, progress=progress)
-        write_attack(attacked, out / name, images=images, command=command_line(), progress=progress)
-        yield attacked
-        if not interrupted.pressed:
-            state.unlink(missing_ok=True)  # only now is there nothing left to lose
 
 
 def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, output: Output) -> None:
@@ -149,19 +131,3 @@ def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, ou
     sweep = Sweep([Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)])
     write_sweep(sweep, out, command=command_line())
     output.show(sweep, lambda: sweep_lines(sweep.attacks), advice, outcome=out)
-
-
-def _fate(done: "list[Attacked]", asked: int) -> str:
-    """What an interruption left."""
-    outcome = done[-1].outcome
-    if len(done) < asked:
-        what = f"{asked - len(done)} of {asked} attacks are still to do; the same command does them"
-    elif outcome.solution is None:
-        what = "drawing stopped early, and the same command begins it anew"
-    elif outcome.solution.stopped == "interrupted" or outcome.attack["draw"].startswith("swap"):
-        what = "the same command goes on from there"
-    else:
-        what = "it came too late to stop anything"
-    gap = None if outcome.solution is None else outcome.solution.relative_gap
-    left = "" if gap is None else f", with a gap of {100 * gap:.3g} %"
-    return f"interrupted; what was written is the best so far{left}; {what}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from fidprobe.cli.options import option, unknown, whole
+from fidprobe.cli.options import option, whole
+from fidprobe.runtime.messages import unknown_name
 
 if TYPE_CHECKING:
     from fidprobe.attacks.attack import Attack
@@ -109,7 +110,7 @@ class AttackChoice:
         spaces = list(dict.fromkeys(part.strip().lower() for part in self.space.split(",")))
         for name in spaces:
             if name not in _SPACES:
-                raise InputError(unknown("attack space", name, _SPACES))
+                raise InputError(unknown_name("attack space", name, _SPACES))
         if len(spaces) > 1 and not set(spaces) <= set(_SWEPT):
             raise InputError(f"only {' and '.join(_SWEPT)} can be attacked together, not {', '.join(spaces)}; name one")
         swept = spaces[0] in _SWEPT

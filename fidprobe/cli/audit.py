@@ -3,9 +3,8 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.options import (
     Generated,
     MetricList,
@@ -19,10 +18,7 @@ from fidprobe.cli.options import (
     option,
 )
 from fidprobe.cli.output import Output, checked_folder, command_line
-from fidprobe.runtime.messages import escape_controls
-
-if TYPE_CHECKING:
-    from fidprobe.analysis.audit.gates import GateResult
+from fidprobe.runtime.interrupts import Interrupts
 
 __all__ = ["audit"]
 
@@ -86,13 +82,7 @@ def audit(
     checked = [gate.check(result) for gate in gates]
     page, *_ = write_report(result, out, command=command_line())
     output.show(result, lambda: audit_lines(result), report=page)
-    if any([_print_gate(gate) for gate in checked]):  # noqa: C419 - all are printed
+    for gate in checked:
+        print(f"{'FAILED' if gate.failed else 'passed'}: --fail-if {gate.outcome}", file=sys.stderr)  # noqa: T201
+    if any(gate.failed for gate in checked):
         sys.exit(1)
-
-
-def _print_gate(gate: "GateResult") -> bool:
-    """Print on stderr what became of a condition; returns whether it failed."""
-    value = gate.value if isinstance(gate.value, str) else "unknown" if gate.value is None else f"{gate.value:.4g}"
-    state = "FAILED" if gate.failed else "passed"
-    print(f"{state}: --fail-if {escape_controls(gate.condition)} (it is {value})", file=sys.stderr)  # noqa: T201
-    return gate.failed

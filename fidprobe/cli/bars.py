@@ -5,8 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from fidprobe.cli.processes import ranks
 from fidprobe.runtime.messages import escape_controls
+from fidprobe.runtime.processes import ranks
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from fidprobe.cli.options import SOURCES, MainNetwork, Reading, option
-from fidprobe.cli.output import Output, checked_output, print_warning, print_written
-from fidprobe.cli.processes import ranks
+from fidprobe.cli.output import Output, print_warning, print_written
+from fidprobe.runtime.processes import ranks
 
 if TYPE_CHECKING:
     from fidprobe.inputs import Input
@@ -28,12 +28,13 @@ def features(
 
     Example: fidprobe features real/ -o real.safetensors
     """
+    from fidprobe.analysis.output.folders import output_file
     from fidprobe.errors import InputError
     from fidprobe.features.extraction import extract
     from fidprobe.features.value import Features
     from fidprobe.images import ImageSource
 
-    out = checked_output(out, ".safetensors", "features")
+    out = output_file(out, ".safetensors", "features")
     opened = _open(source, reading)
     if isinstance(opened, ImageSource):
         chosen = network.main()
@@ -62,9 +63,10 @@ def stats(
 
     Example: fidprobe stats real/ -o real.npz
     """
+    from fidprobe.analysis.output.folders import output_file
     from fidprobe.analysis.sets.merged_statistics import merged_statistics
 
-    out = checked_output(out, ".npz", "statistics")
+    out = output_file(out, ".npz", "statistics")
     opened = [_open(source, reading) for source in sources]
     chosen = network.main()
     with output.bars() as progress:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 from cyclopts import Parameter
 
@@ -40,7 +39,7 @@ def generate(
     """
     from fidprobe.errors import InputError
     from fidprobe.images import open_images
-    from fidprobe.images.generator_source import GeneratorSource
+    from fidprobe.images.generator_source import GeneratorSource, with_settings
     from fidprobe.runtime.files import expanded
     from fidprobe.training.sample_files import check_samples_output, samples_kind, write_samples
     from fidprobe.training.text import sample_data, sample_lines
@@ -51,29 +50,10 @@ def generate(
         if samples_kind(out) != "grid":
             raise InputError(f"say how many samples go into {out}, as in -n 10000")
         count = _IN_A_GRID
-    source = open_images(_with_settings(generator, {"class": class_name, "device": device}), limit=count, seed=seed)
+    source = open_images(with_settings(generator, {"class": class_name, "device": device}), limit=count, seed=seed)
     if not isinstance(source, GeneratorSource):
         raise InputError(f"{generator}: not a generator's file; give a generator.safetensors, or generator.pt?z=512")
     with output.bars("; nothing was written") as progress:
         written = write_samples(source, out, progress=progress)
     output.show(sample_data(source, out, written), lambda: sample_lines(generator, source, out, written))
     print_warning("another seed gives other samples and other scores; report the seed")
-
-
-def _with_settings(generator: str, settings: dict[str, str | None]) -> str:
-    """Append settings to the generator's name, as in `generator.pt?z=512&class=cat`.
-
-    Raises:
-        InputError: the name has such a setting already.
-    """
-    from fidprobe.errors import InputError
-    from fidprobe.runtime.files import expanded, is_file
-
-    for key, value in settings.items():
-        if value is None:
-            continue
-        asked = "?" in generator and not is_file(expanded(generator))
-        if asked and f"&{key}=" in "&" + generator.rpartition("?")[2]:
-            raise InputError(f"{generator} says its {key} already; leave out --{key}")
-        generator += f"{'&' if asked else '?'}{key}={quote(value, safe='')}"
-    return generator

@@ -14,7 +14,7 @@ from cyclopts import (
     ValidationError,
 )
 
-from fidprobe.cli.options import unknown
+from fidprobe.runtime.messages import unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ def mistake_text(error: CycloptsError, app: App) -> str:
             if given.startswith("-"):
                 return f"unknown option {given}; {page} lists all"
             if commands := [name for name in app if not name.startswith("-")]:
-                return unknown("command", given, commands)
+                return unknown_name("command", given, commands)
             return f"unexpected argument {given!r}; see {page}"
         case MissingArgumentError(argument=Argument() as argument):
             if error.keyword:
@@ -65,7 +65,7 @@ def _unfit(error: CoercionError, argument: Argument) -> str:
         return f"{name} {error.msg}"
     value = error.token.value if error.token else ""
     if get_origin(error.target_type) is Literal:
-        return f"{name}: {unknown('value', value, get_args(error.target_type))}"
+        return f"{name}: {unknown_name('value', value, get_args(error.target_type))}"
     return f"{name} takes {_KINDS.get(error.target_type or str, 'another kind of value')}, not {value!r}"
 
 

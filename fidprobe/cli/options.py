@@ -1,15 +1,15 @@
 """Options that several commands share: one dataclass for each group of them, with the library's objects it makes."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from fidprobe.analysis.scores.metric_choices import METRIC_NAMES
+from fidprobe.runtime.messages import unknown_name
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -43,8 +43,6 @@ __all__ = [
     "folder",
     "network_spec",
     "option",
-    "unknown",
-    "usable_device",
     "whole",
 ]
 
@@ -95,24 +93,10 @@ def folder(text: str) -> Parameter:
     return option("FOLDER", text, alias="-o")
 
 
-def unknown(what: str, given: str, known: Iterable[str]) -> str:
-    """An error's text for a name that is not known, with the nearest one that is.
-
-    Args:
-        what: What the name is for: `metric`.
-        given: The name.
-        known: All names that could be given.
-    """
-    known = list(known)
-    near = get_close_matches(given, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what} {given!r}; {hint}choose from {', '.join(known)}"
-
-
 def _check_metrics(_: Any, names: str) -> None:
     for name in names.split(","):
         if name.strip() and name.strip().lower() not in METRIC_NAMES:
-            raise ValueError(unknown("metric", name.strip(), METRIC_NAMES))
+            raise ValueError(unknown_name("metric", name.strip(), METRIC_NAMES))
 
 
 ResizeRule = Literal["tf1", "clean", "torch", "torch-antialias", "native"]
@@ -175,8 +159,8 @@ class Reading:
 
     def options(self) -> "ReadOptions":
         """The library's form of them, for the processes that run the command."""
-        from fidprobe.cli.processes import ranks
         from fidprobe.features.extraction import ReadOptions
+        from fidprobe.runtime.processes import ranks
 
         kept = ReadOptions if self.no_cache else ReadOptions.with_cache
         return kept(limit=self.limit, seed=self.seed, skip_bad=self.skip_bad, batch_size=self.batch_size, ranks=ranks())
@@ -295,26 +279,7 @@ def network_spec(name: str, device: str | None, weights: Path | None = None, unv
         InputError: the device cannot be used.
     """
     from fidprobe.analysis.sets.networks import NetworkSpec
+    from fidprobe.runtime.devices import usable_device
     from fidprobe.runtime.files import expanded
 
     return NetworkSpec(name, None, expanded(weights) if weights else None, unverified, usable_device(device))
-
-
-def usable_device(device: str | None) -> str:
-    """The device itself, or for None a GPU if there is one.
-
-    Raises:
-        InputError: the device cannot be used.
-    """
-    import torch
-
-    from fidprobe.errors import InputError
-    from fidprobe.runtime.messages import one_line
-
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} cannot be used ({one_line(error)}); try cpu") from error
-    return device

@@ -27,7 +27,6 @@ __all__ = [
     "Output",
     "Quiet",
     "checked_folder",
-    "checked_output",
     "command_line",
     "print_advice",
     "print_lines",
@@ -135,32 +134,6 @@ def checked_folder(out: Path, what: str, *, subfolders: Iterable[str] = ()) -> P
     from fidprobe.runtime.files import expanded
 
     return output_folder(expanded(out), what, subfolders=subfolders)
-
-
-def checked_output(out: Path, suffix: str, what: str) -> Path:
-    """Check before the work that its result can be written; `~` is the home folder.
-
-    Args:
-        out: As the user gave it.
-        suffix: What its name must end in.
-        what: `features`, for the message.
-
-    Raises:
-        InputError: another ending, a folder by that name, or a place that cannot be written.
-    """
-    from fidprobe.errors import InputError
-    from fidprobe.runtime.files import check_writable, expanded
-
-    out = expanded(out)
-    if out.suffix.lower() != suffix:
-        raise InputError(f"{out}: {what} are saved as {suffix}; choose a name that ends so")
-    if out.is_dir():
-        raise InputError(f"cannot write {out}: it is a folder; choose another name")
-    try:
-        check_writable(out.parent)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
-    return out
 
 
 def print_written(value: "Features | GaussianStatistics", out: Path, output: Output) -> None:

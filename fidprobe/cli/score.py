@@ -18,7 +18,7 @@ from fidprobe.cli.options import (
     whole,
 )
 from fidprobe.cli.output import Output
-from fidprobe.cli.processes import ranks
+from fidprobe.runtime.processes import ranks
 
 if TYPE_CHECKING:
     from fidprobe.analysis.conventions.table import Convention

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from fidprobe.cli.interrupts import Interrupts
 from fidprobe.cli.options import (
     Limit,
     Reading,
@@ -16,23 +15,17 @@ from fidprobe.cli.options import (
     folder,
     network_spec,
     option,
-    unknown,
-    usable_device,
     whole,
 )
 from fidprobe.cli.output import INTERRUPTED, Output, checked_folder, print_skipped, print_warning
+from fidprobe.runtime.interrupts import Interrupts
+from fidprobe.runtime.messages import unknown_name
 
 if TYPE_CHECKING:
     from fidprobe.runtime.progress import Progress
-    from fidprobe.training.classifier import ClassifierTask
     from fidprobe.training.data import Pictures
-    from fidprobe.training.encoder import EncoderTask
     from fidprobe.training.evaluation import Evaluator
-    from fidprobe.training.gan import GanTask
-    from fidprobe.training.generator_run import GeneratorRun
     from fidprobe.training.kinds import Kind
-    from fidprobe.training.network_run import NetworkRun
-    from fidprobe.training.vae import VaeTask
 
 __all__ = ["KIND_NAMES", "train"]
 
@@ -45,7 +38,7 @@ KIND_NAMES = (
 
 def _check_kind(_: Any, kind: str) -> None:
     if kind not in KIND_NAMES.split(", "):
-        raise ValueError(unknown("kind of model", kind, KIND_NAMES.split(", ")))
+        raise ValueError(unknown_name("kind of model", kind, KIND_NAMES.split(", ")))
 
 
 @Parameter(name="*", group=Group("Learning", sort_key=3))
@@ -186,8 +179,10 @@ def train(
 
     Example: fidprobe train am-gan cifar10:train -o am-gan --width 0.25
     """
+    from fidprobe.runtime.devices import usable_device
     from fidprobe.training.data import read_pictures
     from fidprobe.training.kinds import KINDS, new_task
+    from fidprobe.training.runs import train_task
     from fidprobe.training.text import run_data, run_lines
 
     scoring.check(KINDS[kind])
@@ -208,9 +203,19 @@ def train(
             test = read_pictures(scoring.test, skip_bad=skip_bad, progress=progress)
         evaluator = scoring.evaluator(device, skip_bad=skip_bad, progress=progress)
         length = learning.length(KINDS[kind], len(pictures))
-        run = _trained(
-            task, pictures, out, length=length, scoring=scoring, evaluator=evaluator, test=test, progress=progress
-        )
+        with Interrupts("stopping after this step") as interrupted:
+            run = train_task(
+                task,
+                pictures,
+                out,
+                **length,
+                visit_every=scoring.visit_every,
+                evaluator=evaluator,
+                evaluated_images=scoring.evaluate_images,
+                test=test,
+                interrupted=interrupted,
+                progress=progress,
+            )
     for source in (pictures, test):
         if source is not None:
             _warn_of_pictures(source)
@@ -224,39 +229,6 @@ def _chosen(learning: Learning, labels: Labels) -> dict[str, Any]:
     given = {name: getattr(learning, name) for name in ("width", "learning_rate", "average")}
     given |= {**asdict(labels), "predefined": labels.predefined or None}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _trained(
-    task: "GanTask | VaeTask | ClassifierTask | EncoderTask",
-    pictures: "Pictures",
-    out: Path,
-    *,
-    length: dict[str, int],
-    scoring: Scoring,
-    evaluator: "Evaluator | None",
-    test: "Pictures | None",
-    progress: "Progress",
-) -> "GeneratorRun | NetworkRun":
-    """Train a generator or a network; Ctrl-C stops after a step."""
-    from fidprobe.training.gan import GanTask
-    from fidprobe.training.generator_run import train_generator
-    from fidprobe.training.network_run import train_network
-    from fidprobe.training.vae import VaeTask
-
-    with Interrupts("stopping after this step") as interrupted:
-        if not isinstance(task, GanTask | VaeTask):
-            return train_network(task, pictures, out, **length, test=test, interrupted=interrupted, progress=progress)
-        return train_generator(
-            task,
-            pictures,
-            out,
-            **length,
-            visit_every=scoring.visit_every or max(1, length["steps"] // 20),
-            evaluator=evaluator,
-            evaluated_images=scoring.evaluate_images or 2000,
-            interrupted=interrupted,
-            progress=progress,
-        )
 
 
 def _warn_of_pictures(pictures: "Pictures") -> None:

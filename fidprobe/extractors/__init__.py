@@ -4,9 +4,8 @@
 docs/adding-an-extractor.md says how to add one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.resize import RESIZE_RULES
 from fidprobe.extractors.weights import ResolvedWeights, resolve, resolve_unlisted
-from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.messages import near_miss, one_line
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Embedding", "Extractor", "Request", "extractor_names", "load_extractor", "resize_rules"]
@@ -184,7 +183,7 @@ def load_extractor(
     base, _, option = name.partition(":")
     if base not in LOADERS:
         raise InputError(
-            f"unknown extractor {name!r}; {_hint(base, LOADERS)}choose from {', '.join(extractor_names())}"
+            f"unknown extractor {name!r}; {near_miss(base, LOADERS)}choose from {', '.join(extractor_names())}"
         )
     if option and base not in _OPTION_REQUIRED and base not in _OPTION_ALLOWED:
         raise InputError(f"{base} takes no option, but {name!r} was given; write {base!r}")
@@ -192,15 +191,10 @@ def load_extractor(
         raise InputError(f"{name!r} is incomplete; write {base}:{_OPTION_REQUIRED[base]}")
     rule = "native" if resize is None else resize
     if rule not in (rules := resize_rules()):
-        raise InputError(f"unknown resize rule {rule!r}; {_hint(rule, rules)}choose from {', '.join(rules)}")
+        raise InputError(f"unknown resize rule {rule!r}; {near_miss(rule, rules)}choose from {', '.join(rules)}")
     _check_device(device)
     file = None if weights is None else Path(weights)
     return LOADERS[base](Request(base, option, rule, file, unverified_weights, progress)).to(device)
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def _check_device(device: torch.device | str) -> None:

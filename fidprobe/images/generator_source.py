@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ from fidprobe.errors import InputError
 from fidprobe.images.functions import required_limit
 from fidprobe.images.pixels import decode_array
 from fidprobe.images.source import DecodedImage, ImageItem, ImageSource
-from fidprobe.runtime.files import sha256_file
+from fidprobe.runtime.files import expanded, is_file, sha256_file
 
-__all__ = ["Batch", "GeneratorSource", "parse_device", "parse_settings", "parse_whole"]
+__all__ = ["Batch", "GeneratorSource", "parse_device", "parse_settings", "parse_whole", "with_settings"]
 
 
 class GeneratorSource(ImageSource):
@@ -187,3 +187,23 @@ def parse_device(text: str) -> str:
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
         raise ValueError(text)
     return text
+
+
+def with_settings(generator: str, settings: Mapping[str, str | None]) -> str:
+    """Append settings to a generator's name, as in `generator.pt?z=512&class=cat`.
+
+    Args:
+        generator: A file's name, with or without settings.
+        settings: Name -> value; None for those that are not given.
+
+    Raises:
+        InputError: the name has such a setting already.
+    """
+    for key, value in settings.items():
+        if value is None:
+            continue
+        asked = "?" in generator and not is_file(expanded(generator))
+        if asked and f"&{key}=" in "&" + generator.rpartition("?")[2]:
+            raise InputError(f"{generator} says its {key} already; give it once")
+        generator += f"{'&' if asked else '?'}{key}={quote(value, safe='')}"
+    return generator

@@ -1,1 +1,1 @@
-"""What touches the machine: files, processes, threads, progress, messages."""
+"""What touches the machine: files, processes, Ctrl-C, devices, threads, progress, messages."""

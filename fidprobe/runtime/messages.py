@@ -1,6 +1,9 @@
-"""Untrusted texts (file names, other libraries' errors) as one line that is safe to print."""
+"""Texts for people: untrusted ones (file names, other libraries' errors) made safe to print, near misses of names."""
 
-__all__ = ["escape_controls", "one_line"]
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["escape_controls", "near_miss", "one_line", "unknown_name"]
 
 _LONGEST = 300  # characters
 
@@ -27,3 +30,21 @@ def one_line(error: BaseException, *, with_class: bool = False) -> str:
     first = first.partition("\n")[0]
     text = escape_controls(first[: 2 * _LONGEST]).strip()
     return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text or type(error).__name__
+
+
+def near_miss(given: str, known: Iterable[str]) -> str:
+    """`did you mean 'inception'? ` where a known name is close to what was given; else empty."""
+    near = get_close_matches(given, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
+def unknown_name(what: str, given: str, known: Iterable[str]) -> str:
+    """An error's text for a name that is not known, with the nearest one that is.
+
+    Args:
+        what: What the name is for: `metric`.
+        given: The name.
+        known: All names that could be given.
+    """
+    known = list(known)
+    return f"unknown {what} {given!r}; {near_miss(given, known)}choose from {', '.join(known)}"

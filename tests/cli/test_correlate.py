@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fidprobe.cli.models import model_names
+from fidprobe.analysis.sets.model_names import model_names
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["join", "patient", "ranks", "should_print", "standard_error"]
 
 _given_up: list[TextIO] = []  # the standard error of a process that leaves it to the first
-_DIVIDED = ("attack", "features", "score", "stats")  # what several processes share
 _STDERR = 2
 
 
@@ -33,8 +32,12 @@ def ranks() -> "Ranks":
     return ranks_of_torchrun(os.environ)
 
 
-def join(command: str | None) -> None:
+def join(command: str, divided: Collection[str]) -> None:
     """Meet the others, and leave standard output and error to the first.
+
+    Args:
+        command: What runs.
+        divided: Commands that several processes share.
 
     Raises:
         InputError: several processes for a command that one runs.
@@ -42,9 +45,9 @@ def join(command: str | None) -> None:
     from fidprobe.errors import InputError
 
     started = os.environ.get("WORLD_SIZE", "1")
-    if started != "1" and command not in _DIVIDED:  # no reason to wait for others
+    if started != "1" and command not in divided:  # no reason to wait for others
         raise InputError(
-            f"{command} is run by one process and torchrun started {started}; only {', '.join(_DIVIDED)} divide their "
+            f"{command} is run by one process and torchrun started {started}; only {', '.join(divided)} divide their "
             "work"
         )
     if ranks().size == 1:
