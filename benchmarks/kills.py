@@ -20,6 +20,7 @@ import time
 import traceback
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from io import BytesIO
@@ -137,7 +138,7 @@ def run(arguments: str, folder: Path, *, seconds: float | None = None, operation
     if child == 0:
         code = 70
         try:
-            os.setsid()
+            os.setpgid(0, 0)
             os.close(read)
             os.chdir(folder)
             os.environ["FIDPROBE_CACHE"] = str(folder / "cache")
@@ -157,6 +158,8 @@ def run(arguments: str, folder: Path, *, seconds: float | None = None, operation
             traceback.print_exc()
         os._exit(code)
     os.close(written)
+    with suppress(OSError):  # the child may have done it, and ended; on a busy machine it may not have begun
+        os.setpgid(child, child)
     if seconds is not None:
         time.sleep(seconds)
         os.killpg(child, signal.SIGKILL)
@@ -328,7 +331,8 @@ def measure(
     """Kill each job as often as the others, `kills` times in all."""
     defaults = Checkpoint.__init__.__kwdefaults__
     assert defaults is not None
-    defaults["seconds"] = STATE_SECONDS
+    assert "interval" in defaults
+    defaults["interval"] = STATE_SECONDS
     prepare(work / "inputs", jobs)
     out = {}
     for place, job in enumerate(jobs):
