@@ -10,13 +10,13 @@ demo: venv
 test: venv
 	$(BIN)/pytest -n auto --dist loadfile
 
-# For the loop while writing: all but the tests that take longer than a third of a second.
+# For the loop while writing: all but the tests that take longer than 0.15 seconds.
 test-quick: venv
 	$(BIN)/pytest -n auto --dist loadfile --quick
 
 # Finds out anew which tests these are.
 slow-tests: venv
-	$(BIN)/pytest -n auto --dist loadfile -q --durations=0 --durations-min=0.33 \
+	$(BIN)/pytest -n auto --dist loadfile -q --durations=0 --durations-min=0.15 \
 		| sed -n 's/^[0-9.]*s [a-z]* *\(tests[^ []*\).*/\1/p' | sort -u > tests/slow.txt
 
 check: venv

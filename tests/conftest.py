@@ -13,7 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported, here an
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = Path(__file__).with_name("slow.txt")
-"""Tests that take longer than a third of a second, a name a line, without parameters; `make slow-tests` writes it."""
+"""Tests that take longer than 0.15 seconds, a name a line, without parameters; `make slow-tests` writes it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
