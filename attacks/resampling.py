@@ -25,6 +25,7 @@ from fidprobe.attacks.swap_search import swap_search
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.class_space import named
+from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
@@ -70,7 +71,7 @@ class Resampling(Attack):
         **options: Any,
     ) -> None:
         if draw not in DRAWS:
-            raise InputError(f"unknown draw {draw!r}; choose from {', '.join(DRAWS)}")
+            raise InputError(unknown_name("draw", draw, DRAWS))
         if draw.startswith("swap") and options.get("draws") is None:
             options["draws"] = 1  # a search takes long, and its outcome varies little
         super().__init__(**options)

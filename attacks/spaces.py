@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
+from fidprobe.runtime.messages import unknown_name
 
 __all__ = ["SPACES", "AttackSpace", "highest", "logits_of"]
 
@@ -36,7 +37,7 @@ class AttackSpace:
 
     def __post_init__(self) -> None:
         if self.name not in SPACES:
-            raise InputError(f"unknown attack space {self.name!r}; choose from {', '.join(SPACES)}")
+            raise InputError(unknown_name("attack space", self.name, SPACES))
         if (self.n is None) == self.binary:
             raise InputError(
                 f"{self.name} needs n, the number of classes to mark" if self.binary else f"{self.name} takes no n"

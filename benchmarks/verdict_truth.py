@@ -22,7 +22,8 @@ from benchmarks.recording import environment, write
 from benchmarks.verdict_generator import GENERATED
 from benchmarks.verdict_pairs import SIZES, Pair, features, pairs
 from benchmarks.verdict_pools import POOLS, features_of, reference_features
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, judge, judge_share
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
+from fidprobe.analysis.verdict.rule import judge, judge_share
 from fidprobe.analysis.verdict.sampling_error import EstimateCollector
 from fidprobe.analysis.verdict.uncertainty import Ratio
 from fidprobe.features.value import Features

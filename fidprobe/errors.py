@@ -5,7 +5,15 @@ it, with flags in place of the arguments that it names, and exits with 2. A trac
 of fidprobe itself.
 """
 
-__all__ = ["FidprobeError", "InputError", "MismatchError", "ProcessError", "SourceError", "WeightsError"]
+__all__ = [
+    "AbsentWeightsError",
+    "FidprobeError",
+    "InputError",
+    "MismatchError",
+    "ProcessError",
+    "SourceError",
+    "WeightsError",
+]
 
 
 class FidprobeError(Exception):
@@ -18,6 +26,13 @@ class SourceError(FidprobeError):
 
 class WeightsError(FidprobeError):
     """Network weights are missing, damaged, or not the official ones."""
+
+
+class AbsentWeightsError(WeightsError):
+    """Network weights are not on this machine and cannot be downloaded; one argument for each file."""
+
+    def __str__(self) -> str:
+        return "; and ".join(self.args)
 
 
 class MismatchError(FidprobeError):

@@ -14,7 +14,7 @@ from docs.cli_reference import PAGE, page_text
 from fidprobe.analysis.audit.gates import QUANTITIES
 from fidprobe.analysis.output.wording import plus_minus
 from fidprobe.analysis.scores.metric_registry import METRICS
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.cli.app import app
 
 ROOT = Path(__file__).parents[1]

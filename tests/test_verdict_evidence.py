@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fidprobe.analysis.verdict.rule import VERDICTS
+from fidprobe.analysis.verdict.answers import VERDICTS
 
 ROOT = Path(__file__).parents[1]
 CODES = ("confirmed", "partly-confirmed", "not-confirmed", "reversed", "inconclusive", "no-gain")

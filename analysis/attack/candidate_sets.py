@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fidprobe.analysis.sets.networks import Network, load_network, probe
+from fidprobe.analysis.sets.networks import Network, load_networks, probe
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, features_of, open_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
@@ -125,15 +125,17 @@ def extract_attack_sets(
                     "images that are drawn until all classes are full get their second opinion on the way; leave out "
                     "the second space's features of the candidates, or give features for both spaces"
                 )
-            main = load_network(extractor, progress)
+            has_second = "reference" in second_inputs or isinstance(opened["reference"], ImageSource)
+            main, second_network = load_networks([extractor, second_opinion if has_second else None], progress)
+            assert main is not None
             check(main)
             drawn = _drawn_until_full(
                 only,
                 pool,
                 main,
+                second_network,
                 opened,
                 second_inputs,
-                second_opinion,
                 options=candidate_options,
                 keep_images=keep_images,
                 interrupted=interrupted,
@@ -167,9 +169,9 @@ def _drawn_until_full(
     attack: Top1Matching,
     source: ImageSource,
     network: Extractor,
+    second: Extractor | None,
     opened: Mapping[str, Input],
     second_inputs: Mapping[str, Input],
-    second_opinion: Network,
     *,
     options: ReadOptions,
     keep_images: bool,
@@ -177,14 +179,11 @@ def _drawn_until_full(
     progress: Progress,
 ) -> AttackSets:
     """Draw candidates from a generator until every class of the reference is full."""
-    reference = opened["reference"]
-    has_second = "reference" in second_inputs or isinstance(reference, ImageSource)
-    second = load_network(second_opinion, progress) if has_second else None
     extracted = extract_sets(
         opened,
         second_inputs,
         extractor=network,
-        second_opinion=second or second_opinion,
+        second_opinion=second,
         options=options,
         progress=progress,
     )

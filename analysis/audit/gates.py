@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fidprobe.analysis.verdict.rule import VERDICTS
-from fidprobe.analysis.verdict.uncertainty import Ratio
+from fidprobe.analysis.verdict.answers import VERDICTS
 from fidprobe.errors import InputError
+from fidprobe.runtime.messages import escape_controls, near_miss, unknown_name
 
 if TYPE_CHECKING:
     from fidprobe.analysis.audit.result import Audit
-from fidprobe.runtime.messages import escape_controls
+    from fidprobe.analysis.verdict.uncertainty import Ratio
 
 __all__ = ["QUANTITIES", "Gate", "GateResult", "parse_gate"]
 
@@ -86,10 +86,13 @@ def parse_gate(condition: str) -> Gate:
         raise InputError(f"{condition!r} is no condition; write one like confirmed_share<0.5 or verdict!=confirmed")
     quantity, compare, text = match.groups()
     if quantity not in QUANTITIES:
-        raise InputError(f"{condition!r}: unknown quantity {quantity!r}; choose from {', '.join(QUANTITIES)}")
+        raise InputError(f"{condition!r}: {unknown_name('quantity', quantity, QUANTITIES)}")
     if quantity == "verdict":
         if compare not in {"==", "!="} or text not in VERDICTS:
-            raise InputError(f"{condition!r}: compare the verdict by == or != with one of {', '.join(VERDICTS)}")
+            known = ", ".join(VERDICTS)
+            raise InputError(
+                f"{condition!r}: {near_miss(text, VERDICTS)}compare the verdict by == or != with one of {known}"
+            )
         return Gate(condition, quantity, compare, text)
     try:
         threshold = float(text)
@@ -109,7 +112,7 @@ def _change(audit: "Audit") -> float | None:
     return audit.verdict.change.value if audit.verdict and not audit.main.too_few_images else None
 
 
-def _percent(relative: Ratio) -> float | None:
+def _percent(relative: "Ratio") -> float | None:
     """None where the baseline's distance may as well be 0, or less."""
     return None if relative.interval is None else 100 * relative.value
 

@@ -20,7 +20,7 @@ from fidprobe.analysis.scores.precision_recall import precision_recall_in_space
 from fidprobe.analysis.scores.score_sets import extract_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space, metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
-from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict.rule import Verdict, judge
 from fidprobe.analysis.verdict.sampling_advice import advise_on_sampling
@@ -98,6 +98,8 @@ def audit(
     _check_inputs(opened, second_inputs, several=bool(further))
     # Pictures first: they are quick, and an unreadable source shows at once.
     grids = {name: picture_grid(side, options) for name, side in opened.items() if isinstance(side, ImageSource)}
+    # Every network first: missing weights must not surface after an hour of extraction.
+    extractor, first, *further = _loaded([extractor, first, *further], opened, second_inputs, progress)
     sets = extract_score_sets(
         opened,
         second_inputs,
@@ -155,6 +157,17 @@ def audit(
         advice=(*advice, *without),
         elapsed=time.perf_counter() - begun,
     )
+
+
+def _loaded(
+    chosen: Sequence[Network], opened: Mapping[str, Input], second_inputs: Mapping[str, Input], progress: Progress
+) -> Sequence[Network]:
+    """The networks, those of them loaded that images will go through: the main one, the first opinion, further ones."""
+    pictured = {name for name, side in opened.items() if isinstance(side, ImageSource)}
+    second = set(opened) == pictured | set(second_inputs) and bool(pictured - set(second_inputs))
+    needed = [bool(pictured), second, *[True for _ in chosen[2:]]]
+    loaded = load_networks([one if need else None for one, need in zip(chosen, needed, strict=True)], progress)
+    return [network or one for network, one in zip(loaded, chosen, strict=True)]
 
 
 def _distinct_networks(second_opinion: Network | Sequence[Network]) -> list[Network]:

@@ -31,6 +31,7 @@ from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.provenance import check_comparable, check_same_images, known_space
+from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics, count_of, statistics_of
 
@@ -79,7 +80,7 @@ def null_space_budget(
     begun = time.perf_counter()
     unknown = [name for name in attacks if name not in BUDGET_ATTACKS]
     if unknown:
-        raise InputError(f"unknown attack {unknown[0]!r}; choose from {', '.join(BUDGET_ATTACKS)}")
+        raise InputError(unknown_name("attack", unknown[0], BUDGET_ATTACKS))
     if not tolerance > 0 or not 0 <= held_out < 1:
         raise InputError(
             f"tolerance is a share above 0 and held_out one from 0 to below 1, got {tolerance} and {held_out}"

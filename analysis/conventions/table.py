@@ -6,11 +6,15 @@ tests, with the same random weights in their network and in ours.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fidprobe.analysis.scores.metric_choices import MetricChoices
-from fidprobe.analysis.sets.advice import Advice
 from fidprobe.errors import InputError
-from fidprobe.provenance import ExtractorProvenance
+from fidprobe.runtime.messages import unknown_name
+
+if TYPE_CHECKING:  # the table's own import takes no time
+    from fidprobe.analysis.sets.advice import Advice
+    from fidprobe.provenance import ExtractorProvenance
 
 __all__ = [
     "CONVENTIONS",
@@ -243,13 +247,13 @@ def conventions_named(names: Sequence[str] | None) -> tuple[Convention, ...]:
     """
     known = [one.name for one in CONVENTIONS]
     if unknown := [name for name in names or () if name not in known]:
-        raise InputError(f"unknown convention {unknown[0]!r}; choose from {', '.join(known)}")
+        raise InputError(unknown_name("convention", unknown[0], known))
     return tuple(one for one in CONVENTIONS if not names or one.name in names)
 
 
 def advise_on_convention(
-    convention: Convention, metrics: Sequence[str], extractor: ExtractorProvenance | None
-) -> list[Advice]:
+    convention: Convention, metrics: Sequence[str], extractor: "ExtractorProvenance | None"
+) -> "list[Advice]":
     """What of these metrics the library does not print, or prints of another space.
 
     Args:
@@ -257,6 +261,8 @@ def advise_on_convention(
         metrics: As `--metrics` takes them.
         extractor: What the features came through; None where that is not known.
     """
+    from fidprobe.analysis.sets.advice import Advice
+
     has = {"fid": True, "kid": convention.kernel, "is": convention.parts, "pr": convention.balls}
     out = []
     if extractor is None or extractor.resize != convention.resize:

@@ -21,7 +21,7 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
 from fidprobe.errors import InputError
@@ -143,9 +143,9 @@ def check_heatmaps(
     ascending = _checked_scales(scales)
     opened = open_sets({"reference": reference, "generated": generated}, options, progress)
     images = _checked_images(opened["generated"])
-    network = load_network(extractor, progress)
     pictured = isinstance(opened["reference"], ImageSource)
-    other = load_network(second_opinion, progress) if pictured else None
+    network, other = load_networks([extractor, second_opinion if pictured else None], progress)
+    assert network is not None
     extracted = extract_sets(opened, {}, extractor=network, second_opinion=other, options=options, progress=progress)
     main = _space(network, extracted.main)
     spaces = [main] if other is None or extracted.second is None else [main, _space(other, extracted.second)]

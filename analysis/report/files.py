@@ -24,7 +24,7 @@ from fidprobe.analysis.report.pictures import focus_view, grid_views
 from fidprobe.analysis.report.provenance import network_view, set_view, source_view
 from fidprobe.analysis.report.score_tables import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report.verdict_head import verdict_view
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.verdict.words import WORDS
 
 __all__ = ["report_html", "report_paths", "write_report"]

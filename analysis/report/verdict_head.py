@@ -6,7 +6,8 @@ from typing import Any
 from fidprobe.analysis.audit.headline import deciding_caveat, label_text, more_images_text, verdict_statement
 from fidprobe.analysis.audit.result import Audit, AuditSpace
 from fidprobe.analysis.output.wording import number, signed_percent
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS, Opinion, Verdict
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
+from fidprobe.analysis.verdict.rule import Opinion, Verdict
 from fidprobe.analysis.verdict.uncertainty import Estimate, Ratio
 from fidprobe.analysis.verdict.words import CAVEATS, NO_VERDICT, WORDS, percents, span_text
 

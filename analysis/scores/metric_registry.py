@@ -23,6 +23,7 @@ from fidprobe.metrics.mode_score import ModeScoreResult, mode_score
 from fidprobe.metrics.ms_ssim import ALIKE, IntraClassResult, ms_ssim_within_classes
 from fidprobe.metrics.neighbours import precision_recall
 from fidprobe.metrics.prd import PRDResult, prd
+from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
@@ -40,8 +41,10 @@ def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
     parts = names.split(",") if isinstance(names, str) else names
     given = [part.strip().lower() for part in parts if part.strip()]
     unknown = [name for name in given if name not in METRICS]
-    if unknown or not given:
-        raise InputError(f"unknown metric {', '.join(map(repr, unknown)) or 'list'}; choose from {', '.join(METRICS)}")
+    if unknown:
+        raise InputError(unknown_name("metric", unknown[0], METRICS))
+    if not given:
+        raise InputError(f"no metric is named; choose from {', '.join(METRICS)}")
     return tuple(name for name in METRICS if name in given)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_network
+from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_networks
 from fidprobe.errors import InputError
 from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images.pixels import to_uint8
@@ -81,7 +81,7 @@ class CrossCheckedFID(Metric):
         self.reset_real_features, self.normalize, self.reference = reset_real_features, normalize, reference
         # A name alone would load the network on a GPU, where there is one.
         chosen = [NetworkSpec(name) if isinstance(name, str) else name for name in (extractor, second_opinion)]
-        self.networks = tuple(load_network(network) for network in chosen)
+        self.networks = tuple(network for network in load_networks(chosen) if network is not None)
         first, second = self.keys = tuple(_key(network.provenance.name) for network in self.networks)
         if first == second:
             raise InputError(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, same_values
-from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
@@ -79,12 +79,11 @@ class ModelSets:
         _check_counts(opened, "")
         _check_counts(second_inputs, " in the second space")
         # All networks first: missing weights must not surface after an hour of extraction.
-        network = load_network(extractor, progress) if pictured else None
+        needed = [extractor if pictured else None, first if has_second and pictured - set(second_inputs) else None]
+        network, second, *others = load_networks([*needed, *further], progress)
         self._extractor: Network = network or extractor
-        self._second_opinion: Network | None = first if has_second else None
-        if has_second and pictured - set(second_inputs):
-            self._second_opinion = load_network(first, progress)
-        self._further = [load_network(one, progress) for one in further]
+        self._second_opinion: Network | None = second or (first if has_second else None)
+        self._further = [one for one in others if one is not None]
         _check_different([one for one in (self._second_opinion, *self._further) if isinstance(one, Extractor)])
         check_spaces(opened.values(), network)
         self.no_second = "" if has_second else _NO_SECOND.format("reference")

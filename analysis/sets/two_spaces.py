@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors.base import Extractor
 from fidprobe.features.extraction import ReadOptions, check_divisible, extract
@@ -83,10 +83,8 @@ def extract_sets(
         check_second_inputs(second_inputs, opened)
     has_second = second_opinion is not None and set(in_second) == set(opened)
     # Both networks first: missing weights must not surface after an hour of extraction.
-    main_network = _network(extractor, opened, progress)
-    second_network = None
-    if has_second and second_opinion is not None:
-        second_network = _network(second_opinion, in_second, progress)
+    needed = [_needed(extractor, opened), _needed(second_opinion, in_second) if has_second else None]
+    main_network, second_network = load_networks(needed, progress)
     _check_sides(opened, main_network)
     _check_sides(in_second if has_second else {}, second_network)
     if check is not None:
@@ -165,11 +163,10 @@ def features_of(side: Measurable) -> Features:
     return side
 
 
-def _network(chosen: Network, sides: Mapping[str, Input], progress: Progress) -> Extractor | None:
-    """Load the network if any side consists of images."""
-    if isinstance(chosen, Extractor):
-        return chosen
-    return load_network(chosen, progress) if any(isinstance(side, ImageSource) for side in sides.values()) else None
+def _needed(chosen: Network | None, sides: Mapping[str, Input]) -> Network | None:
+    """The network if it is loaded already or any side consists of images; else None."""
+    pictured = any(isinstance(side, ImageSource) for side in sides.values())
+    return chosen if pictured or isinstance(chosen, Extractor) else None
 
 
 def _features(

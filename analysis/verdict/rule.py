@@ -22,27 +22,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.verdict.uncertainty import Estimate, JointEstimates, Ratio
 
-__all__ = ["CONFIRMED_SHARE", "NULL_SHARE", "VERDICTS", "Opinion", "Verdict", "judge", "judge_share"]
-
-NULL_SHARE = 0.5
-"""A confirmed share below this can come from choosing among images alone."""
-
-CONFIRMED_SHARE = 0.75
-"""A gain counts as confirmed, and not only in part, from this share up."""
-
-VERDICTS = {
-    "confirmed": "Confirmed",
-    "partly-confirmed": "Partly confirmed",
-    "not-confirmed": "Not confirmed",
-    "reversed": "Reversed",
-    "disputed": "Disputed",
-    "inconclusive": "Inconclusive",
-    "no-gain": "No gain",
-    "not-judged": "Not judged",
-}
-"""Every verdict's code, and its name for readers; `fidprobe.analysis.verdict.words` has the other words."""
+__all__ = ["Opinion", "Verdict", "judge", "judge_share"]
 
 _FOR = {"confirmed", "partly-confirmed"}
 _AGAINST = {"not-confirmed", "reversed"}

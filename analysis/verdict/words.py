@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from fidprobe.analysis.output.wording import number, signed_percent
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE
 from fidprobe.analysis.verdict.uncertainty import Ratio
 
 __all__ = ["CAVEATS", "NO_VERDICT", "NULL_PART", "WORDS", "VerdictWords", "percents", "span_text"]
@@ -17,7 +17,7 @@ NULL_PART = "half" if NULL_SHARE == 0.5 else f"{100 * NULL_SHARE:g}{_SPACE}%"
 
 @dataclass(frozen=True)
 class VerdictWords:
-    """How pages and sentences show one answer; `fidprobe.analysis.verdict.rule.VERDICTS` has its name.
+    """How pages and sentences show one answer; `fidprobe.analysis.verdict.answers.VERDICTS` has its name.
 
     Attributes:
         sign: One character that tells it from the others in grey print.

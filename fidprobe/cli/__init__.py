@@ -24,7 +24,7 @@ def _run() -> None:
     from cyclopts import CycloptsError
 
     from fidprobe.cli.app import app, run
-    from fidprobe.errors import FidprobeError, InputError
+    from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError
     from fidprobe.runtime.messages import escape_controls, one_line
     from fidprobe.runtime.processes import standard_error
 
@@ -34,6 +34,10 @@ def _run() -> None:
         from fidprobe.cli.mistakes import mistake_text
 
         _fail(InputError(escape_controls(mistake_text(error, app))))
+    except AbsentWeightsError as error:
+        from fidprobe.cli.mistakes import command_without_downloads
+
+        _fail(error, command_without_downloads(sys.argv[1:], app))
     except FidprobeError as error:
         _fail(error)
     except OSError as error:
@@ -53,15 +57,24 @@ def _run() -> None:
         )
 
 
-def _fail(error: "FidprobeError") -> None:
-    """Print an error on one line, from one process, and end the program with exit code 2."""
+def _fail(error: "FidprobeError", instead: str | None = None) -> None:
+    """Print an error on one line, from one process, and end the program with exit code 2.
+
+    Args:
+        error: What the user can mend.
+        instead: A command that works where this one does not.
+    """
     from fidprobe.cli.flags import arguments_as_flags
+    from fidprobe.errors import AbsentWeightsError
     from fidprobe.runtime.messages import escape_controls
     from fidprobe.runtime.processes import should_print, standard_error
 
     if should_print(error):
-        text = arguments_as_flags(" ".join(str(error).split()))
-        print(f"fidprobe: error: {escape_controls(text)}", file=standard_error())
+        for part in error.args if isinstance(error, AbsentWeightsError) else [str(error)]:
+            text = arguments_as_flags(" ".join(part.split()))
+            print(f"fidprobe: error: {escape_controls(text)}", file=standard_error())
+        if instead:
+            print(f"without downloads: {escape_controls(instead)}", file=standard_error())
     sys.exit(2)
 
 

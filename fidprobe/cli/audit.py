@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fidprobe.cli.options import (
     Generated,
@@ -21,6 +21,13 @@ from fidprobe.cli.output import Output, checked_folder, command_line
 from fidprobe.runtime.interrupts import Interrupts
 
 __all__ = ["audit"]
+
+
+def _check_gates(_: Any, conditions: list[str] | None) -> None:
+    from fidprobe.analysis.audit.gates import parse_gate
+
+    for condition in conditions or ():
+        parse_gate(condition)
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ def audit(
         option(
             "CONDITION",
             "Exit with code 1 if this holds or cannot be known, e.g. confirmed_share<0.5; may be given again.",
+            validator=_check_gates,
         ),
     ] = None,
     ms_ssim_side: SimilaritySide = None,

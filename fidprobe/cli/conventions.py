@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from fidprobe.cli.options import Generated, PairNetworks, Reading, Reference, option
+from fidprobe.cli.options import Generated, PairNetworks, Reading, Reference, check_conventions, option
 from fidprobe.cli.output import Output
 
 __all__ = ["conventions"]
@@ -29,6 +29,7 @@ def conventions(
             "NAME",
             "ttur, pytorch-fid, clean-fid, torchmetrics, torch-fidelity, stylegan or adm; may be given again. "
             "All by default.",
+            validator=check_conventions,
         ),
     ] = None,
     networks: ConventionNetworks = ConventionNetworks(),

@@ -6,7 +6,7 @@ __all__ = ["arguments_as_flags"]
 
 _SAME = (
     *("clusters", "extractor", "keep", "layer", "limit", "ms_ssim_side", "resize", "weights", "within"),
-    *(f"second_{name}" for name in ("baseline", "candidates", "generated", "reference")),
+    *(f"second_{name}" for name in ("baseline", "candidates", "generated", "reference", "weights")),
     # Of the kinds of training.
     *("auxiliary_weight", "average", "learning_rate", "predefined", "smooth_fake", "smooth_generator", "smooth_real"),
     "width",

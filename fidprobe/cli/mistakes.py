@@ -1,5 +1,6 @@
 """Mistakes on a command line, each in one line."""
 
+import shlex
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from cyclopts import (
@@ -17,10 +18,12 @@ from cyclopts import (
 from fidprobe.runtime.messages import unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["mistake_text"]
+__all__ = ["command_without_downloads", "mistake_text"]
 
+_EMBEDDED = {"--extractor": "efficientnet-lite0", "--second-opinion": "cifar10-encoder"}
+_OF_NETWORKS = (*_EMBEDDED, "-e", "-s", "--weights", "--second-weights", "--resize")
 _KINDS = {int: "a whole number", float: "a number", bool: "no value"}
 
 
@@ -56,6 +59,26 @@ def mistake_text(error: CycloptsError, app: App) -> str:
         case CoercionError(argument=Argument() as argument):
             return _unfit(error, argument)
     return " ".join(str(error).split())
+
+
+def command_without_downloads(arguments: "Sequence[str]", app: App) -> str | None:
+    """The same command with networks that come with fidprobe; None where that changes nothing.
+
+    Args:
+        arguments: As typed, without the program's name.
+        app: All commands.
+    """
+    flags = {flag for one in app[arguments[0]].assemble_argument_collection() for flag in one.names}
+    chosen = [part for flag, name in _EMBEDDED.items() if flag in flags for part in (flag, name)]
+    kept, left = [], iter(arguments)
+    for token in left:
+        flag, given, _ = token.partition("=")
+        if flag not in _OF_NETWORKS:
+            kept.append(token)
+        elif not given:
+            next(left, None)
+    changed = [*kept, *chosen]
+    return shlex.join(["fidprobe", *changed]) if chosen and sorted(changed) != sorted(arguments) else None
 
 
 def _unfit(error: CoercionError, argument: Argument) -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "SimilaritySide",
     "SkipBad",
     "TwoNetworks",
+    "check_conventions",
     "flag",
     "folder",
     "network_spec",
@@ -97,6 +98,13 @@ def _check_metrics(_: Any, names: str) -> None:
     for name in names.split(","):
         if name.strip() and name.strip().lower() not in METRIC_NAMES:
             raise ValueError(unknown_name("metric", name.strip(), METRIC_NAMES))
+
+
+def check_conventions(_: Any, names: str | list[str] | None) -> None:
+    """Raise for an unknown convention, at once."""
+    from fidprobe.analysis.conventions.table import conventions_named
+
+    conventions_named([names] if isinstance(names, str) else names)
 
 
 ResizeRule = Literal["tf1", "clean", "torch", "torch-antialias", "native"]
@@ -188,7 +196,7 @@ class MainNetwork:
         Raises:
             InputError: the device cannot be used.
         """
-        chosen = network_spec(self.extractor, self.device, self.weights, self.unverified_weights)
+        chosen = network_spec(self.extractor, self.device, self.weights, self.unverified_weights, "weights")
         return replace(chosen, resize=self.resize)
 
 
@@ -207,7 +215,8 @@ class TwoNetworks(MainNetwork):
         Raises:
             InputError: the device cannot be used.
         """
-        second = network_spec(self.second_opinion, self.device, self.second_weights, self.unverified_weights)
+        given = (self.second_weights, self.unverified_weights, "second_weights")
+        second = network_spec(self.second_opinion, self.device, *given)
         return {"extractor": self.main(), "second_opinion": second, **_second_features(self)}
 
 
@@ -253,10 +262,9 @@ class PanelNetworks(MainNetwork):
         names = self.second_opinion or ["clip"]
         if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
             raise InputError(f"--second-opinion {repeated[0]} was given twice; one opinion counts once")
-        panel = [
-            network_spec(name, self.device, None if i else self.second_weights, self.unverified_weights)
-            for i, name in enumerate(names)
-        ]
+        given = (self.second_weights, self.unverified_weights, "second_weights")
+        first = network_spec(names[0], self.device, *given)
+        panel = [first, *(network_spec(name, self.device) for name in names[1:])]
         return {"extractor": self.main(), "second_opinion": panel, **_second_features(self)}
 
 
@@ -266,7 +274,13 @@ def _second_features(networks: MainNetwork) -> dict[str, str | None]:
     return {name: value for name, value in vars(networks).items() if name in [f"second_{one}" for one in sets]}
 
 
-def network_spec(name: str, device: str | None, weights: Path | None = None, unverified: bool = False) -> "NetworkSpec":
+def network_spec(
+    name: str,
+    device: str | None,
+    weights: Path | None = None,
+    unverified: bool = False,
+    weights_argument: str | None = None,
+) -> "NetworkSpec":
     """The library's form of a network's options.
 
     Args:
@@ -274,6 +288,7 @@ def network_spec(name: str, device: str | None, weights: Path | None = None, unv
         device: Where the network computes; None for a GPU if there is one.
         weights: A local weights file; None for the published ones.
         unverified: Accept a local file that is not the published one.
+        weights_argument: The argument that names the local file, if there is one.
 
     Raises:
         InputError: the device cannot be used.
@@ -282,4 +297,5 @@ def network_spec(name: str, device: str | None, weights: Path | None = None, unv
     from fidprobe.runtime.devices import usable_device
     from fidprobe.runtime.files import expanded
 
-    return NetworkSpec(name, None, expanded(weights) if weights else None, unverified, usable_device(device))
+    file = expanded(weights) if weights else None
+    return NetworkSpec(name, None, file, unverified, usable_device(device), weights_argument)

@@ -13,6 +13,7 @@ from fidprobe.cli.options import (
     Reference,
     ResizeRule,
     SimilaritySide,
+    check_conventions,
     flag,
     option,
     whole,
@@ -47,6 +48,7 @@ class ScoreChoices:
             "NAME",
             "Choose all of these and the resize rule as a library does: ttur, pytorch-fid, clean-fid, torchmetrics, "
             "torch-fidelity, stylegan or adm.",
+            validator=check_conventions,
         ),
     ] = None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fidprobe.errors import InputError, WeightsError
+from fidprobe.errors import AbsentWeightsError, InputError, WeightsError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.network import NetworkExtractor, Preprocessing, last_attention, library_versions
 from fidprobe.extractors.state_dicts import load_strictly, own_randomness, read_state_dict, state_dict_sha256
@@ -172,7 +172,7 @@ def _downloaded(model: ClipModel) -> tuple[nn.Module, Mapping[str, Any]]:
             )
     except Exception as error:  # whatever open_clip and its download clients raise
         reason = one_line(error).rstrip(".")
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"open_clip cannot load {model.tag} weights of {model.name}: {reason}; offline, give a local copy with "
             "`weights` and `unverified_weights=True`"
         ) from error

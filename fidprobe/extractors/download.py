@@ -10,7 +10,7 @@ from email.message import Message
 from pathlib import Path
 from typing import IO
 
-from fidprobe.errors import WeightsError
+from fidprobe.errors import AbsentWeightsError, WeightsError
 from fidprobe.runtime.progress import Progress
 
 try:
@@ -51,8 +51,9 @@ def receive(url: str, target: Path, *, there: Callable[[], bool], progress: Prog
         progress: Called with (``"downloading <name>"``, bytes so far, bytes in all or None).
 
     Raises:
-        WeightsError: no connection, an HTTP error, or a folder that cannot be written. Names the address to
-            fetch by other means and the path to put the file at.
+        AbsentWeightsError: no connection, or an HTTP error. Names the address to fetch by other means and the path
+            to put the file at.
+        WeightsError: a folder that cannot be written.
     """
     part = part_path(target)
     remedy = f"fetch it on a connected machine and put it at {target}, or name a local copy with `weights`"
@@ -80,11 +81,12 @@ def receive(url: str, target: Path, *, there: Callable[[], bool], progress: Prog
             raise WeightsError(f"cannot write {part}: {error}; set FIDPROBE_CACHE to a folder with room") from error
         except urllib.error.HTTPError as error:
             _drop_if_empty(part)
-            raise WeightsError(f"{url} answered {error.code} {error.reason}; {remedy}") from error
+            raise AbsentWeightsError(f"{url} answered {error.code} {error.reason}; {remedy}") from error
         except (http.client.HTTPException, OSError) as error:
             _drop_if_empty(part)
             reason = getattr(error, "reason", None) or error
-            raise WeightsError(f"cannot download {url} ({reason}); {remedy}") from error
+            reason = getattr(reason, "strerror", None) or reason
+            raise AbsentWeightsError(f"cannot download {url} ({reason}); {remedy}") from error
         try:
             yield part
         except BaseException:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fidprobe.errors import InputError, WeightsError
+from fidprobe.errors import AbsentWeightsError, InputError
 from fidprobe.extractors.base import Embedding
 from fidprobe.extractors.labels import imagenet_class_names
 from fidprobe.extractors.network import (
@@ -120,7 +120,7 @@ def _downloaded(model: str) -> Any:
             return timm.create_model(model, pretrained=True)
     except Exception as error:  # whatever timm and its download clients raise
         reason = one_line(error).rstrip(".")
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"timm cannot load pretrained weights of {model}: {reason}; offline, give a local copy with `weights` "
             "and `unverified_weights=True`"
         ) from error

@@ -15,6 +15,7 @@ from typing import Literal
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.download import part_path, receive
 from fidprobe.runtime.files import atomic_path, cache_folder, sha256_file
+from fidprobe.runtime.messages import near_miss
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = [
@@ -260,14 +261,15 @@ def status(name: str) -> WeightsStatus:
 
 def _entry(name: str) -> WeightsEntry:
     if name not in WEIGHTS:
-        raise InputError(f"no weights are known by the name {name!r}; choose from {', '.join(WEIGHTS)}")
+        near = near_miss(name, WEIGHTS)
+        raise InputError(f"no weights are known by the name {name!r}; {near}choose from {', '.join(WEIGHTS)}")
     return WEIGHTS[name]
 
 
 def _local(entry: WeightsEntry, path: Path, unverified: bool) -> ResolvedWeights:
     origin = entry.url or entry.file
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file; `weights` takes a local copy of {origin}")
+        raise WeightsError(f"{path}: no such weights file; expected a local copy of {origin}")
     found = sha256_file(path)
     official = entry.sha256 is not None and found.startswith(entry.sha256)
     if official or unverified:

@@ -12,6 +12,7 @@ from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.inputs import float64_device, largest_magnitude
 from fidprobe.provenance import Provenance
+from fidprobe.runtime.messages import unknown_name
 
 __all__ = ["CLASS_SPACES", "class_space", "named"]
 
@@ -38,7 +39,7 @@ def class_space(features: Features, which: str) -> Features:
         InputError: no logits, NaN or infinite logits, or an unknown space.
     """
     if which not in CLASS_SPACES:
-        raise InputError(f"unknown class space {which!r}; choose from {', '.join(CLASS_SPACES)}")
+        raise InputError(unknown_name("class space", which, CLASS_SPACES))
     if features.logits is None:
         raise InputError(
             f"distances in {which} need a classifier, and the features [{features.space}] have no logits; use a "

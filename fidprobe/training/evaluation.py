@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from fidprobe.analysis.sets.networks import Network, load_network
+from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.errors import InputError
 from fidprobe.extractors import Extractor
 from fidprobe.features.extraction import ReadOptions, extract
@@ -113,7 +113,9 @@ class Evaluator:
     ) -> None:
         self._options, self._progress = options or ReadOptions(), progress
         self._of_samples = replace(self._options, cache=None)
-        main, second = load_network(extractor, progress), load_network(second_opinion, progress)
+        main, second, self._classifier = load_networks([extractor, second_opinion, classifier], progress)
+        assert main is not None
+        assert second is not None
         if main.provenance.name == second.provenance.name:
             raise InputError(f"{main.provenance.name} cannot be a second opinion on itself; name another network")
         self._spaces = {
@@ -124,7 +126,6 @@ class Evaluator:
             for network in (main, second)
         }
         self._main = main
-        self._classifier = None if classifier is None else load_network(classifier, progress)
         if self._classifier is not None and self._classifier.class_names is None:
             raise InputError(f"{self._classifier.provenance.name} has no classes; the AM Score needs a classifier")
         self._real = None if self._classifier is None else self._features(reference, self._classifier)

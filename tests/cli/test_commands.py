@@ -1,6 +1,7 @@
 """The commands as a user types them: what is printed where, and how mistakes end."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.cli.running import Run
 
+FLAGS_OF_WEIGHTS = {"inception": "--weights", "clip": "--second-weights"}
 OFFLINE = ("-e", "random", "-s", "random:1", "-q")
 
 
@@ -201,6 +203,31 @@ def test_missing_official_weights_say_what_to_put_where(run: Run, sets: Path) ->
     assert ran.code == 2
     assert str(Path("cache") / "weights" / entry.file) in ran.err
     assert "--weights" in ran.err
+
+
+@pytest.mark.parametrize("command", ["audit", "score", "compare", "classes", "conventions"])
+def test_every_absent_file_is_named_at_once_with_a_command_that_needs_none(
+    command: str, run: Run, sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each network's own flag stands in its message; the last line is the same command with embedded networks."""
+    from fidprobe.extractors import weights
+
+    absent = {
+        name: replace(weights.WEIGHTS[name], url=f"http://127.0.0.1:9/{name}")  # answers at once
+        for name in FLAGS_OF_WEIGHTS
+    }
+    monkeypatch.setattr(weights, "WEIGHTS", {**weights.WEIGHTS, **absent})
+    sources = ["real", "model", *(["old"] if command == "compare" else [])]
+    ran = run(command, *sources, "-q", "--extractor=inception", "--limit", "5")
+    *errors, instead = ran.err.splitlines()
+    assert ran.code == 2
+    needed = {"inception": "--weights"} if command == "classes" else FLAGS_OF_WEIGHTS
+    assert len(errors) == len(needed)
+    for error, (name, flag) in zip(errors, needed.items(), strict=True):
+        assert error.startswith(f"fidprobe: error: cannot download http://127.0.0.1:9/{name} (Connection refused);")
+        assert error.endswith(f"put it at {weights.weights_path(name)}, or name a local copy with {flag}")
+    networks = "--extractor efficientnet-lite0" + " --second-opinion cifar10-encoder" * (len(needed) - 1)
+    assert instead == f"without downloads: fidprobe {command} {' '.join(sources)} -q --limit 5 {networks}"
 
 
 def test_weights_are_listed_and_verified(run: Run) -> None:

@@ -115,8 +115,8 @@ def test_missing_official_weights_say_what_to_put_where(cli: Run) -> None:
     local = replace(entry, url="http://127.0.0.1:9/none")  # answers at once, whatever the machine's network
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights, "WEIGHTS", {**weights.WEIGHTS, "inception": local})
-        code, _, err = cli("conventions", "real", "made", "-q")
+        code, _, err = cli("conventions", "real", "made", "-s", "random", "-q")
     assert code == 2
-    assert len(err.splitlines()) == 1
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["fidprobe", "without downloads"]
     assert entry.file in err
     assert "--weights" in err

@@ -46,7 +46,7 @@ def test_arguments_become_flags_and_all_other_quoted_words_stay() -> None:
 def test_every_flag_of_the_table_is_an_option_and_stands_for_a_word_of_some_message() -> None:
     assert {flag.split()[0] for flag in _FLAGS.values()} <= options()
     messages = library_messages()
-    of_sets = {f"second_{name}" for name in ("reference", "generated", "candidates", "baseline")}
+    of_sets = {f"second_{name}" for name in ("reference", "generated", "candidates", "baseline", "weights")}
     of_kinds = {option for kind in KINDS.values() for option in kind.options}
     assert of_sets | of_kinds <= set(_FLAGS)
     assert not [word for word in _FLAGS if word not in of_sets | of_kinds and f"`{word}`" not in messages]

@@ -332,7 +332,7 @@ def test_a_local_file_must_be_the_official_one(entry: WeightsEntry, tmp_path: Pa
 
 def test_unknown_names_list_the_known_ones() -> None:
     """A typing error in `fidprobe weights fetch`."""
-    with pytest.raises(InputError, match=r"'incption'; choose from inception, .*swav"):
+    with pytest.raises(InputError, match=r"'incption'; did you mean 'inception'\? choose from inception, .*swav"):
         status("incption")
 
 

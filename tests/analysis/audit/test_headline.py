@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fidprobe.analysis.audit.headline import more_images_text, verdict_sentence, verdict_statement
-from fidprobe.analysis.verdict.rule import VERDICTS
+from fidprobe.analysis.verdict.answers import VERDICTS
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.analysis.verdict.uncertainty import JointEstimates
 from tests.analysis import audits

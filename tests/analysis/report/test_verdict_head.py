@@ -12,7 +12,7 @@ from fidprobe.analysis.audit.measure import audit
 from fidprobe.analysis.output.wording import number, signed_percent
 from fidprobe.analysis.report.files import report_html
 from fidprobe.analysis.report.verdict_head import scale, verdict_view
-from fidprobe.analysis.verdict.rule import VERDICTS
+from fidprobe.analysis.verdict.answers import VERDICTS
 from fidprobe.analysis.verdict.uncertainty import Ratio
 from fidprobe.analysis.verdict.words import WORDS
 from fidprobe.features.value import Features

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from fidprobe.analysis.verdict.rule import VERDICTS, Verdict, judge, judge_share
+from fidprobe.analysis.verdict.answers import VERDICTS
+from fidprobe.analysis.verdict.rule import Verdict, judge, judge_share
 from fidprobe.analysis.verdict.uncertainty import JointEstimates, Ratio
 
 LABELS = {"inception": "FID", "clip": "FD[clip]", "dinov2": "FD[dinov2]"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fidprobe.analysis.verdict.rule import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
+from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.verdict.uncertainty import Ratio
 from fidprobe.analysis.verdict.words import NO_VERDICT, NULL_PART, WORDS, percents, span_text
 
