@@ -5,6 +5,8 @@ Digits are consistent, no character is invisible, and no line of a table is long
 
 import json
 import math
+import os
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -14,12 +16,12 @@ from typing import Any
 from fidprobe.errors import InputError
 
 __all__ = [
-    "COLUMNS",
     "aligned",
     "amount",
     "images_text",
     "joined",
     "json_text",
+    "line_length",
     "number",
     "plus_minus",
     "shortened",
@@ -29,8 +31,15 @@ __all__ = [
     "wrapped",
 ]
 
-COLUMNS = 80
-"""Characters in a line on the terminal."""
+_COLUMNS = 80  # in a file or a pipe, whose reader's width is not known
+
+
+def line_length() -> int:
+    """Characters in a line: as many as the terminal has, from 40 to 120; 80 where the output is none."""
+    try:
+        return min(max(os.get_terminal_size(sys.stdout.fileno()).columns, 40), 120)
+    except (OSError, ValueError, AttributeError):  # no terminal; no file; no standard output at all
+        return _COLUMNS
 
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -117,7 +126,7 @@ def joined(parts: Sequence[str]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, indent: str = "") -> list[str]:
-    """Lay out a table for the terminal, in lines of at most `COLUMNS` characters.
+    """Lay out a table for the terminal, in lines of at most `line_length()` characters.
 
     Columns without any value below their header are left out. Names in the first column are cut where a line would
     be too long.
@@ -131,7 +140,7 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, indent: str = "") -
     cells = [[visible(row[i].replace("\N{NO-BREAK SPACE}", " ")) for i in used] for row in rows]
     others = [max(map(len, column)) for column in list(zip(*cells, strict=True))[1:]]
     names = [cells[0][0], *(indent + row[0] for row in cells[1:])]
-    room = COLUMNS - sum(others) - 2 * len(others)
+    room = line_length() - sum(others) - 2 * len(others)
     width = max(len(names[0]), min(room, max(map(len, names))))
     lines = []
     for name, row in zip(names, cells, strict=True):
@@ -144,14 +153,14 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1, indent: str = "") -
 
 
 def wrapped(text: str, *, indent: str = "") -> list[str]:
-    """A sentence as lines of at most `COLUMNS` characters, safe to print on a terminal.
+    """A sentence as lines of at most `line_length()` characters, safe to print on a terminal.
 
     Args:
         text: What to print; names in it may hold any character.
         indent: What lines after the first begin with.
     """
     text = visible(text.replace("\N{NO-BREAK SPACE}", " "))
-    return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False) or [""]
+    return textwrap.wrap(text, line_length(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def json_text(data: Any, whose: str) -> str:

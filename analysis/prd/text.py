@@ -8,16 +8,13 @@ __all__ = ["beta_text", "curve_lines", "space_text"]
 _NAME = 32
 
 
-def curve_lines(curves: PRDCurves, *, reference: str) -> list[str]:
-    """At most 80 columns: which set is the reference, then a row a model and a table a space.
-
-    Args:
-        curves: What was measured.
-        reference: What the user calls the real images.
-    """
-    lines = [f"reference (real): {shortened(reference, 40)}, {images_text(curves.reference.count)}"]
+def curve_lines(curves: PRDCurves) -> list[str]:
+    """How it was measured, then a row a model and a table a space, in at most 80 columns."""
     means = f"{curves.runs} runs" if curves.runs > 1 else "1 run"
-    lines += wrapped(f"{means} of {curves.clusters} clusters, each on {images_text(curves.images)} of every set")
+    lines = wrapped(
+        f"{means} of {curves.clusters} clusters, each on {images_text(curves.images)} of every set; the reference has "
+        f"{images_text(curves.reference.count)}"
+    )
     for space in curves.spaces:
         lines += ["", *_table(curves, space)]
     if "second" not in curves.spaces:

@@ -27,10 +27,13 @@ _MANY = 1000  # fewer neighbours lie so far away that balls hold what they shoul
 _STABLE = 10_000  # below this FID's bias is no longer small (Bińkowski et al. 2018, Fig. 1)
 
 
+_MOST_MODELS = 100  # more folders than these are classes
+_LOSSY = {"AVIF", "JPEG", "JPEG2000", "WEBP"}  # formats; some of their files are lossless, which is rare
 DISTANCE_CODES = ("few-images", "counts-differ", "singular-covariance")
 """Warnings about printed Fréchet distances, of no use where none is printed."""
 
-Sides = Mapping[str, Features | GaussianStatistics]
+Measurable = Features | GaussianStatistics
+Sides = Mapping[str, Measurable]
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ def advise_on_sets(
                 "draws equal subsets.",
             )
         )
+    out += _advise_on_folders(reference, models)
     sources = {name: s.provenance.source for name, s in named.items()}
     out += _advise_on_files({name: s for name, s in sources.items() if s is not None})
     return out
@@ -331,6 +335,31 @@ def advise_on_attack(
     return out
 
 
+def _advise_on_folders(reference: Measurable, models: Mapping[str, Measurable]) -> list[Advice]:
+    """A question about sets that may hold several models: their folders are none of the reference's classes."""
+    out = []
+    for name, model in models.items():
+        folders = _folders(model)
+        if 1 < len(folders) <= _MOST_MODELS and not folders & _folders(reference):
+            few = ", ".join(sorted(folders)[:3]) + (", ..." if len(folders) > 3 else "")
+            out.append(
+                Advice(
+                    "several-folders",
+                    f"{name} holds {len(folders)} folders ({few}) that the reference has not, measured as one set. Are "
+                    "they models of their own? Then give each by itself, for example to fidprobe compare.",
+                )
+            )
+    return out
+
+
+def _folders(side: Measurable) -> set[str]:
+    """The first folders of a set's images; none where an image lies in no folder, or names are not known."""
+    names = side.names if isinstance(side, Features) else None
+    if not names or not all("/" in name for name in names):
+        return set()
+    return {name.partition("/")[0] for name in names}
+
+
 def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:
     out: list[Advice] = []
     reference = sources.get("reference")
@@ -349,12 +378,15 @@ def _advise_on_files(sources: Mapping[str, SourceProvenance]) -> list[Advice]:
             out.append(
                 Advice("same-images", f"{name} and the reference are the same images; distances are 0 by design.")
             )
-        if source.formats and reference.formats and _main(source.formats) != _main(reference.formats):
+        own, others = _main(source.formats), _main(reference.formats)
+        if own != others and None not in (own, others) and {own, others} & _LOSSY:
+            kinds = {name: own, "the reference": others}
+            lossy = " and ".join(whose for whose, kind in kinds.items() if kind in _LOSSY)
             out.append(
                 Advice(
                     "formats-differ",
-                    f"{name} is mostly {_main(source.formats)} and the reference {_main(reference.formats)}: "
-                    "compression alone moves FID, by more than many claimed gains. Store both alike.",
+                    f"{name} is mostly {own} and the reference {others}: {lossy} lost detail "
+                    "to compression, which alone moves FID by more than many claimed gains. Store both alike.",
                 )
             )
         if source.sizes and reference.sizes and set(source.sizes) != set(reference.sizes):
@@ -381,8 +413,8 @@ def _list(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def _main(formats: Mapping[str, int]) -> str:
-    return max(formats, key=lambda f: formats[f]) if formats else "of unknown format"
+def _main(formats: Mapping[str, int]) -> str | None:
+    return max(formats, key=lambda f: formats[f]) if formats else None
 
 
 def _sizes(source: SourceProvenance) -> str:

@@ -124,10 +124,11 @@ def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, ou
     from fidprobe.attacks.resampling import Resampling
 
     advice = dict.fromkeys(one for attacked in done for one in attacked.advice)
+    sets = {"reference": reference, "candidates": candidates}
     if len(attacks) == 1:
-        output.show(done[0], lambda: attack_lines(done[0]), advice, outcome=out)
+        output.show(done[0], lambda: attack_lines(done[0]), advice, sets, outcome=out)
         return
     pairs = zip(attacks.values(), done, strict=False)  # an interrupted sweep is shorter
     sweep = Sweep([Swept(one.space, attacked) for one, attacked in pairs if isinstance(one, Resampling)])
     write_sweep(sweep, out, command=command_line())
-    output.show(sweep, lambda: sweep_lines(sweep.attacks), advice, outcome=out)
+    output.show(sweep, lambda: sweep_lines(sweep.attacks), advice, sets, outcome=out)

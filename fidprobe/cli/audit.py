@@ -89,7 +89,8 @@ def audit(
         )
     checked = [gate.check(result) for gate in gates]
     page, *_ = write_report(result, out, command=command_line())
-    output.show(result, lambda: audit_lines(result), report=page)
+    sets = {"reference": reference, "generated": generated, "baseline": baseline}
+    output.show(result, lambda: audit_lines(result), sets=sets, report=page)
     for gate in checked:
         print(f"{'FAILED' if gate.failed else 'passed'}: --fail-if {gate.outcome}", file=sys.stderr)  # noqa: T201
     if any(gate.failed for gate in checked):

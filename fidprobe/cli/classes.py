@@ -52,4 +52,9 @@ def classes(
             progress=progress,
         )
     write_classes(result, out, number=count, command=command_line())
-    output.show(result, lambda: class_lines(result.comparison, count), outcome=out)
+    output.show(
+        result,
+        lambda: class_lines(result.comparison, count),
+        sets={"reference": reference, "generated": generated},
+        outcome=out,
+    )

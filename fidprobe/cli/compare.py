@@ -49,4 +49,6 @@ def compare(
             reference, **sets, **networks.arguments(), within=within, options=reading.options(), progress=progress
         )
     write_comparison(result, out, command=command_line())
-    output.show(result, lambda: comparison_lines(result), table_and_figure=out)
+    output.show(
+        result, lambda: comparison_lines(result), sets={"reference": reference, "models": models}, table_and_figure=out
+    )

@@ -49,4 +49,9 @@ def conventions(
         result = run(
             reference, generated, names=convention, **networks.arguments(), options=reading.options(), progress=progress
         )
-    output.show(result.to_json(), lambda: convention_lines(result), result.advice)
+    output.show(
+        result.to_json(),
+        lambda: convention_lines(result),
+        result.advice,
+        sets={"reference": reference, "generated": generated},
+    )

@@ -43,4 +43,6 @@ def correlate(
     with output.bars() as progress:
         result = run(reference, **sets, **networks.arguments(), options=reading.options(), progress=progress)
     write_correlation(result, out, command=command_line())
-    output.show(result, lambda: correlation_lines(result), table_and_figure=out)
+    output.show(
+        result, lambda: correlation_lines(result), sets={"reference": reference, "models": models}, table_and_figure=out
+    )

@@ -77,4 +77,6 @@ def heatmap(
             progress=progress,
         )
     page = write_heatmaps(result, out, command=command_line())
-    output.show(result, lambda: heatmap_lines(result), heatmaps=page)
+    output.show(
+        result, lambda: heatmap_lines(result), sets={"reference": reference, "generated": generated}, heatmaps=page
+    )

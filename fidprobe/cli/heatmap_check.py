@@ -64,7 +64,9 @@ def heatmap_check(
             progress=progress,
         )
     write_heatmap_check(result, out, command=command_line())
-    output.show(result, lambda: heatmap_check_lines(result), outcome=out)
+    output.show(
+        result, lambda: heatmap_check_lines(result), sets={"reference": reference, "generated": generated}, outcome=out
+    )
 
 
 def _parsed(scales: str) -> list[float]:

@@ -37,4 +37,10 @@ def influence(
             reference, generated, exact=exact, **networks.arguments(), options=reading.options(), progress=progress
         )
         write_influence(result, out, count=count, command=command_line(), progress=progress)
-    output.show(result.listing(count), lambda: influence_lines(result, count), result.advice, outcome=out)
+    output.show(
+        result.listing(count),
+        lambda: influence_lines(result, count),
+        result.advice,
+        sets={"reference": reference, "generated": generated},
+        outcome=out,
+    )

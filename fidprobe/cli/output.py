@@ -2,8 +2,10 @@
 
 import json
 import shlex
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +38,7 @@ __all__ = [
     "result_json",
 ]
 
+_MOST_PATHS = 8  # of models on the terminal
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C has ended."""
 RESUMED = (
@@ -68,14 +71,16 @@ class Output:
         result: "Document | Mapping[str, Any]",
         lines: Callable[[], Iterable[str]],
         advice: "Iterable[Advice] | None" = None,
+        sets: Mapping[str, str | Sequence[str] | None] | None = None,
         **places: Path,
     ) -> None:
-        """Print the result as JSON or as lines, where its files are, and warnings on stderr.
+        """Print the result as JSON or as lines, which sets it is of and where its files are, and warnings on stderr.
 
         Args:
             result: What the JSON holds; a document's also states the command line.
             lines: Returns the lines.
             advice: What to warn of; the result's own by default, if it has any.
+            sets: What was measured, as the user gave it; printed above the lines. None for a set that was not given.
             **places: What the files are, with `_` for a space, and where; printed below the lines.
         """
         if self.as_json:
@@ -83,8 +88,20 @@ class Output:
             print(text.removesuffix("\n"), flush=True)  # noqa: T201
         else:
             where = [f"{name.replace('_', ' ')}: {escape_controls(str(path))}" for name, path in places.items()]
-            print_lines(*lines(), *where)
+            print_lines(*_set_lines(sets or {}), *lines(), *where)
         print_advice(getattr(result, "advice", ()) if advice is None else advice)
+
+
+def _set_lines(sets: Mapping[str, str | Sequence[str] | None]) -> list[str]:
+    """`reference: real/`, a line each, then an empty one."""
+    lines = []
+    for name, given in sets.items():
+        paths = [given] if isinstance(given, str) else list(given or ())
+        if len(paths) > _MOST_PATHS:
+            paths[_MOST_PATHS - 1 :] = [f"{len(paths) - _MOST_PATHS + 1:,} more"]
+        if paths:
+            lines.append(f"{name}: {escape_controls(', '.join(paths))}")
+    return [*lines, ""] if lines else []
 
 
 def print_lines(*lines: str) -> None:
@@ -93,8 +110,12 @@ def print_lines(*lines: str) -> None:
 
 
 def print_warning(text: str) -> None:
-    """Print a warning on stderr, on one line that cannot rewrite the terminal."""
-    print(f"warning: {escape_controls(arguments_as_flags(text))}", file=sys.stderr, flush=True)  # noqa: T201
+    """Print a warning on stderr, where it cannot rewrite the terminal: wrapped there, on one line in a log file."""
+    warning = f"warning: {escape_controls(arguments_as_flags(text))}"
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        warning = textwrap.fill(warning, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    print(warning, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_advice(advice: "Iterable[Advice]") -> None:

@@ -61,4 +61,9 @@ def prd(
             progress=progress,
         )
     write_prd(result, out, command=command_line())
-    output.show(result, lambda: [*curve_lines(result, reference=reference), ""], curves_and_figures=out)
+    output.show(
+        result,
+        lambda: [*curve_lines(result), ""],
+        sets={"reference": reference, "generated": models},
+        curves_and_figures=out,
+    )

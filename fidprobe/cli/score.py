@@ -115,4 +115,6 @@ def score(
     advice = [*scored.advice]
     if convention:
         advice += advise_on_convention(convention, parse_metrics(metrics), scored.main.extractor)
-    output.show(scored.to_json(), lambda: render_scores(scored), advice)
+    output.show(
+        scored.to_json(), lambda: render_scores(scored), advice, sets={"reference": reference, "generated": generated}
+    )

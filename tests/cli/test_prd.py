@@ -27,12 +27,13 @@ def test_any_embedding_is_measured_without_a_network(run: Run, tmp_path: Path) -
     assert code == 0, err
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0] == "reference (real): real.npy, 120 images"
-    assert lines[1] == "5 runs of 4 clusters, each on 120 images of every set"
-    assert lines[3] == "features of an unknown space:"
-    assert lines[4].split() == ["model", "images", "F_8", "(recall)", "F_1/8", "(precision)"]
+    assert lines[:3] == ["reference: real.npy", "generated: dropping.npy, inventing.npy", ""]
+    how = "5 runs of 4 clusters, each on 120 images of every set; the reference has 120 images"
+    assert " ".join(lines[3:5]) == how
+    assert lines[6] == "features of an unknown space:"
+    assert lines[7].split() == ["model", "images", "F_8", "(recall)", "F_1/8", "(precision)"]
     data = json.loads((tmp_path / "o" / "prd.json").read_text())
-    for line, model in zip(lines[5:7], data["models"], strict=True):
+    for line, model in zip(lines[8:10], data["models"], strict=True):
         one = model["main"]
         numbers = [f"{one[key]:.4f}" for key in ("f_8", "f_8_spread", "f_1_8", "f_1_8_spread")]
         assert [cell for cell in line.split() if cell != "±"] == [model["name"], "120", *numbers]

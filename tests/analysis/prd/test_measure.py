@@ -119,22 +119,21 @@ def test_one_model_without_a_second_opinion_is_told() -> None:
     assert set(result.models["pictures"].curves) == {"main", "second"}
     assert set(result.models["features"].curves) == {"main"}
     assert "Of 1 of 2 models there is no second opinion" in {a.code: a.text for a in result.advice}["second-partial"]
-    lines = curve_lines(result, reference="r")
+    lines = curve_lines(result)
     assert [line.split()[-2:] for line in lines if line.startswith("features")][1] == ["not", "measured"]
     assert len(curves_figure(result).axes) == len(f_figure(result).axes) == 2
 
 
 def test_text_fits_a_screen(found: PRDCurves) -> None:
-    """80 columns with any names; the reference is named as what it is."""
+    """80 columns with any names."""
     names = [f"a model with quite a long name, number {i}" for i in range(4)]
     long = replace(found, models=dict(zip(names, found.models.values(), strict=True)), spaces={"main": "x" * 90})
     for one in (found, long):
-        lines = curve_lines(one, reference="some/where/" + 9 * "deep/" + "real.npy")
+        lines = curve_lines(one)
         assert max(map(len, lines)) <= 80
-        assert lines[0].startswith("reference (real): some/where/")
-        assert lines[0].endswith("real.npy, 120 images")
-        assert lines[1] == "3 runs of 6 clusters, each on 120 images of every set"
-    lines = curve_lines(found, reference="r")
+        how = "3 runs of 6 clusters, each on 120 images of every set; the reference has 120 images"
+        assert " ".join(lines[:2]) == how
+    lines = curve_lines(found)
     assert lines[3] == "first:"
     assert lines[4].split() == ["model", "images", "F_8", "(recall)", "F_1/8", "(precision)"]
     curve = found.models["dropping"].curves["main"]
@@ -143,7 +142,7 @@ def test_text_fits_a_screen(found: PRDCurves) -> None:
     assert lines[5].split() == expected.split()
     assert lines[10] == "second (second opinion):"
     assert (beta_text(8), beta_text(0.5), beta_text(1)) == (("F_8", "F_1/8"), ("F_0.5", "F_2"), ("F_1", "F_1/1"))
-    assert curve_lines(replace(found, beta=0.5), reference="r")[4].split()[2:] == [
+    assert curve_lines(replace(found, beta=0.5))[4].split()[2:] == [
         "F_0.5",
         "(precision)",
         "F_2",

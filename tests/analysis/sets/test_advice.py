@@ -54,6 +54,7 @@ def test_good_sets_and_spaces_raise_no_warning() -> None:
         ({"n": 2}, "singular-covariance", "generated 2:"),
         ({"n": 15_000}, "counts-differ", "reference 20,000, generated 15,000"),
         ({"formats": {"JPEG": 19_000, "PNG": 1_000}}, "formats-differ", "mostly JPEG and the reference PNG"),
+        ({"formats": {"JPEG": 20_000}}, "formats-differ", "generated lost detail to compression"),
         ({"sizes": {"32x32": 20_000}}, "sizes-differ", "32x32 and the reference of 64x64"),
         ({"sizes": {"32x32": 1, "64x64": 19_999}}, "sizes-differ", "2 sizes (most often 64x64)"),
         ({"treatments": {"CMYK to RGB": 3}}, "treatments-differ", "CMYK to RGB"),
@@ -68,6 +69,32 @@ def test_a_set_that_differs_is_named(changes: dict[str, Any], code: str, words: 
     if code != "few-images":
         assert words in text
     assert "generated" in text.lower()
+
+
+def test_formats_matter_where_one_of_them_is_lossy() -> None:
+    """An array and PNG files hold the same pixels; a JPEG and a WebP file do not."""
+    assert advise_on_sets(features(), {"generated": features(formats={"array": 20_000})}) == []
+    jpeg, webp = features(formats={"JPEG": 20_000}), features(formats={"WEBP": 20_000})
+    assert advise_on_sets(jpeg, {"generated": features(formats={"JPEG": 20_000})}) == []
+    (both,) = advise_on_sets(jpeg, {"generated": webp})
+    assert "generated and the reference lost detail to compression" in both.text
+    (one,) = advise_on_sets(jpeg, {"generated": features()})
+    assert "PNG and the reference JPEG: the reference lost detail" in one.text
+
+
+def test_folders_that_are_no_classes_are_asked_about() -> None:
+    """Several models given as one set, unless the reference has such folders too or images lie beside them."""
+
+    def of(*folders: str) -> Features:
+        return replace(features(), names=tuple(f"{folders[i % len(folders)]}{i}.png" for i in range(20_000)))
+
+    flat, classes, models = of(""), of("cat/", "dog/"), of("step-1/", "step-2/", "step-3/", "step-4/")
+    for reference in (flat, classes):
+        (asked,) = advise_on_sets(reference, {"generated": models})
+        assert asked.code == "several-folders"
+        assert asked.text.startswith("generated holds 4 folders (step-1, step-2, step-3, ...) that the reference")
+    for model in (flat, classes, of("", "step-1/"), of("only/")):
+        assert advise_on_sets(classes, {"generated": model}) == []
 
 
 def test_too_few_images_are_listed_without_those_that_are_enough() -> None:
