@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 from fidprobe.analysis.output.wording import amount, joined, number, shortened, signed_percent
 from fidprobe.analysis.verdict.rule import Opinion, Verdict
-from fidprobe.analysis.verdict.words import CAVEATS, WORDS, percents, span_text
+from fidprobe.analysis.verdict.words import (
+    CAVEATS,
+    WORDS,
+    has_percent,
+    is_larger_gain,
+    percents,
+    share_percents,
+    span_text,
+)
 
 if TYPE_CHECKING:
     from fidprobe.analysis.audit.result import Audit
@@ -92,13 +100,13 @@ def label_text(label: str) -> str:
 
 def _moves_by(moved: Verdict | Opinion) -> str:
     verb = "falls" if moved.change.value < 0 else "rises"
-    if moved.relative.interval is None:
+    if not has_percent(moved.relative):
         return f"{verb} by {number(abs(moved.change.value), 3)}"
     return f"{verb} by {percents(moved.relative)[0].removeprefix('−')}"
 
 
 def _interval(moved: Verdict | Opinion) -> str:
-    if moved.relative.interval is None:
+    if not has_percent(moved.relative):
         return span_text(*moved.change.interval, signed=True)
     return percents(moved.relative, signed=True)[1]
 
@@ -128,7 +136,9 @@ def _confirms(opinion: Opinion) -> str:
         return f"{label} cannot tell ({opinion.reason})"
     if opinion.verdict == "reversed":
         return f"{label} {_moves_by(opinion)} (95{_SPACE}%: {_interval(opinion)})"
-    share, interval = percents(opinion.share)
+    if is_larger_gain(opinion.share) and opinion.verdict in {"confirmed", "partly-confirmed"}:
+        return f"{label} sees a larger gain: it {_moves_by(opinion)} (95{_SPACE}%: {_interval(opinion)})"
+    share, interval = share_percents(opinion.share)
     if opinion.verdict == "inconclusive":
         return f"{label} may confirm anything from {interval} of that (95{_SPACE}% confidence)"
     if opinion.verdict == "not-confirmed":

@@ -6,7 +6,7 @@ from fidprobe.analysis.audit.headline import verdict_sentence
 from fidprobe.analysis.audit.result import Audit, Change
 from fidprobe.analysis.budget.text import budget_sentence
 from fidprobe.analysis.output.wording import aligned, plus_minus, shortened, wrapped
-from fidprobe.analysis.scores.metric_registry import METRICS
+from fidprobe.analysis.scores.metric_registry import METRICS, TITLES
 from fidprobe.analysis.scores.text import render_scores
 
 __all__ = ["audit_lines"]
@@ -23,9 +23,14 @@ def audit_lines(audit: Audit) -> list[str]:
     printed = [row for row in METRICS.values() if row.in_summary]
     lines += ["", "as other tools print them", *render_scores(audit.scored, only=[row.name for row in printed])]
     spaces = (audit.scored.main, *audit.scored.other_spaces)
-    measured = {name for space in spaces for one in space.scores.values() for name in (*one.results, *one.missing)}
-    if more := sorted(measured - {part.name for row in printed for part in (row, *row.parts)}):
-        lines += wrapped(f"in the report, or why not: {', '.join(more)}")
+    measured = [one for space in spaces for one in space.scores.values()]
+    shown = {part.name for row in printed for part in (row, *row.parts)}
+    for what, names in (
+        ("in the report", {name for one in measured for name in one.results}),
+        ("not computed (the report says why)", {name for one in measured for name in one.missing}),
+    ):
+        if more := [title for name, title in TITLES.items() if name in names - shown]:
+            lines += wrapped(f"{what}: {', '.join(more)}")
     for space in audit.spaces[2:]:
         for model, scores in space.scores.scores.items():
             if scores.frechet:

@@ -16,6 +16,7 @@ from fidprobe.analysis.output.wording import (
     wrapped,
 )
 from fidprobe.analysis.verdict.uncertainty import Ratio
+from fidprobe.analysis.verdict.words import has_percent
 
 if TYPE_CHECKING:
     from fidprobe.analysis.comparison.measure import Comparison
@@ -71,7 +72,7 @@ def step_sentence(step: Step) -> str:
     """`From B to A: FID −20.1 %, not confirmed (share 0.08 in FD[clip], 95 %: 0.02 to 0.14)`."""
     verdict = step.verdict
     names = f"From {shortened(step.baseline, _NAME)} to {shortened(step.model, _NAME)}"
-    if verdict.relative.interval is None:
+    if not has_percent(verdict.relative):
         change = f"by {number(verdict.change.value, 3)}"
     else:
         change = signed_percent(100 * verdict.relative.value)

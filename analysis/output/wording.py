@@ -160,7 +160,9 @@ def wrapped(text: str, *, indent: str = "") -> list[str]:
         indent: What lines after the first begin with.
     """
     text = visible(text.replace("\N{NO-BREAK SPACE}", " "))
-    return textwrap.wrap(text, line_length(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
+    return textwrap.wrap(
+        text, line_length(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def json_text(data: Any, whose: str) -> str:

@@ -121,7 +121,7 @@ def _metric_rows(scores: Mapping[str, ModelScores], wanted: Callable[[Metric], b
             continue
         lines = {model: metric.lines(one.results) if name in one.results else [] for model, one in scores.items()}
         longest = max(lines.values(), key=len)
-        for i, head in enumerate(longest or [Line(name, metric.meaning, "")]):
+        for i, head in enumerate(longest or [Line(metric.title, metric.meaning, "")]):
             cells = []
             for model, one in scores.items():
                 if i < len(lines[model]):

@@ -9,7 +9,7 @@ from fidprobe.analysis.output.wording import number, signed_percent
 from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.verdict.rule import Opinion, Verdict
 from fidprobe.analysis.verdict.uncertainty import Estimate, Ratio
-from fidprobe.analysis.verdict.words import CAVEATS, NO_VERDICT, WORDS, percents, span_text
+from fidprobe.analysis.verdict.words import CAVEATS, NO_VERDICT, WORDS, has_percent, percents, share_percents, span_text
 
 __all__ = ["change_view", "distance_text", "scale", "verdict_view"]
 
@@ -45,10 +45,10 @@ def change_view(space: AuditSpace, moved: Verdict | Opinion) -> dict[str, str]:
     before, after = (distance_text(space.distances[model].value) for model in ("baseline", "generated"))
     change = ("+" if moved.change.value > 0 else "") + distance_text(moved.change.value)
     within = f"95 %: {_between(moved.change, signed=True)}"
-    value, interval = percents(moved.relative, signed=True)
     detail = f"{before}{_TO}{after}, {change} ({within})"
-    if not interval:
+    if not has_percent(moved.relative):
         return {"value": change, "interval": within, "detail": detail}
+    value, interval = percents(moved.relative, signed=True)
     return {"value": value, "interval": f"95 %: {interval}", "detail": detail}
 
 
@@ -101,7 +101,7 @@ def _share_view(verdict: Verdict, opinion: Opinion) -> dict[str, str]:
         return {"value": "–", "interval": "there is no gain to confirm", "detail": ""}
     if opinion.reason or opinion.share.interval is None or verdict.reason:
         return {"value": "unknown", "interval": "no interval", "detail": opinion.reason or verdict.reason}
-    value, interval = percents(opinion.share)
+    value, interval = share_percents(opinion.share)
     return {"value": value, "interval": f"95 %: {interval}", "detail": ""}
 
 

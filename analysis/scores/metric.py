@@ -43,6 +43,7 @@ class Metric:
 
     Attributes:
         name: As `--metrics` takes it; also the key of its result.
+        title: What people call it, in few letters.
         meaning: One line for people.
         compute: `(reference, generated, choices, progress)` -> its frozen result; the sets are what `needs` says.
         describe: Its result as people read it.
@@ -62,6 +63,7 @@ class Metric:
     """
 
     name: str
+    title: str
     meaning: str
     compute: Callable[[Any, Any, MetricChoices, Progress], Any]
     describe: Callable[[Any], list[Line]]

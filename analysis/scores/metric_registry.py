@@ -27,7 +27,7 @@ from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["METRICS", "parse_metrics"]
+__all__ = ["METRICS", "TITLES", "parse_metrics"]
 
 _AM_SPLITS = 10  # of the AM Score, as in Table 1 of its paper
 
@@ -79,6 +79,7 @@ def _frechet_in_space(name: str, meaning: str, space: str, letters: str) -> Metr
     """The Fréchet distance in a network of its own."""
     return Metric(
         name,
+        letters,
         meaning,
         _frechet,
         lambda result: _frechet_line(result, letters),
@@ -93,6 +94,7 @@ def _frechet_of_classes(which: str) -> Metric:
     """The Fréchet distance in a classifier's outputs."""
     return Metric(
         f"fd-{which}",
+        f"FD in {which}",
         f"Fréchet distance in {which}",
         lambda reference, generated, choices, progress: _frechet(
             class_space(reference, which), class_space(generated, which), choices, progress
@@ -227,6 +229,7 @@ def _advise_on_sizes(_sets: object, results: Mapping[str, IntraClassResult], _ch
 _ROWS = (
     Metric(
         "fid",
+        "FD",
         "Fréchet distance",
         _frechet,
         _frechet_line,
@@ -238,6 +241,7 @@ _ROWS = (
     ),
     Metric(
         "kid",
+        "KD",
         "kernel distance, over all pairs and over subsets",
         lambda reference, generated, _, progress: kernel_distance(reference, generated, progress=progress),
         lambda result: [Line("KD", "all pairs, ± standard error", plus_minus(result.value, result.standard_error))],
@@ -248,6 +252,7 @@ _ROWS = (
         parts=(
             Metric(
                 "kid_subsets",
+                "KD over subsets",
                 "kernel distance as papers report it",
                 _kid_subsets,
                 _kid_subsets_lines,
@@ -257,6 +262,7 @@ _ROWS = (
     ),
     Metric(
         "fid-infinity",
+        "FD∞",
         "Fréchet distance extrapolated to infinitely many generated images",
         lambda reference, generated, _, progress: frechet_infinity(reference, generated, progress=progress),
         lambda result: _extrapolation_lines(result, "FD∞"),
@@ -268,6 +274,7 @@ _ROWS = (
     _frechet_in_space("fd-dinov2", "Fréchet distance in DINOv2", "dinov2", "FD"),
     Metric(
         "cmmd",
+        "CMMD",
         "CLIP maximum mean discrepancy",
         lambda reference, generated, _, progress: cmmd(reference, generated, progress=progress),
         lambda result: [
@@ -285,6 +292,7 @@ _ROWS = (
     _frechet_of_classes("probabilities"),
     Metric(
         "pr",
+        "precision, recall",
         "improved precision and recall",
         lambda reference, generated, choices, progress: precision_recall(
             reference, generated, k=choices.neighbours, strict=choices.strict_balls, progress=progress
@@ -297,6 +305,7 @@ _ROWS = (
     ),
     Metric(
         "dc",
+        "density, coverage",
         "density and coverage",
         lambda reference, generated, _, progress: density_coverage(reference, generated, progress=progress),
         lambda result: _share_lines(result, "density", "coverage"),
@@ -307,6 +316,7 @@ _ROWS = (
     ),
     Metric(
         "prd",
+        "PRD",
         "precision and recall of distributions",
         lambda reference, generated, _, progress: prd(reference=reference, generated=generated, progress=progress),
         _prd_lines,
@@ -321,6 +331,7 @@ _ROWS = (
     ),
     Metric(
         "is",
+        "IS",
         "Inception Score",
         _inception_score,
         _inception_score_lines,
@@ -332,6 +343,7 @@ _ROWS = (
     ),
     Metric(
         "is-infinity",
+        "IS∞",
         "Inception Score extrapolated to infinitely many images",
         lambda _, generated, choices, progress: inception_score_infinity(
             generated, biased=choices.inception_keeps_bias, progress=progress
@@ -344,6 +356,7 @@ _ROWS = (
     ),
     Metric(
         "am",
+        "AM Score",
         "AM Score",
         lambda reference, generated, *_: am_score(reference, generated, splits=min(_AM_SPLITS, len(generated))),
         _am_score_lines,
@@ -358,6 +371,7 @@ _ROWS = (
     ),
     Metric(
         "mode",
+        "Mode Score",
         "Mode Score, in both forms",
         lambda reference, generated, choices, _: mode_score(reference, generated, biased=choices.inception_keeps_bias),
         _mode_score_lines,
@@ -371,6 +385,7 @@ _ROWS = (
     ),
     Metric(
         "ms-ssim",
+        "MS-SSIM",
         "likeness of pictures within classes",
         lambda _, generated, choices, progress: ms_ssim_within_classes(
             generated, side=choices.ms_ssim_side, progress=progress
@@ -386,3 +401,6 @@ _ROWS = (
 
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Metric name -> its row."""
+
+TITLES = {one.name: one.title for row in _ROWS for one in (row, *row.parts)}
+"""Result name -> what people call it."""

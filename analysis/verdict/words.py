@@ -7,7 +7,18 @@ from fidprobe.analysis.output.wording import number, signed_percent
 from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE
 from fidprobe.analysis.verdict.uncertainty import Ratio
 
-__all__ = ["CAVEATS", "NO_VERDICT", "NULL_PART", "WORDS", "VerdictWords", "percents", "span_text"]
+__all__ = [
+    "CAVEATS",
+    "NO_VERDICT",
+    "NULL_PART",
+    "WORDS",
+    "VerdictWords",
+    "has_percent",
+    "is_larger_gain",
+    "percents",
+    "share_percents",
+    "span_text",
+]
 
 _SPACE = "\N{NO-BREAK SPACE}"
 
@@ -108,6 +119,31 @@ def percents(share: Ratio, *, signed: bool = False) -> tuple[str, str]:
     places = 0 if width >= 5 else 1 if width >= 0.5 else 2
     value, *ends = (_fixed(one, places, signed=signed) for one in (100 * share.value, low, high))
     return f"{value}{_SPACE}%", f"{' to '.join(ends)}{_SPACE}%"
+
+
+def has_percent(relative: Ratio) -> bool:
+    """Whether a relative change can be given in percent.
+
+    The baseline's distance must be known to be above 0, and the model's must not be estimated below it: an estimate
+    without bias can be, and no distance falls by more than 100 %.
+    """
+    return relative.interval is not None and relative.value > -1
+
+
+def is_larger_gain(share: Ratio) -> bool:
+    """Whether a second opinion sees a larger gain than the main space, beyond what rounds to 100 %."""
+    return share.value >= 1.005  # NaN is none
+
+
+def share_percents(share: Ratio) -> tuple[str, str]:
+    """A confirmed share in percent, and its interval; above 100 %, where a number says no more, `over 100 %`."""
+    value, interval = percents(share)
+    if is_larger_gain(share):
+        value = f"over 100{_SPACE}%"
+        if share.interval is not None and share.interval[1] >= 1:
+            low = share.interval[0]
+            interval = value if low >= 1 else f"{_fixed(100 * low, 0)}{_SPACE}% and more"
+    return value, interval
 
 
 def span_text(low: float, high: float, *, signed: bool = False) -> str:

@@ -111,20 +111,21 @@ def attack(
         )
         done = list(attacked)
     if ranks().first:
-        _show(done, attacks, out, output)
+        _show(done, attacks, {"reference": reference, "candidates": candidates}, out, output)
         if interrupted.pressed:
             print(f"fidprobe: {interruption_text(done, len(attacks))}", file=sys.stderr)  # noqa: T201
             sys.exit(INTERRUPTED)
 
 
-def _show(done: "list[Attacked]", attacks: Mapping[str, "Attack"], out: Path, output: Output) -> None:
+def _show(
+    done: "list[Attacked]", attacks: Mapping[str, "Attack"], sets: Mapping[str, str], out: Path, output: Output
+) -> None:
     """Print one attack's outcome, or sum up a sweep and print that."""
     from fidprobe.analysis.attack.sweep import Sweep, Swept, write_sweep
     from fidprobe.analysis.attack.text import attack_lines, sweep_lines
     from fidprobe.attacks.resampling import Resampling
 
     advice = dict.fromkeys(one for attacked in done for one in attacked.advice)
-    sets = {"reference": reference, "candidates": candidates}
     if len(attacks) == 1:
         output.show(done[0], lambda: attack_lines(done[0]), advice, sets, outcome=out)
         return

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Ran", "Run"]
+__all__ = ["Ran", "Run", "result_lines"]
 
 
 class Ran(NamedTuple):
@@ -15,3 +15,10 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+
+
+def result_lines(out: str) -> list[str]:
+    """What a command printed below the sets that its result is of."""
+    sets, _, result = out.partition("\n\n")
+    assert sets.startswith("reference: ")
+    return result.splitlines()

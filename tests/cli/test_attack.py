@@ -17,7 +17,7 @@ from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 from tests.helpers import relu_features
 
 pytestmark = pytest.mark.usefixtures("figures_once")
@@ -47,7 +47,7 @@ def test_an_attack_prints_a_table_and_writes_its_outcome(run: Run, tmp_path: Pat
     """Within 80 columns; the second opinion below the main distance; numbers as in the JSON."""
     code, out, err = run("real.safetensors", "made.safetensors", *SECOND, "--keep", "150", "-o", "o")
     assert code == 0
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     data = json.loads((tmp_path / "o" / "attack.json").read_text())
     assert lines[0].startswith("objective ")

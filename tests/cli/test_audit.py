@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 
 SECONDS = tuple(
     part for name in ("reference", "generated", "baseline") for part in (f"--second-{name}", f"{name}-2.npy")
@@ -26,7 +26,7 @@ def arrays(tmp_path: Path) -> Path:
 def test_the_verdict_comes_first_and_everything_it_rests_on_follows(cli: Run, arrays: Path) -> None:
     ran = cli(*AUDIT)
     assert ran.code == 0
-    lines = ran.out.splitlines()
+    lines = result_lines(ran.out)
     assert lines[0].startswith("NOT CONFIRMED: ")
     assert max(map(len, lines[: lines.index("as other tools print them")])) <= 80
     head = next(line for line in lines if line.startswith("without bias, ± s.e."))

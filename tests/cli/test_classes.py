@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fidprobe.features.value import Features
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "classes.md"
 
@@ -47,7 +47,7 @@ def test_the_most_shifted_classes_are_told_with_how_many_there_are_besides(run: 
     save("model.safetensors", [100] * 5 + [400] * 5 + [80, 0], names)
     code, out, err = run("real.safetensors", "model.safetensors", "--count", "5", "-q", "-o", "o")
     assert code == 0
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in out
     over = lines.index(next(line for line in lines if line.startswith("over-represented")))
@@ -98,7 +98,7 @@ def test_long_labels_and_empty_names_keep_their_column(run: Run) -> None:
     logits = torch.zeros(8, 10_000)
     for path, c in (("real.safetensors", 0), ("model.safetensors", 1)):
         Features(torch.zeros(8, 2), logits + 9 * torch.eye(10_000)[c], class_names=names).save(path)
-    lines = run("real.safetensors", "model.safetensors", "--top", "10000", "-q", "-o", "o")[1].splitlines()
+    lines = result_lines(run("real.safetensors", "model.safetensors", "--top", "10000", "-q", "-o", "o")[1])
     assert re.fullmatch(r"mean Top-10000 probability +1\.00 +1\.00", lines[5])
     assert len({len(line) for line in lines[:6]}) == 1
     out = run("real.safetensors", "model.safetensors", "-q", "-o", "o")[1]

@@ -10,7 +10,7 @@ from PIL import Image
 from fidprobe.features.value import Features
 from fidprobe.statistics import GaussianStatistics
 from tests.analysis.comparisons import model, real
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 
 MODELS = ("good.safetensors", "dull.safetensors", "far.safetensors")
 
@@ -35,7 +35,7 @@ def test_a_table_groups_and_steps_are_printed(run: Run, tmp_path: Path) -> None:
     """Within 80 columns; the same as in the JSON."""
     code, out, err = run("real.safetensors", *MODELS, *seconds(), "-o", "o")
     assert code == 0, err
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert lines[:2] == ["distance: FD[first]", "second opinion: FD[second]"]
     assert lines[2].split() == ["model", "group", "images", "distance", "second", "opinion", "precision", "recall"]

@@ -14,7 +14,7 @@ from fidprobe.analysis.output.wording import number
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 from tests.helpers import relu_features
 
 
@@ -39,7 +39,7 @@ def test_numbers_spread_second_opinion_and_differences_are_printed(run: Run) -> 
     """As in the JSON, within 80 columns; the second opinion once, below."""
     code, out, err = run(*SETS, *SECONDS)
     assert code == 0, err
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert lines[0] == "FID of 50 images against 60, by each library's conventions"
     assert lines[1].split() == ["FID", "KID", "×", "1000", "IS", "precision", "recall"]
@@ -71,7 +71,7 @@ def test_images_are_measured_by_all_conventions(cli: Run) -> None:
             Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(f"{name}/{i}.png")
     code, out, err = cli("conventions", "real", "made", "-e", "random", "-s", "random:1", "-q")
     assert code == 0, err
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert len([line for line in lines if line.endswith(("/ n", "/ (n − 1)"))]) == 7
     assert any(line.startswith("second opinion FD[random:1]: ") for line in lines)

@@ -10,7 +10,7 @@ from fidprobe.analysis.sets.model_names import model_names
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 from tests.helpers import relu_features
 
 MODELS = tuple(f"step-{i}.safetensors" for i in range(5))
@@ -39,7 +39,7 @@ def test_a_table_and_correlations_are_printed(run: Run, tmp_path: Path) -> None:
 
     code, out, err = run("real.safetensors", *MODELS, *seconds(), "-o", "o")
     assert code == 0, err
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert lines[:3] == ["distance: FD[first]", "in logits: FD[first logits]", "second opinion: FD[second]"]
     assert lines[3].split() == ["model", "images", "distance", "in", "logits", "second", "opinion"]

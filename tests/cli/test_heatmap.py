@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.analysis.heatmaps.test_measure import drawn, folder
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_maps_are_listed_and_written(run: Run, tmp_path: Path) -> None:
     """Within 80 columns; the numbers as in the JSON; warnings apart."""
     code, out, err = run("real", "made", "--count", "3", "--mean", "-o", "o")
     assert code == 0
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert lines[:2] == [
         "3 of 9 images in the space of random",

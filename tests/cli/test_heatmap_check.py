@@ -9,7 +9,7 @@ from PIL import Image
 from fidprobe.analysis.output.wording import plus_minus
 from fidprobe.extractors import load_extractor
 from fidprobe.features.extraction import extract
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 from tests.extractors.contract import pictures
 
 NETWORKS = ("--extractor", "random", "--second-opinion", "random:1")
@@ -29,7 +29,7 @@ def test_it_prints_a_table_and_the_verdicts(run: Run, tmp_path: Path) -> None:
     """Within 80 columns, both spaces side by side, as the JSON says; warnings on stderr."""
     code, out, err = run("real", "made", *NETWORKS, "--scales", "0.2,0.05", "-o", "o")
     assert code == 0
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert lines[0] == "12 generated images against 14"
     assert lines[1].startswith("FD[random] without noise  ")

@@ -10,7 +10,7 @@ from PIL import Image
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
 from fidprobe.statistics import GaussianStatistics
-from tests.cli.running import Run
+from tests.cli.running import Run, result_lines
 from tests.helpers import relu_features
 
 SECOND = ("--second-reference", "real2.safetensors", "--second-generated", "made2.safetensors")
@@ -43,7 +43,7 @@ def test_it_prints_distances_classes_and_images(run: Run, tmp_path: Path) -> Non
 
     code, out, err = run(*SETS, *SECOND, "--exact", "--count", "2", "-o", "o")
     assert code == 0
-    lines = out.splitlines()
+    lines = result_lines(out)
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in out
     data = json.loads((tmp_path / "o" / "influence.json").read_text())

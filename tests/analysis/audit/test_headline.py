@@ -73,6 +73,20 @@ def test_a_loss_is_told_as_a_loss() -> None:
     assert text.endswith("there is no gain to confirm.")
 
 
+def test_a_larger_gain_in_the_second_opinion_is_given_by_both_changes() -> None:
+    """A share above 100 % says nothing that a reader could use: 4/8 is a fall by 50 %, against 14 %."""
+    text = plain(verdict_statement(judged({"FID": (30, 35), CLIP: (4, 8)}, {CLIP: 0.05})))
+    assert text.startswith("FID falls by 14.3 % (35.0 to 30.0;")
+    assert "and FD[clip] sees a larger gain: it falls by 50.0 % (95 %: −" in text
+    assert "confirms" not in text
+
+
+def test_no_distance_falls_by_more_than_all_of_it() -> None:
+    """An estimate without bias can end below 0; its change is then given as it is."""
+    text = plain(verdict_statement(judged({"FID": (-0.5, 35), CLIP: (5, 8)}, {CLIP: 0.1})))
+    assert text.startswith("FID falls by 35.5 (35.0 to −0.500; 95 %: −36.")
+
+
 def test_the_same_model_twice_is_no_gain_and_has_no_share() -> None:
     made = judged({"FID": (35, 35), CLIP: (8, 8)})
     assert verdict_statement(made) == "FID is the same for both models: there is no gain to confirm."

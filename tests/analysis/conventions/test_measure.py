@@ -188,9 +188,7 @@ def test_what_features_cannot_follow_is_named(tmp_path: Path) -> None:
     assert found.label == "FD[unknown]"
     with pytest.raises(MismatchError, match="resize is 'tf1' on one side and 'torch'"):
         conventions(real, features(50, 2, rule="torch"))
-    with pytest.raises(
-        InputError, match=r"unknown convention 'pytorch'; did you mean 'pytorch-fid'\?"
-    ):
+    with pytest.raises(InputError, match=r"unknown convention 'pytorch'; did you mean 'pytorch-fid'\?"):
         conventions(real, real, names=["pytorch"])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.verdict.uncertainty import Ratio
-from fidprobe.analysis.verdict.words import NO_VERDICT, NULL_PART, WORDS, percents, span_text
+from fidprobe.analysis.verdict.words import NO_VERDICT, NULL_PART, WORDS, percents, share_percents, span_text
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -68,3 +68,17 @@ def test_both_ends_of_an_interval_end_at_the_same_place() -> None:
     assert span_text(-0.339, -0.0614, signed=True) == "−0.34 to −0.06"
     assert span_text(18.94, 21.16, signed=True) == "+18.9 to +21.2"
     assert span_text(1234.5, 2345.6) == "1,234 to 2,346"
+
+
+@pytest.mark.parametrize(
+    ("share", "texts"),
+    [
+        (Ratio(4.06, (2.5, 8.0)), ("over 100 %", "over 100 %")),
+        (Ratio(1.2, (0.88, 1.5)), ("over 100 %", "88 % and more")),
+        (Ratio(1.004, (0.9, 1.1)), ("100 %", "90 to 110 %")),
+        (Ratio(0.5, (0.4, 0.6)), ("50 %", "40 to 60 %")),
+        (Ratio(3.0, None), ("over 100 %", "")),
+    ],
+)
+def test_a_share_above_all_of_it_is_no_number(share: Ratio, texts: tuple[str, str]) -> None:
+    assert tuple(map(plain, share_percents(share))) == texts
