@@ -120,7 +120,7 @@ class GaussianStatistics:
             raise InputError(f"weights must be {len(values)} non-negative numbers, got {list(weights.shape)}")
         if weights is not None and not math.isfinite(float(weights.sum())):
             raise InputError(
-                "weights contain NaN or infinite values, or their sum is infinite; divide them by their sum"
+                "weights contain NaN or infinite values, or have an infinite sum; divide them by it"
             )
         if isinstance(features, Features):
             features.check_shared(ranks)
