@@ -119,9 +119,7 @@ class GaussianStatistics:
         if weights is not None and (weights.shape != values.shape[:1] or bool((weights < 0).any())):
             raise InputError(f"weights must be {len(values)} non-negative numbers, got {list(weights.shape)}")
         if weights is not None and not math.isfinite(float(weights.sum())):
-            raise InputError(
-                "weights contain NaN or infinite values, or have an infinite sum; divide them by it"
-            )
+            raise InputError("weights contain NaN or infinite values, or have an infinite sum; divide them by it")
         if isinstance(features, Features):
             features.check_shared(ranks)
         else:
