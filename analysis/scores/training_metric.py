@@ -138,9 +138,7 @@ class CrossCheckedFID(Metric):
         side = "real" if real else "generated"
         sums = []
         for network in self.networks:
-            # Autocast would run the network in half precision.
-            with torch.autocast(network.device.type, enabled=False):
-                features = network(levels).features.to(float64_device(self.device)).double()
+            features = network(levels).features.to(float64_device(self.device)).double()
             if (row := first_nonfinite_row(features)) is not None:
                 raise InputError(
                     f"{network.provenance.name} gives NaN or infinite numbers for image {row} of the batch; its "
