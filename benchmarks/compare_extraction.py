@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
 from fidprobe.analysis.conventions.table import CONVENTIONS
-from fidprobe.extractors.base import full_precision
 from fidprobe.features.extraction import extract
+from fidprobe.runtime.torch_settings import own_settings
 from tests.extractors import inception_peers
 
 PEERS = ("pytorch-fid", "torch-fidelity", "clean-fid", "torchmetrics")
@@ -116,7 +116,7 @@ def works(title: str, source: Any, peers: Found, count: int, rounds: int, small:
 
     def kept(name: str) -> Callable[[], None]:
         def call() -> None:
-            with full_precision():  # on GPUs the peers would round to TF32, which is faster
+            with own_settings():  # on GPUs the peers would round to TF32, which is faster
                 found[name] = torch.as_tensor(calls[name]()).float().cpu()
 
         return call

@@ -12,8 +12,8 @@ from benchmarks.comparison import OURS, Aim, Timing, Work, interleaved, keep
 from benchmarks.heatmaps import as_the_papers_code
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.extractors import load_extractor
-from fidprobe.extractors.base import full_precision
 from fidprobe.metrics.single_image import SingleImage
+from fidprobe.runtime.torch_settings import own_settings
 from fidprobe.statistics import GaussianStatistics
 from tests.extractors import inception_peers
 
@@ -44,7 +44,7 @@ def measure(small: bool, device: str = "cpu") -> dict[str, Any]:
     closed = Sensitivity(extractor, single, member=False)  # each picture joins the set, as in the paper's code
 
     def network() -> None:
-        with torch.inference_mode(), full_precision():
+        with torch.inference_mode(), own_settings():
             extractor.embed(prepared)
 
     rows = interleaved({"the network alone": network, OURS: lambda: closed(prepared)}, rounds=rounds)

@@ -22,13 +22,14 @@ from benchmarks.recording import environment, write
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.analysis.sets.pictures import read_pictures
 from fidprobe.extractors import load_extractor
-from fidprobe.extractors.base import Extractor, full_precision
+from fidprobe.extractors.base import Extractor
 from fidprobe.extractors.network import NetworkExtractor
 from fidprobe.features.forward_pass import prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage
+from fidprobe.runtime.torch_settings import own_settings
 from fidprobe.statistics import GaussianStatistics
 
 _HELD_OUT = 64  # pictures outside the set
@@ -74,7 +75,7 @@ def speed(args: argparse.Namespace, reference: GaussianStatistics, fake: Tensor)
         prepared = extractor.prepare(noise.to(torch.uint8).to(args.device))
 
     def alone() -> None:
-        with torch.inference_mode(), full_precision():
+        with torch.inference_mode(), own_settings():
             extractor.embed(prepared)
 
     closed, through = Sensitivity(extractor, single), Sensitivity(extractor, single, layer=args.layer)
@@ -105,7 +106,7 @@ def as_the_papers_code(
     assert isinstance(extractor, NetworkExtractor)
     assert generated.count is not None
     n = generated.count + 1
-    with torch.no_grad(), full_precision():
+    with torch.no_grad(), own_settings():
         activations = extractor.activations(prepared)
     leaf = activations.double().requires_grad_()
     feature = leaf.mean((2, 3))[0]

@@ -1,5 +1,6 @@
 """Gaussian statistics: numpy as the reference, exact merging, the peers' files."""
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -263,3 +264,106 @@ def test_hostile_archives_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="huge.npz: damaged.*sigma is shorter than its header says"):
         GaussianStatistics.load(tmp_path / "huge.npz")
     assert not is_statistics_file("x" * 5000 + ".npz")
+
+
+def statistics_from(mean: object, cov: object, count: int | None = None) -> GaussianStatistics:
+    return GaussianStatistics(torch.tensor(mean).double(), torch.tensor(cov).double(), count)
+
+
+@pytest.mark.parametrize(
+    ("cov", "message"),
+    [
+        ([[-1.0, 1.0], [1.0, 1.0]], r"`cov` has negative variances \(down to -1\)"),
+        ([[-1.0, 0.0], [0.0, -1.0]], r"`cov` has negative variances \(down to -1\)"),
+        ([[1.0, 2.0], [2.0, 1.0]], "`cov` has the eigenvalue -1, the largest being 3"),
+        ([[1.0, 0.5], [0.0, 1.0]], r"`cov` is not symmetric \(off by 0.5\)"),
+    ],
+)
+def test_matrices_that_are_no_covariance_are_refused(cov: list[list[float]], message: str) -> None:
+    """The first had the distance 0 to the identity, the second to itself."""
+    with pytest.raises(InputError, match=f"{message}; it is no covariance: make the statistics again") as caught:
+        statistics_from([0.0, 0.0], cov)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("count", [1, 0, -5, 2.5, True, "9", 2**63])
+def test_counts_that_no_covariance_has_are_refused(count: Any) -> None:
+    """The rank of a covariance is taken from the count: 1 made the distance of equal sets 4.0 in place of 0."""
+    with pytest.raises(InputError, match=f"`count` must be a whole number from 2 up, got .*{count}; leave it out"):
+        statistics_from([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], count)
+
+
+def test_a_covariance_of_a_higher_rank_than_its_count_allows_is_refused() -> None:
+    """2 images vary in one direction."""
+    with pytest.raises(InputError, match="`count` says 2 images, which vary in at most 1 directions"):
+        statistics_from([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], 2)
+    assert statistics_from([0.0, 0.0], [[1.0, 1.0], [1.0, 1.0]], 2).count == 2
+
+
+def test_distances_of_valid_statistics_are_those_of_closed_forms() -> None:
+    """Of a singular covariance to one that commutes, of two that do not, both ways and from other libraries' counts.
+
+    [[1, 1], [1, 1]] has the root itself / √2: d² = 2 + 2 - 2 √2. Rotated covariances of 2 x 2 have
+    tr (AB)^½ = (tr AB + 2 √(det A det B))^½.
+    """
+    identity = statistics_from([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], np.int64(50))  # type: ignore[arg-type]
+    line = statistics_from([0.0, 0.0], [[1.0, 1.0], [1.0, 1.0]])
+    a, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -2.0], [-2.0, 1.0]])
+    shifted = statistics_from([1.0, 2.0], a.tolist()), statistics_from([0.0, 0.0], b.tolist())
+    root = (np.trace(a @ b) + 2 * math.sqrt(np.linalg.det(a) * np.linalg.det(b))) ** 0.5
+    for first, second, wanted in (
+        (identity, line, 4 - 2 * math.sqrt(2)),
+        (*shifted, 5 + np.trace(a) + np.trace(b) - 2 * root),
+    ):
+        for sides in ((first, second), (second, first)):
+            assert frechet(*sides).value == pytest.approx(wanted, rel=1e-12)
+    assert type(identity.count) is int
+
+
+def test_rounding_of_covariances_is_averaged_out() -> None:
+    """A file in float32 whose halves differ by rounding gives one distance, whichever side comes first."""
+    x = relu_features(30, 4, 0).double()
+    cov = torch.cov(x.T)
+    cov[0, 1] *= 1 + 1e-7
+    slanted, other = GaussianStatistics(x.mean(0), cov), GaussianStatistics.of(relu_features(30, 4, 1))
+    assert torch.equal(slanted.cov, slanted.cov.T)
+    assert frechet(slanted, other).value == pytest.approx(frechet(other, slanted).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("rows", [20, 200, 5000])
+@pytest.mark.parametrize("kind", ["float64", "float32", "computed in float32", "not centred in float32"])
+def test_no_honest_covariance_is_refused(rows: int, kind: str) -> None:
+    """Of activations with correlated, nonnegative and unequal dimensions, as pooled features are."""
+    rng = np.random.default_rng(0)
+    x = np.maximum(rng.normal(size=(rows, 24)) @ rng.normal(size=(24, 300)) * rng.gamma(0.5, size=300), 0)
+    if kind == "not centred in float32":
+        x32 = x.astype(np.float32)
+        cov = x32.T @ x32 / np.float32(rows) - np.outer(x32.mean(0), x32.mean(0))
+    elif kind == "computed in float32":
+        x32 = x.astype(np.float32) - x.astype(np.float32).mean(0)
+        cov = x32.T @ x32 / np.float32(rows - 1)
+    else:
+        cov = np.cov(x.T).astype(kind)
+    stats = GaussianStatistics(torch.from_numpy(x.mean(0)), torch.from_numpy(cov).double(), rows)
+    assert stats.dim == 300
+
+
+def test_what_is_saved_can_be_loaded(tmp_path: Path) -> None:
+    """Tensors that were changed since, and a provenance of other types, are refused; the old file stays."""
+    stats = GaussianStatistics.of(wrapped(relu_features(50, 6, 0)))
+    stats.save(path := tmp_path / "s.npz")
+    odd = GaussianStatistics(stats.mean, stats.cov, 50, Provenance(ExtractorProvenance("x", 3, "tf1")))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="weights of extractor must be str, got 3"):
+        odd.save(path)
+    before = path.read_bytes()
+    stats.cov[0, 0] = -1
+    with pytest.raises(InputError, match="s.npz: not written, since `cov` has negative variances"):
+        stats.save(path)
+    assert path.read_bytes() == before
+
+
+def test_weights_are_numbers() -> None:
+    """NaN was taken for a fault of the features."""
+    for bad in (math.nan, math.inf):
+        with pytest.raises(InputError, match="weights contain NaN or infinite values"):
+            GaussianStatistics.of(torch.eye(2), torch.tensor([1.0, bad]))

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from fidprobe.errors import InputError
-from fidprobe.extractors.base import Extractor, full_precision
+from fidprobe.extractors.base import Extractor
 from fidprobe.extractors.network import NetworkExtractor, token_grid
 from fidprobe.metrics.single_image import SingleImage
+from fidprobe.runtime.torch_settings import own_settings
 
 __all__ = ["Sensitivity", "important_half", "is_mean_pooled", "layer_to_look_at", "upsampled"]
 
@@ -77,7 +78,7 @@ class Sensitivity:
         """
         if self.layer is not None:
             return self._through_the_network(prepared, self.layer)
-        with torch.inference_mode(), full_precision():
+        with torch.inference_mode(), own_settings():
             activations = self.extractor.activations(prepared)
         slope = self._slope(activations.mean((2, 3))) / math.prod(activations.shape[2:])
         return _weighted(slope.square(), activations).cpu()
@@ -122,7 +123,7 @@ def layer_to_look_at(extractor: Extractor, layer: str | None) -> str | None:
 
 def is_mean_pooled(extractor: Extractor) -> bool:
     """Whether features are the mean of the activations over their grid: tried on two random images."""
-    with torch.inference_mode(), full_precision():
+    with torch.inference_mode(), own_settings():
         prepared = extractor.prepare(_noise(extractor))
         features = extractor.embed(prepared).features
         try:
@@ -210,8 +211,9 @@ def _slopes_at(
     hook = _module(extractor, layer).register_forward_hook(catch)
     name = extractor.provenance.name
     try:
-        with torch.enable_grad(), full_precision():
-            features = extractor.embed(prepared).features
+        # Inference mode keeps no gradients, and a tensor made in it has none outside.
+        with torch.inference_mode(False), torch.enable_grad(), own_settings():
+            features = extractor.embed(prepared.clone()).features
             if len(caught) != 1 or not features.requires_grad:
                 raise InputError(
                     f"the features of {name} do not depend on layer {layer}, or pass it more than once; choose another "

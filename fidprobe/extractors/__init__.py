@@ -17,6 +17,7 @@ from fidprobe.extractors.resize import RESIZE_RULES
 from fidprobe.extractors.weights import ResolvedWeights, resolve, resolve_unlisted
 from fidprobe.runtime.messages import near_miss, one_line
 from fidprobe.runtime.progress import Progress, silent
+from fidprobe.runtime.torch_settings import own_settings
 
 __all__ = ["Embedding", "Extractor", "Request", "extractor_names", "load_extractor", "resize_rules"]
 
@@ -194,7 +195,9 @@ def load_extractor(
         raise InputError(f"unknown resize rule {rule!r}; {near_miss(rule, rules)}choose from {', '.join(rules)}")
     _check_device(device)
     file = None if weights is None else Path(weights)
-    return LOADERS[base](Request(base, option, rule, file, unverified_weights, progress)).to(device)
+    # Parameters made in inference mode could never enter a computation that has gradients.
+    with torch.inference_mode(False), own_settings():
+        return LOADERS[base](Request(base, option, rule, file, unverified_weights, progress)).to(device)
 
 
 def _check_device(device: torch.device | str) -> None:

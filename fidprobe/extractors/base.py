@@ -1,8 +1,7 @@
 """The contract of a feature network: `uint8 NCHW -> (features f32 [n,d], logits f32 [n,c] or None)`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,22 +9,9 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.provenance import ExtractorProvenance
+from fidprobe.runtime.torch_settings import own_settings
 
-__all__ = ["Box", "Embedding", "Extractor", "full_precision"]
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """No TF32 in cuDNN's convolutions.
-
-    On recent GPUs PyTorch lets convolutions keep 10 bits of mantissa by default: features, and with them FID, would
-    then differ between machines in the third digit.
-    """
-    cudnn = torch.backends.cudnn
-    with cudnn.flags(
-        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
-    ):
-        yield
+__all__ = ["Box", "Embedding", "Extractor"]
 
 
 class Embedding(NamedTuple):
@@ -116,5 +102,5 @@ class Extractor(ABC):
                 "see fidprobe.images.to_uint8 for floats"
             )
         # Tensors of inference mode could never enter a computation that has gradients; these are constants in it.
-        with torch.no_grad(), full_precision():
+        with torch.no_grad(), own_settings():
             return self.embed(self.prepare(images.to(self.device)))

@@ -108,7 +108,7 @@ class NetworkExtractor(Extractor):
         logit_bias: Tensor | None = None,
         channels_last: bool = False,
     ) -> None:
-        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._channels_last = channels_last
         self.network = network.float().eval().to(memory_format=self._format)
         for parameter in self.network.parameters():  # scripted modules have no `requires_grad_` of their own
             parameter.requires_grad_(False)
@@ -119,6 +119,11 @@ class NetworkExtractor(Extractor):
         self.logit_bias = None if logit_bias is None else logit_bias.detach().clone().float()
         self._mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+
+    @property
+    def _format(self) -> torch.memory_format:
+        # Not kept in the object: `torch.save` of a training's state could not write it.
+        return torch.channels_last if self._channels_last else torch.contiguous_format
 
     def to(self, device: torch.device | str) -> "NetworkExtractor":
         """Move the network, in place; returns itself."""

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.extractors.base import Embedding, Extractor, full_precision
+from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images import ReadImage
+from fidprobe.runtime.torch_settings import own_settings
 
 __all__ = ["PendingImages", "embed_images", "prepare_images"]
 
@@ -74,7 +75,7 @@ def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
         InputError: the network gives NaN or infinite numbers; names the image.
     """
     pictures = [read.image.pixels for read in batch]
-    with full_precision():  # of the process, not of a thread
+    with own_settings():  # of the process, not of a thread
         embedding = _in_threads(extractor, pictures) or _embedded(extractor, pictures)
     for rows in embedding:
         if rows is not None and (bad := first_nonfinite_row(rows)) is not None:

@@ -13,7 +13,16 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
 
-__all__ = ["class_logits", "divergence", "entropies", "expected", "expected_exp", "log_mean", "standard_error"]
+__all__ = [
+    "check_classes",
+    "class_logits",
+    "divergence",
+    "entropies",
+    "expected",
+    "expected_exp",
+    "log_mean",
+    "standard_error",
+]
 
 _ROWS = 8192  # images in a block: 64 MB of float64 at 1,000 classes
 
@@ -46,6 +55,7 @@ def class_logits(
             )
         if len(logits) < minimum:
             raise InputError(f"{metric} needs at least {minimum} images on each side, {name} has {len(logits)}")
+        check_classes(logits, metric)
         check_finite_rows(f"{name} logits", logits)
         sides.append(logits.detach())
     real, made = sides
@@ -63,6 +73,23 @@ def class_logits(
             "it on both (biased=True), or extract both the same way"
         )
     return real, made
+
+
+def check_classes(logits: Tensor, metric: str) -> None:
+    """Raise for logits [n, c] of fewer than 2 classes, whose probabilities say nothing: all are 1.
+
+    Args:
+        logits: [n, c].
+        metric: `the AM Score`, for the message.
+
+    Raises:
+        InputError: c < 2.
+    """
+    if logits.shape[1] < 2:
+        raise InputError(
+            f"{metric} needs logits of at least 2 classes, got {logits.shape[1]}; a classifier with one output for two "
+            "classes gives the logits [0, output]"
+        )
 
 
 def _log_blocks(logits: Tensor) -> Iterator[Tensor]:

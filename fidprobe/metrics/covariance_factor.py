@@ -26,10 +26,11 @@ def covariance_factor(cov: Tensor, count: int | None) -> Tensor:
     """
     d = cov.shape[0]
     if count is None or count > d:
+        chol: Tensor
         chol, info = torch.linalg.cholesky_ex(cov)
         pivots = chol.diagonal().square()
         if int(info) == 0 and float(pivots.min()) > _PIVOT * float(pivots.max()):
-            return torch.as_tensor(chol)
+            return chol
     w, U = symmetric_eigen(cov)
     keep = w > RANK * w[-1].clamp_min(0)
     if count is not None and count <= d:  # n rows leave n - 1 directions after centring

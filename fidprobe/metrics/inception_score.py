@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
+from fidprobe.metrics.class_probabilities import check_classes
 from fidprobe.metrics.inputs import largest_magnitude
 
 __all__ = ["InceptionScoreResult", "inception_score"]
@@ -64,7 +65,8 @@ def inception_score(
             1 by one less, as torchmetrics.
 
     Raises:
-        InputError: no logits, more splits than images, too few splits for `std_ddof`, NaN or infinite logits.
+        InputError: no logits, fewer than 2 classes, more splits than images, too few splits for `std_ddof`, NaN or
+            infinite logits.
     """
     logits = features.logits if biased else features.logits_unbiased
     if logits is None:
@@ -72,6 +74,7 @@ def inception_score(
             f"the Inception Score needs a classifier's logits, and {features.space!r} gives none; use an extractor "
             "with logits (inception, inception-torchvision, efficientnet-lite0, timm:<model>)"
         )
+    check_classes(logits, "the Inception Score")
     n = len(logits)
     if split_size is not None:
         if split_size < 1:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
-from fidprobe.extractors.base import full_precision
 from fidprobe.extractors.resize import resize
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.images.source import ImageSource
 from fidprobe.runtime.progress import Progress
+from fidprobe.runtime.torch_settings import own_settings
 
 __all__ = ["LEAST_SIDE", "PictureSize", "drawn_pairs", "similarities"]
 
@@ -135,7 +135,7 @@ def _compared(
 
     left, right = (torch.cat([sizing(pair[i], device) for pair in pairs]) for i in (0, 1))
     with (
-        full_precision(),
+        own_settings(),
         torch.inference_mode(),
     ):  # TF32 would lose variances, differences of large squares
         values = multiscale_structural_similarity_index_measure(left, right, data_range=255.0, reduction="none")

@@ -11,7 +11,10 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
+from fidprobe.metrics.am_score import am_score
+from fidprobe.metrics.class_probabilities import check_classes
 from fidprobe.metrics.inception_score import inception_score
+from fidprobe.metrics.mode_score import mode_score
 
 
 def with_logits(logits: torch.Tensor, bias: torch.Tensor | None = None) -> Features:
@@ -107,3 +110,16 @@ def test_the_std_of_torchmetrics_is_larger() -> None:
         inception_score(with_logits(logits), splits=1, std_ddof=1)
     with pytest.raises(InputError, match="a part of the Inception Score has at least 1 image, not 0"):
         inception_score(with_logits(logits), split_size=0)
+
+
+@pytest.mark.parametrize("classes", [0, 1])
+def test_fewer_than_two_classes_have_no_score(classes: int) -> None:
+    """Every image had the score 1.0, of no classes and of a classifier's single output alike."""
+    logits = torch.randn(20, classes)
+    with pytest.raises(InputError, match=f"at least 2 classes, got {classes}"):
+        check_classes(logits, "the Inception Score")
+    if classes:
+        one = Features(torch.randn(20, 3), logits=logits)
+        for metric in (inception_score, lambda side: am_score(side, side), lambda side: mode_score(side, side)):
+            with pytest.raises(InputError, match="Score needs logits of at least 2 classes, got 1"):
+                metric(one)

@@ -1,24 +1,29 @@
 """The metric of training loops against scores of whole sets, torchmetrics' own, and what loops do to metrics."""
 
 import copy
+import io
 import math
 import pickle
-import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.wrappers import MetricTracker
 
 import fidprobe
+from fidprobe.analysis.scores import training_metric
 from fidprobe.analysis.scores.training_metric import CrossCheckedFID, _key
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.inputs import float64_device
 from fidprobe.statistics import GaussianStatistics
-from tests.analysis.small_network import MADE, REAL, tiny
+from tests.analysis.small_network import MADE, REAL, Tiny, tiny
 
 FIRST, SECOND = tiny(0, "tiny"), tiny(1, "small:2")
 
@@ -207,9 +212,7 @@ def test_copies_pickles_and_checkpoints() -> None:
     again = metric()
     again.persistent(True)
     again.load_state_dict(saved)
-    with warnings.catch_warnings():  # torchmetrics warns of a compute before any update
-        warnings.simplefilter("ignore", UserWarning)
-        assert_same(again.compute(), expected())
+    assert_same(again.compute(), expected())
 
 
 def test_in_a_collection() -> None:
@@ -220,6 +223,198 @@ def test_in_a_collection() -> None:
     assert {key: float(value) for key, value in both.compute().items()} == pytest.approx(
         {f"val_{key}": value for key, value in expected().items()}, rel=1e-8
     )
+
+
+def resized() -> Tiny:
+    """The first network with another resize rule."""
+    network = tiny(0, "tiny")
+    network.provenance = replace(network.provenance, resize="clean")
+    return network
+
+
+OTHERS = {
+    "weights": (tiny(7, "tiny"), SECOND),
+    "resize": (resized(), SECOND),
+    "name": (tiny(0, "small"), SECOND),
+    "second": (FIRST, tiny(4, "small:2")),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("door", ["merge", "merge a dictionary", "load", "load in a module", "sync"])
+def test_no_door_adds_up_sums_of_other_networks(other: str, door: str) -> None:
+    """2.92 where the network of the first process gives 2.40; nothing is changed by the refusal."""
+    one, theirs = fed(metric()), fed(CrossCheckedFID(*OTHERS[other]))
+    before = {name: getattr(one, name).clone() for name in one._defaults}
+    space, item = ("second", "weights") if other == "second" else ("main", other)
+    with pytest.raises(MismatchError, match=f"comes from another network in the {space} space: {item} is") as caught:
+        through(door, one, theirs)
+    assert "\n" not in str(caught.value)
+    assert all(torch.equal(getattr(one, name), state) for name, state in before.items())
+    assert_same(one.compute(), expected())
+
+
+@pytest.mark.parametrize("door", ["merge", "merge a dictionary", "load", "load in a module", "sync"])
+def test_no_door_takes_other_dimensions_or_another_reference(door: str) -> None:
+    """Torch's RuntimeError named sizes of tensors."""
+    network = copy.copy(FIRST)
+    network.dim += 1
+    with pytest.raises(MismatchError, match="another network in the main space: dimensions is 6 there and 5 here"):
+        through(door, metric(), CrossCheckedFID(network, SECOND))
+    sides = [GaussianStatistics.of(fidprobe.extract(REAL, each)) for each in (FIRST, SECOND)]
+    with pytest.raises(MismatchError, match=r"belongs to another reference \(SHA-256 [0-9a-f]{16} there, none here\)"):
+        through(door, metric(), metric(reference=(sides[0], sides[1])))
+
+
+def through(door: str, one: CrossCheckedFID, other: CrossCheckedFID) -> None:
+    """Bring the state of another metric into one."""
+    if door == "merge":
+        one.merge_state(other)
+    elif door == "merge a dictionary":
+        one.merge_state(dict(other.metric_state))
+    elif door == "sync":
+
+        def gather(state: Tensor, group: object = None) -> list[Tensor]:
+            name = next(name for name in one._defaults if getattr(one, name) is state)
+            return [state, getattr(other, name)]
+
+        with one.sync_context(dist_sync_fn=gather, distributed_available=lambda: True):
+            pass
+    else:
+        for each in (one, other):
+            each.persistent(True)
+        hold = nn.ModuleDict if door == "load in a module" else (lambda each: each["metric"])
+        hold({"metric": one}).load_state_dict(hold({"metric": other}).state_dict())
+
+
+@pytest.mark.parametrize("door", ["merge", "load"])
+def test_results_are_those_of_the_state(door: str) -> None:
+    """torchmetrics returns what was computed before the state came."""
+    one = fed(metric(), REAL[:30], MADE[:20])
+    before = one.compute()
+    through(door, one, fed(metric(), REAL[30:], MADE[20:]) if door == "merge" else fed(metric()))
+    assert before != one.compute()
+    assert_same(one.compute(), expected())
+
+
+def test_damaged_checkpoints_are_named() -> None:
+    """Half precision, a missing sum, no fingerprint, a fingerprint of something else."""
+    one = fed(metric())
+    one.persistent(True)
+    saved = one.state_dict()
+
+    def load(message: str, kind: type[Exception] = InputError, without: str = "", **changed: Tensor) -> None:
+        state = {**saved, **changed}
+        state.pop(without, None)
+        with pytest.raises(kind, match=message):
+            metric().load_state_dict(state)
+
+    half = saved["real_sum_main"].half()
+    load("`real_sum_main` must be torch.float64 .5., got torch.float16 .5.", real_sum_main=half)
+    load("`real_outer_main` must be .*, got NoneType", without="real_outer_main")
+    load("lacks `fingerprint`", MismatchError, without="fingerprint")
+    for bad in (torch.zeros(3, dtype=torch.uint8), torch.tensor(list(b"[]"), dtype=torch.uint8), torch.zeros(2)):
+        load("its fingerprint cannot be read", fingerprint=bad)
+    metric().load_state_dict({})
+    broken = metric()
+    broken.load_state_dict({**saved, "real_outer_main": -saved["real_outer_main"]})
+    with pytest.raises(InputError, match="negative variances"):
+        broken.compute()
+
+
+def test_checkpoints_of_a_whole_training() -> None:
+    """`torch.save` pickles by an old protocol; copies share the networks, which are large."""
+    one = fed(metric())
+    torch.save({"metric": one, "module": nn.ModuleList([one])}, stream := io.BytesIO())
+    stream.seek(0)
+    back = torch.load(stream, weights_only=False)
+    assert {key: float(value) for key, value in back["metric"].compute().items()} == one.compute()
+    for copied in (one.clone(), copy.deepcopy(nn.ModuleList([one]))[0]):
+        assert isinstance(copied, CrossCheckedFID)
+        assert all(network is own for network, own in zip(copied.networks, one.networks, strict=True))
+        copied.update(MADE, real=False)
+        assert copied.compute() != one.compute()
+
+
+def test_torchmetrics_names() -> None:
+    """`imgs` by name, `feature` as a network or 2048; other layers are no FID."""
+    one = CrossCheckedFID(feature=FIRST, second_opinion=SECOND)
+    for side, images in ((True, REAL), (False, MADE)):
+        one.update(imgs=images, real=side)
+    assert_same(one.compute(), expected())
+    for bad, message in ((64, "feature=64 is an earlier layer"), (5, "feature must be 2048")):
+        with pytest.raises(InputError, match=message):
+            CrossCheckedFID(feature=bad)
+        with pytest.raises(InputError, match=message):
+            CrossCheckedFID(bad, SECOND)
+    with pytest.raises(InputError, match="give one of them"):
+        CrossCheckedFID(FIRST, SECOND, feature=FIRST)
+
+
+def test_the_number_2048_is_inception(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `FrechetInceptionDistance(feature=2048)`, without and with a name."""
+    asked: list[str] = []
+
+    def load(chosen: list[Any]) -> list[object]:
+        asked.append(chosen[0].name)
+        return [FIRST, SECOND]
+
+    monkeypatch.setattr(training_metric, "load_networks", load)
+    for options in ({}, {"feature": 2048}, {"extractor": 2048}):
+        CrossCheckedFID(second_opinion=SECOND, **options)  # type: ignore[arg-type]
+    assert asked == ["inception"] * 3
+
+
+def test_forward_takes_a_batch_in() -> None:
+    """One side has no distance; a collection gives the values of its other metrics."""
+    both = MetricCollection({"cross": metric(), "mean": MeanOfImages()})
+    assert set(both(REAL, real=True)) == {"mean"}
+    assert float(both(imgs=MADE, real=False)["mean"]) == pytest.approx(float(MADE.double().mean()), rel=1e-6)
+    found = both.compute()
+    assert_same({key: found[key] for key in expected()}, expected())
+
+
+class MeanOfImages(MeanMetric):
+    """A metric that takes what the other takes."""
+
+    def update(self, imgs: Tensor, real: bool) -> None:  # type: ignore[override]
+        del real
+        super().update(imgs.double())
+
+
+def test_equal_first_batches_do_not_join_metrics_of_other_networks() -> None:
+    """A collection lets metrics with equal states share them: black images are the same under every resize rule."""
+    both = MetricCollection({"one": metric(), "other": CrossCheckedFID(*OTHERS["resize"])})
+    black = torch.zeros_like(REAL)
+    for side, images in ((True, black), (True, REAL), (False, MADE)):
+        both.update(images, real=side)
+    assert len(both.compute_groups) == 2
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_the_best_of_a_tracked_training(collected: bool) -> None:
+    """The least distance of each space, with its step."""
+    tracker = MetricTracker(MetricCollection([metric()]) if collected else metric())
+    values = []
+    for made in (MADE, REAL.flip(0)[:40], MADE // 2):
+        tracker.increment()
+        for side, images in ((True, REAL), (False, made)):
+            tracker.update(images, real=side)
+        values.append(tracker.compute())
+    best, step = tracker.best_metric(return_step=True)  # type: ignore[misc]
+    assert best == {key: min(float(value[key]) for value in values) for key in expected()}
+    assert step == {key: min(range(3), key=lambda i, key=key: float(values[i][key])) for key in expected()}  # type: ignore[misc]
+    assert tracker.best_metric() == best
+
+
+def test_values_are_drawn() -> None:
+    """A point or a curve for each space, as torchmetrics draws them."""
+    one = fed(metric())
+    figure, axes = one.plot()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(expected())
+    _, again = one.plot([one.compute(), one.compute()], axes)
+    assert again is axes
+    plt.close(figure)
 
 
 def test_keys_are_what_loggers_take() -> None:
@@ -269,8 +464,6 @@ def test_mistakes_are_named() -> None:
     one.update(REAL, real=True)
     with pytest.raises(InputError, match="at least 2 real and of generated images.*got 60 and 0: call update"):
         one.compute()
-    with pytest.raises(InputError, match="one batch has no Fréchet distance; call update"):
-        one(MADE, real=False)
     assert int(one.real_count) == 60
 
     broken = tiny(3, "broken")
@@ -279,4 +472,5 @@ def test_mistakes_are_named() -> None:
     one = CrossCheckedFID(FIRST, broken)
     with pytest.raises(InputError, match="broken gives NaN or infinite numbers for image 0 of the batch"):
         one.update(REAL, real=True)
-    assert not any(bool(getattr(one, name).any()) for name in one._defaults)  # counted in neither space
+    sums = [name for name in one._defaults if name != "fingerprint"]
+    assert not any(bool(getattr(one, name).any()) for name in sums)  # counted in neither space
