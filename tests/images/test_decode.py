@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ def test_float_gray_follows_the_float_rule(encode: Encode) -> None:
         decode_image(encode(np.array([[-1.0, 1.0]], np.float32), "TIFF"), "f.tif")
 
 
-_GRAY_TIFFS = {
+_GRAY_TIFFS: dict[str, tuple[list[float], dict[str, Any], list[int]]] = {
     "1 bit": ([0, 1], {"bits": 1}, [0, 255]),
     "2 bits": ([0, 1, 2, 3], {"bits": 2}, [0, 85, 170, 255]),
     "4 bits": ([0, 1, 8, 15], {"bits": 4}, [0, 17, 136, 255]),
@@ -168,7 +169,7 @@ _GRAY_TIFFS = {
 def test_white_is_zero_gives_the_picture_not_its_negative(name: str, big_endian: bool, packed: bool) -> None:
     """TIFF 6.0: photometric 0 has white at 0, 1 has black at 0; whatever the width of the values."""
     values, options, levels = _GRAY_TIFFS[name]
-    kind = {"big_endian": big_endian, "packed": packed, **options}
+    kind: dict[str, Any] = {"big_endian": big_endian, "packed": packed, **options}
     floats = name == "32-bit floats"
     # 1 - 0.5 is the same half level.
     negative = [255, 204, 128, 0] if floats else [255 - level for level in levels]
