@@ -76,6 +76,8 @@ def decode_image(data: bytes, name: str) -> DecodedImage:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise SourceError(_too_large(shown, f"{width} x {height} pixels"))
+            if image.format == "JPEG2000" and (why := _misread_jpeg2000(data)) is not None:
+                raise SourceError(f"{shown}: a JPEG 2000 of {why}, which cannot be read; save the picture as PNG")
             treatments = []
             if image.format == "PNG" and data[24] == 16 and image.mode not in _INTEGERS:
                 treatments.append("16-bit to 8-bit")
@@ -188,6 +190,19 @@ def _misread_tiff(image: Any) -> str | None:
     width, height = (tags.get(side, 0) for side in _TILE_SIDES)
     if width * height > MAX_PIXELS:
         return f"tiles of {width} x {height} pixels"  # memory is taken for a whole one, however small the picture
+    return None
+
+
+def _misread_jpeg2000(data: bytes) -> str | None:
+    """What Pillow would misread without a word in a JPEG 2000 file; None if nothing."""
+    # The codestream's first two marker segments, SOC and SIZ (ISO/IEC 15444-1, A.5.1): a depth for each channel.
+    size = data.find(b"\xff\x4f\xff\x51") + 2
+    channels = int.from_bytes(data[size + 38 : size + 40], "big")
+    depths = data[size + 40 : size + 40 + 3 * channels : 3]
+    if any(depth & 0x80 for depth in depths):
+        return "signed values"  # zero becomes gray
+    if channels > 1 and any(depth >= 8 for depth in depths):  # one less than the bits
+        return "more than 8 bits in colour or with alpha"  # rounding up to 256 makes the brightest values black
     return None
 
 

@@ -246,6 +246,42 @@ def test_tiffs_of_kinds_that_pillow_does_not_know_are_named() -> None:
         decode_image(data, "a.tif")
 
 
+_JPEG_2000 = {
+    # Written by OpenJPEG 2.5.4 through imagecodecs, without loss. Pillow gives 0 for the 65535 and 65408 in its rows
+    # (65535, 0, 300), (65407, 65408, 257).
+    "more than 8 bits in colour or with alpha": (
+        "ff4fff51002f0000000000020000000200000000000000000000000200000002000000000000000000030f01010f01010f0101ff52000c"
+        "00000001010004040001ff5c00044080ff90000a00000000002d0001ff93c7fe0c0e081713c1223d2bdff890400e058fdb80046494dff8"
+        "9020026d70bfffd9"
+    ),
+    # (0, 5), (100, 127), of which Pillow makes (128, 133), (228, 255).
+    "signed values": (
+        "ff4fff510029000000000002000000020000000000000000000000020000000200000000000000000001870101ff52000c000000010000"
+        "04040001ff5c00044040ff90000a0000000000160001ff93cfb4140b38d7d0bfffd9"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _JPEG_2000)
+def test_jpeg_2000_that_pillow_would_misread_is_refused(kind: str) -> None:
+    with pytest.raises(
+        SourceError, match=f"^a\\.jp2: a JPEG 2000 of {kind}, which cannot be read; save the picture as"
+    ):
+        decode_image(bytes.fromhex(_JPEG_2000[kind]), "a.jp2")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_sound_jpeg_2000_is_read(encode: Encode, bits: int) -> None:
+    """Gray of 16 bits, and colour of 8, without loss."""
+    levels = np.random.default_rng(3).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    if bits == 16:
+        image = decode_image(encode(levels[:, :, 0].astype(np.uint16) * 256 + 77, "JPEG2000"), "a.jp2")
+        assert np.array_equal(image.pixels[:, :, 2], levels[:, :, 0])
+        assert image.treatments == ("16-bit to 8-bit", "grayscale to RGB")
+    else:
+        assert np.array_equal(decode_image(encode(levels, "JPEG2000"), "a.jp2").pixels, levels)
+
+
 def test_pictures_for_which_there_is_no_memory_are_not_called_damaged(
     encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
