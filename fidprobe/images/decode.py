@@ -31,6 +31,7 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 274  # tags of EXIF and TIFF
 _BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 _TILE_SIDES, _INKS, _SUBSAMPLING = (322, 323), 332, 530
+_STRIPS, _CHANNELS, _STRIP_ROWS, _TILES = 273, 277, 278, 324
 
 # Modes that `Image.convert("RGB")` converts correctly, and the name of the treatment.
 _CONVERTED = {
@@ -116,6 +117,10 @@ def decode_pil(image: Any, name: str, treatments: list[str] | None = None) -> De
     kind = image.format or "array"
     if kind == "TIFF" and (why := _misread_tiff(image)) is not None:
         raise SourceError(f"{shown}: a TIFF of {why}, which cannot be read; save the picture as PNG")
+    if kind == "TIFF":
+        present, needed = _tiff_parts(image)
+        if present < needed:  # Pillow leaves the others black
+            raise SourceError(f"{shown}: damaged or truncated image ({present} of its {needed} strips or tiles)")
     if kind in ("TIFF", "PPM") and _colour_bits(image) == 16:
         done.append("16-bit to 8-bit")
     if getattr(image, "is_animated", False):
@@ -191,6 +196,20 @@ def _misread_tiff(image: Any) -> str | None:
     if width * height > MAX_PIXELS:
         return f"tiles of {width} x {height} pixels"  # memory is taken for a whole one, however small the picture
     return None
+
+
+def _tiff_parts(image: Any) -> tuple[int, int]:
+    """How many strips or tiles of an open TIFF are there, and how many its size needs."""
+    tags = image.tag_v2
+    width, height = (tags.get(side, 0) for side in (256, 257))
+    tile_width, tile_height = (tags.get(side, 0) for side in _TILE_SIDES)
+    if _TILES in tags:
+        needed = -(-width // max(1, tile_width)) * -(-height // max(1, tile_height))
+    else:
+        needed = -(-height // max(1, min(tags.get(_STRIP_ROWS, height), height)))
+    planes = tags.get(_CHANNELS, 1) if tags.get(_PLANES, 1) == 2 else 1
+    offsets = tags.get(_TILES, tags.get(_STRIPS, ()))
+    return sum(offset > 0 for offset in offsets), needed * planes
 
 
 def _misread_jpeg2000(data: bytes) -> str | None:

@@ -239,6 +239,22 @@ def test_tiffs_that_pillow_would_misread_are_refused(name: str) -> None:
         decode_image(data, "a.tif")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("tags", "parts"),
+    [
+        ({257: (400,), 278: (4,)}, "1 of its 100 strips"),  # rows for which there is no strip
+        ({322: (16,), 323: (16,), 324: (8,), 325: (48,), 256: (40,)}, "1 of its 3 strips or tiles"),
+        ({273: (0,)}, "0 of its 1 strips"),  # how programs write parts that they leave out
+    ],
+)
+def test_tiffs_without_all_their_parts_are_damaged(tags: dict[int, tuple[int, ...]], parts: str, packed: bool) -> None:
+    """Pillow leaves raw parts that are missing black, and takes what stands at place 0, the header, for pixels."""
+    data = tiff(_THREE, bits=8, photometric=2, packed=packed, tags=tags)
+    with pytest.raises(SourceError, match=rf"^a\.tif: damaged or truncated image \({parts}"):
+        decode_image(data, "a.tif")
+
+
 def test_tiffs_of_kinds_that_pillow_does_not_know_are_named() -> None:
     """Three floats a pixel: a sound TIFF, so it is not called something else."""
     data = tiff(np.zeros((2, 2, 3)), bits=32, photometric=2, sample_format=3)
