@@ -98,9 +98,9 @@ def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            largest = max(batch, key=lambda read: read.image.pixels.size)
-            if len(batch) == 1 or not _has_room(extractor, largest):
-                raise TooLargeError(largest, extractor.provenance.name) from error
+            for read in batch:
+                if len(batch) == 1 or not _has_room(extractor, read):
+                    raise TooLargeError(read, extractor.provenance.name) from error
             raise  # the batch is too large
     for rows in embedding:
         if rows is not None and (bad := first_nonfinite_row(rows)) is not None:
