@@ -25,6 +25,7 @@ def _run() -> None:
 
     from fidprobe.cli.app import app, run
     from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError
+    from fidprobe.runtime.memory import is_out_of_memory
     from fidprobe.runtime.messages import escape_controls, one_line
     from fidprobe.runtime.processes import standard_error
 
@@ -46,7 +47,7 @@ def _run() -> None:
             sys.exit(1)
         _fail(InputError(str(error)))
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             sys.stderr = standard_error()  # a defect of fidprobe's, of any process
             raise
         _fail(
@@ -76,10 +77,3 @@ def _fail(error: "FidprobeError", instead: str | None = None) -> None:
         if instead:
             print(f"without downloads: {escape_controls(instead)}", file=standard_error())
     sys.exit(2)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, numpy or torch, on a CPU or a GPU, found no memory."""
-    # Torch, which need not have been loaded, has a class for this on a GPU only.
-    of_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)

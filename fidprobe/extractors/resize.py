@@ -12,7 +12,10 @@ The rule changes the score, so it is part of a feature space's provenance:
 All are linear in the pixels (apart from the clipping), work on any device, and pass gradients.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
+from math import floor
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +30,9 @@ INTERPOLATIONS: tuple[str, ...] = ("bilinear", "bicubic")
 
 _CACHED = 2**19  # numbers between the two passes of a resize: 4 MB in float64
 _OUTPUTS = 64  # output pixels computed together: few inputs each, yet products large enough to be fast
+_WEIGHTS = 2**23  # most weights of a block, 64 MB in float64: where a pixel has very many inputs, blocks are smaller
+_REMEMBERED = 2**12  # pixels of an axis up to which weights are kept for the next picture
+_BETWEEN = 2**26  # most pixels between two passes that go across first, 800 MB in float32
 
 
 def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
@@ -45,15 +51,19 @@ def resize(images: Tensor, size: tuple[int, int], rule: str) -> Tensor:
     """
     _check(images, size)
     check_rule(rule)
-    x = images.float()
     if images.shape[-2:] == size:  # each rule is the identity here
-        return x
+        return images.float()
     if rule == "tf1":
-        return _tf1_axis(_tf1_axis(x, size[1], -1), size[0], -2)
+        return _tf1(images, size)
+    height, width = images.shape[-2:]
+    if height * size[1] > max(_BETWEEN, width * size[0]):
+        # Down first: going across first, as everywhere else, would make very many short rows long.
+        return resize(images.mT, (size[1], size[0]), rule).mT.contiguous()
+    x = images.float()
     if rule in ("torch", "torch-antialias"):
         return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=rule == "torch-antialias")
-    x = _pillow_axis(x, size[1], -1, "bicubic")
-    return _pillow_axis(x, size[0], -2, "bicubic").clamp(0, 255)
+    x = _smooth(x, _Pass(-1, width, size[1], "bicubic", 0, size[1]))
+    return _smooth(x, _Pass(-2, height, size[0], "bicubic", 0, size[0])).clamp(0, 255)
 
 
 def check_rule(rule: str, *others: str) -> None:
@@ -94,25 +104,22 @@ def resize_shorter_and_crop(images: Tensor, shorter: int, crop: int, interpolati
         raise InputError(f"unknown interpolation {interpolation!r}; choose one of {known}")
     if crop > shorter:
         raise InputError(f"cannot crop {crop} pixels from a side of {shorter}; crop at most {shorter}")
-    size, (top, left) = _shorter_and_crop(images.shape[-2], images.shape[-1], shorter, crop)
-    x = images if images.dtype == torch.uint8 else images.float()
-    kept = [(size[1], left, crop, -1), (size[0], top, crop, -2)]
-    if x.requires_grad:
-        for length, first, count, axis in kept:
-            x = _pillow_axis(x, length, axis, interpolation).clamp(0, 255).narrow(axis, first, count)
-        return x.contiguous()
+    height, width = images.shape[-2:]
+    size, (top, left) = _shorter_and_crop(height, width, shorter, crop)
+    across = _Pass(-1, width, size[1], interpolation, left, left + crop)
+    down = _Pass(-2, height, size[0], interpolation, top, top + crop)
+    if images.requires_grad:
+        return _cropped(images.float(), across, down)
     out = torch.empty(*images.shape[:2], crop, crop, device=images.device)
+    low, high = down.inputs
+    x = images.narrow(-2, low, high - low)
     # A few images at a time: intermediate results then stay in the processor's cache, which halves the time.
-    step = (
-        max(1, _CACHED // (3 * max(size[0], images.shape[-2]) * crop))
-        if images.device.type == "cpu"
-        else max(1, len(x))
-    )
+    step = max(1, _CACHED // (3 * max(crop, high - low) * crop)) if x.device.type == "cpu" else max(1, len(x))
     for start in range(0, len(x), step):
         part = x[start : start + step]
-        for length, first, count, axis in kept:
-            part = _pillow_axis_8bit(part, length, axis, interpolation, (first, count))
-        out[start : start + step] = part
+        if part.dtype != torch.uint8:
+            part = part.float().round()
+        out[start : start + step] = _whole_levels(_whole_levels(part, across), down, begin=low)
     return out
 
 
@@ -142,97 +149,156 @@ def _check(images: Tensor, lengths: tuple[int, int]) -> None:
         raise InputError(f"cannot resize to {min(lengths)} pixels; lengths start at 1")
 
 
-def _tf1_axis(x: Tensor, length: int, axis: int) -> Tensor:
-    """Linear interpolation at `i * (in / out)`, TensorFlow 1's sampling grid, in its order of operations."""
-    available = x.shape[axis]
-    if available == length:
-        return x
+def _tf1(images: Tensor, size: tuple[int, int]) -> Tensor:
+    low, high, weight = _tf1_samples(images.shape[-2], size[0], images.device)
+    # Only rows that are used: a tall picture has far more, and each becomes as wide as the result.
+    used, places = torch.stack((low, high)).unique(return_inverse=True)
+    x = images.index_select(-2, used)
+    if x.shape[-1] != size[1]:
+        left, right, across = _tf1_samples(x.shape[-1], size[1], x.device)
+        # Indexing the last axis is three times as fast as index_select on the CPU.
+        x = _between(x[..., left], x[..., right], across)
+    return _between(x.index_select(-2, places[0]), x.index_select(-2, places[1]), weight[:, None])
+
+
+def _tf1_samples(available: int, length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """TensorFlow 1's sampling grid, `i * (in / out)`: the pixels before and after, and the weight of the latter."""
     # The scale is rounded to float32 first, as in TensorFlow's CalculateResizeScale: this fixes which source
     # pixel is taken where `i * in / out` is a whole number.
     at = torch.arange(length, dtype=torch.float32) * torch.tensor(available / length, dtype=torch.float32)
     low = at.long().clamp_max(available - 1)
     high = (low + 1).clamp_max(available - 1)
-    weight = (at - low).to(x.device)
-    weight = weight if axis == -1 else weight[:, None]
-    low, high = low.to(x.device), high.to(x.device)
-    # Indexing the last axis is three times as fast as index_select on the CPU.
-    first = x[..., low] if axis == -1 else x.index_select(axis, low)
-    second = x[..., high] if axis == -1 else x.index_select(axis, high)
+    return low.to(device), high.to(device), (at - low).to(device)
+
+
+def _between(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+    """Linear interpolation, in TensorFlow 1's order of operations."""
+    first, second = first.float(), second.float()
     return first + (second - first) * weight
 
 
-def _pillow_axis(x: Tensor, length: int, axis: int, interpolation: str) -> Tensor:
-    """One pass of Pillow's resize in mode `F`: float32, neither clipped nor rounded."""
-    if x.shape[axis] == length:
-        return x
-    matrix = _pillow_matrix(x.shape[axis], length, interpolation).to(x.device, torch.float32)
-    return _product(matrix, _runs(x.shape[axis], length, interpolation, (0, length)), x, axis)
+class _Pass(NamedTuple):
+    """One pass of Pillow's resize, of which only some outputs are wanted.
 
-
-def _pillow_axis_8bit(x: Tensor, length: int, axis: int, interpolation: str, kept: tuple[int, int]) -> Tensor:
-    """One pass of Pillow's 8-bit resize, to the bit: weights in units of 2**-22, halves rounded up.
-
-    Only what is `kept`, first and count of the outputs, is computed.
+    Attributes:
+        axis: -1 goes across, -2 down.
+        available: Pixels of the picture along this axis.
+        length: Pixels of the whole resized picture along this axis.
+        interpolation: One of `INTERPOLATIONS`.
+        start, stop: The outputs that are wanted.
     """
-    if x.dtype != torch.uint8:
-        x = x.round()
-    if x.shape[axis] == length:
-        return x.narrow(axis, *kept).float().clamp(0, 255)
-    weights = _pillow_matrix(x.shape[axis], length, interpolation) * 2**22
+
+    axis: int
+    available: int
+    length: int
+    interpolation: str
+    start: int
+    stop: int
+
+    @property
+    def inputs(self) -> tuple[int, int]:
+        """The pixels, first and stop, of which the wanted outputs are made."""
+        if self.available == self.length:
+            return self.start, self.stop
+        scale, support = _scale_and_support(self.available, self.length, self.interpolation)
+        low = floor((self.start + 0.5) * scale - support + 0.5)
+        high = floor((self.stop - 0.5) * scale + support + 0.5)
+        return max(0, low), min(self.available, high)
+
+    def in_whole_blocks(self) -> "_Pass":
+        """The same pass with more outputs: all of each block that holds a wanted one."""
+        start, stop = self.start // _OUTPUTS * _OUTPUTS, -(-self.stop // _OUTPUTS) * _OUTPUTS
+        return self._replace(start=start, stop=min(stop, self.length))
+
+    def blocks(self) -> Iterator[tuple[int, int, Tensor]]:
+        """The wanted outputs, a few at a time: first and stop of their pixels, and weights [outputs, pixels].
+
+        Each output needs a few neighbouring pixels, so a few together need a small part of the axis.
+        """
+        count = _OUTPUTS
+        scale, support = _scale_and_support(self.available, self.length, self.interpolation)
+        while count > 1 and count * (count * scale + 2 * support) > _WEIGHTS:
+            count //= 2
+        weights = _weights if self.available <= _REMEMBERED else _weights.__wrapped__
+        for start in range(self.start, self.stop, count):
+            stop = min(start + count, self.stop)
+            yield weights(self.available, self.length, self.interpolation, start, stop)
+
+
+def _cropped(x: Tensor, across: _Pass, down: _Pass) -> Tensor:
+    """The wanted outputs of two passes that clip and do not round: float32 [n, 3, h, w] -> [n, 3, crop, crop]."""
+    # Whole blocks first: sums in float32 of differently divided outputs differ in their last bits.
+    wide, tall = across.in_whole_blocks(), down.in_whole_blocks()
+    low, high = tall.inputs
+    x = _smooth(x.narrow(-2, low, high - low), wide).clamp(0, 255)
+    x = _smooth(x, tall, begin=low).clamp(0, 255)
+    x = x.narrow(-1, across.start - wide.start, across.stop - across.start)
+    return x.narrow(-2, down.start - tall.start, down.stop - down.start).contiguous()
+
+
+def _smooth(x: Tensor, step: _Pass, begin: int = 0) -> Tensor:
+    """One pass of Pillow's resize in mode `F`: float32, neither clipped nor rounded. `x` begins with pixel `begin`."""
+    if step.available == step.length:
+        return x.narrow(step.axis, step.start - begin, step.stop - step.start)
+    outputs = []
+    for low, high, weights in step.blocks():
+        rows = weights.to(x.device, torch.float32)
+        outputs.append(_product(rows, x.narrow(step.axis, low - begin, high - low), step.axis))
+    return torch.cat(outputs, dim=step.axis)
+
+
+def _whole_levels(x: Tensor, step: _Pass, begin: int = 0) -> Tensor:
+    """One pass of Pillow's 8-bit resize, to the bit: weights in units of 2**-22, halves rounded up; float32.
+
+    `x` holds whole numbers and begins with pixel `begin`.
+    """
+    if step.available == step.length:
+        return x.narrow(step.axis, step.start - begin, step.stop - step.start).float().clamp(0, 255)
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if x.device.type == "mps" else x.device
-    weights = (weights.sign() * (weights.abs() + 0.5).floor() / 2**22).to(device)
-    # Every product and sum is a whole number of 2**-22 below 2**10: exact in float64, in whatever order.
-    runs = _runs(x.shape[axis], length, interpolation, kept)
-    wide = _product(weights, runs, x.to(device).double(), axis)
-    return wide.add_(0.5).floor_().clamp_(0, 255).float().to(x.device)
+    outputs = []
+    for low, high, weights in step.blocks():
+        fixed = (weights.sign() * ((weights * 2**22).abs() + 0.5).floor() / 2**22).to(device)
+        taken = x.narrow(step.axis, low - begin, high - low).to(device).double()
+        # Every product and sum is a whole number of 2**-22 below 2**10: exact in float64, in whatever order.
+        wide = _product(fixed, taken, step.axis)
+        outputs.append(wide.add_(0.5).floor_().clamp_(0, 255).float())
+    return torch.cat(outputs, dim=step.axis).to(x.device)
 
 
-def _product(matrix: Tensor, runs: tuple[tuple[int, int, int, int], ...], x: Tensor, axis: int) -> Tensor:
-    """Multiply one axis of x by the matrix of a resize, leaving out most of the matrix's zeros."""
-    blocks = []
-    for start, stop, low, high in runs:
-        rows = matrix[start:stop, low:high]
-        taken = x.narrow(axis, low, high - low)
-        blocks.append(taken @ rows.T if axis == -1 else rows @ taken)
-    return torch.cat(blocks, dim=axis)
+def _product(weights: Tensor, x: Tensor, axis: int) -> Tensor:
+    return x @ weights.T if axis == -1 else weights @ x
 
 
-@lru_cache(maxsize=16)
-def _runs(
-    available: int, length: int, interpolation: str, kept: tuple[int, int]
-) -> tuple[tuple[int, int, int, int], ...]:
-    """Blocks of the `kept` outputs (first, count), each as `(start, stop, low, high)`: outputs, and inputs they need.
-
-    Each output needs a few neighbouring inputs, so that large pictures need a small part of the dense product.
-    """
-    runs = []
-    end = sum(kept)
-    for start in range(kept[0], end, _OUTPUTS):
-        stop = min(start + _OUTPUTS, end)
-        used = _pillow_matrix(available, length, interpolation)[start:stop].any(dim=0).nonzero()
-        runs.append((start, stop, int(used[0]), int(used[-1]) + 1))
-    return tuple(runs)
-
-
-@lru_cache(maxsize=16)
-def _pillow_matrix(available: int, length: int, interpolation: str) -> Tensor:
-    """The linear map of one pass of Pillow's `Image.resize`, float64 [length, available], on the CPU.
-
-    When shrinking, the kernel is stretched by the scale (antialiasing), cut off at the border and normalised:
-    `precompute_coeffs` in Pillow's src/libImaging/Resample.c.
-    """
+def _scale_and_support(available: int, length: int, interpolation: str) -> tuple[float, float]:
+    """Pixels for each output, and how far from an output's centre its pixels lie at most."""
     scale = available / length
-    stretch = max(scale, 1.0)
-    support = (2.0 if interpolation == "bicubic" else 1.0) * stretch
-    with torch.inference_mode(False):  # the cached matrix must also serve computations with gradients
-        centre = (torch.arange(length, dtype=torch.float64)[:, None] + 0.5) * scale
-        pixel = torch.arange(available, dtype=torch.float64)
+    # When shrinking, the kernel is stretched by the scale: antialiasing.
+    return scale, (2.0 if interpolation == "bicubic" else 1.0) * max(scale, 1.0)
+
+
+@lru_cache(maxsize=128)
+def _weights(available: int, length: int, interpolation: str, start: int, stop: int) -> tuple[int, int, Tensor]:
+    """Weights of some outputs of one pass of Pillow's `Image.resize`: float64 [outputs, pixels], on the CPU.
+
+    The kernel is cut off at the border and normalised: `precompute_coeffs` in Pillow's src/libImaging/Resample.c.
+
+    Returns:
+        First and stop of the pixels that have a weight, and the weights.
+    """
+    scale, support = _scale_and_support(available, length, interpolation)
+    first, end = _Pass(-1, available, length, interpolation, start, stop).inputs
+    with torch.inference_mode(False):  # what is kept must also serve computations with gradients
+        centre = (torch.arange(start, stop, dtype=torch.float64)[:, None] + 0.5) * scale
+        pixel = torch.arange(first, end, dtype=torch.float64)
         inside = (pixel >= (centre - support + 0.5).floor()) & (pixel < (centre + support + 0.5).floor())
-        distance = (pixel - centre + 0.5).abs() / stretch
+        distance = (pixel - centre + 0.5).abs() / max(scale, 1.0)
         weights = _cubic(distance) if interpolation == "bicubic" else (1 - distance).clamp_min(0)
         weights = weights * inside
-        return weights / weights.sum(1, keepdim=True)
+        weights = weights / weights.sum(1, keepdim=True)
+        used = weights.any(dim=0).nonzero()
+        low, high = int(used[0]), int(used[-1]) + 1
+        return first + low, first + high, weights[:, low:high].contiguous()
 
 
 def _cubic(distance: Tensor) -> Tensor:

@@ -25,9 +25,9 @@ from fidprobe.features.collector import (
     join_features,
     named_by_position,
 )
-from fidprobe.features.forward_pass import PendingImages
+from fidprobe.features.forward_pass import PendingImages, TooLargeError, embed_images
 from fidprobe.features.value import Features
-from fidprobe.images import ImageSource, SkippedImage, open_images, read_images
+from fidprobe.images import ImageSource, ReadImage, SkippedImage, open_images, read_images
 from fidprobe.provenance import Provenance
 from fidprobe.runtime.files import cache_folder
 from fidprobe.runtime.progress import Progress, silent
@@ -119,11 +119,11 @@ def extract(
         found = None
         with ranks.failing_together():
             if ranks.first:
-                found = _cached(entry, images, options)
+                found = _cached(entry, images, extractor, options)
         if ranks.broadcast_json(found is None):
             _make(entry, images, extractor, options, content, progress)
         with ranks.failing_together():
-            return _awaited(entry, images, options) if found is None else found
+            return _awaited(entry, images, extractor, options) if found is None else found
 
 
 def check_divisible(images: ImageSource, options: ReadOptions) -> None:
@@ -198,15 +198,15 @@ def _key(content: str, extractor: Extractor) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _cached(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features | None:
+def _cached(entry: CacheEntry, images: ImageSource, extractor: Extractor, options: ReadOptions) -> Features | None:
     features = entry.load()
-    return None if features is None else _renamed(features, images, options)
+    return None if features is None else _renamed(features, images, extractor, options)
 
 
-def _awaited(entry: CacheEntry, images: ImageSource, options: ReadOptions) -> Features:
+def _awaited(entry: CacheEntry, images: ImageSource, extractor: Extractor, options: ReadOptions) -> Features:
     """Wait for the entry that has just been made, here or on another machine."""
     patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
-    while (found := _cached(entry, images, options)) is None:
+    while (found := _cached(entry, images, extractor, options)) is None:
         if time.monotonic() >= patience:
             raise InputError(f"{entry.path}: vanished from the cache; run again, or use `cache=None`")
         time.sleep(1)
@@ -226,7 +226,9 @@ def _make(
     sound: list[_Range] = []
     with ranks.failing_together():
         for first, stop, piece in entry.sound_pieces() if ranks.first else ():
-            if _still_unreadable(piece, images) is not None:  # of no use if it left out a file that can be read now
+            if (
+                _still_unreadable(piece, images, extractor) is not None
+            ):  # of no use if it left out a file that can be read now
                 sound.append((first, stop))
     kept: list[_Range] = [(first, stop) for first, stop in ranks.broadcast_json(sound)]
     mine = _portion(_gaps(kept, total), ranks)
@@ -282,7 +284,7 @@ def _portion(missing: Sequence[_Range], ranks: Ranks) -> list[_Range]:
     return portion
 
 
-def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> Features | None:
+def _renamed(features: Features, images: ImageSource, extractor: Extractor, options: ReadOptions) -> Features | None:
     """Give cached features the source's present names; None if a file that was unreadable then can be read now.
 
     Raises:
@@ -290,7 +292,7 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
     """
     found = features.provenance.source
     assert found is not None
-    skipped = _still_unreadable(features, images)
+    skipped = _still_unreadable(features, images, extractor)
     if skipped is None:
         return None
     if skipped and not options.skip_bad:
@@ -304,14 +306,15 @@ def _renamed(features: Features, images: ImageSource, options: ReadOptions) -> F
     return replace(features, names=tuple(names), provenance=replace(features.provenance, source=source))
 
 
-def _still_unreadable(features: Features, images: ImageSource) -> list[tuple[str, str]] | None:
+def _still_unreadable(features: Features, images: ImageSource, extractor: Extractor) -> list[tuple[str, str]] | None:
     """Return names and reasons of the files that cached features leave out; None if one of them can be read now."""
     source = features.provenance.source
     assert source is not None
     skipped = []
-    for item in images.items(sorted(int(position) for position, _ in source.skipped)):
+    places = sorted(int(position) for position, _ in source.skipped)
+    for place, item in zip(places, images.items(places), strict=True):
         try:
-            item.decode()
+            embed_images(extractor, [ReadImage(place, item.name, item.decode(), item.label)])
         except SourceError as error:
             skipped.append((item.name, str(error)))
         else:
@@ -342,14 +345,26 @@ def _parts(
                 continue
             # Unreadable files after the last good one stay with that piece, so a piece is closed by a good image.
             if len(piece.names) + len(pending) >= PART_IMAGES:
-                piece.add(pending.take())
+                _add(piece, pending.take(), options)
                 yield (first, read.index), piece
                 first, piece = read.index, FeatureCollector(extractor)
             pending.add(read)
             if pending.full:
-                piece.add(pending.take())
+                _add(piece, pending.take(), options)
                 progress("extracting", done + read.index + 1 - begin, total)
-        piece.add(pending.take())
+        _add(piece, pending.take(), options)
         done += end - begin
         progress("extracting", done, total)
         yield (first, end), piece
+
+
+def _add(piece: FeatureCollector, batch: Sequence[ReadImage], options: ReadOptions) -> None:
+    """Add a batch to a piece, without pictures for which there is no memory if these are to be skipped."""
+    while True:
+        try:
+            return piece.add(batch)
+        except TooLargeError as error:
+            if not options.skip_bad:
+                raise SourceError(f"{error}; `skip_bad=True` goes on without such files") from error
+            piece.skipped.append((error.picture.name, str(error)))
+            batch = [read for read in batch if read is not error.picture]

@@ -11,19 +11,36 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images import ReadImage
+from fidprobe.runtime.memory import is_out_of_memory
 from fidprobe.runtime.torch_settings import own_settings
 
-__all__ = ["PendingImages", "embed_images", "prepare_images"]
+__all__ = ["PendingImages", "TooLargeError", "embed_images", "prepare_images"]
 
 PENDING_BYTES = 2**28  # of decoded images that wait for a full batch
 PREPARED_PIXELS = 2**22  # source pixels resized at a time: the resize works on float64 copies
 
 _SHARE = 8  # images that are worth a thread of their own
 _alone = threading.Lock()
+
+
+class TooLargeError(SourceError):
+    """A picture for which a network takes more memory than there is, even alone.
+
+    Attributes:
+        picture: The picture.
+    """
+
+    def __init__(self, picture: ReadImage, network: str) -> None:
+        height, width = picture.image.pixels.shape[:2]
+        super().__init__(
+            f"{picture.name}: for its {width} x {height} pixels {network} takes more memory than there is; resize the "
+            "picture or leave it out"
+        )
+        self.picture = picture
 
 
 class PendingImages:
@@ -73,10 +90,19 @@ def embed_images(extractor: Extractor, batch: Sequence[ReadImage]) -> Embedding:
 
     Raises:
         InputError: the network gives NaN or infinite numbers; names the image.
+        TooLargeError: there is no memory for one of the images, even alone.
     """
     pictures = [read.image.pixels for read in batch]
     with own_settings():  # of the process, not of a thread
-        embedding = _in_threads(extractor, pictures) or _embedded(extractor, pictures)
+        try:
+            embedding = _in_threads(extractor, pictures) or _embedded(extractor, pictures)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            for read in batch:
+                if len(batch) == 1 or not _has_room(extractor, read):
+                    raise TooLargeError(read, extractor.provenance.name) from error
+            raise  # the batch is too large
     for rows in embedding:
         if rows is not None and (bad := first_nonfinite_row(rows)) is not None:
             raise InputError(
@@ -90,6 +116,16 @@ def _embedded(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -
     with torch.inference_mode():
         features, logits = extractor.embed(prepare_images(extractor, pictures))
         return Embedding(features.cpu(), None if logits is None else logits.cpu())
+
+
+def _has_room(extractor: Extractor, read: ReadImage) -> bool:
+    try:
+        _embedded(extractor, [read.image.pixels])
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 def _in_threads(extractor: Extractor, pictures: Sequence[npt.NDArray[np.uint8]]) -> Embedding | None:

@@ -168,7 +168,9 @@ def _levels(tensor: "Tensor") -> "Tensor":
         raise InputError(f"images are 8-bit integers or floats in [0, 1], not {tensor.dtype}")
     if not tensor.is_floating_point():
         wide = tensor.to(torch.int64)
-        low, high = (int(value) for value in torch.aminmax(wide))
+        # Numbers from 2**63 up have wrapped. With their highest bit flipped they are in order again.
+        offset = 2**63 if tensor.dtype == torch.uint64 else 0
+        low, high = (int(value) + offset for value in torch.aminmax(wide ^ -offset))
         if low < 0 or high > 255:
             raise InputError(f"integer images must lie in 0..255, got {low}..{high}; scale them to 8 bits first")
         return wide.to(torch.uint8)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.extractors.resize import resize
+from fidprobe.images.decode import MAX_PIXELS
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.images.source import ImageSource
 from fidprobe.runtime.progress import Progress
@@ -58,7 +59,8 @@ class PictureSize:
         """Raise if a picture cannot be compared with those before it.
 
         Raises:
-            InputError: it is smaller than 16 pixels, or differs in size from the others without a given side.
+            InputError: it is smaller than 16 pixels, or differs in size from the others without a given side, or is so
+                thin that it would have more than MAX_PIXELS when enlarged.
         """
         height, width = picture.shape[:2]
         if min(height, width) < _LEAST_PICTURE:
@@ -71,6 +73,12 @@ class PictureSize:
         elif self._native is None:
             scale = max(1.0, LEAST_SIDE / min(height, width))
             self.size = round(height * scale), round(width * scale)
+            if self.size[0] * self.size[1] > MAX_PIXELS:
+                raise InputError(
+                    f"{self._source}: {name} has {width}x{height} pixels and would be enlarged to "
+                    f"{self.size[1]}x{self.size[0]}; choose a side of at least {LEAST_SIDE} to which all are resized "
+                    "(`ms_ssim_side`)"
+                )
         elif self._native != (height, width):
             raise InputError(
                 f"{self._source}: {name} has {width}x{height} pixels and others {self._native[1]}x{self._native[0]}; "

@@ -2,14 +2,17 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fidprobe.errors import InputError
+from fidprobe.extractors import resize as rules
 from fidprobe.extractors.resize import INTERPOLATIONS, RESIZE_RULES, resize, resize_shorter_and_crop
 
 SIZES = [(32, 32), (256, 256), (299, 299), (700, 300), (64, 500), (301, 17), (1, 5)]
@@ -93,6 +96,70 @@ def test_very_tall_pictures_are_resized_in_the_order_of_all_older_pillows() -> N
     pillow = pillow.resize((40, 421), Image.Resampling.BICUBIC).resize((40, 129), Image.Resampling.BICUBIC)
     expected = torch.from_numpy(np.array(pillow)).permute(2, 0, 1).float()[:, 46:82, 2:38]  # (129 - 36) / 2 -> 46
     assert torch.equal(resize_shorter_and_crop(image, 40, 36, "bicubic")[0], expected)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("size", [(2, 150), (150, 2), (1, 90), (90, 1), (3, 400), (401, 3)], ids=str)
+def test_thin_pictures_are_cut_where_pillow_cuts_them(size: tuple[int, int], interpolation: str) -> None:
+    """Pillow makes the whole long side, up to 5340 pixels; one axis is resized after the other, as above."""
+    image = noise(1, *size)
+    tall, wide = (int(40 * side / min(size)) for side in size)
+    how = Image.Resampling[interpolation.upper()]
+    pillow = Image.fromarray(image[0].permute(1, 2, 0).numpy()).resize((wide, size[0]), how).resize((wide, tall), how)
+    top, left = (round((side - 33) / 2) for side in (tall, wide))  # as CenterCrop
+    expected = torch.from_numpy(np.array(pillow.crop((left, top, left + 33, top + 33)))).permute(2, 0, 1).float()
+    assert torch.equal(resize_shorter_and_crop(image, 40, 33, interpolation)[0], expected)
+
+
+class Largest(TorchDispatchMode):
+    """Counts the numbers of the largest tensor that torch makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for one in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(one, Tensor):
+                self.numbers = max(self.numbers, one.numel())
+        return out
+
+
+THIN = [(1, 20_000), (20_000, 1), (400, 6_000), (6_000, 400)]
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("size", THIN, ids=str)
+def test_no_more_of_a_thin_picture_is_made_than_the_crop_keeps(size: tuple[int, int], gradients: bool) -> None:
+    """A picture of 1 x 20,000 becomes one of 256 x 5,120,000; three channels of that are four billion numbers."""
+    image = torch.zeros(1, 3, *size, requires_grad=True) if gradients else noise(1, *size)
+    with Largest() as largest:
+        resize_shorter_and_crop(image, 256, 224, "bicubic")
+    # The picture itself, or what one pass makes of the crop's part of it and some more.
+    assert largest.numbers <= max(image.numel(), 3 * 600 * 600)
+
+
+@pytest.mark.parametrize("rule", RESIZE_RULES)
+def test_the_larger_of_two_orders_is_not_taken_for_thin_pictures(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5,000 rows of one pixel would become 5,000 rows of 299; to rounding, both orders give the same."""
+    image = noise(1, 5_000, 1)
+    usual = resize(image, (299, 299), rule)
+    monkeypatch.setattr(rules, "_BETWEEN", 2**16)
+    with Largest() as largest:
+        other = resize(image, (299, 299), rule)
+    assert largest.numbers <= 3 * 299 * 5_000 // 5
+    assert float((other - usual).abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 2)], ids=str)
+def test_smaller_blocks_of_weights_change_nothing(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a million pixels a side need them."""
+    image = noise(1, *size)
+    usual = resize(image, (20, 20), "clean"), resize_shorter_and_crop(image, 20, 20, "bilinear")
+    monkeypatch.setattr(rules, "_WEIGHTS", 1)
+    assert float((resize(image, (20, 20), "clean") - usual[0]).abs().max()) < 1e-3
+    assert torch.equal(resize_shorter_and_crop(image, 20, 20, "bilinear"), usual[1])
 
 
 def test_gradient_version_of_shorter_side_and_crop_differs_by_rounding_only() -> None:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors import load_extractor
-from fidprobe.extractors.base import Extractor
-from fidprobe.features import extraction
+from fidprobe.extractors.base import Embedding, Extractor
+from fidprobe.features import extraction, forward_pass
 from fidprobe.features.cache import CacheEntry
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
@@ -160,6 +160,65 @@ def test_unreadable_images_stop_the_run_by_name(folder: Path, network: Extractor
         file.write_bytes(b"nothing")
     with pytest.raises(SourceError, match="none of its 23 images could be read"):
         extract(folder, network, ReadOptions(skip_bad=True))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_pictures_that_no_memory_holds_are_named_and_skipped_on_request(
+    folder: Path, network: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    """Two of 40 x 3 pixels, for which the network finds no memory; the others of their batch are kept."""
+    for name in ("img2.png", "img7.png"):
+        Image.new("RGB", (40, 3)).save(folder / name)
+    room = type(network).prepare
+    seen: list[int] = []
+
+    def prepare(self: Extractor, images: torch.Tensor) -> torch.Tensor:
+        seen.append(images.shape[-1])
+        if images.shape[-1] == 40:
+            raise MemoryError("Unable to allocate 95.0 GiB")
+        return room(self, images)
+
+    monkeypatch.setattr(type(network), "prepare", prepare)
+    monkeypatch.setattr(forward_pass, "PREPARED_PIXELS", 1)
+    cache = tmp_path / "cache" if cached else None
+    with pytest.raises(SourceError) as told:
+        extract(folder, network, ReadOptions(cache=cache))
+    assert str(told.value) == (
+        "img2.png: for its 40 x 3 pixels random takes more memory than there is; resize the picture or leave it out; "
+        "`skip_bad=True` goes on without such files"
+    )
+    for _ in range(2):
+        features = extract(folder, network, ReadOptions(cache=cache, skip_bad=True))
+        assert features.names == tuple(f"img{i}.png" for i in range(23) if i not in (2, 7))
+        source = features.provenance.source
+        assert source is not None
+        assert [name for name, _ in source.skipped] == ["img2.png", "img7.png"]
+        assert all("takes more memory than there is" in reason for _, reason in source.skipped)
+        if cached:  # the second time only the two are tried again
+            assert set(seen) == {12, 20, 28, 40}
+            seen.clear()
+            extract(folder, network, ReadOptions(cache=cache, skip_bad=True))
+            assert set(seen) == {40}
+            seen.extend((12, 20, 28))
+    monkeypatch.undo()
+    assert len(extract(folder, network, ReadOptions(cache=cache, skip_bad=True))) == 23
+
+
+def test_a_batch_that_no_memory_holds_is_no_fault_of_a_picture(
+    folder: Path, network: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A smaller batch helps, as the command line says of any want of memory."""
+    room = type(network).embed
+
+    def embed(self: Extractor, prepared: torch.Tensor) -> Embedding:
+        if len(prepared) > 4:
+            raise MemoryError("Unable to allocate 95.0 GiB")
+        return room(self, prepared)
+
+    monkeypatch.setattr(type(network), "embed", embed)
+    with pytest.raises(MemoryError, match="95"):
+        extract(folder, network, ReadOptions(skip_bad=True))
+    assert len(extract(folder, network, ReadOptions(batch_size=4))) == 23
 
 
 def test_inputs_of_every_kind_are_recognised(folder: Path, network: Extractor, tmp_path: Path) -> None:

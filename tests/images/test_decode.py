@@ -6,14 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fidprobe.errors import SourceError
+from fidprobe.errors import InputError, SourceError
 from fidprobe.images import decode_image
 from fidprobe.images.decode import MAX_PIXELS
+from tests.images.tiff_files import tiff
 
 Encode = Callable[..., bytes]
 RawPng = Callable[..., bytes]
@@ -128,7 +130,7 @@ def test_32_bit_signed_gray_is_scaled_by_its_range(encode: Encode) -> None:
     image = decode_image(encode(np.array([[0, 2**30, 2**31 - 1]], np.int32), "TIFF"), "i.tif")
     assert image.pixels[0, :, 0].tolist() == [0, 128, 255]
     assert image.treatments == ("32-bit to 8-bit", "grayscale to RGB")
-    with pytest.raises(SourceError, match=r"n\.tif: negative values \(down to -5\)"):
+    with pytest.raises(InputError, match=r"n\.tif: negative values \(down to -5\)"):
         decode_image(encode(np.array([[-5, 3]], np.int32), "TIFF"), "n.tif")
 
 
@@ -147,8 +149,167 @@ def test_float_gray_follows_the_float_rule(encode: Encode) -> None:
     image = decode_image(encode(np.array([[0.0, 0.5, 1.0]], np.float32), "TIFF"), "f.tif")
     assert image.pixels[0, :, 0].tolist() == [0, 128, 255]
     assert image.treatments == ("float to 8-bit", "grayscale to RGB")
-    with pytest.raises(SourceError, match=r"f\.tif: float images must lie in \[0, 1\], got -1 to 1; .*\(x \+ 1\) / 2"):
+    with pytest.raises(InputError, match=r"f\.tif: float images must lie in \[0, 1\], got -1 to 1; .*\(x \+ 1\) / 2"):
         decode_image(encode(np.array([[-1.0, 1.0]], np.float32), "TIFF"), "f.tif")
+
+
+_GRAY_TIFFS: dict[str, tuple[list[float], dict[str, Any], list[int]]] = {
+    "1 bit": ([0, 1], {"bits": 1}, [0, 255]),
+    "2 bits": ([0, 1, 2, 3], {"bits": 2}, [0, 85, 170, 255]),
+    "4 bits": ([0, 1, 8, 15], {"bits": 4}, [0, 17, 136, 255]),
+    "8 bits": ([0, 1, 128, 255], {"bits": 8}, [0, 1, 128, 255]),
+    "16 bits": ([0, 0x1234, 0x80FF, 0xFFFF], {"bits": 16}, [0, 0x12, 0x80, 0xFF]),
+    "32-bit floats": ([0.0, 0.2, 0.5, 1.0], {"bits": 32, "sample_format": 3}, [0, 51, 128, 255]),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["raw", "deflate"])
+@pytest.mark.parametrize("big_endian", [False, True], ids=["little", "big"])
+@pytest.mark.parametrize("name", _GRAY_TIFFS)
+def test_white_is_zero_gives_the_picture_not_its_negative(name: str, big_endian: bool, packed: bool) -> None:
+    """TIFF 6.0: photometric 0 has white at 0, 1 has black at 0; whatever the width of the values."""
+    values, options, levels = _GRAY_TIFFS[name]
+    kind: dict[str, Any] = {"big_endian": big_endian, "packed": packed, **options}
+    floats = name == "32-bit floats"
+    # 1 - 0.5 is the same half level.
+    negative = [255, 204, 128, 0] if floats else [255 - level for level in levels]
+    for photometric, expected in ((1, levels), (0, negative)):
+        data = tiff([values], photometric=photometric, **kind)
+        if big_endian and ((floats and packed) or (name == "16 bits" and photometric == 0)):
+            with pytest.raises(SourceError, match=r"^a\.tif: a TIFF (of compressed 32-bit values|.* of a kind)"):
+                decode_image(data, "a.tif")
+            continue
+        pixels = decode_image(data, "a.tif").pixels
+        assert pixels[0, :, 0].tolist() == expected
+        assert np.ptp(pixels, axis=2).max() == 0
+
+
+@pytest.mark.parametrize("separate", [False, True], ids=["pixels", "planes"])
+@pytest.mark.parametrize("big_endian", [False, True], ids=["little", "big"])
+@pytest.mark.parametrize("packed", [False, True], ids=["raw", "deflate"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_colour_tiffs_are_right_or_refused(bits: int, packed: bool, big_endian: bool, separate: bool) -> None:
+    """Two rows of two colours. Pillow takes raw planes of 16 bits for planes of bytes."""
+    levels = np.array([[[1, 2, 3], [40, 50, 60]], [[0, 128, 255], [7, 8, 9]]])
+    values = levels if bits == 8 else levels * 256 + 77  # the low byte is cut off
+    data = tiff(values, bits=bits, photometric=2, packed=packed, big_endian=big_endian, separate=separate)
+    if bits == 16 and separate and not packed:
+        with pytest.raises(SourceError, match=r"^a\.tif: a TIFF of 16-bit channels in separate planes"):
+            decode_image(data, "a.tif")
+    else:
+        assert np.array_equal(decode_image(data, "a.tif").pixels, levels)
+
+
+_ONE = np.full((4, 4), 100)
+_THREE = np.full((4, 4, 3), 100)
+_REFUSED_TIFFS: dict[str, tuple[bytes, str]] = {
+    "signed 8 bits": (tiff(_ONE, bits=8, photometric=1, sample_format=2), "signed 8-bit values"),
+    "packed signed 16 bits": (
+        tiff(_ONE, bits=16, photometric=1, sample_format=2, packed=True, big_endian=True),
+        "compressed 16-bit values in big-endian order",
+    ),
+    "packed signed 32 bits": (
+        tiff(_ONE, bits=32, photometric=1, sample_format=2, packed=True, big_endian=True),
+        "compressed 32-bit values in big-endian order",
+    ),
+    "packed floats": (
+        tiff(_ONE / 255, bits=32, photometric=1, sample_format=3, packed=True, big_endian=True),
+        "compressed 32-bit values in big-endian order",
+    ),
+    "planes of Lab": (tiff(_THREE, bits=8, photometric=8, separate=True), "Lab colours in separate planes"),
+    "subsampled YCbCr": (tiff(_THREE, bits=8, photometric=6), "subsampled colours without compression"),
+    "other inks": (
+        tiff(np.full((4, 4, 4), 100), bits=8, photometric=5, tags={332: (2,)}),
+        "other inks than CMYK",
+    ),
+    "a tile of three gigabytes": (
+        tiff(_THREE, bits=8, photometric=2, tags={322: (32768,), 323: (32768,), 324: (8,), 325: (48,)}),
+        "tiles of 32768 x 32768 pixels",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _REFUSED_TIFFS)
+def test_tiffs_that_pillow_would_misread_are_refused(name: str) -> None:
+    """Without a word it gives other pixels, or takes memory for a whole tile of a small picture."""
+    data, kind = _REFUSED_TIFFS[name]
+    with pytest.raises(
+        SourceError, match=f"^a\\.tif: a TIFF of {kind}, which cannot be read; save the picture as PNG$"
+    ):
+        decode_image(data, "a.tif")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("tags", "parts"),
+    [
+        ({257: (400,), 278: (4,)}, "1 of its 100 strips"),  # rows for which there is no strip
+        ({322: (16,), 323: (16,), 324: (8,), 325: (48,), 256: (40,)}, "1 of its 3 strips or tiles"),
+        ({273: (0,)}, "0 of its 1 strips"),  # how programs write parts that they leave out
+    ],
+)
+def test_tiffs_without_all_their_parts_are_damaged(tags: dict[int, tuple[int, ...]], parts: str, packed: bool) -> None:
+    """Pillow leaves raw parts that are missing black, and takes what stands at place 0, the header, for pixels."""
+    data = tiff(_THREE, bits=8, photometric=2, packed=packed, tags=tags)
+    with pytest.raises(SourceError, match=rf"^a\.tif: damaged or truncated image \({parts}"):
+        decode_image(data, "a.tif")
+
+
+def test_tiffs_of_kinds_that_pillow_does_not_know_are_named() -> None:
+    """Three floats a pixel: a sound TIFF, so it is not called something else."""
+    data = tiff(np.zeros((2, 2, 3)), bits=32, photometric=2, sample_format=3)
+    with pytest.raises(SourceError, match=r"^a\.tif: a TIFF that is damaged, or of a kind that is not read; save the"):
+        decode_image(data, "a.tif")
+
+
+_JPEG_2000 = {
+    # Written by OpenJPEG 2.5.4 through imagecodecs, without loss. Pillow gives 0 for the 65535 and 65408 in its rows
+    # (65535, 0, 300), (65407, 65408, 257).
+    "more than 8 bits in colour or with alpha": (
+        "ff4fff51002f0000000000020000000200000000000000000000000200000002000000000000000000030f01010f01010f0101ff52000c"
+        "00000001010004040001ff5c00044080ff90000a00000000002d0001ff93c7fe0c0e081713c1223d2bdff890400e058fdb80046494dff8"
+        "9020026d70bfffd9"
+    ),
+    # (0, 5), (100, 127), of which Pillow makes (128, 133), (228, 255).
+    "signed values": (
+        "ff4fff510029000000000002000000020000000000000000000000020000000200000000000000000001870101ff52000c000000010000"
+        "04040001ff5c00044040ff90000a0000000000160001ff93cfb4140b38d7d0bfffd9"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _JPEG_2000)
+def test_jpeg_2000_that_pillow_would_misread_is_refused(kind: str) -> None:
+    with pytest.raises(
+        SourceError, match=f"^a\\.jp2: a JPEG 2000 of {kind}, which cannot be read; save the picture as"
+    ):
+        decode_image(bytes.fromhex(_JPEG_2000[kind]), "a.jp2")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_sound_jpeg_2000_is_read(encode: Encode, bits: int) -> None:
+    """Gray of 16 bits, and colour of 8, without loss."""
+    levels = np.random.default_rng(3).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    if bits == 16:
+        image = decode_image(encode(levels[:, :, 0].astype(np.uint16) * 256 + 77, "JPEG2000"), "a.jp2")
+        assert np.array_equal(image.pixels[:, :, 2], levels[:, :, 0])
+        assert image.treatments == ("16-bit to 8-bit", "grayscale to RGB")
+    else:
+        assert np.array_equal(decode_image(encode(levels, "JPEG2000"), "a.jp2").pixels, levels)
+
+
+def test_pictures_for_which_there_is_no_memory_are_not_called_damaged(
+    encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow raises MemoryError where it gets none."""
+
+    def fail(_: Image.Image) -> None:
+        raise MemoryError
+
+    data = encode(np.zeros((5, 5, 3), np.uint8))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(SourceError, match=r"^a\.png: the picture takes more memory than there is; resize it or leave"):
+        decode_image(data, "a.png")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -210,7 +371,8 @@ def test_decompression_bombs_are_refused(raw_png: RawPng, side: int) -> None:
     """Seventy bytes that declare more than 2^26 pixels, before any memory is taken for them."""
     data = raw_png(side, side, 8, 2, b"")
     assert len(data) < 100
-    with pytest.raises(SourceError, match=rf"^bomb\.png: .*pixels.*at most {MAX_PIXELS} pixels are read"):
+    size = rf"({side} x {side}|{side**2}) pixels"
+    with pytest.raises(SourceError, match=rf"^bomb\.png: {size}; at most {MAX_PIXELS} pixels are read, resize"):
         decode_image(data, "bomb.png")
 
 
@@ -230,6 +392,7 @@ def test_pillow_says_nothing_to_the_user(tmp_path: Path, encode: Encode, raw_png
         "exif.jpg": encode(np.zeros((5, 5, 3), np.uint8), "JPEG", exif=exif),
         "palette.png": encode(palette, transparency=b"\x80\x00"),
         "bomb.png": raw_png(12_000, 12_000, 8, 2, b""),
+        "seven.tif": tiff(np.zeros((2, 2, 7)), bits=8, photometric=2),  # Pillow logs an error about so many channels
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -248,4 +411,5 @@ for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.splitlines()[0].startswith("bomb.png: 12000 x 12000 pixels; at most")
-    assert done.stdout.splitlines()[1:] == ["exif.jpg (5, 5, 3)", "palette.png (1, 2, 3)"]
+    assert done.stdout.splitlines()[1:3] == ["exif.jpg (5, 5, 3)", "palette.png (1, 2, 3)"]
+    assert done.stdout.splitlines()[3].startswith("seven.tif: a TIFF that is damaged, or of a kind that is not read")

@@ -100,6 +100,24 @@ def test_wider_integers_are_taken_within_8_bits(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([2**63], f"{2**63}..{2**63}"),
+        ([3, 2**64 - 1, 2**63 + 5], f"3..{2**64 - 1}"),
+        ([2**63 - 1, 7], f"7..{2**63 - 1}"),
+    ],
+)
+def test_numbers_beyond_signed_ones_are_told_as_they_are(values: list[int], told: str) -> None:
+    """torch turns uint64 to int64 without a word, and 2^63 becomes -2^63."""
+    images = np.full((1, 3, 5, 5), values[0], np.uint64)
+    images[0, 0, 0, : len(values)] = values
+    for either in (images, torch.from_numpy(images)):
+        with pytest.raises(InputError, match=rf"integer images must lie in 0\.\.255, got {told}; scale"):
+            to_uint8(either)
+    assert int(to_uint8(np.full((1, 3, 5, 5), 255, np.uint64)).min()) == 255
+
+
+@pytest.mark.parametrize(
     "images", [np.zeros((1, 3, 5, 5), bool), np.zeros((1, 3, 5, 5), complex), torch.zeros(5, 5) > 0]
 )
 def test_other_types_are_refused(images: Any) -> None:

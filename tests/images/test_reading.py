@@ -21,6 +21,7 @@ from fidprobe.images import (
     parallel,
     read_images,
 )
+from tests.images.tiff_files import tiff
 
 
 class Counting(ImageSource):
@@ -164,3 +165,21 @@ def test_real_pictures_are_read_in_order_with_their_classes(data_folder: Path) -
     assert {(result.image.pixels.shape, result.image.format, result.image.treatments) for result in results} == {
         ((32, 32, 3), "JPEG", ())
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "sample_format", "told"),
+    [
+        ([[-1.0, 1.0]], 3, r"float images must lie in \[0, 1\], got -1 to 1; images in \[-1, 1\] become so by"),
+        ([[np.nan, 1.0]], 3, "float images hold NaN or infinity"),
+        ([[-5, 3]], 2, r"negative values \(down to -5\)"),
+    ],
+)
+def test_wrong_conventions_stop_the_run_whatever_is_skipped(
+    values: Any, sample_format: int, told: str, tmp_path: Path
+) -> None:
+    """As for arrays. Skipping by values would choose among the pictures of a set."""
+    (tmp_path / "a.tif").write_bytes(tiff(np.zeros((1, 2)), bits=32, photometric=1, sample_format=sample_format))
+    (tmp_path / "b.tif").write_bytes(tiff(values, bits=32, photometric=1, sample_format=sample_format))
+    with pytest.raises(InputError, match=rf"b\.tif: {told}"):
+        list(read_images(open_images(tmp_path), skip_bad=True))

@@ -15,7 +15,7 @@ from fidprobe.errors import InputError
 from fidprobe.extractors.resize import resize
 from fidprobe.images import DecodedImage, ImageItem, ImageSource, open_images
 from fidprobe.metrics.ms_ssim import UNLABELLED, _pairs_error, ms_ssim_within_classes
-from fidprobe.metrics.picture_pairs import drawn_pairs
+from fidprobe.metrics.picture_pairs import PictureSize, drawn_pairs
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -253,3 +253,13 @@ def test_torchmetrics_still_needs_176_pixels() -> None:
     small = torch.zeros(1, 3, 175, 175)
     with pytest.raises(ValueError, match="height must be larger than 160"):
         multiscale_structural_similarity_index_measure(small, small, data_range=255.0)
+
+
+def test_thin_pictures_are_not_enlarged_beyond_memory() -> None:
+    """16 x 2,000,000 pixels would become 176 x 22,000,000: 46 GB in float32. A given side takes them."""
+    thin = np.broadcast_to(np.uint8(0), (16, 2_000_000, 3))
+    with pytest.raises(
+        InputError, match=r"^set: a\.png has 2000000x16 pixels and would be enlarged to 22000000x176; cho"
+    ):
+        PictureSize("set", None).check(thin, "a.png")
+    PictureSize("set", 176).check(thin, "a.png")
