@@ -12,8 +12,9 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fidprobe.runtime.files import BOUNDED_COMPRESSION, most_unpacked
+from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.temporary_files import MAX_IN_MEMORY
+from fidprobe.runtime.zip_members import check_member
 
 __all__ = [
     "LOAD_ERRORS",
@@ -97,11 +98,6 @@ def load_member(path: Path, name: str, mode: _READ_MODE = "r") -> npt.NDArray[An
         stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
         if stored and member.file_size > MAX_IN_MEMORY:
             return _mapped_member(path, member, mode)
-        if member.file_size > most_unpacked(member.compress_size):
-            raise ValueError(
-                f"{name} unpacks from {member.compress_size} bytes to {member.file_size}, which pictures and features "
-                "never do; save it with np.savez if you trust it"
-            )
         with archive.open(_bounded(member)) as packed:
             header = _header(packed)
             if _size(header) > member.file_size:
@@ -126,11 +122,10 @@ def _mapped_member(path: Path, member: zipfile.ZipInfo, mode: _READ_MODE) -> npt
 
 
 def _bounded(member: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    if member.compress_type not in BOUNDED_COMPRESSION:
-        raise ValueError(
-            f"{member.filename.removesuffix('.npy')} is packed by another method than deflate, which may unpack to any "
-            "size; save it with np.savez or np.savez_compressed"
-        )
+    try:
+        check_member(member, remedy="save it with np.savez if you trust it")
+    except ValueError as error:
+        raise ValueError(f"{member.filename.removesuffix('.npy')} {error}") from error
     return member
 
 
@@ -145,7 +140,12 @@ def _header(stream: IO[bytes]) -> ArrayHeader:
         raise ValueError(f"a header of {length} bytes")
     text = io.BytesIO(prefix + stream.read(length))
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    header = ArrayHeader(*read(text))
+    try:
+        header = ArrayHeader(*read(text))
+    except LOAD_ERRORS as error:
+        # Python's parser shows its own objects, where the header is no dictionary of numbers and texts.
+        shown = "" if " object at 0x" in str(error) else f" ({one_line(error)})"
+        raise ValueError(f"its header is damaged{shown}") from error
     if any(size < 0 for size in header.shape) or header.dtype.itemsize == 0:
         raise ValueError(f"an array of {header.dtype} and shape {list(header.shape)}")
     return header

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, member_names
+from fidprobe.images.contents import foreign_content
 from fidprobe.images.file_names import MOST_CLASSES
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
 from fidprobe.images.source import DecodedImage, IndexedImages
@@ -104,26 +105,50 @@ def open_npz(path: Path, description: str) -> ArraySource:
     """Open a `.npz` with one array of images: `arr_0` (ADM's), `images`, `samples`, or its only one.
 
     An uncompressed array (`np.savez`) above 1 GiB is memory-mapped. All others are read into memory whole and checked
-    against the archive's checksum. Labels come from `arr_1`, `labels` or `label` if that is one integer an image.
+    against the archive's checksum. Labels come from `arr_1`, `labels` or `label`: a whole number or a one-hot row an
+    image.
 
     Raises:
-        SourceError: it is no archive of arrays, or holds Python objects, or no or several arrays of images.
+        SourceError: it is no archive of arrays, or holds Python objects, no or several arrays of images, or labels of
+            another form.
     """
     _check_kind(path, (b"PK\x03\x04", b"PK\x05\x06"), ".npz")
     try:
         names = member_names(path)
         chosen = _images_name(path, names)
         images = load_member(path, chosen)
-        labels = next((load_member(path, name) for name in _LABEL_NAMES if name in names and name != chosen), None)
+        label_name = next((name for name in _LABEL_NAMES if name in names and name != chosen), None)
+        held = None if label_name is None else load_member(path, label_name)
     except LOAD_ERRORS as error:
         raise SourceError(_refusal(path, error)) from error
-    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]):
-        labels = None
+    labels = None if held is None else _labels(held, len(images) if images.ndim else 0)
+    if held is not None and labels is None:
+        raise SourceError(
+            f"{path}: {label_name} ({held.dtype} {list(held.shape)}) is not labels: they are a class number or a "
+            f"one-hot row for each of {len(images) if images.ndim else 0} images; save the file without it, or with "
+            "such labels"
+        )
     if labels is not None and labels.size and int(labels.max()) >= MOST_CLASSES:
         raise SourceError(
             f"{path}: a class index of {int(labels.max())}; {MOST_CLASSES:,} is the most; mend the labels"
         )
     return _source(images, path, description, labels)
+
+
+def _labels(array: npt.NDArray[Any], count: int) -> npt.NDArray[np.integer[Any]] | None:
+    """Return one whole number an image, below zero for none; None if an array is no labels."""
+    if array.shape == (count, 1):
+        array = array[:, 0]
+    if array.shape == (count,) and array.dtype.kind in "iu":
+        return array
+    if array.shape == (count,) and array.dtype.kind == "f":
+        rounded = np.clip(np.nan_to_num(array.astype(np.float64), nan=0.5), -1, MOST_CLASSES)
+        return rounded.astype(np.int64) if bool((rounded % 1 == 0).all()) else None
+    if array.ndim == 2 and len(array) == count and array.shape[1] > 1 and array.dtype.kind in "biuf":
+        hot = array == 1
+        if bool(((array == 0) | hot).all() and (hot.sum(axis=1) == 1).all()):
+            return hot.argmax(axis=1)
+    return None
 
 
 def _images_name(path: Path, names: list[str]) -> str:
@@ -151,7 +176,8 @@ def _check_kind(path: Path, starts: tuple[bytes, ...], ending: str) -> None:
     if start[:1] == b"\x80":  # how every pickle since protocol 2 begins
         raise SourceError(_refusal(path, ValueError("pickle")))
     if not start.startswith(starts):
-        raise SourceError(f"{path}: not an {ending} file by its content; save arrays with np.save or np.savez")
+        foreign = foreign_content(path) or "save arrays with np.save or np.savez"
+        raise SourceError(f"{path}: not an {ending} file by its content; {foreign}")
 
 
 def _source(images: Any, path: Path, description: str, labels: Any) -> ArraySource:

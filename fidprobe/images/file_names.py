@@ -10,6 +10,7 @@ __all__ = [
     "class_labels",
     "escape_problem",
     "is_image",
+    "is_left_out",
     "natural_key",
     "no_images",
     "valid_names",
@@ -19,6 +20,9 @@ _SPELLED = ".apng .avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm
 
 IMAGE_EXTENSIONS = tuple(_SPELLED.split())
 """Endings (in upper or lower case) of files that are taken for images; their content decides on the format."""
+
+_OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN"))
+"""Copies, thumbnails and deleted files: of macOS's archives, Synology (two), QNAP, Windows."""
 
 MOST_CLASSES = 1_000_000
 """Limit of class indices, beyond any real set: code that counts images by class takes memory for each index."""
@@ -30,7 +34,12 @@ def is_image(name: str) -> bool:
     """Whether a relative name (`/` as separator) is a visible image file by its name."""
     if not name.lower().endswith(IMAGE_EXTENSIONS):
         return False
-    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return not any(map(is_left_out, name.split("/")))
+
+
+def is_left_out(part: str) -> bool:
+    """Whether a file or folder is hidden, or one that systems make beside the users' own files."""
+    return part.startswith(".") or part in _OF_SYSTEMS
 
 
 def natural_key(name: str) -> tuple[object, ...]:
@@ -54,7 +63,7 @@ def _component_key(part: str) -> tuple[object, ...]:
 def escape_problem(name: str) -> str | None:
     """Return why an archive member's name is unsafe, or None; a backslash counts as a separator."""
     path = name.replace("\\", "/")
-    if path.startswith("/") or re.match(r"[A-Za-z]:", path):
+    if path.startswith("/") or re.match(r"[A-Za-z]:/", path):
         return "has an absolute path"
     if ".." in path.split("/"):
         return "points outside the archive"

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from fidprobe.errors import SourceError
-from fidprobe.images.file_names import is_image
+from fidprobe.images.file_names import is_image, is_left_out
 from fidprobe.images.image_files import ImageFileSource, build_source, read_file, read_stylegan_labels
 from fidprobe.runtime.messages import escape_controls
 
@@ -14,7 +14,8 @@ __all__ = ["open_folder"]
 def open_folder(path: Path, description: str) -> ImageFileSource:
     """Open all image files below a folder, in natural order of their relative names.
 
-    Hidden files and folders, `__MACOSX` and everything that is no regular file are left out. Links are
+    Hidden files and folders, those that systems make (`__MACOSX`, `@eaDir`) and everything that is no regular file are
+    left out. Links are
     followed, except to a folder that contains them. Labels come from a StyleGAN `dataset.json` in the folder,
     else from class folders.
 
@@ -41,7 +42,7 @@ def _list(folder: str) -> list[tuple[str, str]]:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     name = prefix + entry.name
-                    if entry.name.startswith(".") or entry.name == "__MACOSX":
+                    if is_left_out(entry.name):
                         continue
                     if entry.is_dir():
                         pending.append((entry.path, name + "/", (*above, here)))

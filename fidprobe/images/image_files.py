@@ -82,6 +82,11 @@ def build_source(
     if labels is None:
         indices, class_names = class_labels(raw_names)
     else:
+        if labels and not any(name in labels for name in raw_names):
+            raise SourceError(
+                f"{description}: its table labels {len(labels)} files, such as {next(iter(labels))!a}, and none of "
+                f"these images, such as {raw_names[0]!a}; mend or remove dataset.json"
+            )
         indices, class_names = [labels.get(name) for name in raw_names], None
     if class_names is not None:
         class_names = tuple(valid_names(class_names))
@@ -129,20 +134,22 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | None:
-    """Parse StyleGAN's `dataset.json`: `{"labels": [["00000/img00000000.png", 6], ...]}` or null.
+    """Parse StyleGAN's `dataset.json`: `{"labels": [["00000/img00000000.png", 6], ...]}`; a dictionary, or null.
 
     Returns:
         Class index by file name (empty for null: the folders are no classes), or None if the file is not
         StyleGAN's.
 
     Raises:
-        SourceError: not JSON, or labels that are not pairs of name and label.
+        SourceError: not JSON, labels that are not pairs of name and label, or a label that is neither a whole number
+            nor null nor a list.
     """
     try:
         content: Any = json.loads(data)
         if not isinstance(content, dict) or "labels" not in content:
             return None
-        pairs = content["labels"] or ()
+        labels = content["labels"] or {}
+        pairs = labels.items() if isinstance(labels, dict) else labels
         return {str(key): _class_index(value) for key, value in pairs}
     except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(
@@ -151,5 +158,9 @@ def read_stylegan_labels(data: bytes, name: str) -> Mapping[str, int | None] | N
 
 
 def _class_index(value: Any) -> int | None:
-    """None for vectors (conditions that are not classes) and for numbers below zero (unlabelled)."""
-    return class_index(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    """None for null, for vectors (conditions that are not classes) and for numbers below zero (unlabelled)."""
+    if value is None or isinstance(value, list):
+        return None
+    if isinstance(value, bool | str | dict) or value % 1 != 0:  # infinity and NaN leave NaN
+        raise ValueError(f"the label {str(value)[:20]!r} is no class number")
+    return class_index(int(value))

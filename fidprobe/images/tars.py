@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from fidprobe.errors import SourceError
+from fidprobe.images.contents import foreign_content
 from fidprobe.images.file_names import class_index, escape_problem, is_image, natural_key
 from fidprobe.images.image_files import ImageFileSource, build_source, check_size
 from fidprobe.runtime.files import most_unpacked
@@ -22,6 +23,8 @@ from fidprobe.runtime.temporary_files import temporary_file
 __all__ = ["expand_shards", "open_tars"]
 
 _MAX_HEADER = 2**20  # bytes of a member's name and whatever else stands before it
+_MAX_DIGITS = 300  # one after another in a header; a file's name has at most 255 bytes
+_MAX_LABEL = 32  # bytes of a `.cls` member
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
 
@@ -100,8 +103,11 @@ def _key(name: str) -> str:
 
 
 def _label(place: _Place) -> int | None:
-    data = _read(place)
+    data = _read(place._replace(size=min(place.size, _MAX_LABEL)))
     try:
+        # `int` alone would take underscores, and the digits of all scripts.
+        if place.size > _MAX_LABEL or not re.fullmatch(rb"\s*[+-]?[0-9]+\s*", data):
+            raise ValueError(data)
         return class_index(int(data))
     except ValueError:
         shown = f"{place.archive.path}/{escape_controls(place.name)}"
@@ -148,9 +154,13 @@ class _Headers:
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int) -> bytes:
-        if size > _MAX_HEADER:  # a file with holes can hold what memory cannot
+        if not 0 <= size <= _MAX_HEADER:  # a file with holes can hold what memory cannot
             raise tarfile.ReadError(f"a header of {size} bytes")
-        return self._stream.read(size)
+        data = self._stream.read(size)
+        # Before 3.11.10, tarfile looks for a number at each digit anew.
+        if any(len(digits) > _MAX_DIGITS for digits in re.findall(rb"[0-9]+", data)):
+            raise tarfile.ReadError("a header of endless digits")
+        return data
 
 
 class _Reader:
@@ -196,9 +206,14 @@ class _Reader:
             ValueError,
             RecursionError,  # a chain of headers that each lengthen the next one's name
         ) as error:
-            raise SourceError(f"{self.path}: not a tar archive that can be read ({one_line(error)})") from error
+            foreign = None if self._unpacked else foreign_content(self.path, own="a tar archive")
+            raise SourceError(
+                f"{self.path}: not a tar archive that can be read ({foreign or one_line(error)})"
+            ) from error
 
     def _place(self, member: tarfile.TarInfo) -> _Place | None:
+        if member.size < 0:  # tarfile would go back and list the same member for ever
+            raise tarfile.ReadError(f"a member of {member.size} bytes")
         problem = escape_problem(member.name)
         if not (member.isdir() or (member.isreg() and not member.issparse())):
             problem = "is a link or a special file"

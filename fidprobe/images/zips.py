@@ -7,12 +7,17 @@ import zlib
 from pathlib import Path
 
 from fidprobe.errors import SourceError
+from fidprobe.images.contents import foreign_content
+from fidprobe.images.decode import MAX_FILE_BYTES
 from fidprobe.images.file_names import escape_problem, is_image
 from fidprobe.images.image_files import ImageFileSource, build_source, check_size, read_stylegan_labels
-from fidprobe.runtime.files import BOUNDED_COMPRESSION
 from fidprobe.runtime.messages import escape_controls, one_line
+from fidprobe.runtime.zip_members import check_member
 
 __all__ = ["open_zip"]
+
+_REMEDY = "unpack the archive yourself if you trust it, and give the folder"
+_TABLE_BYTES = 2**22  # of a packed table of labels, whatever its size; parsed, a table becomes twenty times as large
 
 
 def open_zip(path: Path, description: str, inside: str = "") -> ImageFileSource:
@@ -28,7 +33,7 @@ def open_zip(path: Path, description: str, inside: str = "") -> ImageFileSource:
 
     Raises:
         SourceError: it is no zip or holds no images, or a member is a link, is encrypted, is packed by another method
-            than deflate, or has a name that leads out of the archive.
+            than deflate or to far less than its size, or has a name that leads out of the archive.
     """
     reader = _Reader(path)
     files: dict[str, zipfile.ZipInfo] = {}
@@ -40,15 +45,9 @@ def open_zip(path: Path, description: str, inside: str = "") -> ImageFileSource:
             continue
         name = name.removeprefix(prefix)
         if name == "dataset.json":
-            labels = read_stylegan_labels(reader.read(member), f"{path}/{prefix}dataset.json")
+            labels = read_stylegan_labels(reader.read(member, least=_TABLE_BYTES), f"{path}/{prefix}dataset.json")
         elif is_image(name):
-            if member.flag_bits & 1:
-                raise SourceError(f"{path}: member {escape_controls(name)!r} is encrypted; repack without a password")
-            if member.compress_type not in BOUNDED_COMPRESSION:
-                raise SourceError(
-                    f"{path}: member {escape_controls(name)!r} is packed by another method than deflate, which may "
-                    "unpack to any size; repack the archive"
-                )
+            reader.check(member)
             files[name] = member
     if inside and not files:
         raise SourceError(f"no images in the folder {inside!r} of {path}; it has {reader.top_folders()}")
@@ -64,7 +63,8 @@ class _Reader:
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise SourceError(f"{path}: not a zip archive that can be read ({one_line(error)})") from error
+            reason = foreign_content(path, own="a zip archive") or one_line(error)
+            raise SourceError(f"{path}: not a zip archive that can be read ({reason})") from error
 
     def members(self) -> list[zipfile.ZipInfo]:
         """List all members, after checking that each has a safe name and is no link."""
@@ -84,9 +84,19 @@ class _Reader:
         tops = sorted({name.partition("/")[0] for name in self._archive.namelist() if "/" in name})
         return ", ".join(escape_controls(name) for name in tops[:10]) or "no folders"
 
-    def read(self, member: zipfile.ZipInfo) -> bytes:
+    def check(self, member: zipfile.ZipInfo, least: int | None = None) -> None:
+        """Raise if a member is encrypted or may unpack to any size; `least` as `check_member` takes it."""
+        if member.file_size > MAX_FILE_BYTES:  # reading it says so
+            return
+        try:
+            check_member(member, remedy=_REMEDY, least=least)
+        except ValueError as error:
+            raise SourceError(f"{self._path}: member {escape_controls(member.filename)!r} {error}") from error
+
+    def read(self, member: zipfile.ZipInfo, least: int | None = None) -> bytes:
         name = f"{self._path}/{member.filename}"
         check_size(member.file_size, name)
+        self.check(member, least)
         try:
             # Asked for its declared size, zipfile unpacks no more, whatever the member holds.
             with self._lock, self._archive.open(member) as stream:
@@ -97,7 +107,6 @@ class _Reader:
             OSError,
             EOFError,
             ValueError,
-            RuntimeError,  # encrypted
-            NotImplementedError,  # an unknown compression method
+            NotImplementedError,  # a member that needs a newer version of the format
         ) as error:
             raise SourceError(f"{escape_controls(name)}: damaged member of the archive ({one_line(error)})") from error

@@ -5,7 +5,6 @@ import os
 import re
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,6 @@ import platformdirs
 from fidprobe.errors import InputError
 
 __all__ = [
-    "BOUNDED_COMPRESSION",
     "atomic_path",
     "cache_folder",
     "check_writable",
@@ -26,9 +24,6 @@ __all__ = [
     "new_folder",
     "sha256_file",
 ]
-
-BOUNDED_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Zip methods of which zipfile unpacks no more than it is asked for; with others a few bytes become gigabytes."""
 
 _MAX_RATIO = 50  # pictures and features hardly shrink; deflate can pack zeros 1000 to 1
 _MIN_UNPACKED = 2**26  # small files may be packed tighter: 64 MiB do no harm
@@ -148,13 +143,14 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def most_unpacked(packed: int) -> int:
+def most_unpacked(packed: int, least: int | None = None) -> int:
     """Bytes to which a file of pictures or features may unpack; one that holds more is taken for a bomb.
 
     Args:
         packed: Bytes of the file.
+        least: Bytes that are harmless whatever the file's size; by default 64 MiB.
     """
-    return _MIN_UNPACKED + _MAX_RATIO * packed
+    return (_MIN_UNPACKED if least is None else least) + _MAX_RATIO * packed
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

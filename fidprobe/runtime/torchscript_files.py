@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fidprobe.runtime.files import BOUNDED_COMPRESSION
+from fidprobe.runtime.messages import escape_controls
+from fidprobe.runtime.zip_members import check_member
 
 __all__ = ["open_torchscript"]
 
@@ -25,8 +26,11 @@ def open_torchscript(path: Path) -> torch.jit.ScriptModule:
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if any(member.compress_type not in BOUNDED_COMPRESSION for member in members):
-            raise ValueError("it is packed by another method than torch's")
+        for member in members:
+            try:
+                check_member(member, remedy="save it again with torch.jit.save")
+            except ValueError as error:
+                raise ValueError(f"{escape_controls(member.filename[:80])} {error}") from error
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
     with warnings.catch_warnings():

@@ -68,6 +68,62 @@ def test_fortran_order_is_mapped_rightly(tmp_path: Path) -> None:
     assert np.array_equal(pixels, _IMAGES)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 2, 1, 3, 2, 0], np.float32),
+        np.array([0, 2, 1, 3, 2, 0], np.uint64)[:, None],
+        np.eye(4, dtype=np.float32)[[0, 2, 1, 3, 2, 0]],
+        np.eye(4, dtype=bool)[[0, 2, 1, 3, 2, 0]],
+    ],
+    ids=["floats", "column", "one-hot", "one-hot bool"],
+)
+def test_labels_of_every_usual_form_are_read(labels: Any, tmp_path: Path) -> None:
+    """Whole numbers of any type, a column of them, one-hot rows."""
+    np.savez(tmp_path / "a.npz", images=_IMAGES, labels=labels)
+    assert [item.label for item in open_images(tmp_path / "a.npz").items()] == [0, 2, 1, 3, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.arange(5),
+        np.arange(7),
+        np.array(3),
+        np.linspace(0, 1, 6),
+        np.full(6, np.nan),
+        np.full((6, 4), 0.25),
+        np.ones((6, 2), np.int64),
+        np.array(["cat"] * 6),
+        np.array([True] * 6),
+        np.zeros((6, 0)),
+        np.full(6, 2**63, np.uint64),
+        np.full(6, 1e300),
+    ],
+    ids=[
+        "few",
+        "many",
+        "one",
+        "fractions",
+        "nan",
+        "soft",
+        "attributes",
+        "texts",
+        "bools",
+        "empty",
+        "huge",
+        "huge float",
+    ],
+)
+@pytest.mark.parametrize("name", ["arr_1", "labels", "label"])
+def test_labels_that_are_none_are_refused(labels: Any, name: str, tmp_path: Path) -> None:
+    """They would else be lost without a word; the line says what they are, and how to go on."""
+    np.savez(tmp_path / "a.npz", **{"arr_0": _IMAGES, name: labels})
+    with pytest.raises(SourceError, match=rf"a\.npz: {name} .*; .*labels|a class index of \d+") as caught:
+        open_images(tmp_path / "a.npz")
+    assert "-9223372036854775808" not in str(caught.value)
+
+
 def test_adm_labels_and_names_are_read(tmp_path: Path) -> None:
     """`arr_0` images, `arr_1` labels; other names where they are clear."""
     np.savez(tmp_path / "adm.npz", _IMAGES, np.arange(6))

@@ -48,6 +48,7 @@ def test_images_are_known_by_their_ending_in_any_case() -> None:
     """Hidden files and macOS's resource forks are left out."""
     assert all(map(is_image, ["a.JPG", "x/b.WebP", "c.d.png"]))
     assert not any(map(is_image, [".a.png", "x/.git/b.png", "__MACOSX/x/._a.png", "a.txt", "png"]))
+    assert not any(map(is_image, ["@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "x/#recycle/a.png", "$RECYCLE.BIN/a.png"]))
 
 
 def test_names_are_valid_and_unique() -> None:
@@ -77,3 +78,4 @@ def test_names_that_lead_out_of_an_archive_are_seen() -> None:
     for name in ("/etc/a.png", "C:\\a.png", "\\\\host\\a.png"):
         assert escape_problem(name) == "has an absolute path"
     assert escape_problem("a..b/c...png") is None
+    assert escape_problem("a:b.png") is None
