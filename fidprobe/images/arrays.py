@@ -147,7 +147,8 @@ def _labels(array: npt.NDArray[Any], count: int) -> npt.NDArray[np.integer[Any]]
     if array.ndim == 2 and len(array) == count and array.shape[1] > 1 and array.dtype.kind in "biuf":
         hot = array == 1
         if bool(((array == 0) | hot).all() and (hot.sum(axis=1) == 1).all()):
-            return hot.argmax(axis=1)
+            classes: npt.NDArray[np.integer[Any]] = hot.argmax(axis=1)
+            return classes
     return None
 
 

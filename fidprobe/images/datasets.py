@@ -8,13 +8,14 @@ import numpy as np
 from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
 from fidprobe.images.decode import decode_pil
-from fidprobe.images.pixels import decode_array, digest_array
+from fidprobe.images.pixels import decode_array, digest_array, image_layout
 from fidprobe.images.source import DecodedImage, IndexedImages
-from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["DatasetSource"]
 
 _PICTURE_KEYS = ("image", "img", "images", "pixel_values", "x")
+_SMALLEST = 8  # side of a gray picture beside another one
 _LABEL_KEYS = ("label", "labels", "target", "y")
 
 
@@ -22,7 +23,7 @@ class DatasetSource(IndexedImages):
     """Anything with `len(d)` and `d[i]`, whose items are pictures.
 
     An item is a `PIL.Image`, a tensor or an array (one image by the rules of `to_uint8`), or a tuple, list
-    or dict that holds one, with an integer label second or under a name like `label`. Items are loaded one at a
+    or dict that holds one alone, with an integer label second or under a name like `label`. Items are loaded one at a
     time, because a dataset need not be safe in threads, and converted in parallel; their names are their numbers.
 
     Args:
@@ -74,7 +75,7 @@ class DatasetSource(IndexedImages):
             raise SourceError(
                 f"{self.description}[{index}]: the dataset failed with {one_line(error, with_class=True)}"
             ) from error
-        return _split(value)
+        return _split(value, f"{self.description}[{index}]")
 
     def _decode(self, index: int) -> DecodedImage:
         picture, label = self._load(index)
@@ -89,14 +90,43 @@ class DatasetSource(IndexedImages):
         return digest_array(_decode_picture(picture, f"{self.description}[{index}]").pixels)
 
 
-def _split(value: Any) -> tuple[Any, int | None]:
+def _split(value: Any, name: str) -> tuple[Any, int | None]:
     if isinstance(value, dict):
         picture = next((value[key] for key in _PICTURE_KEYS if key in value), None)
+        if picture is None:
+            held = ", ".join(escape_controls(str(key)[:40]) for key in list(value)[:10]) or "nothing"
+            raise InputError(f"{name}: the item has {held}, and no picture under {', '.join(_PICTURE_KEYS)}")
         label = next((value[key] for key in _LABEL_KEYS if key in value), None)
+        _check_single({key: value[key] for key in (*_PICTURE_KEYS, *_LABEL_KEYS) if key in value}, name)
         return picture, _class_index(label)
     if isinstance(value, tuple | list):
+        _check_single(dict(enumerate(value)), name)
         return value[0] if value else None, _class_index(value[1]) if len(value) > 1 else None
     return value, None
+
+
+def _check_single(parts: dict[Any, Any], name: str) -> None:
+    """Raise for pairs of pictures, or a picture and its mask: the first alone would be half of what is there."""
+    pictures = [place for place, part in parts.items() if _is_picture(part)]
+    if len(pictures) > 1:
+        raise InputError(
+            f"{name}: the item holds several pictures ({', '.join(map(repr, pictures[:10]))}); choose one in the "
+            f"dataset, so that it returns item[{pictures[0]!r}] or item[{pictures[1]!r}] alone, or with a label"
+        )
+
+
+def _is_picture(value: Any) -> bool:
+    from PIL import Image
+
+    if isinstance(value, Image.Image):
+        return True
+    shape = tuple(value.shape) if isinstance(value, np.ndarray) or hasattr(value, "detach") else ()
+    if len(shape) == 2:  # boxes and points have fewer columns
+        return all(side >= _SMALLEST for side in shape)
+    try:
+        return image_layout(shape) in ("chw", "hwc")
+    except InputError:
+        return False
 
 
 def _class_index(value: Any) -> int | None:

@@ -1,11 +1,16 @@
 """Names of image files: which count as images, in which order, and under which valid and unique names."""
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from fidprobe.runtime.messages import escape_controls
 
 __all__ = [
     "IMAGE_EXTENSIONS",
     "MOST_CLASSES",
+    "SAVED_DATASET",
     "class_index",
     "class_labels",
     "escape_problem",
@@ -13,6 +18,7 @@ __all__ = [
     "is_left_out",
     "natural_key",
     "no_images",
+    "relative_names",
     "valid_names",
 ]
 
@@ -23,6 +29,9 @@ IMAGE_EXTENSIONS = tuple(_SPELLED.split())
 
 _OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN"))
 """Copies, thumbnails and deleted files: of macOS's archives, Synology (two), QNAP, Windows."""
+
+SAVED_DATASET = ("dataset_info.json", "dataset_dict.json")
+"""Files of which a folder that `datasets` saved has one."""
 
 MOST_CLASSES = 1_000_000
 """Limit of class indices, beyond any real set: code that counts images by class takes memory for each index."""
@@ -70,6 +79,13 @@ def escape_problem(name: str) -> str | None:
     return None
 
 
+def relative_names(paths: Sequence[Path]) -> list[str]:
+    """Return names of files relative to the nearest folder that holds them all, `/` as separator."""
+    whole = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - links stay as they are
+    common = os.path.commonpath([os.path.dirname(path) for path in whole])  # noqa: PTH120
+    return [Path(os.path.relpath(path, common)).as_posix() for path in whole]
+
+
 def valid_names(names: Iterable[str]) -> list[str]:
     """Turn names into valid Unicode (undecodable bytes become U+FFFD), unique by `#2`, `#3`, ... at the end."""
     seen: set[str] = set()
@@ -115,6 +131,16 @@ def class_index(value: int) -> int | None:
     return value if value >= 0 else None
 
 
-def no_images(description: str) -> str:
-    """Compose the message for a source that exists but holds no images."""
-    return f"no images in {description} (looked for {_SPELLED})"
+def no_images(description: str, others: Mapping[str, int] | None = None) -> str:
+    """Compose the message for a source that exists but holds no images.
+
+    Args:
+        description: The source as the user gave it.
+        others: Ending -> number of the files that it holds.
+    """
+    text = f"no images in {description} (looked for {_SPELLED})"
+    if others is None:
+        return text
+    most = sorted(others.items(), key=lambda other: (-other[1], other[0]))[:3]
+    shown = ", ".join(f"{count} {escape_controls(ending[:20]) or 'without ending'}" for ending, count in most)
+    return f"{text}; it {f'holds {shown}' if shown else 'is empty'}"

@@ -62,6 +62,7 @@ def build_source(
     read: Callable[[Place], bytes],
     *,
     labels: Mapping[str, int | None] | None = None,
+    in_order: bool = False,
 ) -> ImageFileSource:
     """Build a source of the image files found in a container, in natural order.
 
@@ -70,13 +71,14 @@ def build_source(
         files: Relative name and place of each image file, in any order.
         read: Reads a place.
         labels: Class index by name, where the container holds labels; by default class folders give them.
+        in_order: Keep the given order.
 
     Raises:
         SourceError: no files.
     """
     if not files:
         raise SourceError(no_images(description))
-    ordered = sorted(files, key=lambda file: natural_key(file[0]))
+    ordered = files if in_order else sorted(files, key=lambda file: natural_key(file[0]))
     raw_names = [name for name, _ in ordered]
     places = [place for _, place in ordered]
     if labels is None:

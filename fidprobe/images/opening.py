@@ -1,8 +1,10 @@
 """Open an image source of any kind: files, names and Python values."""
 
+import errno
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,16 @@ from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.arrays import ArraySource, open_npy, open_npz
 from fidprobe.images.datasets import DatasetSource
-from fidprobe.images.file_names import IMAGE_EXTENSIONS
+from fidprobe.images.file_names import IMAGE_EXTENSIONS, is_image, relative_names, valid_names
 from fidprobe.images.folder import open_folder
 from fidprobe.images.functions import FunctionSource, import_function
-from fidprobe.images.generator_source import GeneratorSource
+from fidprobe.images.generator_source import GeneratorSource, parse_settings
 from fidprobe.images.huggingface import HuggingFaceSource, is_huggingface, open_huggingface
+from fidprobe.images.image_files import build_source, read_file
+from fidprobe.images.joined import JoinedSource
+from fidprobe.images.patterns import expand_pattern, is_pattern
 from fidprobe.images.source import ImageSource, RandomSubset
-from fidprobe.images.tars import expand_shards, open_tars
+from fidprobe.images.tars import open_tars
 from fidprobe.images.torchscript_generator import TorchScriptSource
 from fidprobe.images.torchvision_names import TORCHVISION_NAMES, open_torchvision
 from fidprobe.images.trained_generator import TrainedGeneratorSource
@@ -33,6 +38,7 @@ _TARS = (".tar", ".tar.gz", ".tgz")
 _ARCHIVES = (".zip", *_TARS)
 _NETWORKS = (".pt", ".ts", ".torchscript")
 _TRAINED = ".safetensors"
+_EMPTY = "an empty text is not an image source; write . for the current folder"
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -41,7 +47,9 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
 
     Args:
         source: A path: a folder, `.zip`, `.tar`, `.tar.gz`, `.tgz`, a folder inside one of these
-            (`cifar10.zip/train`), WebDataset shards (`shards-{000..004}.tar`, `shards-*.tar`), `.npy`, `.npz`,
+            (`cifar10.zip/train`), `.npy`, `.npz`, several of these by a pattern (`shards-{000..004}.tar`,
+            `samples_*.npz`, `out/*_fake_B.png`) or in a list, one kind of images of WebDataset's samples
+            (`shards-*.tar?key=mask.png`),
             a TorchScript generator (`generator.pt?z=512`, see `TorchScriptSource`), a trained generator
             (`generator.safetensors`, see `TrainedGeneratorSource`). A name: `embedded:am-gan` (a generator that comes
             with fidprobe), `cifar10:train`
@@ -74,12 +82,14 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
 
 def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if not text.strip():
-        raise InputError("an empty text is not an image source; write . for the current folder")
+        raise InputError(_EMPTY)
     path = _expanded(text)
     if path.is_dir():
         return open_folder(path, text)
     if path.is_file():
         return _open_file(path, text, limit, seed)
+    if path.is_symlink() and not path.exists():
+        raise SourceError(f"{escape_controls(text)}: {_broken(path)}")
     if text.startswith(PREFIX):
         name, _, query = text.removeprefix(PREFIX).partition("?")
         if EMBEDDED.get(name.partition("/")[0]) == "reference":
@@ -92,19 +102,72 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
         return TorchScriptSource(_expanded(file), query, description=text, limit=limit, seed=seed)
     if file.lower().endswith(_TRAINED) and _expanded(file).is_file():
         return _open_trained(_expanded(file), query, text, limit, seed)
-    if re.search(r"[{*?\[]", text) and text.lower().endswith(_TARS):
-        return open_tars(expand_shards(str(path)), text)
-    for archive in path.parents:
-        if archive.is_file() and archive.name.lower().endswith(_ARCHIVES):
-            inside = path.relative_to(archive).as_posix()
-            if archive.name.lower().endswith(".zip"):
+    set_up = "?" in text and re.match(r"\w+=", query) is not None
+    key = None
+    if set_up and (query.startswith("key=") or file.lower().endswith(_TARS)):
+        key = parse_settings(query, text, {"key": str}, example="key=jpg")["key"]
+        path = _expanded(file)
+    for archive in (path, *path.parents):
+        if archive.name.lower().endswith(_ARCHIVES) and archive.is_file():
+            inside = "" if archive == path else path.relative_to(archive).as_posix()
+            if archive.name.lower().endswith(_TARS):
+                return open_tars([archive], text, inside=inside, key=key)
+            if key is None:
                 return open_zip(archive, text, inside)
-            return open_tars([archive], text, inside)
+    if is_pattern(str(path)) and not (set_up and key is None):
+        return _open_several(expand_pattern(str(path)), text, seed, key=key)
+    if key is not None and path.exists():
+        raise InputError(f"{escape_controls(text)}: ?key= chooses in tars of WebDataset, and this is none")
     if text.partition(":")[0] in {name.partition(":")[0] for name in TORCHVISION_NAMES} and ":" in text:
         return open_torchvision(text)
     if _FUNCTION.fullmatch(text):
         return FunctionSource(import_function(text), description=text, limit=limit, seed=seed)
     raise SourceError(_missing(path, text))
+
+
+def _open_several(
+    paths: Sequence[Path], text: str, seed: int, *, key: str | None = None, in_order: bool = False
+) -> ImageSource:
+    """Open files or folders as one source: pictures, shards, or parts of a set."""
+    if all(path.name.lower().endswith(_TARS) for path in paths):
+        return open_tars(paths, text, key=key)
+    if key is not None:
+        raise InputError(f"{escape_controls(text)}: ?key= chooses in tars of WebDataset, and these are none")
+    pictures = [path for path in paths if is_image(path.name) and not path.is_dir()]
+    if pictures:
+        # Other files beside pictures do not count, as in a folder; sets do.
+        if (other := next((path for path in paths if path.is_dir() or _is_container(path)), None)) is not None:
+            raise InputError(
+                f"{escape_controls(text)}: {escape_controls(str(pictures[0]))} is a single image and "
+                f"{escape_controls(str(other))} is not; name either the images or the sets"
+            )
+        names = relative_names(pictures)
+        files = [(name, os.fspath(path)) for name, path in zip(names, pictures, strict=True)]
+        return build_source(text, files, read_file, in_order=in_order)
+    return _join([str(path) for path in paths], relative_names(paths), text, seed)
+
+
+def _join(texts: Sequence[str], names: Sequence[str], description: str, seed: int) -> ImageSource:
+    if len(texts) == 1:
+        return _open_text(texts[0], None, seed)
+    twice = next((text for text, count in Counter(texts).items() if count > 1), None)
+    if twice is not None:
+        raise SourceError(f"{escape_controls(twice)} is named twice; name each part of the set once")
+    parts = [_open_text(text, None, seed) for text in texts]
+    return JoinedSource(list(zip(names, parts, strict=True)), description=description)
+
+
+def _is_container(path: Path) -> bool:
+    return path.name.lower().endswith((*_ARCHIVES, ".npz", ".npy"))
+
+
+def _broken(path: Path) -> str:
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link to itself; nothing is behind it"
+    return f"a link to {escape_controls(str(path.readlink()))}, which is not there"
 
 
 def _features_instead(text: str) -> InputError:
@@ -169,6 +232,8 @@ def _open_value(source: Any, limit: int | None, seed: int) -> ImageSource:
     if isinstance(source, list | tuple):
         if not source:
             raise SourceError("no images in the list: it is empty")
+        if all(isinstance(part, str | os.PathLike) for part in source):
+            return _open_list([os.fsdecode(part) for part in source], seed)
         if all(isinstance(part, np.ndarray | torch.Tensor) and part.ndim == 4 for part in source):
             return ArraySource([_collection(part) for part in source], description=f"list of {len(source)} batches")
         return DatasetSource(source, description=f"list of {len(source)}")
@@ -185,6 +250,17 @@ def _open_value(source: Any, limit: int | None, seed: int) -> ImageSource:
         f"a {type(source).__name__} is not an image source; give a path, a name like cifar10:train, an array, "
         "a tensor, a dataset or a function"
     )
+
+
+def _open_list(texts: Sequence[str], seed: int) -> ImageSource:
+    """Open a list of names as one source, in its order."""
+    if any(not text.strip() for text in texts):
+        raise InputError(_EMPTY)
+    paths = [_expanded(text) for text in texts]
+    description = f"list of {len(texts)}"
+    if all(is_image(path.name) or path.exists() for path in paths):
+        return _open_several(paths, description, seed, in_order=True)
+    return _join(texts, valid_names(path.name for path in paths), description, seed)
 
 
 def _collection(array: Any) -> Any:
@@ -204,9 +280,21 @@ def _missing(path: Path, text: str) -> str:
     if path.parent.is_dir():
         siblings = [str(path.parent / e.name) for e in os.scandir(path.parent) if not e.name.startswith(".")]
     close = get_close_matches(str(path), [*siblings, *TORCHVISION_NAMES], n=1)
+    likes = _pattern_of(close[0], siblings) if close else None
     hint = (
-        f"did you mean {escape_controls(close[0])}?"
+        f"did you mean '{escape_controls(likes[0])}', which matches {likes[1]} files?"
+        if likes
+        else f"did you mean {escape_controls(close[0])}?"
         if close
         else ("cifar10:train is a torchvision name, hf:NAME:SPLIT a Hugging Face one, module:function a generator")
     )
     return f"{escape_controls(text)}: no such file or folder; {hint}"
+
+
+def _pattern_of(name: str, siblings: Sequence[str]) -> tuple[str, int] | None:
+    """Return the pattern of a numbered file and how many of its neighbours match; None if it stands alone."""
+    likes = {sibling for sibling in siblings if re.sub(r"[0-9]+", "0", sibling) == re.sub(r"[0-9]+", "0", name)}
+    if len(likes) < 2:
+        return None
+    path = Path(name)
+    return str(path.with_name(re.sub(r"[0-9]+", "*", path.name))), len(likes)

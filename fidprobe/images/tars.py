@@ -6,27 +6,28 @@ import tarfile
 import threading
 import weakref
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from glob import glob
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from fidprobe.errors import SourceError
 from fidprobe.images.contents import foreign_content
-from fidprobe.images.file_names import class_index, escape_problem, is_image, natural_key
+from fidprobe.images.file_names import class_index, escape_problem, is_image, relative_names
 from fidprobe.images.image_files import ImageFileSource, build_source, check_size
 from fidprobe.runtime.files import most_unpacked
 from fidprobe.runtime.messages import escape_controls, one_line
 from fidprobe.runtime.temporary_files import temporary_file
 
-__all__ = ["expand_shards", "open_tars"]
+__all__ = ["open_tars"]
 
 _MAX_HEADER = 2**20  # bytes of a member's name and whatever else stands before it
 _MAX_DIGITS = 300  # one after another in a header; a file's name has at most 255 bytes
 _MAX_LABEL = 32  # bytes of a `.cls` member
-
-_BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+_SHOWN = 32  # kinds of images in a sample; a set with more has other names after the dot
+_NUMBERED = re.compile(r"[0-9._-]*[0-9][0-9._-]*\.[a-z0-9]+")
 
 
 class _Place(NamedTuple):
@@ -36,32 +37,7 @@ class _Place(NamedTuple):
     size: int
 
 
-def expand_shards(pattern: str) -> list[Path]:
-    """List the files of a shard pattern: `{000..004}` counts (zero-padded as written), `*`, `?` and `[]` match.
-
-    Returns:
-        Paths in natural order; the pattern itself where it has neither.
-
-    Raises:
-        SourceError: a counted shard is missing, or nothing matches.
-    """
-    braces = _BRACES.search(pattern)
-    if braces:
-        first, last = braces.groups()
-        if not int(first) <= int(last) < int(first) + 100_000:
-            raise SourceError(f"{pattern}: {{{first}..{last}}} does not count upwards (to at most 100,000 shards)")
-        numbers = (f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1))
-        parts = [f"{pattern[: braces.start()]}{number}{pattern[braces.end() :]}" for number in numbers]
-        return [path for part in parts for path in expand_shards(part)]
-    if Path(pattern).is_file():
-        return [Path(pattern)]
-    found = sorted(glob(pattern), key=natural_key) if re.search(r"[*?\[]", pattern) else []  # noqa: PTH207
-    if not found:
-        raise SourceError(f"{escape_controls(pattern)}: no such shard; check the pattern and the folder")
-    return [Path(name) for name in found]
-
-
-def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> ImageFileSource:
+def open_tars(paths: Sequence[Path], description: str, *, inside: str = "", key: str | None = None) -> ImageFileSource:
     """Open all image files of one tar or several shards, in natural order.
 
     Labels come from WebDataset's `.cls` members (`000001.cls` beside `000001.jpg`), else from class folders.
@@ -72,17 +48,18 @@ def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> Imag
         paths: The archives. With several, names begin with the shard's own.
         description: The source as the user gave it.
         inside: A folder inside the archives, `/` as separator, `""` for all.
+        key: Which images of WebDataset's samples are meant, where they have several: `jpg` of `000001.jpg`, or
+            `mask.png` of `000001.mask.png`; with `*` and `?` as in patterns, several with `;` between them.
 
     Raises:
-        SourceError: not a tar, no images, a `.cls` without a number, a member that is no regular file or has a
-            name that leads out of the archive; a gzipped tar that unpacks to far more than its size, or for
-            which the temporary folder has no room.
+        SourceError: not a tar, no images, samples of several images and no key, a `.cls` without a number, a member
+            that is no regular file or has a name that leads out of the archive; a gzipped tar that unpacks to far more
+            than its size, or for which the temporary folder has no room.
     """
     files: dict[str, _Place] = {}
     classes: dict[str, int | None] = {}
     prefix = f"{inside}/" if inside else ""
-    for path in paths:
-        shard = f"{path.name.partition('.')[0]}/" if len(paths) > 1 else ""
+    for path, shard in zip(paths, _shard_names(paths), strict=True):
         for place in _Reader(path).places():
             if not place.name.startswith(prefix):
                 continue
@@ -91,15 +68,56 @@ def open_tars(paths: Sequence[Path], description: str, inside: str = "") -> Imag
                 files[name] = place
             elif name.endswith(".cls"):
                 classes[_key(name)] = _label(place)
+    files = _chosen(files, description, key)
     # Folder names are no classes where `.cls` members say which class each picture has, nor are shards'.
     labels = {name: classes.get(_key(name)) for name in files} if classes or len(paths) > 1 else None
     return build_source(description, list(files.items()), _read, labels=labels)
+
+
+def _shard_names(paths: Sequence[Path]) -> list[str]:
+    """Return the beginning of the names of each archive's members; none where there is one archive."""
+    if len(paths) == 1:
+        return [""]
+    names = [path.name.partition(".")[0] for path in paths]
+    if len(set(names)) < len(names):  # `train.000.tar`, `train.001.tar`; or shards of several folders
+        names = [re.sub(r"(?i)(\.tar|\.tar\.gz|\.tgz)$", "", name) for name in relative_names(paths)]
+    return [f"{name}/" for name in names]
 
 
 def _key(name: str) -> str:
     """Return WebDataset's sample key: the name up to the first dot of its last part."""
     folder, slash, base = name.rpartition("/")
     return folder + slash + base.partition(".")[0]
+
+
+def _kind(name: str) -> str:
+    """Return what WebDataset calls a file within its sample: the name after the key, in lower case."""
+    return name[len(_key(name)) + 1 :].lower()
+
+
+def _chosen(files: Mapping[str, _Place], description: str, key: str | None) -> dict[str, _Place]:
+    """Return the images that the key names, or all where no sample has several."""
+    kinds = Counter(_kind(name) for name in files)
+    listed = ", ".join(f"{escape_controls(kind)} ({count})" for kind, count in sorted(kinds.items())[:_SHOWN])
+    if key is not None:
+        patterns = key.lower().split(";")
+        chosen = {
+            name: place
+            for name, place in files.items()
+            if any(fnmatchcase(_kind(name), pattern) for pattern in patterns)
+        }
+        if files and not chosen:
+            raise SourceError(f"{description}: no image of a sample is called {key}; there are {listed}")
+        return chosen
+    # What stands for a number or a hash does not tell a sample's images apart: `cat.0.jpg`, `frame.0001.png`.
+    kinds = Counter({kind: count for kind, count in kinds.items() if not _NUMBERED.fullmatch(kind)})
+    samples = Counter(_key(name) for name in files if _kind(name) in kinds)
+    if len(kinds) <= _SHOWN and max(samples.values(), default=0) > 1:
+        raise SourceError(
+            f"{description}: its samples hold several images: {listed}; choose, as in "
+            f"{description}?key={escape_controls(min(kinds))}, or take all with ?key=*"
+        )
+    return dict(files)
 
 
 def _label(place: _Place) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fidprobe.errors import SourceError
+from fidprobe.errors import InputError, SourceError
 from fidprobe.images import ReadImage, open_images, read_images
 from fidprobe.runtime import files
 
@@ -277,3 +277,74 @@ def test_labels_below_zero_are_no_classes(png: bytes, make_tar: Make, make_zip: 
     table = json.dumps({"labels": [["1.png", -1], ["2.png", 4]]}).encode()
     stylegan = make_zip({"1.png": png, "2.png": png, "dataset.json": table})
     assert [item.label for item in open_images(stylegan).items()] == [None, 4]
+
+
+@pytest.fixture
+def pairs(encode: Any) -> dict[str, bytes]:
+    """Two WebDataset samples of two pictures each, with a class."""
+    levels = {"0.jpg": 10, "0.mask.png": 20, "1.jpg": 11, "1.mask.png": 21}
+    files = {name: encode(np.full((8, 8, 3), level, np.uint8)) for name, level in levels.items()}
+    return {**files, "0.cls": b"3", "1.cls": b"4", "1.json": b"{}"}
+
+
+def test_several_pictures_of_a_sample_are_a_choice(pairs: dict[str, bytes], make_tar: Make, tmp_path: Path) -> None:
+    """Pictures and their masks are no one set: which of the two is measured must be said."""
+    archive = make_tar(pairs)
+    message = r"samples hold several images: jpg \(2\), mask\.png \(2\); choose, as in .*pictures\.tar\?key=jpg"
+    with pytest.raises(SourceError, match=message):
+        open_images(archive)
+    for key, names, labels in (
+        ("jpg", ["0.jpg", "1.jpg"], [3, 4]),
+        ("mask.png", ["0.mask.png", "1.mask.png"], [3, 4]),
+        ("MASK.PNG", ["0.mask.png", "1.mask.png"], [3, 4]),
+        ("*.png", ["0.mask.png", "1.mask.png"], [3, 4]),
+        ("*", ["0.jpg", "0.mask.png", "1.jpg", "1.mask.png"], [3, 3, 4, 4]),
+        ("jpg;jpeg", ["0.jpg", "1.jpg"], [3, 4]),
+    ):
+        source = open_images(f"{archive}?key={key}")
+        assert [item.name for item in source.items()] == names
+        assert [item.label for item in source.items()] == labels
+    with pytest.raises(SourceError, match=r"no image of a sample is called png; there are jpg \(2\), mask\.png \(2\)"):
+        open_images(f"{archive}?key=png")
+    for number in range(2):
+        make_tar(pairs, f"s-{number}.tar")
+    assert len(open_images(f"{tmp_path}/s-*.tar?key=jpg")) == 4
+    assert len(open_images(f"{tmp_path}/s-{{0..1}}.tar?key=jpg")) == 4
+    with pytest.raises(SourceError, match=r"s-\*\.tar\?key=jpg"):
+        open_images(f"{tmp_path}/s-*.tar")
+    inside = make_tar({f"train/{name}": data for name, data in pairs.items()}, "inside.tar")
+    assert len(open_images(f"{inside}/train?key=jpg")) == 2
+
+
+def test_inputs_and_outputs_of_one_format_are_a_choice(pairs: dict[str, bytes], make_tar: Make) -> None:
+    """`.input.png` beside `.output.png`; also where only one sample has both, and in a single sample."""
+    for names in (["0.input.png", "0.output.png"], ["0.input.png", "0.output.png", "1.input.png"], ["0.jpg", "0.png"]):
+        with pytest.raises(SourceError, match="samples hold several images"):
+            open_images(make_tar(dict.fromkeys(names, pairs["0.jpg"])))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"],
+        ["frame.0001.png", "frame.0002.png"],
+        ["w_0.5.png", "w_0.75.png"],
+        ["a.jpg", "b.png", "c.jpeg"],
+        ["x/0.jpg", "y/0.png"],
+        [f"{photo}_jpg.rf.{copy:08x}a.jpg" for photo in range(20) for copy in range(photo * 3, photo * 3 + 3)],
+    ],
+    ids=["numbers", "frames", "decimals", "formats", "folders", "augmented"],
+)
+def test_names_with_dots_need_no_choice(names: list[str], png: bytes, make_tar: Make) -> None:
+    """A plain tar of pictures, whose names happen to have a dot before a number or a hash."""
+    assert len(open_images(make_tar(dict.fromkeys(names, png)))) == len(names)
+
+
+def test_a_key_is_a_setting_of_tars(make_zip: Make, png: bytes, tmp_path: Path, make_tar: Make) -> None:
+    """Elsewhere it would be lost; a misspelt one is told."""
+    with pytest.raises(InputError, match=r"\?key= chooses in tars"):
+        open_images(f"{make_zip({'0.png': png})}?key=png")
+    with pytest.raises(InputError, match="unknown setting 'keys'; there are key"):
+        open_images(f"{make_tar({'0.png': png})}?keys=png")
+    with pytest.raises(SourceError, match=r"gone\.tar\?key=png: no such"):
+        open_images(f"{tmp_path}/gone.tar?key=png")

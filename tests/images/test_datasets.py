@@ -77,10 +77,10 @@ def test_a_dataset_that_fails_names_the_item() -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        (["a.png"], r"\[0\]: a str is not a picture"),
+        ([b"a.png"], r"\[0\]: a bytes is not a picture"),
         ([np.zeros((5, 6, 7), np.uint8)], r"\[0\]: shape \[5, 6, 7\] is not one image"),
         ([torch.full((3, 5, 5), -1.0)], r"\[0\]: float images must lie in \[0, 1\], got -1 to -1"),
-        ([{"text": 1}], r"\[0\]: a NoneType is not a picture"),
+        ([{"text": 1}], r"\[0\]: the item has text, and no picture under image"),
     ],
     ids=["path", "many", "range", "other keys"],
 )
@@ -227,3 +227,53 @@ def test_torchvision_offline_and_unknown_splits(tmp_path: Path, monkeypatch: pyt
         open_images("cifar10:train")
     with pytest.raises(InputError, match=r"'cifar10:validation' is not a torchvision name; there are cifar10:train"):
         open_images("cifar10:validation")
+
+
+def picture(level: int) -> Any:
+    return torch.full((3, 9, 8), level, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        (picture(1), picture(2)),
+        (picture(1), Image.new("L", (8, 9))),
+        (picture(1), np.zeros((9, 8), np.uint8)),
+        [Image.new("RGB", (8, 9)), Image.new("RGB", (8, 9)), 3],
+        (picture(1), 3, picture(2)),
+        {"image": picture(1), "img": picture(2)},
+        {"x": picture(1), "y": picture(2)},
+    ],
+    ids=["tensors", "mask", "array mask", "list", "label between", "two names", "x and y"],
+)
+def test_items_of_several_pictures_are_a_choice(item: Any) -> None:
+    """The first alone would be half of a set of pairs, or a set and its masks."""
+    message = r"\[0\]: the item holds several pictures \(.*\); choose one in the dataset, .*item\["
+    with pytest.raises(InputError, match=message):
+        list(read_images(open_images([item]), skip_bad=True))
+    with pytest.raises(InputError, match=message):
+        open_images([item]).content()
+
+
+@pytest.mark.parametrize(
+    ("item", "label"),
+    [
+        ((picture(1), torch.tensor([5])), None),
+        ((picture(1), torch.zeros(7, 4)), None),
+        ((picture(1), {"boxes": torch.zeros(7, 4)}), None),
+        ((picture(1), 3, "a cat"), 3),
+        ((picture(1), torch.zeros(40)), None),
+        ({"image": picture(1), "mask": picture(2), "label": 3}, 3),
+        ({"image": picture(1), "label": np.int64(3)}, 3),
+    ],
+    ids=["vector", "boxes", "targets", "caption", "attributes", "named", "numpy"],
+)
+def test_items_of_one_picture_need_no_choice(item: Any, label: int | None) -> None:
+    """Boxes, points, captions and attributes are no pictures; the picture that is called `image` is the one."""
+    assert values_and_labels([item]) == [(1, label)]
+
+
+def test_items_whose_pictures_have_other_names_say_which(tmp_path: Path) -> None:
+    """Unpaired sets of two domains call them A and B."""
+    with pytest.raises(InputError, match=r"\[0\]: the item has A, B, and no picture under image, img, "):
+        list(read_images(open_images([{"A": picture(1), "B": picture(2)}])))
