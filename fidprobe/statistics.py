@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
-from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names
+from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names, statistics_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
 from fidprobe.runtime.files import atomic_path, is_file
 from fidprobe.runtime.messages import one_line
@@ -177,6 +177,8 @@ class GaussianStatistics:
     def load(cls, path: str | PathLike[str], *, spatial: bool = False) -> "GaussianStatistics":
         """Read statistics: fidprobe's, pytorch-fid's, clean-fid's or ADM's npz (`mu`, `sigma`); float32 or 64.
 
+        Other programs' names `mean` and `cov`, `m` and `s`, `ref_mu` and `ref_sigma` are read as well.
+
         Args:
             path: The npz.
             spatial: Read `mu_s` and `sigma_s` instead, ADM's statistics of spatial features (`inception-spatial`). The
@@ -189,9 +191,10 @@ class GaussianStatistics:
         path = Path(path)
         if not is_file(path):
             raise InputError(f"{path}: no such statistics file")
-        mu, sigma = ("mu_s", "sigma_s") if spatial else ("mu", "sigma")
         try:
-            if not {mu, sigma} <= set(names := member_names(path)):
+            names = member_names(path)
+            mu, sigma = ("mu_s", "sigma_s") if spatial else statistics_names(names) or ("mu", "sigma")
+            if not {mu, sigma} <= set(names):
                 if spatial and {"mu", "sigma"} <= set(names):
                     raise InputError(
                         f"{path}: has no spatial statistics (`mu_s` and `sigma_s`, as ADM's reference files have); "
@@ -418,12 +421,12 @@ class Moments:
 
 
 def is_statistics_file(path: str | PathLike[str]) -> bool:
-    """Whether a path is an npz with `mu` and `sigma`."""
+    """Whether a path is an npz with `mu` and `sigma`, or other programs' names for them."""
     path = Path(path)
     if path.suffix.lower() != ".npz" or not is_file(path):
         return False
     try:
-        return {"mu", "sigma"} <= set(member_names(path))
+        return statistics_names(member_names(path)) is not None
     except LOAD_ERRORS:
         return False
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fidprobe import statistics
-from fidprobe.errors import InputError, MismatchError
+from fidprobe.errors import InputError, MismatchError, SourceError
 from fidprobe.features.extraction import ReadOptions
+from fidprobe.images import open_images
 from fidprobe.inputs import open_input
 from fidprobe.metrics.frechet import frechet
 from fidprobe.provenance import ExtractorProvenance, Provenance
@@ -367,3 +368,44 @@ def test_weights_are_numbers() -> None:
     for bad in (math.nan, math.inf):
         with pytest.raises(InputError, match="weights contain NaN or infinite values"):
             GaussianStatistics.of(torch.eye(2), torch.tensor([1.0, bad]))
+
+
+@pytest.mark.parametrize(("mu", "sigma"), [("mean", "cov"), ("m", "s"), ("ref_mu", "ref_sigma")])
+def test_statistics_under_other_names_are_read(mu: str, sigma: str, tmp_path: Path) -> None:
+    """As other programs save them; `mu` and `sigma` come first."""
+    cov = np.array([[2.0, 0.5], [0.5, 1.0]])
+    path = tmp_path / "a.npz"
+
+    def write(**arrays: Any) -> None:
+        np.savez(path, **arrays)
+
+    write(**{mu: np.array([1.0, 2.0]), sigma: cov, "count": np.array(9)})
+    assert is_statistics_file(path)
+    found = open_input(path, ReadOptions())
+    assert isinstance(found, GaussianStatistics)
+    assert found.mean.tolist() == [1.0, 2.0]
+    assert found.cov.tolist() == cov.tolist()
+    assert found.count == 9
+    write(**{mu: np.zeros(2), sigma: np.eye(2), "mu": np.array([3.0, 4.0]), "sigma": cov})
+    assert GaussianStatistics.load(path).mean.tolist() == [3.0, 4.0]
+    write(**{mu: np.array([1.0, 2.0]), sigma: np.array([1.0, 1.0])})  # standard deviations
+    with pytest.raises(InputError, match=r"a\.npz: .*covariance"):
+        open_input(path, ReadOptions())
+    write(**{mu: np.array([1.0, 2.0]), sigma: np.array([[1.0, 3.0], [0.0, 1.0]])})
+    with pytest.raises(InputError, match=rf"a\.npz: `{sigma}` is not symmetric"):
+        open_input(path, ReadOptions())
+    write(**{mu: np.array([1.0, 2.0]), "other": cov})
+    assert not is_statistics_file(path)
+    with pytest.raises(InputError, match=r"a\.npz: not statistics \(needs arrays `mu` and `sigma`\)"):
+        GaussianStatistics.load(path)
+
+
+def test_images_beside_means_are_images(tmp_path: Path) -> None:
+    """`m` and `s` beside pictures may be anything."""
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, m=np.zeros(2), s=np.eye(2))
+    assert not is_statistics_file(tmp_path / "a.npz")
+    assert len(open_input(tmp_path / "a.npz", ReadOptions())) == 2  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", mean=np.zeros(2), cov=np.eye(2))
+    with pytest.raises(SourceError, match=r"a\.npz: holds statistics \(mean, cov\), not images"):
+        open_images(tmp_path / "a.npz")

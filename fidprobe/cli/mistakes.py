@@ -1,5 +1,6 @@
 """Mistakes on a command line, each in one line."""
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
@@ -15,7 +16,8 @@ from cyclopts import (
     ValidationError,
 )
 
-from fidprobe.runtime.messages import unknown_name
+from fidprobe.runtime.files import is_file
+from fidprobe.runtime.messages import escape_controls, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,7 +51,11 @@ def mistake_text(error: CycloptsError, app: App) -> str:
                 return f"unknown option {given}; {page} lists all"
             if commands := [name for name in app if not name.startswith("-")]:
                 return unknown_name("command", given, commands)
-            return f"unexpected argument {given!r}; see {page}"
+            several = ""
+            if is_file(given):  # the shell has taken a pattern for itself
+                pattern = re.sub(r"[0-9]+", "*", escape_controls(given))
+                several = f"several files are one set by a pattern between quotes, such as '{pattern}'; "
+            return f"unexpected argument {given!r}; {several}see {page}"
         case MissingArgumentError(argument=Argument() as argument):
             if error.keyword:
                 return f"{error.keyword} takes a value; see {page}"

@@ -6,6 +6,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from fidprobe.runtime.temporary_files import MAX_IN_MEMORY
 from fidprobe.runtime.zip_members import check_member
 
 __all__ = [
+    "IMAGE_NAMES",
     "LOAD_ERRORS",
     "ArrayHeader",
     "load_member",
@@ -24,6 +26,7 @@ __all__ = [
     "member_header",
     "member_names",
     "npy_header",
+    "statistics_names",
 ]
 
 LOAD_ERRORS = (
@@ -46,6 +49,11 @@ LOAD_ERRORS = (
 )
 """All that numpy and zipfile raise on damaged, foreign or hostile `.npy` and `.npz` files."""
 
+IMAGE_NAMES = ("arr_0", "images", "samples")
+"""Names of arrays that are taken for images, in this order."""
+
+_STATISTICS = (("mu", "sigma"), ("mean", "cov"), ("m", "s"), ("ref_mu", "ref_sigma"))
+
 _READ_MODE = Literal["r", "c"]
 
 _MAX_HEADER = 2**16  # bytes; numpy itself parses no header above 10,000
@@ -63,6 +71,16 @@ def npy_header(path: Path) -> ArrayHeader:
     """Read the header of a `.npy`; its data stay unread. Raises one of LOAD_ERRORS."""
     with path.open("rb") as stream:
         return _header(stream)
+
+
+def statistics_names(names: Collection[str]) -> tuple[str, str] | None:
+    """Return under which names an archive of arrays, or a dictionary, holds mean and covariance; None if under none.
+
+    `mu` and `sigma` count always; other programs' names only where there are no images beside them.
+    """
+    images = any(name in names for name in IMAGE_NAMES)
+    pairs = _STATISTICS[:1] if images else _STATISTICS
+    return next(((mu, sigma) for mu, sigma in pairs if mu in names and sigma in names), None)
 
 
 def member_names(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fidprobe.errors import InputError, SourceError
-from fidprobe.images.array_files import LOAD_ERRORS, load_member, map_npy, member_names
+from fidprobe.images.array_files import IMAGE_NAMES, LOAD_ERRORS, load_member, map_npy, member_names, statistics_names
 from fidprobe.images.contents import foreign_content
 from fidprobe.images.file_names import MOST_CLASSES
 from fidprobe.images.pixels import batch_layout, decode_array, digest_array, to_uint8
@@ -19,7 +19,6 @@ from fidprobe.runtime.messages import escape_controls, one_line
 
 __all__ = ["ArraySource", "as_numpy", "open_npy", "open_npz"]
 
-_ARRAY_NAMES = ("arr_0", "images", "samples")
 _LABEL_NAMES = ("arr_1", "labels", "label")
 
 
@@ -153,11 +152,11 @@ def _labels(array: npt.NDArray[Any], count: int) -> npt.NDArray[np.integer[Any]]
 
 
 def _images_name(path: Path, names: list[str]) -> str:
-    for name in _ARRAY_NAMES:
+    for name in IMAGE_NAMES:
         if name in names:
             return name
-    if {"mu", "sigma"} <= set(names):
-        raise SourceError(f"{path}: holds statistics (mu, sigma), not images")
+    if (pair := statistics_names(names)) is not None:
+        raise SourceError(f"{path}: holds statistics ({', '.join(pair)}), not images")
     if len(names) != 1:
         raise SourceError(f"{path}: holds {_listed(names) or 'no arrays'}; name the images arr_0, images or samples")
     return names[0]

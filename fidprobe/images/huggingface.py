@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
+from fidprobe.images.arrow_columns import choose_columns
 from fidprobe.images.decode import decode_image, digest_bytes
+from fidprobe.images.file_names import SAVED_DATASET, class_index
 from fidprobe.images.image_files import read_file
 from fidprobe.images.source import DecodedImage, IndexedImages
 from fidprobe.runtime.messages import one_line
@@ -25,43 +27,43 @@ def is_huggingface(value: object) -> bool:
 
 
 class HuggingFaceSource(IndexedImages):
-    """The first image column of a `datasets.Dataset`; labels from its first class column.
+    """The image column of a `datasets.Dataset`, and its class column, as `choose_columns` finds them.
 
     The stored bytes are decoded by fidprobe, so that files are treated alike wherever they come from.
 
     Args:
         dataset: A map-style dataset, one split.
         description: For messages and provenance.
+        column: Which column holds the images, where there are several.
 
     Raises:
-        InputError: several splits, a streamed dataset or no image column.
+        InputError: several splits, a streamed dataset, no image column, or several and none is named.
         SourceError: the dataset is empty.
     """
 
-    def __init__(self, dataset: Any, *, description: str) -> None:
+    def __init__(self, dataset: Any, *, description: str, column: str | None = None) -> None:
         import datasets
 
         if isinstance(dataset, dict):
             raise InputError(f"{description} has the splits {', '.join(map(str, dataset))}; choose one")
         if not isinstance(dataset, datasets.Dataset):
             raise InputError(f"{description} is streamed; load it without streaming")
-        features = dataset.features
-        image = next((name for name, kind in features.items() if isinstance(kind, datasets.Image)), None)
-        label = next((name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)), None)
-        if image is None:
-            raise InputError(f"{description} has no image column, only {', '.join(features)}")
+        choice = f"{description}?column={{}}" if description.startswith("hf:") else "dataset.select_columns(['{}'])"
+        columns = choose_columns(dataset.features.arrow_schema, description, column, choice=choice)
         if len(dataset) == 0:
             raise SourceError(f"no images in {description}: it has no rows")
         self.description = description
-        self._column = image
+        self._column = columns.image
         self._lock = threading.Lock()
         plain = dataset.with_format(None)
-        self._rows = plain.select_columns([image]).cast_column(image, datasets.Image(decode=False))
-        if label is not None:
-            self.class_names = tuple(features[label].names)
-            self._labels = [
-                value if value is not None and value >= 0 else None for value in plain.select_columns([label])[:][label]
-            ]
+        self._rows = plain.select_columns([columns.image]).cast_column(columns.image, datasets.Image(decode=False))
+        if columns.label is not None:
+            self.class_names = columns.class_names
+            values = plain.select_columns([columns.label])[:][columns.label]
+            try:
+                self._labels = [None if value is None else class_index(value) for value in values]
+            except ValueError as error:
+                raise SourceError(f"{description}: {error}; mend the labels") from error
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -83,8 +85,12 @@ class HuggingFaceSource(IndexedImages):
         return digest_bytes(self._read(index))
 
 
-def open_huggingface(text: str) -> HuggingFaceSource:
+def open_huggingface(text: str, column: str | None = None) -> HuggingFaceSource:
     """Open `hf:NAME:SPLIT`, or `hf:FOLDER[:SPLIT]` for a dataset saved with `save_to_disk`.
+
+    Args:
+        text: That name.
+        column: Which column holds the images, where there are several.
 
     Raises:
         InputError: the `datasets` package is missing, or no or an unknown split is named.
@@ -102,7 +108,7 @@ def open_huggingface(text: str) -> HuggingFaceSource:
     shown_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        if Path(name).is_dir() and any((Path(name) / file).is_file() for file in _SAVED):
+        if Path(name).is_dir() and any((Path(name) / file).is_file() for file in SAVED_DATASET):
             dataset = datasets.load_from_disk(name)
         else:
             if split is None:
@@ -122,16 +128,15 @@ def open_huggingface(text: str) -> HuggingFaceSource:
             raise InputError(f"{text}: no split {split!r}; there are {', '.join(map(str, dataset))}")
         dataset = dataset[split]
     elif split is not None and str(getattr(dataset, "split", None)) != split:
-        raise InputError(f"{text}: holds only the split {getattr(dataset, 'split', None)}; leave the split out")
+        held = getattr(dataset, "split", None)
+        told = "does not say which split it is" if held is None else f"holds only the split {held}"
+        raise InputError(f"{text}: {told}; leave the split out")
     try:
         if isinstance(dataset, datasets.Dataset):
             # Arrow itself reads beyond its memory where a damaged file's offsets say so.
             dataset.data.validate(full=True)
-        return HuggingFaceSource(dataset, description=text)
+        return HuggingFaceSource(dataset, description=text, column=column)
     except FidprobeError:
         raise
     except Exception as error:  # columns whose types lie, in any of several libraries
         raise SourceError(f"{text}: damaged ({one_line(error)}); save the dataset again") from error
-
-
-_SAVED = ("dataset_info.json", "dataset_dict.json")

@@ -14,6 +14,7 @@ import numpy as np
 from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.arrays import ArraySource, open_npy, open_npz
+from fidprobe.images.contents import foreign_content
 from fidprobe.images.datasets import DatasetSource
 from fidprobe.images.file_names import IMAGE_EXTENSIONS, is_image, relative_names, valid_names
 from fidprobe.images.folder import open_folder
@@ -22,9 +23,11 @@ from fidprobe.images.generator_source import GeneratorSource, parse_settings
 from fidprobe.images.huggingface import HuggingFaceSource, is_huggingface, open_huggingface
 from fidprobe.images.image_files import build_source, read_file
 from fidprobe.images.joined import JoinedSource
+from fidprobe.images.parquet import open_parquet
 from fidprobe.images.patterns import expand_pattern, is_pattern
 from fidprobe.images.source import ImageSource, RandomSubset
 from fidprobe.images.tars import open_tars
+from fidprobe.images.torch_files import held_by_torch
 from fidprobe.images.torchscript_generator import TorchScriptSource
 from fidprobe.images.torchvision_names import TORCHVISION_NAMES, open_torchvision
 from fidprobe.images.trained_generator import TrainedGeneratorSource
@@ -37,6 +40,8 @@ __all__ = ["open_images"]
 _TARS = (".tar", ".tar.gz", ".tgz")
 _ARCHIVES = (".zip", *_TARS)
 _NETWORKS = (".pt", ".ts", ".torchscript")
+_PICKLES = (".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+_PARQUET = ".parquet"
 _TRAINED = ".safetensors"
 _EMPTY = "an empty text is not an image source; write . for the current folder"
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -95,14 +100,17 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
         if EMBEDDED.get(name.partition("/")[0]) == "reference":
             raise _features_instead(text)
         return TrainedGeneratorSource(embedded_file(name, "generator"), query, description=text, limit=limit, seed=seed)
-    if text.startswith("hf:"):
-        return open_huggingface(text)
     file, _, query = text.rpartition("?")
+    if text.startswith("hf:"):
+        return _open_hf(text)
     if file.lower().endswith(_NETWORKS) and _expanded(file).is_file():
+        _check_torchscript(_expanded(file), file)
         return TorchScriptSource(_expanded(file), query, description=text, limit=limit, seed=seed)
     if file.lower().endswith(_TRAINED) and _expanded(file).is_file():
         return _open_trained(_expanded(file), query, text, limit, seed)
     set_up = "?" in text and re.match(r"\w+=", query) is not None
+    if set_up and file.lower().endswith(_PARQUET):
+        return _open_parquets(file, query, text, seed)
     key = None
     if set_up and (query.startswith("key=") or file.lower().endswith(_TARS)):
         key = parse_settings(query, text, {"key": str}, example="key=jpg")["key"]
@@ -123,6 +131,31 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if _FUNCTION.fullmatch(text):
         return FunctionSource(import_function(text), description=text, limit=limit, seed=seed)
     raise SourceError(_missing(path, text))
+
+
+def _open_hf(text: str) -> ImageSource:
+    name, _, query = text.rpartition("?")
+    column = None
+    if re.match(r"\w+=", query):
+        column = _column(query, text)
+    else:
+        name = text
+    if name.lower().endswith(_PARQUET) and (path := _expanded(name.removeprefix("hf:"))).is_file():
+        return open_parquet(path, text, column)
+    return open_huggingface(name, column)
+
+
+def _open_parquets(file: str, query: str, text: str, seed: int) -> ImageSource:
+    column = _column(query, text)
+    paths = expand_pattern(str(_expanded(file)))
+    if len(paths) == 1:
+        return open_parquet(paths[0], text, column)
+    return _join([f"{path}?column={column}" for path in paths], relative_names(paths), text, seed)
+
+
+def _column(query: str, text: str) -> str:
+    settings = parse_settings(query, text, {"column": str}, example="column=image")
+    return str(settings["column"])
 
 
 def _open_several(
@@ -158,7 +191,7 @@ def _join(texts: Sequence[str], names: Sequence[str], description: str, seed: in
 
 
 def _is_container(path: Path) -> bool:
-    return path.name.lower().endswith((*_ARCHIVES, ".npz", ".npy"))
+    return path.name.lower().endswith((*_ARCHIVES, ".npz", ".npy", _PARQUET))
 
 
 def _broken(path: Path) -> str:
@@ -168,6 +201,12 @@ def _broken(path: Path) -> str:
         if error.errno == errno.ELOOP:
             return "a link to itself; nothing is behind it"
     return f"a link to {escape_controls(str(path.readlink()))}, which is not there"
+
+
+def _check_torchscript(path: Path, text: str) -> None:
+    """Raise if a file is of torch.save or of another kind, with what it holds and how that is read."""
+    if (held := held_by_torch(path) or foreign_content(path, own="a zip archive")) is not None:
+        raise SourceError(f"{escape_controls(text)}: {held}")
 
 
 def _features_instead(text: str) -> InputError:
@@ -204,6 +243,7 @@ def _open_file(path: Path, text: str, limit: int | None, seed: int) -> ImageSour
         ".zip": lambda: open_zip(path, text),
         ".npz": lambda: open_npz(path, text),
         ".npy": lambda: open_npy(path, text),
+        _PARQUET: lambda: open_parquet(path, text),
         _TRAINED: lambda: _open_trained(path, "", text, limit, seed),
         **dict.fromkeys(_TARS, lambda: open_tars([path], text)),
     }
@@ -211,9 +251,14 @@ def _open_file(path: Path, text: str, limit: int | None, seed: int) -> ImageSour
         if name.endswith(ending):
             return opener()
     if name.endswith(_NETWORKS):
+        _check_torchscript(path, text)
         raise InputError(f"{text}: a generator needs its latent size, as in {text}?z=512")
     if name.endswith(IMAGE_EXTENSIONS):
         raise SourceError(f"{escape_controls(text)}: a single image; give the folder or archive that holds the images")
+    if name.endswith(_PICKLES):
+        _check_torchscript(path, text)
+    if (foreign := foreign_content(path)) is not None:
+        raise SourceError(f"{escape_controls(text)}: not an image source by its name, and by its content {foreign}")
     raise SourceError(
         f"{escape_controls(text)}: not an image source by its name; known are folders, "
         f"{', '.join((*openers, *_NETWORKS))}"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,16 @@ def test_mistakes_end_in_one_line(cli: Run, arguments: tuple[str, ...], message:
     assert ran.err.startswith(f"fidprobe: error: {message}")
     assert ran.err.count("\n") == 1
     assert ran.out == ""
+
+
+def test_a_pattern_that_the_shell_took_is_proposed(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fidprobe score real samples_*.npz` without quotes arrives as several files."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        (tmp_path / f"samples_{number}.npz").touch()
+    ran = cli("score", "real", *(f"samples_{number}.npz" for number in range(3)))
+    assert "'samples_1.npz'; several files are one set by a pattern between quotes, such as 'samples_*.npz'" in ran.err
+    assert ran.err.count("\n") == 1
 
 
 def test_mistakes_are_found_without_loading_the_library() -> None:
