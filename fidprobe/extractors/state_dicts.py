@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import struct
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from fidprobe.errors import WeightsError
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.torchscript_files import open_torchscript
+from fidprobe.runtime.zip_members import check_members
 
 __all__ = ["build_loaded", "jit_load", "load_strictly", "own_randomness", "read_state_dict", "state_dict_sha256"]
 
@@ -75,8 +77,13 @@ def _read(path: Path) -> object:
         from safetensors.torch import load_file
 
         return load_file(path)
-    if _is_torchscript(path):
-        return jit_load(path).state_dict()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check_members(archive.infolist(), remedy="save it again with torch.save")
+            # Plain torch files have no `constants.pkl`.
+            torchscript = any(name.endswith("/constants.pkl") for name in archive.namelist())
+        if torchscript:
+            return jit_load(path).state_dict()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old storages warn, and users cannot do anything about it
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -84,16 +91,6 @@ def _read(path: Path) -> object:
 
 def _shown(text: str) -> str:
     return "".join(char for char in text if char.isprintable())[:_LONGEST]
-
-
-def _is_torchscript(path: Path) -> bool:
-    """TorchScript archives are zips that have ``<name>/constants.pkl``; plain torch files have none."""
-    import zipfile
-
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def jit_load(path: Path) -> torch.jit.ScriptModule:

@@ -14,6 +14,7 @@ from fidprobe.runtime.messages import escape_controls
 
 __all__ = ["open_folder"]
 
+_MOST_LINKED = 100_000  # folders behind links: a few links to one another make any number of paths
 _READ = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".parquet")
 
 
@@ -58,9 +59,16 @@ class _Found:
 def _list(folder: str) -> _Found:
     """List a folder without recursion, as folders may be nested very deeply."""
     found = _Found()
-    pending: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(folder, "", ())]
+    pending: list[tuple[str, str, tuple[tuple[int, int], ...], bool]] = [(folder, "", (), False)]
+    linked = 0
     while pending:
-        folder, prefix, above = pending.pop()
+        folder, prefix, above, behind_link = pending.pop()
+        linked += behind_link
+        if linked > _MOST_LINKED:
+            raise SourceError(
+                f"{escape_controls(folder)}: links lead to more than {_MOST_LINKED:,} folders; remove those that lead "
+                "to one another"
+            )
         try:
             status = os.stat(folder)  # noqa: PTH116 - plain os calls list 50,000 files in a tenth of a second
             here = (status.st_dev, status.st_ino)
@@ -72,7 +80,7 @@ def _list(folder: str) -> _Found:
                         continue
                     name = prefix + entry.name
                     if _is_folder(entry, found.loops):
-                        pending.append((entry.path, name + "/", (*above, here)))
+                        pending.append((entry.path, name + "/", (*above, here), behind_link or entry.is_symlink()))
                     elif is_image(entry.name) and (entry.is_symlink() or entry.is_file()):
                         # A broken link is kept: a picture is missing, and reading it says so.
                         found.files.append((name, entry.path))

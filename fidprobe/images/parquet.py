@@ -17,7 +17,6 @@ from fidprobe.runtime.temporary_files import temporary_file
 
 __all__ = ["open_parquet"]
 
-_ROWS = 16  # decoded at a time
 _ROW_BYTES = 64  # that a row counts, even an empty one: a file of a few bytes can hold any number of these
 _NO_IMAGE = -1  # in place of the size
 
@@ -49,19 +48,22 @@ def open_parquet(path: Path, description: str, column: str | None = None) -> Ima
     try:
         with pq.ParquetFile(path) as table:
             schema = table.schema_arrow
+            bomb = _has_bomb(table.metadata)
     except Exception as error:  # of several classes, as in every file of Arrow
         raise _unreadable(path, error) from error
     columns = choose_columns(schema, description, column, choice=f"{path}?column={{}}")
+    too_much = SourceError(
+        f"{path}: unpacks to more than {limit} bytes, which pictures do not; load it with `datasets` if you trust it, "
+        "and give what `save_to_disk` wrote as hf:FOLDER"
+    )
+    if bomb:
+        raise too_much
     with temporary_file(f"{path} unpacked") as file:
-        leaf = columns.image if schema.field(columns.image).type.num_fields == 0 else f"{columns.image}.bytes"
-        for data, label in _rows(path, columns, leaf):
+        for data, label in _rows(path, columns):
             places.append((file.tell(), _NO_IMAGE if data is None else len(data)))
             labels.append(label)
             if file.tell() + len(data or b"") + _ROW_BYTES * len(places) > limit:
-                raise SourceError(
-                    f"{path}: unpacks to more than {limit} bytes, which pictures do not; load it with `datasets` if "
-                    "you trust it, and give what `save_to_disk` wrote as hf:FOLDER"
-                )
+                raise too_much
             file.write(data or b"")
         if not places:
             raise SourceError(f"no images in {escape_controls(description)}: it has no rows")
@@ -73,6 +75,16 @@ def open_parquet(path: Path, description: str, column: str | None = None) -> Ima
         labels=labels,
         class_names=columns.class_names,
     )
+
+
+def _has_bomb(metadata: Any) -> bool:
+    """Whether a part of a column says itself that it unpacks to far more than its size."""
+    parts = (
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    )
+    return any(part.total_uncompressed_size > most_unpacked(part.total_compressed_size) for part in parts)
 
 
 class _Reader:
@@ -93,20 +105,18 @@ class _Reader:
             return self._file.read(size)
 
 
-def _rows(path: Path, columns: Columns, leaf: str) -> Iterator[tuple[bytes | None, int | None]]:
-    """Yield the bytes and the class of each row; `leaf` is the column as the file itself calls its bytes."""
+def _rows(path: Path, columns: Columns) -> Iterator[tuple[bytes | None, int | None]]:
+    """Yield the bytes and the class of each row."""
     import pyarrow.parquet as pq
 
     names = [columns.image] if columns.label is None else [columns.image, columns.label]
     try:
-        # Kept as a dictionary, repeated images take the memory of one.
-        with pq.ParquetFile(path, read_dictionary=[leaf], buffer_size=2**20, pre_buffer=False) as table:
-            for batch in table.iter_batches(_ROWS, columns=names, use_threads=False):
+        with pq.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as table:
+            # One row at a time: a dictionary can repeat an image in any number of rows for a few bytes.
+            for batch in table.iter_batches(1, columns=names, use_threads=False):
                 batch.validate(full=True)
-                values = batch.column(columns.image)
-                classes = None if columns.label is None else batch.column(columns.label).to_pylist()
-                for number in range(len(values)):
-                    yield _bytes(values[number].as_py()), _class(path, classes and classes[number])
+                label = None if columns.label is None else batch.column(columns.label)[0].as_py()
+                yield _bytes(batch.column(columns.image)[0].as_py()), _class(path, label)
     except FidprobeError:
         raise
     except Exception as error:  # as above

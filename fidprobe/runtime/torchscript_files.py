@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fidprobe.runtime.messages import escape_controls
-from fidprobe.runtime.zip_members import check_member
+from fidprobe.runtime.zip_members import check_members
 
 __all__ = ["open_torchscript"]
 
@@ -26,11 +25,7 @@ def open_torchscript(path: Path) -> torch.jit.ScriptModule:
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        for member in members:
-            try:
-                check_member(member, remedy="save it again with torch.jit.save")
-            except ValueError as error:
-                raise ValueError(f"{escape_controls(member.filename[:80])} {error}") from error
+        check_members(members, remedy="save it again with torch.jit.save")
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
     with warnings.catch_warnings():

@@ -1,10 +1,12 @@
 """Members of zip archives (zip, npz, torch's files): what may be unpacked. Every reader of them asks here first."""
 
 import zipfile
+from collections.abc import Iterable
 
 from fidprobe.runtime.files import most_unpacked
+from fidprobe.runtime.messages import escape_controls
 
-__all__ = ["check_member"]
+__all__ = ["check_member", "check_members"]
 
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # with others, zipfile unpacks more than it is asked for
 
@@ -29,3 +31,16 @@ def check_member(member: zipfile.ZipInfo, *, remedy: str, least: int | None = No
         raise ValueError(f"is packed by another method than deflate, which may unpack to any size; {remedy}")
     if size > most_unpacked(packed, least):
         raise ValueError(f"unpacks from {packed} bytes to {size}, which pictures and features never do; {remedy}")
+
+
+def check_members(members: Iterable[zipfile.ZipInfo], *, remedy: str) -> None:
+    """Check all members of an archive that another library will unpack.
+
+    Raises:
+        ValueError: names the member that `check_member` refuses.
+    """
+    for member in members:
+        try:
+            check_member(member, remedy=remedy)
+        except ValueError as error:
+            raise ValueError(f"{escape_controls(member.filename[:80])} {error}") from error

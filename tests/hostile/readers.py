@@ -1,7 +1,10 @@
 """Every reader of bytes that others may have made, each with a sound file; a new one joins by a row in `READERS`."""
 
 import functools
+import importlib.util
+import io
 import json
+import tarfile
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -28,6 +31,8 @@ from fidprobe.features.value import Features, is_features_file
 from fidprobe.generators.networks import Generator
 from fidprobe.generators.saved import load_generator, save_generator
 from fidprobe.images import open_images, read_images
+from fidprobe.images.file_names import MOST_CLASSES
+from fidprobe.images.torch_files import held_by_torch
 from fidprobe.inputs import open_input
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.runtime.tensor_files import safetensors_format
@@ -297,6 +302,40 @@ def _write_matrix(path: Path) -> None:
         np.savez_compressed(path, np.arange(12.0).reshape(4, 3))
 
 
+def _write_pairs(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, data in {"1.png": encoded("PNG"), "1.cls": b" 12\n", "1.mask.png": encoded("PNG")}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+def _read_pairs(path: Path) -> None:
+    source = open_images(f"{path}?key=png")
+    assert all(item.label is None or 0 <= item.label < MOST_CLASSES for item in source.items())
+    list(read_images(source, workers=1))
+
+
+def _write_labelled(path: Path) -> None:
+    np.savez(path, images=pixels(), labels=np.array([0.0, 2.0, 1.0]))
+
+
+def _write_parquet(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = [encoded("PNG"), encoded("BMP")] * 3
+    column = [{"bytes": one, "path": None} for one in data] if "struct" in path.name else pa.array(data, pa.binary())
+    pq.write_table(pa.table({"image": column, "label": [1, 2, 3] * 2}), path, compression="zstd", row_group_size=4)
+
+
+def _read_torch_file(path: Path) -> None:
+    if (held := held_by_torch(path)) is None:
+        raise InputError(f"{path}: no file of torch.save")
+    assert held.isprintable()
+    assert len(held) < 700
+
+
 READERS: dict[str, Reader] = {
     **{
         kind: Reader(f"a.{kind.lower()}", "bytes", lambda path, kind=kind: path.write_bytes(encoded(kind)), read_pixels)  # type: ignore[misc]
@@ -308,6 +347,23 @@ READERS: dict[str, Reader] = {
     "images npy": Reader("a.npy", "npy", lambda path: write_array(path, pixels()), read_source),
     "images npz": Reader("a.npz", "zip", lambda path: write_array(path, pixels()), read_source),
     "packed npz": Reader("packed.npz", "zip", lambda path: write_array(path, pixels()), read_source),
+    "labelled npz": Reader("labels.npz", "zip", _write_labelled, read_source),
+    "samples": Reader("samples.tar", "bytes", _write_pairs, _read_pairs),
+    "torch.save": Reader("x.pt", "zip", lambda path: torch.save({"mu": torch.ones(2)}, path), _read_torch_file),
+    "old torch.save": Reader(
+        "x.pt",
+        "bytes",
+        lambda path: torch.save([torch.ones(2, 3)], path, _use_new_zipfile_serialization=False),
+        _read_torch_file,
+    ),
+    **(
+        {
+            "parquet": Reader("a.parquet", "bytes", _write_parquet, read_source),
+            "parquet of structs": Reader("struct.parquet", "bytes", _write_parquet, read_source),
+        }
+        if importlib.util.find_spec("pyarrow")
+        else {}
+    ),
     "dataset.json": Reader("dataset.json", "json", write_labels, read_labels),
     "features": Reader("f.safetensors", "safetensors", lambda path: _features().save(path), _read_features),
     "features npy": Reader("f.npy", "npy", _write_matrix, _read_features),

@@ -24,6 +24,8 @@ def told_well(error: FidprobeError, path: Path) -> None:
     """One line of bounded length, without control characters, that names the file or its folder."""
     text = str(error)
     assert text.isprintable()
+    assert " object at 0x" not in text
+    assert "<ZipInfo" not in text
     assert len(text) < len(str(path)) + 700
     assert path.name in text or str(path.parent) in text
 

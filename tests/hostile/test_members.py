@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fidprobe.errors import FidprobeError, SourceError
+from fidprobe.errors import FidprobeError, SourceError, WeightsError
+from fidprobe.extractors.state_dicts import read_state_dict
 from fidprobe.extractors.torchscript import load_torchscript
 from fidprobe.features.value import Features, is_features_file
 from fidprobe.images import open_images, read_images
@@ -99,6 +100,18 @@ def test_a_packed_torchscript_is_not_unpacked_beyond_bounds(tmp_path: Path, monk
         archive.writestr("t/data/99", bytes(8 * MIB))
     with pytest.raises(FidprobeError, match=r"t\.pt.*t/data/99.* unpacks from \d+ bytes to \d+"):
         load_torchscript(path, resize="native")
+
+
+def test_packed_weights_are_not_unpacked_beyond_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch takes the memory of a whole member before it compares its size with the tensor's."""
+    monkeypatch.setattr(files, "_MIN_UNPACKED", MIB)
+    with zipfile.ZipFile(io.BytesIO(READERS["weights"].sound)) as sound:
+        members = {name: sound.read(name) for name in sound.namelist()}
+    with zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, bytes(8 * MIB) if name.endswith("data/0") else data)
+    with pytest.raises(WeightsError, match=r"w\.pth cannot be read as weights: .*data/0 unpacks from \d+ bytes to"):
+        read_state_dict(tmp_path / "w.pth")
 
 
 def tar_of(path: Path, *blocks: bytes) -> Path:

@@ -85,9 +85,11 @@ def test_several_parquet_files_are_one_source(pngs: list[bytes], tmp_path: Path)
         open_images(tmp_path / "pq")
 
 
-def test_rows_of_small_groups_and_in_dictionaries_are_read(pngs: list[bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize("stored", ["struct", "binary"])
+def test_rows_of_small_groups_and_in_dictionaries_are_read(stored: str, pngs: list[bytes], tmp_path: Path) -> None:
     """The same picture many times is stored once, and groups of rows follow one another."""
-    path = written(tmp_path / "a.parquet", {"image": pngs * 30}, row_group_size=7, compression="zstd")
+    column: list[Any] = list(structs(pngs) if stored == "struct" else pngs)
+    path = written(tmp_path / "a.parquet", {"image": column * 30}, row_group_size=7, compression="zstd")
     assert levels(path) == [7, 8, 9] * 30
     assert len(open_images(path, limit=5)) == 5
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fidprobe.errors import FidprobeError, InputError, SourceError
-from fidprobe.images import ReadImage, open_images, read_images
+from fidprobe.images import ReadImage, folder, open_images, read_images
 
 Encode = Callable[..., bytes]
 
@@ -203,6 +203,17 @@ def test_a_link_to_itself_is_named_and_left_out(tmp_path: Path, encode: Encode) 
         source = open_images(tmp_path)
     with pytest.raises(SourceError, match=r"d\.png: cannot be read \(Too many"):
         list(read_images(source))
+
+
+def test_links_that_multiply_folders_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two links a level to the next level: forty levels are 2^40 folders, and no loop among them."""
+    monkeypatch.setattr(folder, "_MOST_LINKED", 1000)
+    for level in range(40):
+        (tmp_path / str(level)).mkdir()
+        for link in "ab":
+            (tmp_path / str(level) / link).symlink_to(f"../{level + 1}")
+    with pytest.raises(SourceError, match=r"links lead to more than 1,000 folders; remove"):
+        open_images(tmp_path / "0")
 
 
 def test_a_link_to_itself_is_no_source(tmp_path: Path) -> None:
