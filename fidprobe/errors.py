@@ -12,6 +12,7 @@ __all__ = [
     "MismatchError",
     "ProcessError",
     "SourceError",
+    "SourceWarning",
     "WeightsError",
 ]
 
@@ -22,6 +23,10 @@ class FidprobeError(Exception):
 
 class SourceError(FidprobeError):
     """An image source or a file in it cannot be read."""
+
+
+class SourceWarning(UserWarning):
+    """Something that may be meant as part of a source was left out of it."""
 
 
 class WeightsError(FidprobeError):

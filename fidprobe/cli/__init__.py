@@ -24,13 +24,15 @@ def _run() -> None:
     from cyclopts import CycloptsError
 
     from fidprobe.cli.app import app, run
+    from fidprobe.cli.output import printed_warnings
     from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError
     from fidprobe.runtime.memory import is_out_of_memory
     from fidprobe.runtime.messages import escape_controls, one_line
     from fidprobe.runtime.processes import standard_error
 
     try:
-        run(sys.argv[1:])
+        with printed_warnings():
+            run(sys.argv[1:])
     except CycloptsError as error:
         from fidprobe.cli.mistakes import mistake_text
 

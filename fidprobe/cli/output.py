@@ -5,7 +5,9 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +17,7 @@ from cyclopts import Parameter
 from fidprobe.cli.bars import Bars
 from fidprobe.cli.flags import arguments_as_flags
 from fidprobe.cli.options import flag
+from fidprobe.errors import SourceWarning
 from fidprobe.runtime.messages import escape_controls
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ __all__ = [
     "print_skipped",
     "print_warning",
     "print_written",
+    "printed_warnings",
     "result_json",
 ]
 
@@ -116,6 +120,23 @@ def print_warning(text: str) -> None:
         width = shutil.get_terminal_size().columns
         warning = textwrap.fill(warning, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     print(warning, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def printed_warnings() -> Iterator[None]:
+    """Print fidprobe's own Python warnings as all other warnings; those of other libraries stay as they are."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, SourceWarning):
+            print_warning(str(message))
+        else:
+            others(message, category, *where)
+
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+        warnings.showwarning = show
+        warnings.simplefilter("always", SourceWarning)
+        yield
 
 
 def print_advice(advice: "Iterable[Advice]") -> None:

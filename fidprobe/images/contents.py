@@ -19,7 +19,7 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
     (b"\x93NUMPY", "an array of numpy", "name it .npy"),
     (b"PAR1", "a parquet file", "name it .parquet"),
-    (b"ARROW1", "an Arrow file", "give the folder that `save_to_disk` wrote, as hf:FOLDER"),
+    (b"ARROW1", "an Arrow file", "give the folder that save_to_disk wrote, as hf:FOLDER"),
     (b"\x89HDF", "an HDF5 file", "save its images as .npy or .npz"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file", "get it with git lfs pull"),
     (b"<!doctype html", "a web page", "download the file again"),

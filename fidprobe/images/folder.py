@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fidprobe.errors import SourceError
+from fidprobe.errors import SourceError, SourceWarning
 from fidprobe.images.file_names import SAVED_DATASET, is_image, is_left_out, no_images
 from fidprobe.images.image_files import ImageFileSource, build_source, read_file, read_stylegan_labels
 from fidprobe.runtime.messages import escape_controls
@@ -31,7 +31,7 @@ def open_folder(path: Path, description: str) -> ImageFileSource:
     found = _list(os.fspath(path))
     if found.loops:
         shown = ", ".join(escape_controls(name) for name in found.loops[:3]) + (", ..." if found.loops[3:] else "")
-        warnings.warn(f"links to themselves were left out: {shown}", stacklevel=2)
+        warnings.warn(f"links to themselves were left out: {shown}", SourceWarning, stacklevel=2)
     if not found.files:
         raise SourceError(no_images(description, found.others) + _way(path, found))
     manifest = path / "dataset.json"

@@ -53,8 +53,8 @@ def open_parquet(path: Path, description: str, column: str | None = None) -> Ima
         raise _unreadable(path, error) from error
     columns = choose_columns(schema, description, column, choice=f"{path}?column={{}}")
     too_much = SourceError(
-        f"{path}: unpacks to more than {limit} bytes, which pictures do not; load it with `datasets` if you trust it, "
-        "and give what `save_to_disk` wrote as hf:FOLDER"
+        f"{path}: unpacks to more than {limit} bytes, which pictures do not; load it with datasets if you trust it, "
+        "and give what save_to_disk wrote as hf:FOLDER"
     )
     if bomb:
         raise too_much

@@ -289,3 +289,12 @@ def test_a_keyboard_interrupt_says_how_to_go_on(run: Run, sets: Path, monkeypatc
     assert ran.code == 130
     assert ran.err.startswith("fidprobe: interrupted; features kept so far")
     assert "Traceback" not in ran.err
+
+
+def test_what_a_source_leaves_out_is_a_warning_like_others(run: Run, sets: Path) -> None:
+    """No line of code, no name of a class."""
+    (sets / "model" / "notes").symlink_to("notes")
+    ran = run("features", "model", "-e", "random", "-q", "-o", "f.safetensors")
+    assert ran.code == 0
+    assert "warning: links to themselves were left out: model/notes\n" in ran.err
+    assert "opening.py" not in ran.err

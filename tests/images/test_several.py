@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fidprobe.errors import FidprobeError, InputError, SourceError
+from fidprobe.errors import FidprobeError, InputError, SourceError, SourceWarning
 from fidprobe.images import ReadImage, folder, open_images, read_images
 
 Encode = Callable[..., bytes]
@@ -195,11 +195,11 @@ def test_a_link_to_itself_is_named_and_left_out(tmp_path: Path, encode: Encode) 
     (tmp_path / "notes").symlink_to("notes")
     (tmp_path / "b").symlink_to("c")
     (tmp_path / "c").symlink_to("b")
-    with pytest.warns(UserWarning, match=r"links to themselves were left out: .*/b, .*/c, .*/notes"):
+    with pytest.warns(SourceWarning, match=r"links to themselves were left out: .*/b, .*/c, .*/notes"):
         source = open_images(tmp_path)
     assert [item.name for item in source.items()] == ["a.png"]
     (tmp_path / "d.png").symlink_to("d.png")
-    with pytest.warns(UserWarning, match="notes"):
+    with pytest.warns(SourceWarning, match="notes"):
         source = open_images(tmp_path)
     with pytest.raises(SourceError, match=r"d\.png: cannot be read \(Too many"):
         list(read_images(source))
