@@ -104,7 +104,6 @@ def _open_text(text: str, limit: int | None, seed: int) -> ImageSource:
     if text.startswith("hf:"):
         return _open_hf(text)
     if file.lower().endswith(_NETWORKS) and _expanded(file).is_file():
-        _check_torchscript(_expanded(file), file)
         return TorchScriptSource(_expanded(file), query, description=text, limit=limit, seed=seed)
     if file.lower().endswith(_TRAINED) and _expanded(file).is_file():
         return _open_trained(_expanded(file), query, text, limit, seed)

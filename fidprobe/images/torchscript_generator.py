@@ -11,6 +11,7 @@ from fidprobe.images.arrays import as_numpy
 from fidprobe.images.functions import required_limit
 from fidprobe.images.generator_source import GeneratorSource, parse_device, parse_settings, parse_whole
 from fidprobe.images.pixels import batch_layout
+from fidprobe.images.torch_files import held_by_torch
 from fidprobe.runtime.messages import one_line
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _load_network(path: Path, device: str) -> Any:
     try:
         return open_torchscript(path).eval().to(torch.device(device))
     except Exception as error:  # damage can surface as nearly any class of error; AssertionError: torch without CUDA
+        reason = held_by_torch(path) or one_line(error)
         raise SourceError(
-            f"{path}: not a TorchScript file that can be loaded on {device} ({one_line(error)}); "
-            "only torch.jit.save makes them"
+            f"{path}: not a TorchScript file that can be loaded on {device} ({reason}); only torch.jit.save makes them"
         ) from error
