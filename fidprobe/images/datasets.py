@@ -8,6 +8,7 @@ import numpy as np
 from fidprobe.errors import FidprobeError, InputError, SourceError
 from fidprobe.images.arrays import as_numpy
 from fidprobe.images.decode import decode_pil
+from fidprobe.images.file_names import class_index
 from fidprobe.images.pixels import decode_array, digest_array, image_layout
 from fidprobe.images.source import DecodedImage, IndexedImages
 from fidprobe.runtime.messages import escape_controls, one_line
@@ -60,7 +61,7 @@ class DatasetSource(IndexedImages):
         for attribute in ("targets", "labels"):
             values = getattr(self._dataset, attribute, None)
             if values is not None and hasattr(values, "__len__") and len(values) == self._count:
-                labels = [_class_index(value) for value in values]
+                labels = [_class_index(value, f"{self.description}.{attribute}") for value in values]
                 if any(label is not None for label in labels):
                     return labels
         return None
@@ -98,10 +99,10 @@ def _split(value: Any, name: str) -> tuple[Any, int | None]:
             raise InputError(f"{name}: the item has {held}, and no picture under {', '.join(_PICTURE_KEYS)}")
         label = next((value[key] for key in _LABEL_KEYS if key in value), None)
         _check_single({key: value[key] for key in (*_PICTURE_KEYS, *_LABEL_KEYS) if key in value}, name)
-        return picture, _class_index(label)
+        return picture, _class_index(label, name)
     if isinstance(value, tuple | list):
         _check_single(dict(enumerate(value)), name)
-        return value[0] if value else None, _class_index(value[1]) if len(value) > 1 else None
+        return value[0] if value else None, _class_index(value[1], name) if len(value) > 1 else None
     return value, None
 
 
@@ -129,13 +130,20 @@ def _is_picture(value: Any) -> bool:
         return False
 
 
-def _class_index(value: Any) -> int | None:
-    """Return a label as a class index; None if it is none (vectors, -1 for `unlabelled`)."""
+def _class_index(value: Any, name: str) -> int | None:
+    """Return a label as a class index; None if it is none (vectors, -1 for `unlabelled`).
+
+    Raises:
+        InputError: it is beyond any real set's.
+    """
     if isinstance(value, bool):
         return None
     if not isinstance(value, int):
         value = value.item() if getattr(value, "ndim", None) == 0 else value
-    return value if isinstance(value, int) and value >= 0 else None
+    try:
+        return class_index(value) if isinstance(value, int) else None
+    except ValueError as error:
+        raise InputError(f"{name}: {error}; give the dataset class numbers, or none") from error
 
 
 def _decode_picture(picture: Any, name: str) -> DecodedImage:

@@ -273,6 +273,16 @@ def test_items_of_one_picture_need_no_choice(item: Any, label: int | None) -> No
     assert values_and_labels([item]) == [(1, label)]
 
 
+def test_labels_beyond_any_set_are_refused() -> None:
+    """What counts by class would take memory for each; image numbers are no classes."""
+    with pytest.raises(InputError, match=r"\[0\]: a class index of 1000000; 1,000,000 is the most; give"):
+        values_and_labels([(picture(1), 10**6)])
+    dataset: Any = Recording()
+    dataset.targets = [0, 1, 2, 3, 4, 10**9]
+    with pytest.raises(InputError, match=r"Recording\.targets: a class index of 1000000000"):
+        open_images(dataset)
+
+
 def test_items_whose_pictures_have_other_names_say_which(tmp_path: Path) -> None:
     """Unpaired sets of two domains call them A and B."""
     with pytest.raises(InputError, match=r"\[0\]: the item has A, B, and no picture under image, img, "):

@@ -142,7 +142,7 @@ def test_few_bytes_of_parquet_are_not_unpacked_to_many(
     """One value repeated by a dictionary, rows of nothing, and what a codec makes of zeros."""
     monkeypatch.setattr(files, "_MIN_UNPACKED", 2**20)
     values = {
-        "dictionary": [bytes(2**14)] * 5000,
+        "dictionary": [bytes(2**12)] * 5000,
         "nulls": pa.nulls(500_000, pa.binary()),
         "zeros": [bytes(2**16 + number) for number in range(200)],
     }[kind]
