@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from cyclopts import Parameter
 
@@ -126,11 +126,18 @@ def print_warning(text: str) -> None:
 def printed_warnings() -> Iterator[None]:
     """Print fidprobe's own Python warnings as all other warnings; those of other libraries stay as they are."""
 
-    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if issubclass(category, SourceWarning):
             print_warning(str(message))
         else:
-            others(message, category, *where)
+            others(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings():
         others = warnings.showwarning
