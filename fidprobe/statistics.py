@@ -273,9 +273,9 @@ def _count(value: Any) -> int:
     """The number of images that an array of one number, or a number, stands for."""
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "fiu" or not 2 <= array.item() < 2**63 or array.item() % 1 != 0:
+        held = str(array).partition("\n")[0][:40]
         raise InputError(
-            f"`count` must be a whole number from 2 up, got {array.dtype} {str(array)[:40]}; leave it out if it is not "
-            "known"
+            f"`count` must be a whole number from 2 up, got {array.dtype} {held}; leave it out if it is not known"
         )
     return int(array.item())
 

@@ -409,3 +409,10 @@ def test_images_beside_means_are_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", mean=np.zeros(2), cov=np.eye(2))
     with pytest.raises(SourceError, match=r"a\.npz: holds statistics \(mean, cov\), not images"):
         open_images(tmp_path / "a.npz")
+
+
+def test_a_count_of_many_numbers_is_refused_in_one_line(tmp_path: Path) -> None:
+    """numpy writes matrices over several lines."""
+    np.savez(tmp_path / "a.npz", mu=np.zeros(2), sigma=np.eye(2), count=np.zeros((9, 9, 3)))
+    with pytest.raises(InputError, match=r"`count` must be .*, got float64 \[\[\[0\. 0\. 0\.\];.*$"):
+        GaussianStatistics.load(tmp_path / "a.npz")
