@@ -11,6 +11,7 @@ __all__ = [
     "IMAGE_EXTENSIONS",
     "MOST_CLASSES",
     "SAVED_DATASET",
+    "SHOWN",
     "class_index",
     "class_labels",
     "escape_problem",
@@ -26,6 +27,11 @@ _SPELLED = ".apng .avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm
 
 IMAGE_EXTENSIONS = tuple(_SPELLED.split())
 """Endings (in upper or lower case) of files that are taken for images; their content decides on the format."""
+
+SHOWN = 200
+"""Characters of a name that a message shows."""
+
+_LONGEST_NAME = 4096  # characters, as of any path; a tar's header can hold a million
 
 _OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN"))
 """Copies, thumbnails and deleted files: of macOS's archives, Synology (two), QNAP, Windows."""
@@ -70,7 +76,9 @@ def _component_key(part: str) -> tuple[object, ...]:
 
 
 def escape_problem(name: str) -> str | None:
-    """Return why an archive member's name is unsafe, or None; a backslash counts as a separator."""
+    """Return why an archive member's name is unsafe or endless, or None; a backslash counts as a separator."""
+    if len(name) > _LONGEST_NAME:
+        return f"has a name of {len(name)} characters"
     path = name.replace("\\", "/")
     if path.startswith("/") or re.match(r"[A-Za-z]:/", path):
         return "has an absolute path"

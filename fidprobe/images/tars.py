@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 
 from fidprobe.errors import SourceError
 from fidprobe.images.contents import foreign_content
-from fidprobe.images.file_names import class_index, escape_problem, is_image, relative_names
+from fidprobe.images.file_names import SHOWN, class_index, escape_problem, is_image, relative_names
 from fidprobe.images.image_files import ImageFileSource, build_source, check_size
 from fidprobe.runtime.files import most_unpacked
 from fidprobe.runtime.messages import escape_controls, one_line
@@ -26,7 +26,7 @@ __all__ = ["open_tars"]
 _MAX_HEADER = 2**20  # bytes of a member's name and whatever else stands before it
 _MAX_DIGITS = 300  # one after another in a header; a file's name has at most 255 bytes
 _MAX_LABEL = 32  # bytes of a `.cls` member
-_SHOWN = 32  # kinds of images in a sample; a set with more has other names after the dot
+_MOST_KINDS = 32  # kinds of images in a sample; a set with more has other names after the dot
 _NUMBERED = re.compile(r"[0-9._-]*[0-9][0-9._-]*\.[a-z0-9]+")
 
 
@@ -98,7 +98,7 @@ def _kind(name: str) -> str:
 def _chosen(files: Mapping[str, _Place], description: str, key: str | None) -> dict[str, _Place]:
     """Return the images that the key names, or all where no sample has several."""
     kinds = Counter(_kind(name) for name in files)
-    listed = ", ".join(f"{escape_controls(kind)} ({count})" for kind, count in sorted(kinds.items())[:_SHOWN])
+    listed = ", ".join(f"{escape_controls(kind[:40])} ({count})" for kind, count in sorted(kinds.items())[:8])
     if key is not None:
         patterns = key.lower().split(";")
         chosen = {
@@ -112,7 +112,7 @@ def _chosen(files: Mapping[str, _Place], description: str, key: str | None) -> d
     # What stands for a number or a hash does not tell a sample's images apart: `cat.0.jpg`, `frame.0001.png`.
     kinds = Counter({kind: count for kind, count in kinds.items() if not _NUMBERED.fullmatch(kind)})
     samples = Counter(_key(name) for name in files if _kind(name) in kinds)
-    if len(kinds) <= _SHOWN and max(samples.values(), default=0) > 1:
+    if len(kinds) <= _MOST_KINDS and max(samples.values(), default=0) > 1:
         raise SourceError(
             f"{description}: its samples hold several images: {listed}; choose, as in "
             f"{description}?key={escape_controls(min(kinds))}, or take all with ?key=*"
@@ -236,7 +236,7 @@ class _Reader:
         if not (member.isdir() or (member.isreg() and not member.issparse())):
             problem = "is a link or a special file"
         if problem:
-            shown = escape_controls(member.name)
+            shown = member.name[:SHOWN]
             raise SourceError(f"{self.path}: member {shown!r} {problem}; repack with plain relative files")
         if member.isdir():
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from fidprobe.errors import SourceError
 from fidprobe.images.contents import foreign_content
 from fidprobe.images.decode import MAX_FILE_BYTES
-from fidprobe.images.file_names import escape_problem, is_image
+from fidprobe.images.file_names import SHOWN, escape_problem, is_image
 from fidprobe.images.image_files import ImageFileSource, build_source, check_size, read_stylegan_labels
 from fidprobe.runtime.messages import escape_controls, one_line
 from fidprobe.runtime.zip_members import check_member
@@ -75,14 +75,13 @@ class _Reader:
                 problem = "is a link"
             if problem:
                 raise SourceError(
-                    f"{self._path}: member {escape_controls(member.filename)!r} {problem}; repack with plain "
-                    "relative files"
+                    f"{self._path}: member {member.filename[:SHOWN]!r} {problem}; repack with plain relative files"
                 )
         return members
 
     def top_folders(self) -> str:
         tops = sorted({name.partition("/")[0] for name in self._archive.namelist() if "/" in name})
-        return ", ".join(escape_controls(name) for name in tops[:10]) or "no folders"
+        return ", ".join(escape_controls(name[:40]) for name in tops[:10]) or "no folders"
 
     def check(self, member: zipfile.ZipInfo, least: int | None = None) -> None:
         """Raise if a member is encrypted or may unpack to any size; `least` as `check_member` takes it."""
@@ -91,7 +90,7 @@ class _Reader:
         try:
             check_member(member, remedy=_REMEDY, least=least)
         except ValueError as error:
-            raise SourceError(f"{self._path}: member {escape_controls(member.filename)!r} {error}") from error
+            raise SourceError(f"{self._path}: member {member.filename[:SHOWN]!r} {error}") from error
 
     def read(self, member: zipfile.ZipInfo, least: int | None = None) -> bytes:
         name = f"{self._path}/{member.filename}"

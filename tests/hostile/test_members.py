@@ -20,6 +20,7 @@ from fidprobe.runtime import files
 from fidprobe.statistics import GaussianStatistics, is_statistics_file
 from tests.hostile.readers import READERS
 from tests.hostile.test_bombs import MIB, at_most, npy_header, png, zeros
+from tests.hostile.test_fuzz import told_well
 
 
 def beside(path: Path, member: str, content: bytes = b"", packing: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -284,6 +285,22 @@ def test_names_with_a_colon_are_sound(tmp_path: Path) -> None:
         archive.writestr("C:/b.png", png())
     with pytest.raises(SourceError, match="has an absolute path"):
         open_images(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.SYMTYPE])
+def test_endless_names_of_members_are_refused_in_one_short_line(kind: bytes, tmp_path: Path) -> None:
+    """A tar's header may hold a name of a million characters; a zip's, of 65,535."""
+    name = ("\x1b\n" * 20 + "x" * 20 + "/") * 1000 + "a.png"
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        member = tarfile.TarInfo(name)
+        member.type = kind
+        archive.addfile(member)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as other:
+        other.writestr(name, png())
+    for file in ("a.tar", "a.zip"):
+        with pytest.raises(SourceError, match=rf"{file}: member '.*' (has a name of 61005 char|is a link)") as caught:
+            open_images(tmp_path / file)
+        told_well(caught.value, tmp_path / file)
 
 
 def test_the_header_of_a_bomb_is_the_same(tmp_path: Path) -> None:
