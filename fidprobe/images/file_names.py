@@ -28,7 +28,7 @@ _SPELLED = ".apng .avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm
 IMAGE_EXTENSIONS = tuple(_SPELLED.split())
 """Endings (in upper or lower case) of files that are taken for images; their content decides on the format."""
 
-SHOWN = 200
+SHOWN = 100
 """Characters of a name that a message shows."""
 
 _LONGEST_NAME = 4096  # characters, as of any path; a tar's header can hold a million
