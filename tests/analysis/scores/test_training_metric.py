@@ -312,7 +312,7 @@ def test_damaged_checkpoints_are_named() -> None:
     half = saved["real_sum_main"].half()
     load("`real_sum_main` must be torch.float64 .5., got torch.float16 .5.", real_sum_main=half)
     load("`real_outer_main` must be .*, got NoneType", without="real_outer_main")
-    load("lacks `fingerprint`", MismatchError, without="fingerprint")
+    load("lacks the key fingerprint", MismatchError, without="fingerprint")
     for bad in (torch.zeros(3, dtype=torch.uint8), torch.tensor(list(b"[]"), dtype=torch.uint8), torch.zeros(2)):
         load("its fingerprint cannot be read", fingerprint=bad)
     metric().load_state_dict({})
