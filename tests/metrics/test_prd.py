@@ -295,7 +295,7 @@ def test_mistakes_are_named() -> None:
         ({"clusters": 1}, "clusters >= 2, got 1"),
         ({"angles": 2}, "angles >= 3, got 2"),
         ({"runs": 0}, "runs >= 1, got 0"),
-        ({"seed": -1}, "a seed of >= 0, got -1"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 up, not -1"),
     ):
         with pytest.raises(InputError, match=message):
             prd(reference=many, generated=many, **options)  # type: ignore[arg-type]
