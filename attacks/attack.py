@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.rescoring import DistanceBeforeAfter, RescoredSpace, rescore
 from fidprobe.attacks.solver import Solution, never_interrupted
@@ -109,12 +110,13 @@ class Attack(ABC):
 
     default_draws: ClassVar[int] = 3
 
+    @checked
     def __init__(
         self,
         *,
         keep: int | None = None,
         draws: int | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
         held_out: float = 0.5,
         device: torch.device | str = "cpu",
         ranks: Ranks = ALONE,
@@ -186,6 +188,7 @@ class Attack(ABC):
             return torch.randperm(len(candidates), generator=generator)[:keep]
         return torch.randint(len(candidates), (keep,), generator=generator)
 
+    @checked
     def __call__(
         self,
         reference: Reference,

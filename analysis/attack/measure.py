@@ -11,14 +11,15 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import advise_on_attack, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.two_spaces import Measurable
+from fidprobe.arguments import checked
 from fidprobe.attacks.attack import Attack, Outcome
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.runtime.progress import Progress, silent
@@ -68,6 +69,7 @@ def score_label(score: DistanceBeforeAfter) -> str:
     return metric_label(score.space, _LETTERS[score.metric])
 
 
+@checked
 def attack(
     reference: Any,
     candidates: Any,
@@ -135,6 +137,7 @@ def attack(
     return attacked
 
 
+@checked
 def attack_sets(
     sets: AttackSets,
     attack: Attack,

@@ -24,6 +24,7 @@ from fidprobe.analysis.output.wording import amount
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order
+from fidprobe.arguments import Seed, checked
 from fidprobe.attacks.attack import split_reference
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import FidprobeError, InputError
@@ -43,6 +44,7 @@ _SAMPLED = 3  # images a side that a sampling error needs
 _INTERRUPTED = "interrupted before it was finished"
 
 
+@checked
 def null_space_budget(
     reference: Measurable,
     generated: Features,
@@ -50,7 +52,7 @@ def null_space_budget(
     second_reference: Mapping[str, Measurable],
     second_generated: Mapping[str, Features],
     attacks: Sequence[str] = BUDGET_ATTACKS,
-    seed: int = 0,
+    seed: Seed = 0,
     held_out: float = 0.5,
     tolerance: float = _TOLERANCE,
     device: torch.device | str = "cpu",

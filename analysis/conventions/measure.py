@@ -13,9 +13,10 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, NetworkSpec
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network, NetworkSpec
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
@@ -82,6 +83,7 @@ class Conventions(Result):
         }
 
 
+@checked
 def conventions(
     reference: Any,
     generated: Any,

@@ -21,11 +21,12 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box, Extractor
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
@@ -105,12 +106,13 @@ class HeatmapCheck(Result):
         }
 
 
+@checked
 def check_heatmaps(
     reference: Any,
     generated: Any,
     *,
     scales: Sequence[float] = SCALES,
-    seed: int = 0,
+    seed: Seed = 0,
     layer: str | None = None,
     extractor: Network = "inception",
     second_opinion: Network = "clip",

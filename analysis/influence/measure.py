@@ -17,9 +17,10 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.two_spaces import check_same_order, extract_sets, features_of, open_sets
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
@@ -147,6 +148,7 @@ class Influence(Result):
         }
 
 
+@checked
 def influence(
     reference: Any,
     generated: Any,

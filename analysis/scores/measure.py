@@ -11,7 +11,8 @@ from fidprobe.analysis.scores.metric_registry import METRICS
 from fidprobe.analysis.scores.score_sets import ScoreSets, open_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space
 from fidprobe.analysis.sets.advice import DISTANCE_CODES, Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.networks import Network
+from fidprobe.arguments import checked
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
@@ -64,6 +65,7 @@ class ScoreResult(Result):
         return {**data, "choices": self.choices.to_json(), "seconds": elapsed}
 
 
+@checked
 def score(
     reference: Any,
     generated: Any,
@@ -117,6 +119,7 @@ def score(
     return measure_score_sets(sets, choices=choices, progress=progress)
 
 
+@checked
 def measure_score_sets(
     sets: ScoreSets, *, choices: MetricChoices | None = None, progress: Progress = silent
 ) -> ScoreResult:
