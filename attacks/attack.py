@@ -17,6 +17,7 @@ from fidprobe.attacks.solver import Solution, never_interrupted
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.provenance import check_comparable, check_same_images
+from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.statistics import GaussianStatistics, count_of
@@ -127,6 +128,7 @@ class Attack(ABC):
             raise InputError(f"{draws} draws: at least 1 is needed")
         if not 0 <= held_out < 1:
             raise InputError(f"held_out is a share of the reference from 0 to below 1, not {held_out}")
+        as_device(device)
         self.keep, self.seed, self.held_out, self.device, self.ranks = keep, seed, held_out, device, ranks
         self.draws = self.default_draws if draws is None else draws
 

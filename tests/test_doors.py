@@ -240,3 +240,43 @@ def test_wrong_values_are_refused_in_one_line(name: str) -> None:
             told = refusal(door, {**valid, argument: POOL[value]})
             if value != "-1" and Any not in members(hint):
                 assert argument in told, (argument, value, told)
+
+
+CHOICES = ("choose", "device", "draw", "layer", "metrics", "name", "names", "only", "resize", "space", "which")
+"""Arguments that take one text of a few."""
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [(name, argument) for name, door in DOORS.items() for argument in arguments(door) if argument in CHOICES],
+)
+def test_unknown_choices_are_refused_in_one_line(name: str, argument: str) -> None:
+    """Devices, metrics, networks, layers and all other names; alone, or in a list."""
+    values = {**good(name), argument: "nothing of the kind"}
+    if name == "NetworkSpec":  # it opens nothing until it is needed
+        return
+    refusal(DOORS[name], {**values, argument: ["nothing"]} if argument in ("names", "only") else values)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "meta", "masked"])
+@pytest.mark.parametrize("form", ["whole", "batches", "items", "function"])
+def test_pictures_without_all_their_pixels_are_refused(kind: str, form: str) -> None:
+    """Sparse, without values, or partly masked; however they come."""
+    images: Any = {
+        "sparse": lambda: pictures().to_sparse(),
+        "meta": lambda: pictures().to("meta"),
+        "masked": lambda: np.ma.masked_less(pictures().numpy(), 9),
+    }[kind]()
+    source = {"whole": images, "batches": [images], "items": list(images), "function": lambda: iter([images])}[form]
+    told = refusal(
+        fidprobe.extract,
+        {"source": source, "extractor": "random", "options": fidprobe.ReadOptions(limit=4)},
+    )
+    assert "masked pixels would be seen" in told if kind == "masked" else "cannot be read as an array" in told
+
+
+def test_the_table_of_doors_is_up_to_date() -> None:
+    """Every name has what it is called with; a new function that needs more is told so here."""
+    for name, door in DOORS.items():
+        assert set(good(name)) <= set(arguments(door)), name
+    assert set(GOOD) <= set(DOORS)

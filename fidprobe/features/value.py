@@ -260,7 +260,7 @@ def _places(indices: Any, count: int) -> Tensor:
         InputError: no whole numbers, or none of so many rows.
     """
     try:
-        places = np.array(indices.detach().cpu() if isinstance(indices, Tensor) else indices, ndmin=1)
+        places = np.array(indices.detach().cpu().numpy() if isinstance(indices, Tensor) else indices, ndmin=1)
     except Exception as error:  # lists of anything
         raise InputError(f"`indices` must be whole numbers in a row, not {shown(indices)}") from error
     if places.ndim != 1 or (len(places) > 0 and places.dtype.kind not in "iu"):

@@ -175,6 +175,7 @@ def test_rows_are_chosen_by_whole_numbers_that_exist() -> None:
 
 def test_names_may_be_any_list_of_texts() -> None:
     """They become a tuple, which nobody changes afterwards."""
+    names: Any
     for names in (["a", "b"], np.array(["a", "b"]), ("a", "b")):
         assert Features(REAL[:2], names=names).names == ("a", "b")
     for wrong, told in (("ab", "must be a list of texts, not 'ab'"), ([1, 2], "must be texts, and one is 1")):
