@@ -1,6 +1,7 @@
 """Wrong values at every public door: each is refused in one line that names the argument; none gives a traceback."""
 
 import inspect
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -22,7 +23,7 @@ from fidprobe.analysis.weight_grids.files import write_grids
 from fidprobe.analysis.weight_grids.measure import weight_grids
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.resampling import Resampling
-from fidprobe.extractors.chosen import NetworkSpec, load_network
+from fidprobe.extractors.chosen import load_network
 from fidprobe.features.value import Features, Matrix
 from fidprobe.images import open_images
 from fidprobe.metrics.kernel import kernel_distance_subsets
@@ -33,7 +34,7 @@ Call = Callable[..., Any]
 FURTHER: dict[str, Call] = {
     one.__name__: one
     for one in (
-        *(NetworkSpec, attack_sets, f_beta, kernel_distance_subsets, load_network, measure_score_sets),
+        *(attack_sets, f_beta, kernel_distance_subsets, load_network, measure_score_sets),
         *(null_space_budget, prd_of_histograms, weight_grids, write_grids),
     )
 }
@@ -42,8 +43,11 @@ FURTHER: dict[str, Call] = {
 ELSEWHERE = {"FidprobeError", "GaussianStatistics"}
 """tests/test_statistics.py has the mistakes of statistics, whose values matter as much as their types."""
 
+RESULTS = set(re.findall(r"\w+", (fidprobe.__doc__ or "").partition("for type hints:")[2].partition("Example:")[0]))
+"""Classes that only fidprobe itself makes."""
+
 DOORS: dict[str, Call] = {
-    **{name: getattr(fidprobe, name) for name in fidprobe.__all__ if name not in ELSEWHERE},
+    **{name: getattr(fidprobe, name) for name in fidprobe.__all__ if name not in ELSEWHERE | RESULTS},
     **FURTHER,
 }
 
@@ -280,3 +284,4 @@ def test_the_table_of_doors_is_up_to_date() -> None:
     for name, door in DOORS.items():
         assert set(good(name)) <= set(arguments(door)), name
     assert set(GOOD) <= set(DOORS)
+    assert all(inspect.isclass(getattr(fidprobe, name)) for name in RESULTS)
