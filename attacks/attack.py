@@ -17,6 +17,7 @@ from fidprobe.attacks.solver import Solution, never_interrupted
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.provenance import check_comparable, check_same_images
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
@@ -60,8 +61,8 @@ class Plan:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
+@dataclass(frozen=True, eq=False, repr=False)
+class Outcome(Brief):
     """An attack and its results.
 
     Attributes:

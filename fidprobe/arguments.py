@@ -79,15 +79,16 @@ def checked(function: _F) -> _F:
                 raise InputError(f"`{name}` is missing: it is None")
             try:
                 bound.arguments[name] = _taken(value, hint)
-            except _RefusedError:
-                raise InputError(f"`{name}` must be {_described(hint)}, not {shown(value)}") from None
+            except _RefusedError as refused:
+                inside = f" with {shown(refused.args[0])}" if refused.args else ""
+                raise InputError(f"`{name}` must be {_described(hint)}, not {shown(value)}{inside}") from None
         return function(*bound.args, **bound.kwargs)
 
     return cast(_F, call)
 
 
 class _RefusedError(Exception):
-    """A value is not of a kind."""
+    """A value is not of a kind; its argument, if any, is the item that is not."""
 
 
 def _taken(value: Any, hint: Any) -> Any:
@@ -124,12 +125,13 @@ def _refuse() -> Any:
 def _first_taken(value: Any, hints: Sequence[Any]) -> Any:
     if any(getattr(get_origin(hint) or hint, "__module__", "").startswith("numpy") for hint in hints):
         return value
+    items: tuple[Any, ...] = ()
     for hint in hints:
         try:
             return _taken(value, hint)
-        except _RefusedError:
-            continue
-    return _refuse()
+        except _RefusedError as refused:
+            items = items or refused.args
+    raise _RefusedError(*items)
 
 
 def _items(value: Any, parts: Sequence[Any]) -> Any:
@@ -139,10 +141,16 @@ def _items(value: Any, parts: Sequence[Any]) -> Any:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         _refuse()
     if len(parts) < 2 or parts[1] is Ellipsis:
-        return tuple(_taken(one, parts[0]) for one in value)
+        parts = [parts[0]] * len(value)
     if len(value) != len(parts):
         _refuse()
-    return tuple(_taken(one, part) for one, part in zip(value, parts, strict=True))
+    items = []
+    for one, part in zip(value, parts, strict=True):
+        try:
+            items.append(_taken(one, part))
+        except _RefusedError:
+            raise _RefusedError(one) from None
+    return tuple(items)
 
 
 def _truth(value: Any) -> bool:
@@ -154,14 +162,16 @@ def _whole(value: Any) -> int:
     return int(value) if not isinstance(value, bool) and isinstance(value, Integral) else _refuse()
 
 
-def _finite(value: Any) -> float:
+def _finite(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, Real):
         _refuse()
     try:
         number = float(value)
     except OverflowError:
-        return cast(float, _refuse())
-    return number if math.isfinite(number) else cast(float, _refuse())
+        return _refuse()
+    if not math.isfinite(number):
+        _refuse()
+    return value if type(value) in (int, float) else number
 
 
 def _text(value: Any) -> str:

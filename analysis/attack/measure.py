@@ -30,7 +30,7 @@ _LETTERS = {"frechet_distance": "FD", "kernel_distance": "KD"}
 _OTHERWISE = {"counts-differ"}  # an attack chooses as many as are compared
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attacked(Result):
     """An attack's outcome, with what it was done to and what a reader must know.
 
@@ -50,6 +50,16 @@ class Attacked(Result):
     names: tuple[str, ...] | None
     images: ImageSource | None
     sets: Mapping[str, SetDescription]
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.attack.text import attack_lines
+
+        return attack_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each distance before and after."""
+        return list(self.content()["scores"])
 
     def content(self) -> dict[str, Any]:
         """Everything but weights, choices and names as plain data."""

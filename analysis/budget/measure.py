@@ -32,6 +32,7 @@ from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.provenance import check_comparable, check_same_images, known_space
+from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics, count_of, statistics_of
@@ -80,6 +81,7 @@ def null_space_budget(
         InputError: too few images to split, NaN, an unknown attack, or a value out of range.
     """
     begun = time.perf_counter()
+    as_device(device)
     unknown = [name for name in attacks if name not in BUDGET_ATTACKS]
     if unknown:
         raise InputError(unknown_name("attack", unknown[0], BUDGET_ATTACKS))

@@ -28,7 +28,7 @@ __all__ = ["ComparedClasses", "compare_classes"]
 _OTHERWISE = {"few-images", "counts-differ", "singular-covariance", "no-second-opinion", "untrained-network"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ComparedClasses(Result):
     """A comparison of class histograms, with what was compared and what a reader must know.
 
@@ -43,6 +43,16 @@ class ComparedClasses(Result):
     comparison: ClassComparison
     extractor: ExtractorProvenance | None
     sets: Mapping[str, SetDescription]
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.classes.text import class_lines
+
+        return class_lines(self.comparison, 10)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each class."""
+        return [one.to_json() for one in self.comparison.classes]
 
     def content(self) -> dict[str, Any]:
         """Sets, classifier and comparison as plain data."""

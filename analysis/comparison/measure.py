@@ -29,7 +29,7 @@ from fidprobe.runtime.progress import Progress, silent
 __all__ = ["Comparison", "compare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Result):
     """Several models against one reference; docs/compare.md documents the JSON.
 
@@ -64,6 +64,16 @@ class Comparison(Result):
     def group_of(self, model: str) -> int | None:
         """The number of a model's group, from 1; None for one without an estimate."""
         return next((i for i, one in enumerate(self.groups, start=1) if model in one.models), None)
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.comparison.text import comparison_lines
+
+        return comparison_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model."""
+        return list(self.content()["models"])
 
     def content(self) -> dict[str, Any]:
         """Models, groups and steps as plain data."""

@@ -45,7 +45,7 @@ class Spread:
     ratio: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conventions(Result):
     """One pair of sets by several conventions.
 
@@ -68,6 +68,16 @@ class Conventions(Result):
     second_label: str
     second: FrechetResult | None
     sets: Mapping[str, SetDescription]
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.conventions.text import convention_lines
+
+        return convention_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each convention."""
+        return list(self.content()["conventions"])
 
     def content(self) -> dict[str, Any]:
         """All conventions' numbers as plain data."""

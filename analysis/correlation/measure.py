@@ -27,7 +27,7 @@ __all__ = ["Correlation", "ModelDistances", "correlate"]
 _FEW = 5  # models below which no ranking, however perfect, comes about by chance in less than 5 % of all orders
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Correlation(Result):
     """Distances of several models, and how far the spaces agree.
 
@@ -47,6 +47,16 @@ class Correlation(Result):
     agreements: Mapping[str, Agreement]
     missing: Mapping[str, str]
     reference: SetDescription
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.correlation.text import correlation_lines
+
+        return correlation_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model."""
+        return list(self.content()["models"])
 
     def content(self) -> dict[str, Any]:
         """All distances and agreements as plain data."""

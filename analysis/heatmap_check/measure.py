@@ -59,7 +59,7 @@ class HeatmapExample:
     noisy: NoisyPicture
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeatmapCheck(Result):
     """What noise in regions does to the distances, and whether maps depend on what the network has learned.
 
@@ -90,6 +90,12 @@ class HeatmapCheck(Result):
     method: str
     seed: int
     sets: Mapping[str, SetDescription]
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.heatmap_check.text import heatmap_check_lines
+
+        return heatmap_check_lines(self)
 
     def content(self) -> dict[str, Any]:
         """Everything but maps and pictures as plain data."""

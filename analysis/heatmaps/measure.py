@@ -134,7 +134,7 @@ class MeanHeatmap:
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heatmaps(Result):
     """Heatmaps of a generated set.
 
@@ -159,6 +159,16 @@ class Heatmaps(Result):
     joined: bool
     fitting: int
     sets: Mapping[str, SetDescription]
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.heatmaps.text import heatmap_lines
+
+        return heatmap_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each image."""
+        return list(self.content()["images"])
 
     def content(self) -> dict[str, Any]:
         """Everything but maps and pictures as plain data."""

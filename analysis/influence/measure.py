@@ -31,7 +31,7 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = ["Influence", "influence"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Influence(Result):
     """The influence of every generated image, in both spaces, and of their classes.
 
@@ -131,6 +131,16 @@ class Influence(Result):
     def listing(self, count: int) -> Self:
         """The same influence, whose JSON lists `count` images of either kind."""
         return replace(self, listed=count)
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.influence.text import influence_lines
+
+        return influence_lines(self, self.listed)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each image of the generated set, in its order."""
+        return [self.image(index) for index in range(len(self))]
 
     def content(self) -> dict[str, Any]:
         """Both spaces, every class, and the most harmful and most favourable images as plain data."""

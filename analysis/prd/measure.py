@@ -41,7 +41,7 @@ class ModelPRD:
     curves: Mapping[str, PRDResult]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PRDCurves(Result):
     """Curves of precision and recall of several models; docs/prd.md documents the JSON.
 
@@ -67,6 +67,16 @@ class PRDCurves(Result):
     beta: float
     no_second: str
     reference: SetDescription
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.prd.text import curve_lines
+
+        return curve_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model."""
+        return list(self.content()["models"])
 
     def content(self) -> dict[str, Any]:
         """Plain data, without the curves' points, which the table holds."""

@@ -23,7 +23,7 @@ from fidprobe.statistics import count_of
 __all__ = ["ScoreResult", "measure_score_sets", "score"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoreResult(Result):
     """Scores of one or more generated sets, each distance with its second opinion.
 
@@ -45,6 +45,21 @@ class ScoreResult(Result):
     second: SpaceScores | None
     other_spaces: tuple[SpaceScores, ...] = ()
     choices: MetricChoices = field(default_factory=MetricChoices)
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.scores.text import render_scores
+
+        return render_scores(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model in each space."""
+        spaces = [self.main, *([self.second] if self.second else []), *self.other_spaces]
+        return [
+            {"space": space.label, "model": model, **scores.to_json()}
+            for space in spaces
+            for model, scores in space.scores.items()
+        ]
 
     def content(self) -> dict[str, Any]:
         """The sets and their scores by space, distances in `inception` under torch-fidelity's keys."""

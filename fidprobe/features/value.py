@@ -28,6 +28,7 @@ from fidprobe.images.array_files import (
 )
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
 from fidprobe.runtime import temporary_files
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.files import atomic_path, is_file
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import Ranks
@@ -49,8 +50,8 @@ _NO_DIGEST = "0" * 64  # placeholder for a file's own SHA-256 while that is comp
 _COMPARED = 16  # rows that processes compare
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Brief):
     """Embeddings of a set of images; immutable.
 
     Numbers may be given as tensors or NumPy arrays of any floating-point type. They are kept in float32, which shares

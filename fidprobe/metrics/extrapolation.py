@@ -34,6 +34,7 @@ from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
 from fidprobe.metrics.inputs import comparable_sides
 from fidprobe.provenance import known_space
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -42,8 +43,8 @@ __all__ = ["Extrapolation", "frechet_infinity", "inception_score_infinity"]
 _POINTS = 3  # a line fits any two points exactly
 
 
-@dataclass(frozen=True)
-class Extrapolation:
+@dataclass(frozen=True, repr=False)
+class Extrapolation(Brief):
     """A score as a line in 1/N.
 
     Attributes:

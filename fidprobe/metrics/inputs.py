@@ -8,7 +8,6 @@ from torch import Tensor
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, Matrix, as_features
 from fidprobe.provenance import check_comparable
-from fidprobe.runtime.devices import as_device
 from fidprobe.statistics import GaussianStatistics
 
 __all__ = ["Side", "as_side", "comparable", "comparable_sides", "float64_device", "largest_magnitude"]
@@ -48,12 +47,8 @@ def comparable_sides(
 
 
 def float64_device(device: torch.device | str) -> torch.device:
-    """The device to compute in float64 on: the CPU in place of an Apple GPU, which has no float64.
-
-    Raises:
-        InputError: the device cannot be used.
-    """
-    device = as_device(device)
+    """The device to compute in float64 on: the CPU in place of an Apple GPU, which has no float64."""
+    device = torch.device(device)
     return torch.device("cpu") if device.type == "mps" else device
 
 

@@ -21,6 +21,7 @@ from fidprobe.images.file_names import natural_key
 from fidprobe.images.source import ImageSource
 from fidprobe.images.temporary_copy import TemporaryCopy, rereadable
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, PictureSize, drawn_pairs, similarities
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.progress import Progress, silent
 
@@ -58,8 +59,8 @@ class ClassSimilarity:
     alike: float
 
 
-@dataclass(frozen=True)
-class IntraClassResult:
+@dataclass(frozen=True, repr=False)
+class IntraClassResult(Brief):
     """MS-SSIM within every class of a set.
 
     Attributes:

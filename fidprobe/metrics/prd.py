@@ -25,6 +25,7 @@ from fidprobe.features.value import Matrix
 from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.metrics.inputs import comparable, largest_magnitude
 from fidprobe.provenance import known_space
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import empty_array
 
@@ -39,8 +40,8 @@ _ROWS = 65536  # rows copied at a time
 _EQUAL_SUM = 1e-6  # largest deviation of a histogram's sum from 1
 
 
-@dataclass(frozen=True, eq=False)
-class PRDResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class PRDResult(Brief):
     """Curves of precision and recall, one for each clustering, and the numbers read from their mean.
 
     Attributes:
