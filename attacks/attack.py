@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.attacks.rescoring import DistanceBeforeAfter, RescoredSpace, rescore
 from fidprobe.attacks.solver import Solution, never_interrupted
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.provenance import check_comparable, check_same_images
+from fidprobe.runtime.brief import Brief
+from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.ranks import ALONE, Ranks
 from fidprobe.statistics import GaussianStatistics, count_of
@@ -58,8 +61,8 @@ class Plan:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
+@dataclass(frozen=True, eq=False, repr=False)
+class Outcome(Brief):
     """An attack and its results.
 
     Attributes:
@@ -109,12 +112,13 @@ class Attack(ABC):
 
     default_draws: ClassVar[int] = 3
 
+    @checked
     def __init__(
         self,
         *,
         keep: int | None = None,
         draws: int | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
         held_out: float = 0.5,
         device: torch.device | str = "cpu",
         ranks: Ranks = ALONE,
@@ -125,6 +129,7 @@ class Attack(ABC):
             raise InputError(f"{draws} draws: at least 1 is needed")
         if not 0 <= held_out < 1:
             raise InputError(f"held_out is a share of the reference from 0 to below 1, not {held_out}")
+        as_device(device)
         self.keep, self.seed, self.held_out, self.device, self.ranks = keep, seed, held_out, device, ranks
         self.draws = self.default_draws if draws is None else draws
 
@@ -186,6 +191,7 @@ class Attack(ABC):
             return torch.randperm(len(candidates), generator=generator)[:keep]
         return torch.randint(len(candidates), (keep,), generator=generator)
 
+    @checked
     def __call__(
         self,
         reference: Reference,

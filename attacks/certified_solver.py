@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solution, Solver, SolverRun, Step, never_interrupted, solution_at
@@ -36,6 +37,7 @@ _FLAT, _LINEAR = 1e-300, 1e-12  # least β, and least tr S of F: F is linear if 
 _REFRESH = 2  # steps between two evaluations of β
 
 
+@checked
 class CertifiedSolver(Solver):
     """Minimises F to a proven tolerance.
 

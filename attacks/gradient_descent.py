@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import Point, WeightedFrechet
 from fidprobe.attacks.solver import Solution, Solver, SolverRun, Step, never_interrupted, solution_at
@@ -31,6 +32,7 @@ _EVERY = 100  # first steps, each of which is recorded
 _GROWTH = 1.01  # later, the factor between two recorded steps: 100,000 steps leave some 800 lines
 
 
+@checked
 class GradientDescent(Solver):
     """Algorithm 1 as printed: a fixed number of steps of one length, from equal weights.
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.attacks.attack import Attack, Draw, Plan, Reference, single_images
 from fidprobe.attacks.candidate_rows import CandidateRows
 from fidprobe.attacks.certified_solver import CertifiedSolver
@@ -37,6 +38,7 @@ DRAWS = ("with-replacement", "systematic", "swap", "swap-unique")
 OVERSAMPLING = 5  # candidates for each image to keep, as in the paper
 
 
+@checked
 class Resampling(Attack):
     """Weights every candidate so that the weighted statistics match the reference's, then draws.
 

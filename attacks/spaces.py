@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.runtime.messages import unknown_name
@@ -19,6 +20,7 @@ SPACES = ("pre-logits", "logits", "top-n", "middle-n")
 _ROWS = 8192  # images in a block
 
 
+@checked
 @dataclass(frozen=True)
 class AttackSpace:
     """The space in which an attack matches the statistics.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.attacks.attack import Attack, Draw, Plan, Reference, single_images
 from fidprobe.attacks.spaces import logits_of
 from fidprobe.errors import InputError, MismatchError
@@ -21,6 +22,7 @@ __all__ = ["Top1Matching", "apportion", "first_to_fill", "top1_classes"]
 _ROWS = 8192  # images in a block
 
 
+@checked
 class Top1Matching(Attack):
     """Goes through the candidates and keeps each image whose Top-1 class still lacks images.
 

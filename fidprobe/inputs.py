@@ -9,7 +9,8 @@ from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError
 from fidprobe.features.compact_reference import load_reference_features, load_reference_statistics
 from fidprobe.features.extraction import ReadOptions
-from fidprobe.features.value import Features, is_features_file
+from fidprobe.features.matrices import is_array
+from fidprobe.features.value import Features, as_features, is_features_file
 from fidprobe.images import ImageSource, open_images
 from fidprobe.images.source import random_places
 from fidprobe.runtime.files import expanded
@@ -26,9 +27,10 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
     """Open whatever a user names: a features file, a statistics npz, or any image source.
 
     Args:
-        source: Features and statistics pass through; a path to one is loaded, and so are the references that come with
-            fidprobe, `embedded:cifar10/NETWORK` (features of a sample) and `embedded:cifar10/NETWORK/statistics` (of
-            the whole set); `fidprobe.images.open_images` opens all else, with the options' subset.
+        source: Features and statistics pass through; a matrix [n, d] in an array or a tensor is features; a path to
+            features or statistics is loaded, and so are the references that come with fidprobe,
+            `embedded:cifar10/NETWORK` (features of a sample) and `embedded:cifar10/NETWORK/statistics` (of the whole
+            set); `fidprobe.images.open_images` opens all else, with the options' subset.
         options: Subset to draw, of features as of images; statistics stay whole.
         spatial: Read ADM's members for spatial features (`inception-spatial`) from a statistics npz, unless the file
             names another space.
@@ -49,6 +51,8 @@ def open_input(source: Any, options: ReadOptions, *, spatial: bool = False) -> I
             source = GaussianStatistics.load(file)
             if spatial and source.space == "unknown":
                 source = GaussianStatistics.load(file, spatial=True)
+    elif is_array(source) and getattr(source, "ndim", 0) == 2:  # no images have two axes
+        source = as_features(source, "source")
     if isinstance(source, Features) and options.limit is not None:
         if options.limit > len(source):
             raise InputError(

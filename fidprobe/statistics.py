@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from fidprobe.arguments import checked, shown
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names, statistics_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.files import atomic_path, is_file
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import ALONE, Ranks
@@ -41,8 +43,8 @@ _ASYMMETRIC = 1e-5  # of the largest entry: products in float32 are that asymmet
 _INDEFINITE = 1e-4  # of the largest eigenvalue: float32 files are indefinite by rounding
 
 
-@dataclass(frozen=True, eq=False)
-class GaussianStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class GaussianStatistics(Brief):
     """Mean and covariance of a set of features.
 
     Arrays and tensors of other real types are taken as well and become float64 tensors. A covariance that is symmetric
@@ -68,6 +70,8 @@ class GaussianStatistics:
     provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
+        if not isinstance(self.provenance, Provenance):
+            raise InputError(f"`provenance` must be a Provenance, not {shown(self.provenance)}")
         count = None if self.count is None else _count(self.count)
         mean, cov = _checked(_real(self.mean, "mean"), _real(self.cov, "cov"), count, "cov")
         self.__dict__.update(mean=mean, cov=cov, count=count)
@@ -152,6 +156,7 @@ class GaussianStatistics:
         extractor = None if other.provenance.extractor is None else self.provenance.extractor
         return moments.statistics(Provenance(extractor, whole))
 
+    @checked
     def save(self, path: str | PathLike[str]) -> None:
         """Write pytorch-fid's npz (`mu`, `sigma`), plus `count` and `provenance` (JSON text) when known.
 
@@ -174,6 +179,7 @@ class GaussianStatistics:
             np.savez(stream, mu=mu, sigma=sigma, **extra)
 
     @classmethod
+    @checked
     def load(cls, path: str | PathLike[str], *, spatial: bool = False) -> "GaussianStatistics":
         """Read statistics: fidprobe's, pytorch-fid's, clean-fid's or ADM's npz (`mu`, `sigma`); float32 or 64.
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fidprobe.analysis.sets.networks import load_network
 from fidprobe.analysis.sets.two_spaces import extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import load_network
 from fidprobe.features.extraction import extract
 from fidprobe.features.value import Features
 from fidprobe.inputs import Input, open_input

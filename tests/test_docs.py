@@ -79,6 +79,15 @@ def test_every_public_name_can_be_had() -> None:
         _ = fidprobe.nothing
 
 
+def test_help_names_everything_once_and_a_dozen_first() -> None:
+    """In groups, above the long list that `help(fidprobe)` goes on with."""
+    text = (fidprobe.__doc__ or "").partition("Example:")[0]
+    first = text.partition("Metrics of features:")[0]
+    for name in fidprobe.__all__:
+        assert len(re.findall(rf"\b{name}\b", text)) == 1 or name in ("attack", "audit", "compare"), name
+    assert sum(bool(re.search(rf"^    .*\b{name}\b", first, re.MULTILINE)) for name in fidprobe.__all__) == 12
+
+
 @pytest.mark.parametrize(
     "module",
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fidprobe.analysis.sets.networks import Network, load_networks, probe
+from fidprobe.analysis.sets.networks import probe
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, features_of, open_sets
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.generator_draw import draw_until_full
@@ -18,6 +18,7 @@ from fidprobe.attacks.spaces import AttackSpace
 from fidprobe.attacks.top1 import Top1Matching, top1_classes
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions, check_divisible
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, ReadImage

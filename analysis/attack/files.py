@@ -13,6 +13,7 @@ from fidprobe.analysis.attack.measure import Attacked, attack_sets
 from fidprobe.analysis.output.folders import output_folder
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import visible
+from fidprobe.arguments import checked
 from fidprobe.attacks.attack import Attack
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError
@@ -28,6 +29,7 @@ def state_path(folder: Path) -> Path:
     return folder / "attack-state.safetensors"
 
 
+@checked
 def write_attack(
     attacked: Attacked,
     folder: str | os.PathLike[str],

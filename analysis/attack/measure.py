@@ -11,14 +11,15 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import advise_on_attack, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.two_spaces import Measurable
+from fidprobe.arguments import checked
 from fidprobe.attacks.attack import Attack, Outcome
 from fidprobe.attacks.resampling import Resampling
 from fidprobe.attacks.rescoring import DistanceBeforeAfter
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.attacks.top1 import Top1Matching
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.runtime.progress import Progress, silent
@@ -29,7 +30,7 @@ _LETTERS = {"frechet_distance": "FD", "kernel_distance": "KD"}
 _OTHERWISE = {"counts-differ"}  # an attack chooses as many as are compared
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attacked(Result):
     """An attack's outcome, with what it was done to and what a reader must know.
 
@@ -50,6 +51,16 @@ class Attacked(Result):
     images: ImageSource | None
     sets: Mapping[str, SetDescription]
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.attack.text import attack_lines
+
+        return attack_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each distance before and after."""
+        return list(self.content()["scores"])
+
     def content(self) -> dict[str, Any]:
         """Everything but weights, choices and names as plain data."""
         data = self.outcome.to_json()
@@ -68,6 +79,7 @@ def score_label(score: DistanceBeforeAfter) -> str:
     return metric_label(score.space, _LETTERS[score.metric])
 
 
+@checked
 def attack(
     reference: Any,
     candidates: Any,
@@ -135,6 +147,7 @@ def attack(
     return attacked
 
 
+@checked
 def attack_sets(
     sets: AttackSets,
     attack: Attack,

@@ -8,11 +8,11 @@ import numpy as np
 
 from fidprobe.analysis.heatmaps.measure import Heatmap, predictions
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
-from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.errors import FidprobeError
+from fidprobe.extractors.chosen import Network, load_network
 from fidprobe.features.forward_pass import prepare_images
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource

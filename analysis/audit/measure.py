@@ -20,14 +20,15 @@ from fidprobe.analysis.scores.precision_recall import precision_recall_in_space
 from fidprobe.analysis.scores.score_sets import extract_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space, metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_spaces
-from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order, extract_sets, open_sets
 from fidprobe.analysis.verdict.rule import Verdict, judge
 from fidprobe.analysis.verdict.sampling_advice import advise_on_sampling
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates, EstimateCollector
 from fidprobe.analysis.verdict.second_opinion_caveats import network_of, second_opinion_caveat
+from fidprobe.arguments import checked
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import InputError, SourceError
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
@@ -45,6 +46,7 @@ Sides = Mapping[str, Measurable]
 """`reference`, `generated` and, where given, `baseline` -> its features or statistics in one space."""
 
 
+@checked
 def audit(
     reference: Any,
     generated: Any,

@@ -1,7 +1,11 @@
 """What an audit found: everything it knows of each feature space, the verdict, and what goes with it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from html import escape
+from os import PathLike
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,7 +97,7 @@ class AuditSpace:
         return Change(self.label, before.value, after.value, percent)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Audit(Result):
     """The outcome of an audit; docs/report.md documents the JSON.
 
@@ -123,6 +127,10 @@ class Audit(Result):
     grids: Mapping[str, tuple[npt.NDArray[np.uint8], ...]] = field(repr=False)
     focus: DistanceFocus | None
 
+    def __post_init__(self) -> None:
+        if self.verdict is not None:  # its sentence needs the distances
+            object.__setattr__(self, "verdict", replace(self.verdict, sentence=verdict_sentence(self)))
+
     @property
     def main(self) -> AuditSpace:
         """The space in which the gain is claimed."""
@@ -132,6 +140,50 @@ class Audit(Result):
     def changes(self) -> tuple[Change, ...]:
         """What the model changes against the baseline in each space; empty without a baseline."""
         return tuple(space.change for space in self.spaces if space.change is not None)
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.audit.text import audit_lines
+
+        return audit_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model in each space: its distance, printed and without bias, with its standard error."""
+        rows = []
+        for space in self.spaces:
+            for model, scores in space.scores.scores.items():
+                estimate, printed = space.distances.get(model), scores.frechet
+                rows.append(
+                    {
+                        "space": space.label,
+                        "model": model,
+                        "printed": printed.value if printed else None,
+                        "distance": estimate.value if estimate else None,
+                        "error": estimate.error if estimate else None,
+                    }
+                )
+        return rows
+
+    def report(self, folder: str | PathLike[str]) -> Path:
+        """Write the report; `fidprobe.write_report` returns its other files, too.
+
+        Args:
+            folder: Where; made if missing.
+
+        Returns:
+            The path of the page, `report.html`.
+        """
+        # The report stands above the audit, so that it is found by its name.
+        page: Path = resolve_name("fidprobe.analysis.report.files:write_report")(self, folder)[0]
+        return page
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the verdict, what it rests on, and the lines of the terminal below."""
+        title = (self.verdict.title if self.verdict else "") or "No verdict"
+        return (
+            f'<div style="border-left: 4px solid; padding-left: 1em"><strong>{escape(title)}</strong>'
+            f"<p>{escape(verdict_sentence(self))}</p></div>{super()._repr_html_()}"
+        )
 
     def content(self) -> dict[str, Any]:
         """Everything but the pictures."""

@@ -24,6 +24,7 @@ from fidprobe.analysis.output.wording import amount
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice
 from fidprobe.analysis.sets.two_spaces import Measurable, check_same_order
+from fidprobe.arguments import Seed, checked
 from fidprobe.attacks.attack import split_reference
 from fidprobe.attacks.solver import never_interrupted
 from fidprobe.errors import FidprobeError, InputError
@@ -31,6 +32,7 @@ from fidprobe.features.value import Features, check_finite_rows
 from fidprobe.metrics.frechet import frechet, vanishes
 from fidprobe.metrics.frechet_sampling import frechet_sampling
 from fidprobe.provenance import check_comparable, check_same_images, known_space
+from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics, count_of, statistics_of
@@ -43,6 +45,7 @@ _SAMPLED = 3  # images a side that a sampling error needs
 _INTERRUPTED = "interrupted before it was finished"
 
 
+@checked
 def null_space_budget(
     reference: Measurable,
     generated: Features,
@@ -50,7 +53,7 @@ def null_space_budget(
     second_reference: Mapping[str, Measurable],
     second_generated: Mapping[str, Features],
     attacks: Sequence[str] = BUDGET_ATTACKS,
-    seed: int = 0,
+    seed: Seed = 0,
     held_out: float = 0.5,
     tolerance: float = _TOLERANCE,
     device: torch.device | str = "cpu",
@@ -78,6 +81,7 @@ def null_space_budget(
         InputError: too few images to split, NaN, an unknown attack, or a value out of range.
     """
     begun = time.perf_counter()
+    as_device(device)
     unknown = [name for name in attacks if name not in BUDGET_ATTACKS]
     if unknown:
         raise InputError(unknown_name("attack", unknown[0], BUDGET_ATTACKS))

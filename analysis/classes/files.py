@@ -6,6 +6,7 @@ from pathlib import Path
 from fidprobe.analysis.classes.figures import class_histogram_figure, class_shifts_figure
 from fidprobe.analysis.classes.measure import ComparedClasses
 from fidprobe.analysis.output.result_files import result_folder
+from fidprobe.arguments import Count, checked
 
 __all__ = ["write_classes"]
 
@@ -13,8 +14,9 @@ _SHIFTS = "class-shifts"
 _MOST = 20  # rows of either kind in a figure: a page
 
 
+@checked
 def write_classes(
-    compared: ComparedClasses, folder: str | os.PathLike[str], *, number: int = 10, command: str | None = None
+    compared: ComparedClasses, folder: str | os.PathLike[str], *, number: Count = 10, command: str | None = None
 ) -> Path:
     """Write a comparison, each file whole or not at all.
 

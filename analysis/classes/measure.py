@@ -10,10 +10,12 @@ from fidprobe.analysis.classes.top_classes import check_marks
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, probe
+from fidprobe.analysis.sets.networks import probe
 from fidprobe.analysis.sets.two_spaces import extract_sets, open_sets
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
@@ -26,7 +28,7 @@ __all__ = ["ComparedClasses", "compare_classes"]
 _OTHERWISE = {"few-images", "counts-differ", "singular-covariance", "no-second-opinion", "untrained-network"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ComparedClasses(Result):
     """A comparison of class histograms, with what was compared and what a reader must know.
 
@@ -42,6 +44,16 @@ class ComparedClasses(Result):
     extractor: ExtractorProvenance | None
     sets: Mapping[str, SetDescription]
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.classes.text import class_lines
+
+        return class_lines(self.comparison, 10)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each class."""
+        return [one.to_json() for one in self.comparison.classes]
+
     def content(self) -> dict[str, Any]:
         """Sets, classifier and comparison as plain data."""
         return {
@@ -51,6 +63,7 @@ class ComparedClasses(Result):
         }
 
 
+@checked
 def compare_classes(
     reference: Any,
     generated: Any,
@@ -59,7 +72,7 @@ def compare_classes(
     extractor: Network = "inception",
     options: ReadOptions | None = None,
     permutations: int = 999,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = silent,
 ) -> ComparedClasses:
     """Compare which classes a classifier sees in two sets of images (role-of-imagenet-classes-in-fid, Fig. 4a).

@@ -10,6 +10,7 @@ from fidprobe.analysis.comparison.text import distance_text, group_sentences, ho
 from fidprobe.analysis.output.markdown import escaped, markdown_table
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import amount
+from fidprobe.arguments import checked
 
 __all__ = ["comparison_markdown", "write_comparison"]
 
@@ -58,6 +59,7 @@ def comparison_markdown(comparison: Comparison, *, figure: str = "") -> str:
     return "\n".join([*lines, "", f"fidprobe {comparison.version}", ""])
 
 
+@checked
 def write_comparison(comparison: Comparison, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `compare.json`, `compare.csv` (a row a model), `compare.md` and the figure `compare`.
 

@@ -15,19 +15,21 @@ from fidprobe.analysis.comparison.models import ComparedModel, Distance, ModelMe
 from fidprobe.analysis.comparison.text import group_sentences, step_sentence
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.model_names import by_name
 from fidprobe.analysis.sets.several_models import ModelSets, grouped, open_models
 from fidprobe.analysis.verdict.sampling_error import DistanceEstimates
 from fidprobe.analysis.verdict.second_opinion_caveats import second_opinion_caveat
 from fidprobe.analysis.verdict.uncertainty import Key
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["Comparison", "compare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Result):
     """Several models against one reference; docs/compare.md documents the JSON.
 
@@ -63,6 +65,16 @@ class Comparison(Result):
         """The number of a model's group, from 1; None for one without an estimate."""
         return next((i for i, one in enumerate(self.groups, start=1) if model in one.models), None)
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.comparison.text import comparison_lines
+
+        return comparison_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model."""
+        return list(self.content()["models"])
+
     def content(self) -> dict[str, Any]:
         """Models, groups and steps as plain data."""
         return {
@@ -93,14 +105,15 @@ class Comparison(Result):
         return {**super().to_json(), **sentences}
 
 
+@checked
 def compare(
     reference: Any,
-    models: Mapping[str, Any],
+    models: Mapping[str, Any] | Sequence[Any],
     *,
     extractor: Network = "inception",
     second_opinion: Network | Sequence[Network] = "clip",
     second_reference: Any = None,
-    second_models: Mapping[str, Any] | None = None,
+    second_models: Mapping[str, Any] | Sequence[Any] | None = None,
     within: float = 0.05,
     options: ReadOptions | None = None,
     progress: Progress = silent,
@@ -111,11 +124,11 @@ def compare(
 
     Args:
         reference: Real images: anything `fidprobe.images.open_images` takes, features, statistics, or a path to one.
-        models: Name -> generated images, likewise; at least 2.
+        models: Name -> generated images, likewise, or a list of them (names are then those of paths); at least 2.
         extractor: The main, ImageNet space.
         second_opinion: The space that must confirm, or several; further ones than the first need images.
         second_reference: The reference's features in the first second opinion's space, where `reference` is features.
-        second_models: The models' features there, by the same names.
+        second_models: The models' features there, by the same names or in the same order.
         within: Share of the best FID of a group that counts as nearly equal, from 0 to below 1.
         options: Subset, bad files, batch size, cache.
         progress: Reports each stage.
@@ -125,6 +138,8 @@ def compare(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
+    models = by_name(models)
+    second_models = by_name(second_models or {}, list(models))
     if len(models) < 2:
         raise InputError(
             f"a comparison needs at least 2 models, not {len(models)}; one model against the reference is what "

@@ -13,9 +13,10 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, NetworkSpec
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network, NetworkSpec
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
@@ -44,7 +45,7 @@ class Spread:
     ratio: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conventions(Result):
     """One pair of sets by several conventions.
 
@@ -68,6 +69,16 @@ class Conventions(Result):
     second: FrechetResult | None
     sets: Mapping[str, SetDescription]
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.conventions.text import convention_lines
+
+        return convention_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each convention."""
+        return list(self.content()["conventions"])
+
     def content(self) -> dict[str, Any]:
         """All conventions' numbers as plain data."""
         return {
@@ -82,6 +93,7 @@ class Conventions(Result):
         }
 
 
+@checked
 def conventions(
     reference: Any,
     generated: Any,

@@ -6,6 +6,7 @@ from pathlib import Path
 from fidprobe.analysis.correlation.figures import correlation_figure
 from fidprobe.analysis.correlation.measure import Correlation
 from fidprobe.analysis.output.result_files import result_folder
+from fidprobe.arguments import checked
 
 __all__ = ["write_correlation"]
 
@@ -13,6 +14,7 @@ _AGAINST = {"logits": "logits", "second": "second opinion"}
 _COLUMNS = ("model", "images", "frechet_distance", "frechet_distance_logits", "frechet_distance_second_opinion")
 
 
+@checked
 def write_correlation(correlation: Correlation, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `correlate.json`, `correlate.csv` (a row a model) and the figure `correlate`.
 

@@ -5,7 +5,7 @@ run (appendix B); how far the second opinion agrees is what an FID gain stands o
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,10 +13,12 @@ from fidprobe.analysis.correlation.spaces import ModelDistances, ModelSpaces
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.model_names import by_name
 from fidprobe.analysis.sets.several_models import ModelSets, advise_on_files, grouped, open_models
 from fidprobe.analysis.verdict.agreement import Agreement, agreement
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.runtime.progress import Progress, silent
 
@@ -25,7 +27,7 @@ __all__ = ["Correlation", "ModelDistances", "correlate"]
 _FEW = 5  # models below which no ranking, however perfect, comes about by chance in less than 5 % of all orders
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Correlation(Result):
     """Distances of several models, and how far the spaces agree.
 
@@ -45,6 +47,16 @@ class Correlation(Result):
     agreements: Mapping[str, Agreement]
     missing: Mapping[str, str]
     reference: SetDescription
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.correlation.text import correlation_lines
+
+        return correlation_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model."""
+        return list(self.content()["models"])
 
     def content(self) -> dict[str, Any]:
         """All distances and agreements as plain data."""
@@ -71,14 +83,15 @@ def _correlated(correlation: Correlation, which: str) -> dict[str, Any] | None:
     return correlation.agreements[which].to_json() if which in correlation.agreements else None
 
 
+@checked
 def correlate(
     reference: Any,
-    models: Mapping[str, Any],
+    models: Mapping[str, Any] | Sequence[Any],
     *,
     extractor: Network = "inception",
     second_opinion: Network = "clip",
     second_reference: Any = None,
-    second_models: Mapping[str, Any] | None = None,
+    second_models: Mapping[str, Any] | Sequence[Any] | None = None,
     options: ReadOptions | None = None,
     progress: Progress = silent,
 ) -> Correlation:
@@ -88,11 +101,12 @@ def correlate(
 
     Args:
         reference: Real images: anything `fidprobe.images.open_images` takes, features, statistics, or a path to one.
-        models: Name -> generated images, likewise; at least 2, and at least 3 for a correlation.
+        models: Name -> generated images, likewise, or a list of them (names are then those of paths); at least 2, and
+            at least 3 for a correlation.
         extractor: The main space: a registry name, or a loaded network.
         second_opinion: The second space.
         second_reference: The reference's features in the second space, where `reference` is no images.
-        second_models: The models' features there, by the same names.
+        second_models: The models' features there, by the same names or in the same order.
         options: Subset, bad files, batch size, cache.
         progress: Reports each stage.
 
@@ -101,6 +115,8 @@ def correlate(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
+    models = by_name(models)
+    second_models = by_name(second_models or {}, list(models))
     if len(models) < 2:
         raise InputError(f"models are compared with each other; at least 2 are needed, not {len(models)}")
     opened, second_inputs = open_models(reference, models, second_reference, second_models, options)

@@ -17,6 +17,7 @@ from fidprobe.analysis.heatmap_check.figures import (
 from fidprobe.analysis.heatmap_check.measure import HeatmapCheck
 from fidprobe.analysis.heatmap_check.noise import REGIONS
 from fidprobe.analysis.output.result_files import result_folder
+from fidprobe.arguments import checked
 
 __all__ = ["write_heatmap_check"]
 
@@ -25,6 +26,7 @@ _NUMBERS = ("distance", "distance_error", "rise", "rise_error", "share", "share_
 _HEADER = ("scale", "region", *_NUMBERS, *(f"second_{name}" for name in _NUMBERS))
 
 
+@checked
 def write_heatmap_check(check: HeatmapCheck, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write the check, each file whole or not at all.
 

@@ -21,11 +21,12 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.pictures import Picture, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box, Extractor
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
@@ -58,7 +59,7 @@ class HeatmapExample:
     noisy: NoisyPicture
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeatmapCheck(Result):
     """What noise in regions does to the distances, and whether maps depend on what the network has learned.
 
@@ -90,6 +91,12 @@ class HeatmapCheck(Result):
     seed: int
     sets: Mapping[str, SetDescription]
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.heatmap_check.text import heatmap_check_lines
+
+        return heatmap_check_lines(self)
+
     def content(self) -> dict[str, Any]:
         """Everything but maps and pictures as plain data."""
         return {
@@ -105,12 +112,13 @@ class HeatmapCheck(Result):
         }
 
 
+@checked
 def check_heatmaps(
     reference: Any,
     generated: Any,
     *,
     scales: Sequence[float] = SCALES,
-    seed: int = 0,
+    seed: Seed = 0,
     layer: str | None = None,
     extractor: Network = "inception",
     second_opinion: Network = "clip",

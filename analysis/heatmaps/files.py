@@ -15,12 +15,14 @@ from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import images_text, number, shortened, signed
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.analysis.sets.pictures import Picture, shrunk
+from fidprobe.arguments import checked
 
 __all__ = ["write_heatmaps"]
 
 _SHOWN = 320  # pixels: pictures of the page are shown no larger than this
 
 
+@checked
 def write_heatmaps(heatmaps: Heatmaps, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write heatmaps, each file whole or not at all.
 

@@ -16,11 +16,13 @@ from fidprobe.analysis.heatmaps.sensitivity import Sensitivity, layer_to_look_at
 from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network, load_network, probe
+from fidprobe.analysis.sets.networks import probe
 from fidprobe.analysis.sets.pictures import Picture, fitted, read_pictures
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets, open_sets
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Box
+from fidprobe.extractors.chosen import Network, load_network
 from fidprobe.features.extraction import ReadOptions, extract, images_changed
 from fidprobe.features.forward_pass import PendingImages, prepare_images
 from fidprobe.features.value import Features
@@ -132,7 +134,7 @@ class MeanHeatmap:
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heatmaps(Result):
     """Heatmaps of a generated set.
 
@@ -158,6 +160,16 @@ class Heatmaps(Result):
     fitting: int
     sets: Mapping[str, SetDescription]
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.heatmaps.text import heatmap_lines
+
+        return heatmap_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each image."""
+        return list(self.content()["images"])
+
     def content(self) -> dict[str, Any]:
         """Everything but maps and pictures as plain data."""
         return {
@@ -179,6 +191,7 @@ def overlay_name(index: int) -> str:
     return f"{index:04d}.png"
 
 
+@checked
 def heatmaps(
     reference: Any,
     generated: Any,

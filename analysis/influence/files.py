@@ -15,6 +15,7 @@ from fidprobe.analysis.influence.measure import Influence
 from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import shortened, signed_percent
 from fidprobe.analysis.sets.pictures import read_pictures
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
 from fidprobe.runtime.progress import Progress, silent
 
@@ -25,6 +26,7 @@ _FIGURES = ("influence_classes", "influence_spaces", "influence_images")
 _MOST = 20  # classes of either kind in a figure: a page
 
 
+@checked
 def write_influence(
     influence: Influence,
     folder: str | os.PathLike[str],

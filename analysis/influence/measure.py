@@ -17,9 +17,10 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.sets.advice import advise_on_sets, advise_on_spaces
 from fidprobe.analysis.sets.description import SetDescription, describe, sets_json
-from fidprobe.analysis.sets.networks import Network
 from fidprobe.analysis.sets.two_spaces import check_same_order, extract_sets, features_of, open_sets
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
@@ -30,7 +31,7 @@ from fidprobe.statistics import GaussianStatistics
 __all__ = ["Influence", "influence"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Influence(Result):
     """The influence of every generated image, in both spaces, and of their classes.
 
@@ -131,6 +132,16 @@ class Influence(Result):
         """The same influence, whose JSON lists `count` images of either kind."""
         return replace(self, listed=count)
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.influence.text import influence_lines
+
+        return influence_lines(self, self.listed)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each image of the generated set, in its order."""
+        return [self.image(index) for index in range(len(self))]
+
     def content(self) -> dict[str, Any]:
         """Both spaces, every class, and the most harmful and most favourable images as plain data."""
         harmful, favourable = self.order[: self.listed], self.order[::-1][: self.listed]
@@ -147,6 +158,7 @@ class Influence(Result):
         }
 
 
+@checked
 def influence(
     reference: Any,
     generated: Any,

@@ -3,13 +3,17 @@
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from html import escape
 from importlib.metadata import version
 from typing import Any, ClassVar
 
 from fidprobe.analysis.output.wording import json_text
 from fidprobe.analysis.sets.advice import Advice
+from fidprobe.errors import InputError
 
 __all__ = ["Document", "Result"]
+
+_SHOWN = 4  # lines of a result where Python shows it
 
 
 class Document(ABC):
@@ -34,7 +38,7 @@ class Document(ABC):
         return json_text({**self.to_json(), "command": command}, self.WHAT)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result(Document):
     """The part that all measurements share; a room's result adds its numbers and gives them in `content`.
 
@@ -52,6 +56,35 @@ class Result(Document):
     advice: tuple[Advice, ...]
     elapsed: float
     version: str = field(default_factory=partial(version, "fidprobe"))
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        return [self.WHAT]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The numbers as a table, column -> value; a column may hold a dictionary."""
+        return [self.content()]
+
+    def to_pandas(self) -> Any:
+        """The table as a data frame; what lies deeper has columns such as `main.value`.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise InputError("a data frame needs pandas, which is not installed; `to_json()` needs nothing") from error
+        return pd.json_normalize(self.records())
+
+    def __repr__(self) -> str:
+        lines = [line for line in self.lines() if line.strip()]
+        more = [f"... {len(lines) - _SHOWN} more in lines()"] if len(lines) > _SHOWN else []
+        return "\n".join([f"<{type(self).__name__}>", *lines[:_SHOWN], *more])
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: all lines, in columns."""
+        return f"<pre>{escape(chr(10).join(self.lines()))}</pre>"
 
     @abstractmethod
     def content(self) -> dict[str, Any]:

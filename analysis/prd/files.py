@@ -11,10 +11,12 @@ from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.prd.figures import curves_figure, f_figure
 from fidprobe.analysis.prd.measure import PRDCurves
 from fidprobe.analysis.prd.text import beta_text
+from fidprobe.arguments import checked
 
 __all__ = ["write_prd"]
 
 
+@checked
 def write_prd(curves: PRDCurves, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `prd.json`, `prd.csv` (a row a point of a curve), the figure `prd`, and for several models `prd-f`.
 

@@ -5,7 +5,7 @@ these curves tell the two apart.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,10 +13,12 @@ from fidprobe.analysis.output.result import Result
 from fidprobe.analysis.output.wording import images_text
 from fidprobe.analysis.prd.advice import advise_on_curves
 from fidprobe.analysis.sets.description import SetDescription, describe
-from fidprobe.analysis.sets.networks import Network
+from fidprobe.analysis.sets.model_names import by_name
 from fidprobe.analysis.sets.several_models import ModelSets, fingerprint, open_models, surely_readable
 from fidprobe.analysis.sets.two_spaces import features_of
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import FidprobeError, InputError
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
@@ -39,7 +41,7 @@ class ModelPRD:
     curves: Mapping[str, PRDResult]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PRDCurves(Result):
     """Curves of precision and recall of several models; docs/prd.md documents the JSON.
 
@@ -66,6 +68,16 @@ class PRDCurves(Result):
     no_second: str
     reference: SetDescription
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.prd.text import curve_lines
+
+        return curve_lines(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model."""
+        return list(self.content()["models"])
+
     def content(self) -> dict[str, Any]:
         """Plain data, without the curves' points, which the table holds."""
         return {
@@ -89,18 +101,19 @@ class PRDCurves(Result):
         }
 
 
+@checked
 def prd_curves(
     reference: Any,
-    models: Mapping[str, Any],
+    models: Mapping[str, Any] | Sequence[Any],
     *,
     clusters: int = 20,
     runs: int = 10,
-    seed: int = 0,
+    seed: Seed = 0,
     beta: float = 8.0,
     extractor: Network = "inception",
     second_opinion: Network = "clip",
     second_reference: Any = None,
-    second_models: Mapping[str, Any] | None = None,
+    second_models: Mapping[str, Any] | Sequence[Any] | None = None,
     options: ReadOptions | None = None,
     progress: Progress = silent,
 ) -> PRDCurves:
@@ -111,7 +124,7 @@ def prd_curves(
     Args:
         reference: Real images: anything `fidprobe.images.open_images` takes, features, or a path to one. Any embedding
             of anything counts as features.
-        models: Name -> generated ones, likewise; at least 1.
+        models: Name -> generated ones, likewise, or a list of them (names are then those of paths); at least 1.
         clusters: Of each k-means, >= 2.
         runs: Clusterings to average, >= 1.
         seed: Draws equal numbers of images and begins the clusterings.
@@ -119,7 +132,7 @@ def prd_curves(
         extractor: The main space: a registry name, or a loaded network.
         second_opinion: The second space.
         second_reference: The reference's features in the second space, where `reference` is features.
-        second_models: The models' features there, by the same names.
+        second_models: The models' features there, by the same names or in the same order.
         options: Subset, bad files, batch size, cache.
         progress: Reports each stage.
 
@@ -128,6 +141,8 @@ def prd_curves(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
+    models = by_name(models)
+    second_models = by_name(second_models or {}, list(models))
     if not models:
         raise InputError("there is no model to measure; give at least one beside the reference")
     if not 0 < beta < float("inf"):

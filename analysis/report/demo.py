@@ -17,8 +17,8 @@ from fidprobe.analysis.output.page import png_uri, render_page
 from fidprobe.analysis.output.writers import write_text
 from fidprobe.analysis.report.files import write_report
 from fidprobe.analysis.report.verdict_head import verdict_view
-from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.embedded import PREFIX, embedded_file
+from fidprobe.extractors.chosen import NetworkSpec
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource, open_images

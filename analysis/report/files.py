@@ -26,6 +26,7 @@ from fidprobe.analysis.report.score_tables import class_scores_view, further_vie
 from fidprobe.analysis.report.verdict_head import verdict_view
 from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
 from fidprobe.analysis.verdict.words import WORDS
+from fidprobe.arguments import checked
 
 __all__ = ["report_html", "report_paths", "write_report"]
 
@@ -40,6 +41,7 @@ def report_paths(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
     return path / "report.html", path / "report.json", path / "report.md"
 
 
+@checked
 def write_report(
     audit: Audit, folder: str | os.PathLike[str], *, command: str | None = None
 ) -> tuple[Path, Path, Path]:

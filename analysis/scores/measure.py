@@ -11,7 +11,8 @@ from fidprobe.analysis.scores.metric_registry import METRICS
 from fidprobe.analysis.scores.score_sets import ScoreSets, open_score_sets
 from fidprobe.analysis.scores.space_scores import SpaceScores, measure_space
 from fidprobe.analysis.sets.advice import DISTANCE_CODES, Advice, advise_on_sets, advise_on_spaces
-from fidprobe.analysis.sets.networks import Network
+from fidprobe.arguments import checked
+from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource
 from fidprobe.inputs import Input
@@ -22,7 +23,7 @@ from fidprobe.statistics import count_of
 __all__ = ["ScoreResult", "measure_score_sets", "score"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoreResult(Result):
     """Scores of one or more generated sets, each distance with its second opinion.
 
@@ -45,6 +46,21 @@ class ScoreResult(Result):
     other_spaces: tuple[SpaceScores, ...] = ()
     choices: MetricChoices = field(default_factory=MetricChoices)
 
+    def lines(self) -> list[str]:
+        """What the terminal shows, a line each."""
+        from fidprobe.analysis.scores.text import render_scores
+
+        return render_scores(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each model in each space."""
+        spaces = [self.main, *([self.second] if self.second else []), *self.other_spaces]
+        return [
+            {"space": space.label, "model": model, **scores.to_json()}
+            for space in spaces
+            for model, scores in space.scores.items()
+        ]
+
     def content(self) -> dict[str, Any]:
         """The sets and their scores by space, distances in `inception` under torch-fidelity's keys."""
         return {
@@ -64,6 +80,7 @@ class ScoreResult(Result):
         return {**data, "choices": self.choices.to_json(), "seconds": elapsed}
 
 
+@checked
 def score(
     reference: Any,
     generated: Any,
@@ -117,6 +134,7 @@ def score(
     return measure_score_sets(sets, choices=choices, progress=progress)
 
 
+@checked
 def measure_score_sets(
     sets: ScoreSets, *, choices: MetricChoices | None = None, progress: Progress = silent
 ) -> ScoreResult:

@@ -1,7 +1,9 @@
 """What a caller chooses: metrics by name, and what papers vary in them. Its import takes no time."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from fidprobe.arguments import Between, Count, Natural, checked
 
 __all__ = ["METRIC_NAMES", "MetricChoices"]
 
@@ -20,6 +22,7 @@ _JSON_KEYS = {
 }
 
 
+@checked
 @dataclass(frozen=True)
 class MetricChoices:
     """What papers and libraries vary in one and the same metric.
@@ -40,16 +43,16 @@ class MetricChoices:
             differ. None to leave them as they are.
     """
 
-    kid_subset_size: int = 1000
-    inception_splits: int = 10
+    kid_subset_size: Annotated[int, Between(2)] = 1000
+    inception_splits: Count = 10
     inception_natural_order: bool = False
     inception_keeps_bias: bool = False
-    inception_split_size: int | None = None
-    inception_std_ddof: int = 0
-    covariance_ddof: int = 1
-    neighbours: int = 3
+    inception_split_size: Count | None = None
+    inception_std_ddof: Natural = 0
+    covariance_ddof: Annotated[int, Between(0, 1)] = 1
+    neighbours: Count = 3
     strict_balls: bool = False
-    ms_ssim_side: int | None = None
+    ms_ssim_side: Count | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

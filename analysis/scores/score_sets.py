@@ -10,10 +10,11 @@ from typing import Any
 from fidprobe.analysis.scores.metric import PICTURES, Metric
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
 from fidprobe.analysis.scores.space_scores import space_of
-from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_network, probe
+from fidprobe.analysis.sets.networks import probe
 from fidprobe.analysis.sets.two_spaces import Extracted, extract_sets, open_sets
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import Network, NetworkSpec, load_network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.images import ImageSource, ReadImage, read_images
 from fidprobe.images.source import SelectedImages

@@ -13,8 +13,9 @@ from torch import Tensor
 from torchmetrics import ClasswiseWrapper, Metric
 
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.networks import Network, NetworkSpec, load_networks
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError, MismatchError
+from fidprobe.extractors.chosen import Network, NetworkSpec, load_networks
 from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images.pixels import to_uint8
 from fidprobe.metrics.frechet import frechet_distance
@@ -79,6 +80,7 @@ class CrossCheckedFID(Metric):
     real_count: Tensor
     generated_count: Tensor
 
+    @checked
     def __init__(
         self,
         extractor: Network | int | None = None,
@@ -91,11 +93,6 @@ class CrossCheckedFID(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, flag in (("reset_real_features", reset_real_features), ("normalize", normalize)):
-            if not isinstance(flag, bool):
-                raise InputError(f"{name} must be True or False, got {flag!r}")
-        if reference is not None and [type(one) for one in reference] != [GaussianStatistics] * 2:
-            raise InputError("reference is a pair of GaussianStatistics, in the main space and in the second opinion's")
         self.reset_real_features, self.normalize, self.reference = reset_real_features, normalize, reference
         if extractor is not None and feature is not None:
             raise InputError("feature is torchmetrics' name of the argument extractor; give one of them")
@@ -291,8 +288,8 @@ class CrossCheckedFID(Metric):
         """
         if "fingerprint" not in state:
             raise MismatchError(
-                f"{whose} does not say which networks its sums of images come from (it lacks the key fingerprint); leave it "
-                "out and measure the images again"
+                f"{whose} does not say which networks its sums of images come from (it lacks the key fingerprint); leave "
+                "it out and measure the images again"
             )
         self._check_fingerprint(state["fingerprint"], whose)
         checked = {}

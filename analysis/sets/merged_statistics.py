@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from fidprobe.analysis.sets.networks import Network, load_network
 from fidprobe.analysis.sets.several_models import check_spaces
 from fidprobe.errors import InputError
+from fidprobe.extractors.chosen import Network, load_network
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource

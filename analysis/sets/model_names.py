@@ -1,9 +1,13 @@
-"""What to call models that are given as paths."""
+"""What to call models that are given without names."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import Any
 
-__all__ = ["model_names"]
+from fidprobe.errors import InputError
+
+__all__ = ["by_name", "model_names"]
 
 _ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -26,3 +30,26 @@ def model_names(sources: Sequence[str]) -> list[str]:
         taken = {*names, "reference"}
         names.append(next(n for n in (name, *(f"{name} ({k})" for k in range(2, len(parts) + 3))) if n not in taken))
     return names
+
+
+def by_name(models: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Models by name; those of a list are called after their paths, or `model 1`, `model 2` and so on.
+
+    Args:
+        models: By name, or in a list.
+        names: Those of a list in the same order; by default they are found as above.
+
+    Raises:
+        InputError: other names than models.
+    """
+    if isinstance(models, Mapping):
+        return dict(models)
+    if names is None:
+        paths = [os.fsdecode(model) for model in models if isinstance(model, str | os.PathLike)]
+        if len(paths) == len(models):
+            names = model_names(paths)
+        else:
+            names = [f"model {number}" for number in range(1, len(models) + 1)]
+    if len(names) != len(models):
+        raise InputError(f"`second_models` are a list of {len(models)} for {len(names)} models; give one for each")
+    return dict(zip(names, models, strict=True))

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from fidprobe.analysis.sets.advice import Advice, advise_on_sets, same_values
-from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.analysis.sets.two_spaces import Measurable, extract_sets
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource

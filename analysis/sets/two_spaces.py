@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions, check_divisible, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource

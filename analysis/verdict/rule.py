@@ -19,7 +19,7 @@ has no say.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fidprobe.analysis.verdict.answers import CONFIRMED_SHARE, NULL_SHARE, VERDICTS
@@ -81,6 +81,7 @@ class Verdict:
         opinions: One for each second opinion.
         more_images: How many times as many images would settle it; None where it is settled, or no number would do.
         reason: Why there is no answer, where that is known; else empty.
+        sentence: All of it in words, of an audit's verdict.
     """
 
     code: str
@@ -90,6 +91,7 @@ class Verdict:
     opinions: tuple[Opinion, ...]
     more_images: float | None = None
     reason: str = ""
+    sentence: str = field(default="", compare=False)
 
     @property
     def title(self) -> str:

@@ -10,6 +10,7 @@ from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import amount, number, plus_minus, shortened, signed_percent
 from fidprobe.analysis.weight_grids.figures import Panel, side_by_side_figure, strips_figure
 from fidprobe.analysis.weight_grids.measure import LONGEST_NAME, AttackGrids, WeightGrids
+from fidprobe.arguments import checked
 from fidprobe.attacks.rescoring import DistanceBeforeAfter, Spread
 
 __all__ = ["tail_weights", "write_grids"]
@@ -28,6 +29,7 @@ def _earlier_figures(folder: Path) -> list[str]:
     return [name for name in named if isinstance(name, str) and _FIGURE.fullmatch(name)]
 
 
+@checked
 def write_grids(grids: WeightGrids, folder: str | os.PathLike[str], *, command: str | None = None) -> Path:
     """Write `samples` and, for each attack with weights, `weights-NAME`, as `.svg`, `.pdf`, `.png`; and `grids.json`.
 

@@ -24,6 +24,7 @@ from fidprobe.analysis.weight_grids.comparability import (
     common_part,
     set_text,
 )
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.images import ImageSource, open_images
 from fidprobe.images.temporary_copy import rereadable
@@ -177,13 +178,14 @@ class WeightGrids(Document):
         }
 
 
+@checked
 def weight_grids(
     attacks: Sequence[str | os.PathLike[str]],
     candidates: Any,
     *,
     count: int = 36,
     share: float = 0.1,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = silent,
 ) -> WeightGrids:
     """Draw the images of the grids of finished attacks on the same candidates, and read them.

@@ -14,7 +14,7 @@ from fidprobe.runtime.messages import unknown_name
 if TYPE_CHECKING:
     from cyclopts import Token
 
-    from fidprobe.analysis.sets.networks import NetworkSpec
+    from fidprobe.extractors.chosen import NetworkSpec
     from fidprobe.features.extraction import ReadOptions
 
 __all__ = [
@@ -293,7 +293,7 @@ def network_spec(
     Raises:
         InputError: the device cannot be used.
     """
-    from fidprobe.analysis.sets.networks import NetworkSpec
+    from fidprobe.extractors.chosen import NetworkSpec
     from fidprobe.runtime.devices import usable_device
     from fidprobe.runtime.files import expanded
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
 from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.extractors.resize import RESIZE_RULES
 from fidprobe.extractors.weights import ResolvedWeights, resolve, resolve_unlisted
-from fidprobe.runtime.messages import near_miss, one_line
+from fidprobe.runtime.devices import as_device
+from fidprobe.runtime.messages import near_miss
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.torch_settings import own_settings
 
@@ -141,7 +143,6 @@ LOADERS: dict[str, Callable[[Request], Extractor]] = {
 }
 """Registry name -> the function that builds the network. A new extractor is a module and a row here."""
 
-_DEVICES = ("cpu", "cuda", "mps")
 _OPTION_REQUIRED = {"timm": "<model>", "torchscript": "<file>", "trained": "<file>"}
 _OPTION_ALLOWED = {"clip": "<open_clip model>[:<pretrained tag>]", "random": "<seed>"}
 
@@ -156,6 +157,7 @@ def resize_rules() -> tuple[str, ...]:
     return ("native", *RESIZE_RULES)
 
 
+@checked
 def load_extractor(
     name: str = "inception",
     *,
@@ -193,19 +195,8 @@ def load_extractor(
     rule = "native" if resize is None else resize
     if rule not in (rules := resize_rules()):
         raise InputError(f"unknown resize rule {rule!r}; {near_miss(rule, rules)}choose from {', '.join(rules)}")
-    _check_device(device)
+    as_device(device)  # before the download
     file = None if weights is None else Path(weights)
     # Parameters made in inference mode could never enter a computation that has gradients.
     with torch.inference_mode(False), own_settings():
         return LOADERS[base](Request(base, option, rule, file, unverified_weights, progress)).to(device)
-
-
-def _check_device(device: torch.device | str) -> None:
-    """Raise before the download if the device cannot be used."""
-    try:
-        kind = torch.device(device).type
-        if kind not in _DEVICES:
-            raise RuntimeError(f"{kind} is none of {', '.join(_DEVICES)}")
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-        raise InputError(f"the device {str(device)!r} cannot be used ({one_line(error)}); 'cpu' always can") from error

@@ -10,10 +10,10 @@ The contract of the scripted module:
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fidprobe.errors import InputError, WeightsError
 from fidprobe.extractors.base import Embedding
@@ -22,8 +22,9 @@ from fidprobe.extractors.state_dicts import jit_load
 from fidprobe.provenance import ExtractorProvenance
 from fidprobe.runtime.files import sha256_file
 
-__all__ = ["TorchScript", "load_torchscript"]
+__all__ = ["TorchScript", "load_torchscript", "wrapped"]
 
+_T = TypeVar("_T", bound="TorchScript")
 _PROBE = 64  # pixels, to learn d from a module that takes any size
 
 
@@ -71,45 +72,67 @@ def load_torchscript(path: Path, *, resize: str) -> TorchScript:
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such TorchScript file")
-    module = jit_load(path)
+    return wrapped(
+        TorchScript,
+        jit_load(path),
+        name=f"torchscript:{path.name}",
+        weights=sha256_file(path),
+        resize=resize,
+        shown=str(path),
+    )
+
+
+def wrapped(kind: type[_T], module: nn.Module, *, name: str, weights: str, resize: str, shown: str | None = None) -> _T:
+    """A module as a feature network, called once, on black pictures, to learn its dimensions.
+
+    Args:
+        kind: The class of the extractor.
+        module: Follows the contract above; it is put in evaluation mode and frozen.
+        name: Of the space.
+        weights: SHA-256 of what the space depends on.
+        resize: As in `load_torchscript`.
+        shown: What messages call the module, if not by its name.
+
+    Raises:
+        InputError: the module breaks the contract; says how.
+    """
+    shown = shown or name
     size: Any = getattr(module, "input_size", 0)
-    if not isinstance(size, int) or size < 0:
-        raise InputError(f"{path}: input_size is {size!r}; it must be a number of pixels")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise InputError(f"{shown}: input_size is {size!r}; it must be a number of pixels")
     if size == 0 and resize != "native":
         raise InputError(
-            f"{path} declares no input_size, so pictures cannot be resized for it by the rule {resize!r}; leave "
+            f"{shown} declares no input_size, so pictures cannot be resized for it by the rule {resize!r}; leave "
             "the rule out, or give the module an attribute input_size: int"
         )
-    extractor = TorchScript(
+    extractor = kind(
         module,
         Preprocessing(size=size, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=size),
-        provenance=ExtractorProvenance(
-            name=f"torchscript:{path.name}",
-            weights=sha256_file(path),
-            resize=resize,
-            versions=library_versions(),
-        ),
+        provenance=ExtractorProvenance(name=name, weights=weights, resize=resize, versions=library_versions()),
         dim=0,
     )
-    features, logits = _probe(extractor, size or _PROBE, path)
+    features, logits = _probe(extractor, size or _PROBE, shown)
     extractor.dim = features.shape[1]
     if logits is not None:
         extractor.class_names = tuple(f"class {index}" for index in range(logits.shape[1]))
     return extractor
 
 
-def _probe(extractor: TorchScript, size: int, path: Path) -> Embedding:
+def _probe(extractor: TorchScript, size: int, shown: str) -> Embedding:
+    device = next((tensor.device for tensor in extractor.network.state_dict().values()), torch.device("cpu"))
     try:
         with torch.no_grad():
-            out = extractor.embed(torch.zeros(2, 3, size, size))
+            out = extractor.embed(torch.zeros(2, 3, size, size, device=device))
+    except InputError:
+        raise
     except (RuntimeError, AttributeError, TypeError, ValueError) as error:
         # TorchScript errors end with the cause, after the traceback of the scripted code.
         reason = str(error).strip().splitlines()[-1]
         raise InputError(
-            f"{path} does not take float32 images of shape [2, 3, {size}, {size}] ({reason}); it must map [n, 3, h, w] "
-            "in 0..255 to features [n, d] or (features, logits)"
+            f"{shown} does not take float32 images of shape [2, 3, {size}, {size}] ({reason}); it must map "
+            "[n, 3, h, w] in 0..255 to features [n, d] or (features, logits)"
         ) from error
     for label, value in zip(("features", "logits"), out, strict=True):
         if value is not None and (value.ndim != 2 or len(value) != 2):
-            raise InputError(f"{path} gives {label} of shape {list(value.shape)} for two images; they must be [n, d]")
+            raise InputError(f"{shown} gives {label} of shape {list(value.shape)} for two images; they must be [n, d]")
     return out

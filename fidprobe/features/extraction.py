@@ -15,8 +15,10 @@ from typing import Any, Self
 
 import torch
 
+from fidprobe.arguments import Count, Seed, checked
 from fidprobe.errors import InputError, SourceError
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import Network, load_network
 from fidprobe.features.cache import CacheEntry
 from fidprobe.features.collector import (
     FeatureCollector,
@@ -42,6 +44,7 @@ _VISIBLE = 180  # seconds until another machine's file is seen: network file sys
 _Range = tuple[int, int]  # of positions in the source: first, stop
 
 
+@checked
 @dataclass(frozen=True)
 class ReadOptions:
     """How images are read and where features are kept.
@@ -56,10 +59,10 @@ class ReadOptions:
             features. They need a cache in a folder that all of them see.
     """
 
-    limit: int | None = None
-    seed: int = 0
+    limit: Count | None = None
+    seed: Seed = 0
     skip_bad: bool = False
-    batch_size: int = 64
+    batch_size: Count = 64
     cache: Path | None = None
     ranks: Ranks = ALONE
 
@@ -69,20 +72,19 @@ class ReadOptions:
         return cls(cache=cache_folder() / "features", **options)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"batch size must be at least 1, got {self.batch_size}")
         if self.ranks.size > 1 and self.cache is None:
             raise InputError("several processes meet in the features cache; they cannot run with `cache=None`")
 
 
+@checked
 def extract(
-    source: Any, extractor: Extractor, options: ReadOptions | None = None, *, progress: Progress = silent
+    source: Any, extractor: Network, options: ReadOptions | None = None, *, progress: Progress = silent
 ) -> Features:
     """Compute the features of all images of a source.
 
     Args:
         source: Anything `fidprobe.images.open_images` takes.
-        extractor: The network, on its device.
+        extractor: The network: a registry name, a loaded network, or a module of your own (docs/extractors.md).
         options: How to read images and where to keep features; by default nothing is kept.
         progress: Called with the images hashed and extracted, of this process's share if there are several processes.
 
@@ -96,6 +98,7 @@ def extract(
     """
     options = options or ReadOptions()
     ranks = options.ranks
+    network = load_network(extractor, progress)
     # An opened source is used as it is: its subset has been drawn.
     images = source if isinstance(source, ImageSource) else open_images(source, limit=options.limit, seed=options.seed)
     check_divisible(images, options)
@@ -103,14 +106,14 @@ def extract(
     if options.cache is None or content is None:
         parts = [
             part.features()
-            for _, part in _parts(images, extractor, options, [(0, len(images))], 0, progress)
+            for _, part in _parts(images, network, options, [(0, len(images))], 0, progress)
             if part.names
         ]
         if content != _content(images, ranks, "checking", progress):
             raise images_changed(images)
         return join_features(images, content, parts)
-    entry = CacheEntry(options.cache, _key(content, extractor), owner=ranks.first)
-    _check_agreement(entry, extractor, ranks)
+    entry = CacheEntry(options.cache, _key(content, network), owner=ranks.first)
+    _check_agreement(entry, network, ranks)
     with ExitStack() as stack:
         with ranks.failing_together():
             if ranks.first:
@@ -119,11 +122,11 @@ def extract(
         found = None
         with ranks.failing_together():
             if ranks.first:
-                found = _cached(entry, images, extractor, options)
+                found = _cached(entry, images, network, options)
         if ranks.broadcast_json(found is None):
-            _make(entry, images, extractor, options, content, progress)
+            _make(entry, images, network, options, content, progress)
         with ranks.failing_together():
-            return _awaited(entry, images, extractor, options) if found is None else found
+            return _awaited(entry, images, network, options) if found is None else found
 
 
 def check_divisible(images: ImageSource, options: ReadOptions) -> None:
@@ -206,7 +209,7 @@ def _cached(entry: CacheEntry, images: ImageSource, extractor: Extractor, option
 def _awaited(entry: CacheEntry, images: ImageSource, extractor: Extractor, options: ReadOptions) -> Features:
     """Wait for the entry that has just been made, here or on another machine."""
     patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
-    while (found := _cached(entry, images, extractor, options)) is None:
+    while (found := _cached(entry, images, network, options)) is None:
         if time.monotonic() >= patience:
             raise InputError(f"{entry.path}: vanished from the cache; run again, or use `cache=None`")
         time.sleep(1)

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked, shown
 from fidprobe.errors import InputError
+from fidprobe.features.matrices import float32_tensor, in_float32, is_array
 from fidprobe.images.array_files import (
     LOAD_ERRORS,
     ArrayHeader,
@@ -26,23 +28,34 @@ from fidprobe.images.array_files import (
 )
 from fidprobe.provenance import UNKNOWN, Provenance, SourceProvenance
 from fidprobe.runtime import temporary_files
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.files import atomic_path, is_file
 from fidprobe.runtime.messages import one_line
 from fidprobe.runtime.ranks import Ranks
 from fidprobe.runtime.tensor_files import safetensors_format, tensor_header
 
-__all__ = ["Features", "check_finite_rows", "first_nonfinite_row", "is_features_file", "write_features"]
+__all__ = [
+    "Features",
+    "Matrix",
+    "as_features",
+    "check_finite_rows",
+    "first_nonfinite_row",
+    "is_features_file",
+    "write_features",
+]
 
 _FORMAT = "fidprobe-features-1"
 _ROWS = 8192  # copied or looked at together
 _NO_DIGEST = "0" * 64  # placeholder for a file's own SHA-256 while that is computed
-_ROUNDING = 1e-3  # share of the spread of values by which float32 may round them
 _COMPARED = 16  # rows that processes compare
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Brief):
     """Embeddings of a set of images; immutable.
+
+    Numbers may be given as tensors or NumPy arrays of any floating-point type. They are kept in float32, which shares
+    the memory of what is float32 already: leave that as it is.
 
     Attributes:
         features: float32 [n, d].
@@ -53,7 +66,7 @@ class Features:
         provenance: Which images, through which network.
 
     Raises:
-        InputError: shapes or dtypes that do not fit together.
+        InputError: shapes or types that do not fit together, or values that float32 cannot hold.
     """
 
     features: Tensor
@@ -63,24 +76,53 @@ class Features:
     class_names: tuple[str, ...] | None = None
     provenance: Provenance = UNKNOWN
 
+    if TYPE_CHECKING:  # a dataclass knows one type for what is given and what is kept
+
+        def __init__(
+            self,
+            features: Tensor | npt.NDArray[Any],
+            logits: Tensor | npt.NDArray[Any] | None = None,
+            logit_bias: Tensor | npt.NDArray[Any] | None = None,
+            names: Sequence[str] | None = None,
+            class_names: Sequence[str] | None = None,
+            provenance: Provenance = UNKNOWN,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        if self.features.ndim != 2 or 0 in self.features.shape or self.features.dtype != torch.float32:
-            raise InputError(
-                "features must be a non-empty float32 matrix [images, dimensions], got "
-                f"{self.features.dtype} {list(self.features.shape)}"
-            )
+        self._take_numbers()
+        for what in ("names", "class_names"):
+            if (texts := getattr(self, what)) is not None:
+                object.__setattr__(self, what, _texts(texts, what))
+        if not isinstance(self.provenance, Provenance):
+            raise InputError(f"`provenance` must be a Provenance, not {shown(self.provenance)}")
         n = len(self.features)
-        if self.logits is not None and (self.logits.ndim != 2 or len(self.logits) != n):
-            raise InputError(f"logits must have one row for each of {n} images, got {list(self.logits.shape)}")
-        for what, tensor in (("logits", self.logits), ("logit biases", self.logit_bias)):
-            if tensor is not None and tensor.dtype != torch.float32:
-                raise InputError(f"{what} must be float32, got {tensor.dtype}")
         if self.names is not None and len(self.names) != n:
             raise InputError(f"there are {len(self.names)} names for {n} images")
         classes = None if self.logits is None else self.logits.shape[1]
         for what, value in (("class names", self.class_names), ("logit biases", self.logit_bias)):
             if value is not None and classes is not None and len(value) != classes:
                 raise InputError(f"there are {len(value)} {what} for {classes} logits")
+
+    def _take_numbers(self) -> None:
+        """Make the numbers float32 tensors.
+
+        Raises:
+            InputError: no numbers, or of other shapes.
+        """
+        for what, ndim in (("features", 2), ("logits", 2), ("logit_bias", 1)):
+            values = getattr(self, what)
+            if values is None and what != "features":
+                continue
+            if not is_array(values):
+                raise InputError(f"{what} must be a tensor or an array, not {shown(values)}")
+            values = float32_tensor(values, what)
+            if values.ndim != ndim or 0 in values.shape:
+                shape = "matrix [images, dimensions]" if ndim == 2 else "row of numbers"
+                raise InputError(f"{what} must be a non-empty {shape}, got {list(values.shape)}")
+            object.__setattr__(self, what, values)
+        n = len(self.features)
+        if self.logits is not None and len(self.logits) != n:
+            raise InputError(f"logits must have one row for each of {n} images, got {list(self.logits.shape)}")
 
     def __len__(self) -> int:
         return len(self.features)
@@ -102,8 +144,9 @@ class Features:
             return self.logits
         return self.logits - self.logit_bias
 
+    @checked
     def select(
-        self, indices: Sequence[int] | Tensor, *, limit: int | None = None, seed: int | None = None
+        self, indices: Sequence[int] | Tensor | npt.NDArray[Any], *, limit: int | None = None, seed: int | None = None
     ) -> "Features":
         """Return the rows at `indices`, in that order; repeats allowed.
 
@@ -111,8 +154,11 @@ class Features:
             indices: Positions, [m].
             limit: Size of the random subset that the rows are, if they are one; recorded.
             seed: Seed that drew it; recorded.
+
+        Raises:
+            InputError: no such rows.
         """
-        index = torch.as_tensor(indices, dtype=torch.int64)
+        index = _places(indices, len(self))
         source = self.provenance.source
         if source is not None:
             # Content hash and facts of the whole do not hold for a part.
@@ -147,6 +193,7 @@ class Features:
         shape = f"{len(self)} x {self.dim} of {self.space}"
         ranks.check_equal("features", [shape, f"(SHA-256 {digest.hexdigest()[:12]})"])
 
+    @checked
     def save(self, path: str | PathLike[str]) -> None:
         """Write a safetensors file; the old file stays until the new one is whole.
 
@@ -156,6 +203,7 @@ class Features:
         write_features(path, [self], names=self.names, class_names=self.class_names, provenance=self.provenance)
 
     @classmethod
+    @checked
     def load(cls, path: str | PathLike[str]) -> "Features":
         """Read features; the file is memory-mapped, so only the rows that are used stay in memory.
 
@@ -172,6 +220,72 @@ class Features:
         if not is_file(path):
             raise InputError(f"{path}: no such features file")
         return _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_numpy(path)
+
+
+Matrix = Features | Tensor | npt.NDArray[Any]
+"""What functions of features take: the value, or a matrix [n, d] of any floating-point type."""
+
+
+def as_features(side: Matrix, name: str, *, also: str = "") -> Features:
+    """Features, or a bare matrix as features of unknown provenance, without its gradient.
+
+    Args:
+        side: What a caller gave as features.
+        name: The argument's name, for messages.
+        also: What else the caller takes, for messages: `, GaussianStatistics`.
+
+    Raises:
+        InputError: neither Features nor a matrix of floating-point numbers.
+    """
+    if isinstance(side, Features):
+        return side
+    if not is_array(side):
+        hint = (
+            "; `fidprobe.score` reads files, `fidprobe.Features.load` one of features"
+            if isinstance(side, str | PathLike)
+            else ""
+        )
+        raise InputError(
+            f"`{name}` must be Features{also}, or a matrix [n, d] of floats (array or tensor), not {shown(side)}{hint}"
+        )
+    values = float32_tensor(side.detach() if isinstance(side, Tensor) else side, f"`{name}`")
+    if values.ndim != 2 or 0 in values.shape:
+        raise InputError(f"`{name}` must be a non-empty matrix [n, d], got {list(values.shape)}")
+    return Features(values)
+
+
+def _places(indices: Any, count: int) -> Tensor:
+    """Positions of rows, int64.
+
+    Raises:
+        InputError: no whole numbers, or none of so many rows.
+    """
+    try:
+        places = np.array(indices.detach().cpu().numpy() if isinstance(indices, Tensor) else indices, ndmin=1)
+    except Exception as error:  # lists of anything
+        raise InputError(f"`indices` must be whole numbers in a row, not {shown(indices)}") from error
+    if places.ndim != 1 or (len(places) > 0 and places.dtype.kind not in "iu"):
+        raise InputError(f"`indices` must be whole numbers in a row, not {shown(indices)}")
+    if len(places) > 0 and not -count <= places.min() <= places.max() < count:
+        raise InputError(f"there are {count} rows, and `indices` go from {places.min()} to {places.max()}")
+    return torch.from_numpy(places.astype(np.int64))
+
+
+def _texts(values: Any, what: str) -> tuple[str, ...]:
+    """Names as a tuple.
+
+    Raises:
+        InputError: no list of texts.
+    """
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise InputError(f"`{what}` must be a list of texts, not {shown(values)}")
+    texts = tuple(values)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f"`{what}` must be texts, and one is {shown(text)}")
+    return texts
 
 
 def _rows(values: Tensor, index: Tensor) -> Tensor:
@@ -355,43 +469,7 @@ def _load_numpy(path: Path) -> Features:
         array = map_npy(path, "c") if path.suffix.lower() == ".npy" else load_member(path, member_names(path)[0], "c")
     except LOAD_ERRORS as error:
         raise _damaged(path, error) from error
-    return Features(torch.from_numpy(_in_float32(array, path)))
-
-
-def _in_float32(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:
-    """Convert a matrix to contiguous rows of native float32; returned as it is if it already is that.
-
-    Raises:
-        InputError: values beyond float32's range, or that differ by no more than float32 rounds.
-        SourceError: a large copy finds no room in the temporary folder.
-    """
-    if array.dtype == np.float32 and array.dtype.isnative and array.flags.c_contiguous:
-        return array
-    found: npt.NDArray[np.float32] = temporary_files.empty_array(array.shape, np.float32, f"{path} in float32")
-    low, high = np.full(array.shape[1], np.inf), np.full(array.shape[1], -np.inf)
-    rounding = 0.0
-    for start in range(0, len(array), _ROWS):
-        part = slice(start, start + _ROWS)
-        with np.errstate(over="ignore"):
-            found[part] = array[part]
-        if array.dtype.itemsize > 4:
-            values = np.asarray(array[part], dtype=np.float64)
-            finite = np.isfinite(values)
-            if not np.isfinite(found[part][finite]).all():
-                raise InputError(
-                    f"{path}: values up to {np.abs(values[finite]).max():.3g}, and features are kept in float32; "
-                    "rescale them"
-                )
-            rounding = max(rounding, float(np.abs(values[finite] - found[part][finite]).max(initial=0)))
-            low = np.minimum(low, np.where(finite, values, np.inf).min(axis=0))
-            high = np.maximum(high, np.where(finite, values, -np.inf).max(axis=0))
-    spread = float((high - low).max())
-    if rounding > _ROUNDING * spread > 0:
-        raise InputError(
-            f"{path}: values that differ by at most {spread:.3g}, and float32, in which features are kept, rounds them "
-            f"by up to {rounding:.3g}; subtract the same mean from both sets and rescale them"
-        )
-    return found
+    return Features(torch.from_numpy(in_float32(array, str(path))))
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -45,6 +45,8 @@ class ArraySource(IndexedImages):
         for block in blocks:
             try:
                 batch_layout(tuple(block.shape))
+                for row in range(min(1, len(block))):  # sparse tensors have a shape as well
+                    as_numpy(block[row])
                 if not str(block.dtype).endswith("uint8"):
                     for start in range(0, len(block), 64):
                         to_uint8(block[start : start + 64])
@@ -70,20 +72,20 @@ def as_numpy(row: Any) -> npt.NDArray[Any]:
     """Copy a tensor or array of any library into a numpy array; torch's bfloat16 becomes float32.
 
     Raises:
-        InputError: the value is no array that numpy can read.
+        InputError: the value is no array that numpy can read, or a masked one.
     """
+    if isinstance(row, np.ma.MaskedArray):
+        raise InputError("a masked array is not images: masked pixels would be seen; fill them, as `filled(0)` does")
     if isinstance(row, np.ndarray):
         return np.array(row)
-    if not hasattr(row, "detach"):  # JAX, TensorFlow and others speak numpy's protocols
-        try:
+    try:
+        if not hasattr(row, "detach"):  # JAX, TensorFlow and others speak numpy's protocols
             return np.array(row)
-        except Exception as error:  # other libraries raise what they like
-            reason = one_line(error, with_class=True)
-            raise InputError(f"a {type(row).__name__} cannot be read as an array ({reason})") from error
-    row = row.detach().cpu()
-    if str(row.dtype) == "torch.bfloat16":
-        row = row.float()
-    return np.array(row.numpy())
+        row = row.detach().cpu()
+        return np.array(row.float().numpy() if str(row.dtype) == "torch.bfloat16" else row.numpy())
+    except Exception as error:  # other libraries raise what they like; torch, for sparse and meta tensors, does too
+        reason = one_line(error, with_class=True)
+        raise InputError(f"a {type(row).__name__} cannot be read as an array ({reason})") from error
 
 
 def open_npy(path: Path, description: str) -> ArraySource:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.embedded import EMBEDDED, PREFIX, embedded_file
 from fidprobe.errors import InputError, SourceError
 from fidprobe.images.arrays import ArraySource, open_npy, open_npz
@@ -47,7 +48,8 @@ _EMPTY = "an empty text is not an image source; write . for the current folder"
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
-def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> ImageSource:
+@checked
+def open_images(source: Any, *, limit: int | None = None, seed: Seed = 0) -> ImageSource:
     """Open any image source.
 
     Args:
@@ -68,8 +70,6 @@ def open_images(source: Any, *, limit: int | None = None, seed: int = 0) -> Imag
         SourceError: the source is missing, empty or cannot be read.
         InputError: the source is of no known kind, or the limit or seed makes no sense.
     """
-    if seed < 0:
-        raise InputError(f"seed {seed} is not a whole number from 0 up")
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit} is not a whole number from 1 up")
     if isinstance(source, str | os.PathLike):

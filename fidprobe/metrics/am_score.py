@@ -18,8 +18,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Matrix
 from fidprobe.metrics.class_probabilities import (
     class_logits,
     divergence,
@@ -29,7 +30,8 @@ from fidprobe.metrics.class_probabilities import (
     log_mean,
     standard_error,
 )
-from fidprobe.provenance import check_comparable, known_space
+from fidprobe.metrics.inputs import comparable
+from fidprobe.provenance import known_space
 
 __all__ = ["AMScoreResult", "am_score"]
 
@@ -69,13 +71,14 @@ class AMScoreResult:
     generated_count: int
 
 
+@checked
 def am_score(
-    reference: Features,
-    generated: Features,
+    reference: Matrix,
+    generated: Matrix,
     *,
     biased: bool = True,
     splits: int | None = None,
-    seed: int = 2020,
+    seed: Seed = 2020,
 ) -> AMScoreResult:
     """KL(C̄_train || C̄_G) + E_x[H(C(x))], in float64 and log space.
 
@@ -96,7 +99,7 @@ def am_score(
         InputError: no logits, different classes on the sides, fewer than 2 images on a side, more splits than images,
             NaN or infinite logits.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    reference, generated = comparable(reference, generated)
     real, made = class_logits(reference, generated, biased=biased, metric="the AM Score")
     if splits is not None and not 1 <= splits <= len(made):
         raise InputError(f"the AM Score over {splits} splits needs 1 to {len(made)} splits for {len(made)} images")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
 from fidprobe.features.value import Features
 from fidprobe.metrics.inputs import float64_device, largest_magnitude
@@ -21,6 +22,7 @@ CLASS_SPACES = ("logits", "probabilities")
 _ROWS = 8192
 
 
+@checked
 def class_space(features: Features, which: str) -> Features:
     """Features whose rows are an image's logits, or its class probabilities (their softmax).
 

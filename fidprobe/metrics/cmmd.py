@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
-from fidprobe.metrics.inputs import float64_device, largest_magnitude
+from fidprobe.features.value import Features, Matrix
+from fidprobe.metrics.inputs import comparable, float64_device, largest_magnitude
 from fidprobe.metrics.kernel import two_sample
-from fidprobe.provenance import check_comparable, known_space
+from fidprobe.provenance import known_space
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["CMMD_EXTRACTOR", "CmmdResult", "cmmd"]
@@ -49,9 +50,10 @@ class CmmdResult:
     generated_count: int
 
 
+@checked
 def cmmd(
-    reference: Features,
-    generated: Features,
+    reference: Matrix,
+    generated: Matrix,
     *,
     sigma: float = 10.0,
     scale: float = 1000.0,
@@ -71,7 +73,7 @@ def cmmd(
         InputError: fewer than 4 images on a side, an embedding of length 0, NaN or infinite values, or a sigma or scale
             that is not positive.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    reference, generated = comparable(reference, generated)
     for name, value in (("sigma", sigma), ("scale", scale)):
         if not 0 < value < float("inf"):
             raise InputError(f"CMMD needs a positive {name}, got {value}; papers take sigma 10 and scale 1000")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from fidprobe.features.value import Features
+from fidprobe.arguments import checked
+from fidprobe.features.value import Matrix
+from fidprobe.metrics.inputs import comparable
 from fidprobe.metrics.neighbour_balls import border, check_sets, common_points, contained, radii, share
 from fidprobe.metrics.pair_products import Ticker, block_count
 from fidprobe.provenance import known_space
@@ -50,9 +52,10 @@ class DensityCoverageResult:
     strict: bool
 
 
+@checked
 def density_coverage(
-    reference: Features,
-    generated: Features,
+    reference: Matrix,
+    generated: Matrix,
     *,
     k: int = 5,
     strict: bool = True,
@@ -77,6 +80,7 @@ def density_coverage(
         MismatchError: different feature spaces.
         InputError: k below 1, too few images on a side, NaN or infinite values.
     """
+    reference, generated = comparable(reference, generated)
     check_sets("density and coverage", reference, generated, k, paper=5, least=2)
     x, y = common_points(reference, generated, k, device)
     m, n = block_count(len(x)), block_count(len(y))

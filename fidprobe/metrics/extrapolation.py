@@ -27,11 +27,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, Matrix, as_features
 from fidprobe.metrics.frechet import KnownReference
 from fidprobe.metrics.inception_score import inception_score
-from fidprobe.provenance import check_comparable, known_space
+from fidprobe.metrics.inputs import comparable_sides
+from fidprobe.provenance import known_space
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.statistics import GaussianStatistics
 
@@ -40,8 +43,8 @@ __all__ = ["Extrapolation", "frechet_infinity", "inception_score_infinity"]
 _POINTS = 3  # a line fits any two points exactly
 
 
-@dataclass(frozen=True)
-class Extrapolation:
+@dataclass(frozen=True, repr=False)
+class Extrapolation(Brief):
     """A score as a line in 1/N.
 
     Attributes:
@@ -70,13 +73,14 @@ class Extrapolation:
     generated_count: int
 
 
+@checked
 def frechet_infinity(
-    reference: Features | GaussianStatistics,
-    generated: Features,
+    reference: Matrix | GaussianStatistics,
+    generated: Matrix,
     *,
     points: int = 15,
     least: int = 5000,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = silent,
 ) -> Extrapolation:
     """The Fréchet distance of infinitely many generated images (FID-infinity in `inception`).
@@ -97,7 +101,8 @@ def frechet_infinity(
         MismatchError: different feature spaces.
         InputError: too few images, NaN or infinite values, or options out of range.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    generated = as_features(generated, "generated")
+    reference, _ = comparable_sides(reference, generated)
     sizes = _sizes(len(generated), points, least, "FID-infinity")
     known = KnownReference(reference)
 
@@ -109,12 +114,13 @@ def frechet_infinity(
     return _fit(sizes, scores, seed, space, known.statistics.count, len(generated))
 
 
+@checked
 def inception_score_infinity(
-    features: Features,
+    features: Matrix,
     *,
     points: int = 15,
     least: int = 5000,
-    seed: int = 0,
+    seed: Seed = 0,
     biased: bool = False,
     progress: Progress = silent,
 ) -> Extrapolation:
@@ -131,6 +137,7 @@ def inception_score_infinity(
     Raises:
         InputError: no logits, too few images, NaN or infinite values, or options out of range.
     """
+    features = as_features(features, "features")
     sizes = _sizes(len(features), points, least, "IS-infinity")
 
     def score(subset: Features) -> float:

@@ -20,10 +20,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.matrices import float_tensor, is_array
+from fidprobe.features.value import Features, Matrix
 from fidprobe.metrics.covariance_factor import RANK, covariance_factor, symmetric_product
-from fidprobe.metrics.inputs import float64_device, largest_magnitude
+from fidprobe.metrics.inputs import as_side, comparable_sides, float64_device, largest_magnitude
 from fidprobe.provenance import check_comparable, known_space
 from fidprobe.runtime.threads import symmetric_eigen, symmetric_eigenvalues
 from fidprobe.statistics import GaussianStatistics, check_moments, gram, statistics_of
@@ -59,8 +61,9 @@ class FrechetResult:
     generated_count: int | None
 
 
+@checked
 def frechet(
-    reference: Features | GaussianStatistics, generated: Features | GaussianStatistics, *, ddof: int = 1
+    reference: Matrix | GaussianStatistics, generated: Matrix | GaussianStatistics, *, ddof: int = 1
 ) -> FrechetResult:
     """The Fréchet distance between two sets in one feature space.
 
@@ -73,7 +76,7 @@ def frechet(
         MismatchError: different networks, weights, resize rules or dimensions.
         InputError: NaN or infinite values, fewer than 2 images, or ddof 0 with statistics of unknown count.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    reference, generated = comparable_sides(reference, generated)
     r = _divided(statistics_of(reference), ddof, "reference")
     g = _divided(statistics_of(generated), ddof, "generated")
     mean_term, covariance_term = _terms(r.mean, r.cov, r.count, g.mean, g.cov, g.count)
@@ -128,9 +131,8 @@ def _divided(stats: GaussianStatistics, ddof: int, side: str) -> GaussianStatist
     return replace(stats, cov=stats.cov * ((stats.count - 1) / stats.count))
 
 
-def frechet_distance(
-    reference: Tensor | Features | GaussianStatistics, generated: Tensor | Features | GaussianStatistics
-) -> Tensor:
+@checked
+def frechet_distance(reference: Matrix | GaussianStatistics, generated: Matrix | GaussianStatistics) -> Tensor:
     """The Fréchet distance as a differentiable float64 scalar, to train with.
 
     Gradients flow to feature matrices given as tensors, on either side, through closed forms (see the module's
@@ -158,8 +160,9 @@ def frechet_distance(
         >>> round(d.item(), 6), b.grad[0].tolist()
         (1.0, [0.5, 0.0])
     """
-    if not isinstance(reference, Tensor) and not isinstance(generated, Tensor):
-        check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    known = [side for side in (reference, generated) if isinstance(side, Features | GaussianStatistics)]
+    if len(known) > 1:
+        check_comparable(known[0].provenance, known[1].provenance, (known[0].dim, known[1].dim))
     sides = [_moments(reference, "reference"), _moments(generated, "generated")]
     device = sides[1][0].device
     (mr, cr, nr), (mg, cg, ng) = ((mean.to(device), cov.to(device), n) for mean, cov, n in sides)
@@ -180,15 +183,16 @@ def vanishes(distance: float, reference: GaussianStatistics, generated: Gaussian
     return distance <= _ROUNDING * float(reference.cov.trace() + generated.cov.trace())
 
 
-def _moments(side: Tensor | Features | GaussianStatistics, name: str) -> tuple[Tensor, Tensor, int | None]:
+def _moments(side: Matrix | GaussianStatistics, name: str) -> tuple[Tensor, Tensor, int | None]:
     """Mean and covariance (ddof 1) in float64, differentiable for tensors, with the number of rows."""
-    if not isinstance(side, Tensor):
-        stats = statistics_of(side)
+    if not is_array(side):
+        stats = statistics_of(as_side(side, name))
         return stats.mean, stats.cov, stats.count
-    if side.ndim != 2 or len(side) < 2 or side.shape[1] == 0 or not side.is_floating_point():
-        raise InputError(f"{name} must be floating-point features [n >= 2, d], got {side.dtype} {list(side.shape)}")
-    largest_magnitude(side, f"{name} features")
-    values = side.to(float64_device(side.device)).to(torch.float64)
+    rows = float_tensor(side, f"`{name}`")
+    if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] == 0:
+        raise InputError(f"{name} must be floating-point features [n >= 2, d], got {rows.dtype} {list(rows.shape)}")
+    largest_magnitude(rows, f"{name} features")
+    values = rows.to(float64_device(rows.device)).to(torch.float64)
     mean = values.mean(dim=0)
     cov = gram(values - mean) / (len(values) - 1)
     check_moments(mean.detach(), cov.detach())

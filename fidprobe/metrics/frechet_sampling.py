@@ -35,12 +35,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Features, Matrix, as_features
 from fidprobe.metrics.cauchy import cauchy_factor
 from fidprobe.metrics.covariance_factor import covariance_factor, symmetric_product
-from fidprobe.metrics.inputs import float64_device
-from fidprobe.provenance import check_comparable
+from fidprobe.metrics.inputs import comparable_sides, float64_device
+from fidprobe.runtime.brief import Brief
+from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.threads import symmetric_eigen
 from fidprobe.statistics import GaussianStatistics, count_of, statistics_of
@@ -54,8 +56,8 @@ _LEAST = 3  # images
 _PAIRS = 384  # images on each side whose second derivatives are computed: 147,000 pairs
 
 
-@dataclass(frozen=True, eq=False)
-class FrechetSampling:
+@dataclass(frozen=True, eq=False, repr=False)
+class FrechetSampling(Brief):
     """A Fréchet distance as an estimate of the distance between the populations behind both sets.
 
     Attributes:
@@ -92,9 +94,10 @@ def kernel_rows(count: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:_PAIRS].sort().values
 
 
+@checked
 def frechet_sampling(
-    reference: Features | GaussianStatistics,
-    generated: Features,
+    reference: Matrix | GaussianStatistics,
+    generated: Matrix,
     *,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
@@ -122,9 +125,10 @@ def frechet_sampling(
         >>> result.value > 0.01, abs(result.corrected) < 0.01
         (True, True)
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    generated = as_features(generated, "generated")
+    reference, _ = comparable_sides(reference, generated)
     counts = (_count(reference), _enough(len(generated), "generated set"))
-    place = float64_device(device)
+    place = float64_device(as_device(device))
     halves = 2 if min(count for count in counts if count is not None) >= 2 * _LEAST else 0
     stage, steps = f"sampling error [{generated.space}]", 2 + halves
     progress(stage, 0, steps)

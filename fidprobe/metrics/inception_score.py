@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import LegacySeed, checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.value import Matrix, as_features
 from fidprobe.metrics.class_probabilities import check_classes
 from fidprobe.metrics.inputs import largest_magnitude
 
@@ -40,13 +41,14 @@ class InceptionScoreResult:
     space: str
 
 
+@checked
 def inception_score(
-    features: Features,
+    features: Matrix,
     *,
     splits: int = 10,
     split_size: int | None = None,
     shuffle: bool = True,
-    seed: int = 2020,
+    seed: LegacySeed = 2020,
     biased: bool = False,
     std_ddof: int = 0,
 ) -> InceptionScoreResult:
@@ -68,6 +70,7 @@ def inception_score(
         InputError: no logits, fewer than 2 classes, more splits than images, too few splits for `std_ddof`, NaN or
             infinite logits.
     """
+    features = as_features(features, "features")
     logits = features.logits if biased else features.logits_unbiased
     if logits is None:
         raise InputError(

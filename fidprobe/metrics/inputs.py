@@ -6,8 +6,44 @@ import torch
 from torch import Tensor
 
 from fidprobe.errors import InputError
+from fidprobe.features.value import Features, Matrix, as_features
+from fidprobe.provenance import check_comparable
+from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["float64_device", "largest_magnitude"]
+__all__ = ["Side", "as_side", "comparable", "comparable_sides", "float64_device", "largest_magnitude"]
+
+Side = Features | GaussianStatistics
+"""A set, as far as a Fréchet distance needs it."""
+
+
+def as_side(side: Matrix | GaussianStatistics, name: str) -> Side:
+    """Statistics as they are; anything else as features.
+
+    Raises:
+        InputError: neither statistics nor features nor a matrix of floating-point numbers.
+    """
+    return side if isinstance(side, GaussianStatistics) else as_features(side, name, also=", GaussianStatistics")
+
+
+def comparable(reference: Matrix, generated: Matrix) -> tuple[Features, Features]:
+    """Both sets as features of one space.
+
+    Raises:
+        InputError: a set is neither features nor a matrix of floating-point numbers.
+        MismatchError: different networks, weights, resize rules or dimensions.
+    """
+    real, made = as_features(reference, "reference"), as_features(generated, "generated")
+    check_comparable(real.provenance, made.provenance, (real.dim, made.dim))
+    return real, made
+
+
+def comparable_sides(
+    reference: Matrix | GaussianStatistics, generated: Matrix | GaussianStatistics
+) -> tuple[Side, Side]:
+    """Both sets as features or statistics of one space; errors as in `comparable`."""
+    real, made = as_side(reference, "reference"), as_side(generated, "generated")
+    check_comparable(real.provenance, made.provenance, (real.dim, made.dim))
+    return real, made
 
 
 def float64_device(device: torch.device | str) -> torch.device:

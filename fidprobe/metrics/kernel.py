@@ -14,11 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fidprobe.arguments import LegacySeed, checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
-from fidprobe.metrics.inputs import largest_magnitude
+from fidprobe.features.value import Features, Matrix
+from fidprobe.metrics.inputs import comparable, largest_magnitude
 from fidprobe.metrics.pair_products import ROWS, CommonFrame, Points, Ticker, common_frame, products, slices
-from fidprobe.provenance import check_comparable, known_space
+from fidprobe.provenance import known_space
 from fidprobe.runtime import temporary_files
 from fidprobe.runtime.progress import Progress, silent
 
@@ -75,8 +76,8 @@ class KernelSubsetsResult:
     space: str
 
 
-def _pair(reference: Features, generated: Features) -> tuple[Tensor, Tensor, str]:
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+def _pair(reference: Matrix, generated: Matrix) -> tuple[Features, Features, str]:
+    reference, generated = comparable(reference, generated)
     for name, side in (("reference", reference), ("generated", generated)):
         largest = largest_magnitude(side.features, f"{name} features")
         if largest > _LARGEST:
@@ -85,7 +86,7 @@ def _pair(reference: Features, generated: Features) -> tuple[Tensor, Tensor, str
                 "rescale them"
             )
     space = known_space(reference.space, generated.space)
-    return reference.features, generated.features, space
+    return reference, generated, space
 
 
 def _cubic(dim: int) -> "Kernel":
@@ -118,13 +119,14 @@ def _far(values: Tensor, frame: CommonFrame) -> bool:
     return bool(out > _FAR * apart)
 
 
+@checked
 def kernel_distance_subsets(
-    reference: Features,
-    generated: Features,
+    reference: Matrix,
+    generated: Matrix,
     *,
     subsets: int = 100,
     subset_size: int = 1000,
-    seed: int = 2020,
+    seed: LegacySeed = 2020,
     progress: Progress = silent,
 ) -> KernelSubsetsResult:
     """KID as papers report it: the unbiased estimate averaged over random subsets.
@@ -144,7 +146,8 @@ def kernel_distance_subsets(
         MismatchError: different feature spaces.
         InputError: a subset larger than a side, NaN or infinite values.
     """
-    r, g, space = _pair(reference, generated)
+    reference, generated, space = _pair(reference, generated)
+    r, g = reference.features, generated.features
     smaller = min(len(r), len(g))
     if subsets < 1 or not 2 <= subset_size <= smaller:
         raise InputError(
@@ -326,7 +329,8 @@ def two_sample(
     return TwoSample(mean_xx, mean_yy, mean_xy, variance)
 
 
-def kernel_distance(reference: Features, generated: Features, *, progress: Progress = silent) -> KernelResult:
+@checked
+def kernel_distance(reference: Matrix, generated: Matrix, *, progress: Progress = silent) -> KernelResult:
     """Unbiased MMD² over all pairs, with its standard error (see `two_sample`).
 
     Args:
@@ -338,7 +342,8 @@ def kernel_distance(reference: Features, generated: Features, *, progress: Progr
         MismatchError: different feature spaces.
         InputError: fewer than 4 images on a side, NaN or infinite values.
     """
-    r, g, space = _pair(reference, generated)
+    reference, generated, space = _pair(reference, generated)
+    r, g = reference.features, generated.features
     if min(len(r), len(g)) < 4:
         raise InputError(f"KID with a standard error needs at least 4 images on each side, got {len(r)} and {len(g)}")
     means = two_sample(r, g, _cubic(r.shape[1]), "KID", progress)

@@ -15,7 +15,8 @@ empirical study on evaluation metrics of generative adversarial networks", 2018)
 import math
 from dataclasses import dataclass
 
-from fidprobe.features.value import Features
+from fidprobe.arguments import checked
+from fidprobe.features.value import Matrix
 from fidprobe.metrics.class_probabilities import (
     class_logits,
     divergence,
@@ -25,7 +26,8 @@ from fidprobe.metrics.class_probabilities import (
     log_mean,
     standard_error,
 )
-from fidprobe.provenance import check_comparable, known_space
+from fidprobe.metrics.inputs import comparable
+from fidprobe.provenance import known_space
 
 __all__ = ["ModeScoreResult", "mode_score"]
 
@@ -60,7 +62,8 @@ class ModeScoreResult:
     generated_count: int
 
 
-def mode_score(reference: Features, generated: Features, *, biased: bool = False) -> ModeScoreResult:
+@checked
+def mode_score(reference: Matrix, generated: Matrix, *, biased: bool = False) -> ModeScoreResult:
     """Both forms, in float64 and log space.
 
     Args:
@@ -73,7 +76,7 @@ def mode_score(reference: Features, generated: Features, *, biased: bool = False
         MismatchError: different feature spaces.
         InputError: no logits, different classes on the sides, fewer than 2 images on a side, NaN or infinite logits.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
+    reference, generated = comparable(reference, generated)
     real, made = class_logits(reference, generated, biased=biased, metric="the Mode Score")
     log_r, log_g = log_mean(real), log_mean(made)
     doubt = entropies(made)

@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
 from fidprobe.images.file_names import natural_key
 from fidprobe.images.source import ImageSource
 from fidprobe.images.temporary_copy import TemporaryCopy, rereadable
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, PictureSize, drawn_pairs, similarities
+from fidprobe.runtime.brief import Brief
+from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ALIKE", "UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssim_within_classes"]
@@ -56,8 +59,8 @@ class ClassSimilarity:
     alike: float
 
 
-@dataclass(frozen=True)
-class IntraClassResult:
+@dataclass(frozen=True, repr=False)
+class IntraClassResult(Brief):
     """MS-SSIM within every class of a set.
 
     Attributes:
@@ -85,12 +88,13 @@ class IntraClassResult:
     alike: float
 
 
+@checked
 def ms_ssim_within_classes(
     images: ImageSource,
     *,
     labels: Sequence[str | int | None] | None = None,
     pairs: int = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     side: int | None = None,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
@@ -141,7 +145,7 @@ def ms_ssim_within_classes(
             f"{images.description}: no class has two images to compare; MS-SSIM within classes needs several of each"
         )
     sizing = PictureSize(images.description, side)
-    values = np.concatenate(list(_in_groups(source, list(drawn.values()), sizing, torch.device(device), progress)))
+    values = np.concatenate(list(_in_groups(source, list(drawn.values()), sizing, as_device(device), progress)))
     similarities_by_class, start = [], 0
     for name, chosen in drawn.items():
         part = values[start : start + len(chosen)]

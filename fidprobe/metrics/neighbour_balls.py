@@ -19,7 +19,7 @@ from fidprobe.metrics.inputs import largest_magnitude
 from fidprobe.metrics.nearest_pairs import Pairs, direct, direct_to_all, nearness, positions, survivors
 from fidprobe.metrics.pair_products import ROWS, Points, Ticker, common_frame, products, rounding, slices
 from fidprobe.metrics.product_bounds import projected, sampled_products
-from fidprobe.provenance import check_comparable
+from fidprobe.runtime.devices import as_device
 
 __all__ = ["border", "check_sets", "common_points", "contained", "radii", "share", "within"]
 
@@ -40,10 +40,8 @@ def check_sets(metric: str, reference: Features, generated: Features, k: int, *,
         least: How many generated images there must be.
 
     Raises:
-        MismatchError: different feature spaces.
         InputError: k below 1, too few images on a side, NaN or infinite values.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     if k < 1:
         raise InputError(f"{metric} take the k-th nearest neighbour, k >= 1, got {k}; papers use {paper}")
     if len(reference) < k + 2 or len(generated) < least:
@@ -61,7 +59,7 @@ def common_points(
 ) -> tuple[Points, Points]:
     """Both sets in one frame and on the device of the comparison, for balls to the k-th neighbour."""
     real, made = reference.features.detach(), generated.features.detach()
-    frame = common_frame(real, made, torch.device(device))
+    frame = common_frame(real, made, as_device(device))
     return projected(Points(real, frame), Points(made, frame), k + _SPARE)
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fidprobe.features.value import Features
+from fidprobe.arguments import checked
+from fidprobe.features.value import Matrix
+from fidprobe.metrics.inputs import comparable
 from fidprobe.metrics.nearest_pairs import Needed, direct, nearness
 from fidprobe.metrics.neighbour_balls import border, check_sets, common_points, contained, radii, share, within
 from fidprobe.metrics.pair_products import Points, Ticker, block_count, rounding
@@ -49,9 +51,10 @@ class PrecisionRecallResult:
     strict: bool = False
 
 
+@checked
 def precision_recall(
-    reference: Features,
-    generated: Features,
+    reference: Matrix,
+    generated: Matrix,
     *,
     k: int = 3,
     strict: bool = False,
@@ -76,6 +79,7 @@ def precision_recall(
         MismatchError: different feature spaces.
         InputError: k below 1, fewer than k + 2 images on a side, NaN or infinite values.
     """
+    reference, generated = comparable(reference, generated)
     check_sets("precision and recall", reference, generated, k, paper=3, least=k + 2)
     x, y = common_points(reference, generated, k, device)
     m, n = block_count(len(x)), block_count(len(y))

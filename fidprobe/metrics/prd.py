@@ -18,11 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fidprobe.arguments import Seed, checked
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features
+from fidprobe.features.matrices import float64_array
+from fidprobe.features.value import Matrix
 from fidprobe.metrics.clusters import clusterings, sorted_union
-from fidprobe.metrics.inputs import largest_magnitude
-from fidprobe.provenance import check_comparable, known_space
+from fidprobe.metrics.inputs import comparable, largest_magnitude
+from fidprobe.provenance import known_space
+from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import empty_array
 
@@ -37,8 +40,8 @@ _ROWS = 65536  # rows copied at a time
 _EQUAL_SUM = 1e-6  # largest deviation of a histogram's sum from 1
 
 
-@dataclass(frozen=True, eq=False)
-class PRDResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class PRDResult(Brief):
     """Curves of precision and recall, one for each clustering, and the numbers read from their mean.
 
     Attributes:
@@ -78,6 +81,7 @@ class PRDResult:
         mean: Array = self.recalls.mean(axis=0)
         return mean
 
+    @checked
     def max_f(self, beta: float) -> float:
         """The largest F_β on the averaged curve: β > 1 weighs recall more, β < 1 precision.
 
@@ -86,6 +90,7 @@ class PRDResult:
         """
         return float(f_beta(precision=self.precision, recall=self.recall, beta=beta).max())
 
+    @checked
     def spread(self, beta: float) -> float:
         """Standard deviation of the single runs' largest F_β (ddof 0; 0 of one run).
 
@@ -117,16 +122,17 @@ class PRDResult:
         return self.spread(1 / _BETA)
 
 
+@checked
 def prd(
     *,
-    reference: Features,
-    generated: Features,
+    reference: Matrix,
+    generated: Matrix,
     clusters: int = 20,
     angles: int = 1001,
     runs: int = 10,
     balance: bool = True,
     count: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = silent,
 ) -> PRDResult:
     """The curve of precision and recall of generated images, from k-means on both sets together.
@@ -153,8 +159,8 @@ def prd(
         MismatchError: different feature spaces.
         InputError: an option out of range, fewer images than clusters on a side, NaN or infinite values.
     """
-    check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
-    _check_options(clusters, angles, runs, seed)
+    reference, generated = comparable(reference, generated)
+    _check_options(clusters, angles, runs)
     counts = len(reference), len(generated)
     count = _balanced(counts, clusters, balance, count)
     for name, side in (("reference", reference), ("generated", generated)):
@@ -185,6 +191,7 @@ def prd(
     )
 
 
+@checked
 def prd_of_histograms(
     *, reference: npt.ArrayLike, generated: npt.ArrayLike, angles: int = 1001, epsilon: float = _EPSILON
 ) -> tuple[Array, Array]:
@@ -215,6 +222,7 @@ def prd_of_histograms(
     return precision.clip(0, 1), (precision / slopes).clip(0, 1)
 
 
+@checked
 def f_beta(*, precision: npt.ArrayLike, recall: npt.ArrayLike, beta: float = 1.0) -> Array:
     """F_β = (1 + β²) p r / (β² p + r), the weighted harmonic mean; 0 where both are 0 (§4.3).
 
@@ -228,7 +236,7 @@ def f_beta(*, precision: npt.ArrayLike, recall: npt.ArrayLike, beta: float = 1.0
     """
     if not (np.isfinite(beta) and beta > 0):
         raise InputError(f"F_β needs a finite β above 0, got {beta}")
-    p, r = (np.asarray(values, dtype=np.float64) for values in (precision, recall))
+    p, r = float64_array(precision, "`precision`"), float64_array(recall, "`recall`")
     if p.shape != r.shape:
         raise InputError(f"precision and recall must have one shape, got {list(p.shape)} and {list(r.shape)}")
     for name, values in (("precision", p), ("recall", r)):
@@ -240,12 +248,11 @@ def f_beta(*, precision: npt.ArrayLike, recall: npt.ArrayLike, beta: float = 1.0
     return np.divide(p * r, below, out=np.zeros_like(p), where=below > 0)
 
 
-def _check_options(clusters: int, angles: int, runs: int, seed: int) -> None:
+def _check_options(clusters: int, angles: int, runs: int) -> None:
     for name, value, least in (
         ("clusters", clusters, 2),
         ("angles", angles, _LEAST_ANGLES),
         ("runs", runs, 1),
-        ("a seed of", seed, 0),
     ):
         if value < least:
             raise InputError(f"PRD needs {name} >= {least}, got {value}")
@@ -320,7 +327,7 @@ def _taken(points: npt.NDArray[np.float32], used: npt.NDArray[np.int64]) -> npt.
 
 
 def _distribution(name: str, values: npt.ArrayLike) -> Array:
-    shares = np.asarray(values, dtype=np.float64)
+    shares = float64_array(values, f"the {name} histogram")
     if shares.ndim != 1 or not len(shares) or not (shares >= 0).all() or abs(shares.sum() - 1) > _EQUAL_SUM:
         raise InputError(
             f"the {name} histogram must be shares >= 0 in one row that add up to 1, got shape {list(shares.shape)} "

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fidprobe import errors
+from fidprobe.arguments import checked
 from fidprobe.errors import FidprobeError, InputError, ProcessError
 from fidprobe.runtime.messages import one_line
 
@@ -291,6 +292,7 @@ class _TorchRanks(Ranks):
             ) from error
 
 
+@checked
 def ranks_of_torchrun(environment: Mapping[str, str]) -> Ranks:
     """Join the processes that torchrun (or whoever sets the same variables) has started; call it once.
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from fidprobe.analysis.sets.networks import Network, load_networks
 from fidprobe.errors import InputError
 from fidprobe.extractors import Extractor
+from fidprobe.extractors.chosen import Network, load_networks
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource

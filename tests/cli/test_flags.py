@@ -10,7 +10,7 @@ from fidprobe.cli.app import app
 from fidprobe.cli.flags import _FLAGS, arguments_as_flags
 from fidprobe.training.kinds import KINDS
 
-NO_FLAGS = {"count", "least", "mu_s", "sigma_s"}
+NO_FLAGS = {"count", "indices", "input_size", "least", "mu_s", "precision", "provenance", "recall", "sigma_s"}
 """Words of messages about arguments, or names in files, that no command takes."""
 PACKAGE = Path(fidprobe.__file__).parent
 

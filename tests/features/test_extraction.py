@@ -235,7 +235,7 @@ def test_inputs_of_every_kind_are_recognised(folder: Path, network: Extractor, t
     assert len(open_input(folder, ReadOptions(limit=4))) == 4  # type: ignore[arg-type]
     with pytest.raises(InputError, match="subset of 99 was asked for, but there are 23"):
         open_input(features, ReadOptions(limit=99))
-    with pytest.raises(InputError, match="batch size must be at least 1, got 0"):
+    with pytest.raises(InputError, match="`batch_size` must be a whole number from 1 up, not 0"):
         ReadOptions(batch_size=0)
 
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fidprobe.errors import InputError
-from fidprobe.features import value as features_module
+from fidprobe.features import matrices
 from fidprobe.features.value import Features, is_features_file
 from fidprobe.provenance import ExtractorProvenance, Provenance, SourceProvenance
 from fidprobe.runtime import temporary_files
@@ -105,7 +105,7 @@ def test_large_files_of_other_floats_are_converted_in_a_file(tmp_path: Path, mon
     """A block at a time: memory holds what is in use."""
     values = np.random.default_rng(0).normal(size=(20, 3))
     np.save(tmp_path / "f.npy", values)
-    monkeypatch.setattr(features_module, "_ROWS", 8)
+    monkeypatch.setattr(matrices, "_ROWS", 8)
     monkeypatch.setattr(temporary_files, "MAX_IN_MEMORY", 8)
     scratch_rows, sizes = np.memmap, []
 
@@ -189,12 +189,14 @@ def test_parts_that_do_not_fit_together_are_refused() -> None:
     """Each with its own message."""
     ok = torch.zeros(3, 2)
     for message, make in {
-        "float32 matrix": lambda: Features(torch.zeros(3)),
-        "float32 matrix .*got torch.float64": lambda: Features(torch.zeros(3, 2, dtype=torch.float64)),
+        r"non-empty matrix \[images, dimensions\], got \[3\]": lambda: Features(torch.zeros(3)),
+        "floating-point numbers, not torch.int64": lambda: Features(torch.zeros(3, 2, dtype=torch.int64)),
         "one row for each of 3": lambda: Features(ok, logits=torch.zeros(2, 5)),
         "2 names for 3 images": lambda: Features(ok, names=("a", "b")),
         "2 class names for 5 logits": lambda: Features(ok, logits=torch.zeros(3, 5), class_names=("a", "b")),
-        "logits must be float32, got torch.float64": lambda: Features(ok, logits=torch.zeros(3, 5).double()),
+        "logits must be real floating-point": lambda: Features(ok, logits=torch.zeros(3, 5, dtype=torch.cfloat)),
+        "logits must be a non-empty matrix": lambda: Features(ok, logits=torch.zeros(3, 0)),
+        "logit_bias must be a non-empty row": lambda: Features(ok, logit_bias=torch.zeros(1, 5)),
         "4 logit biases for 5": lambda: Features(ok, logits=torch.zeros(3, 5), logit_bias=torch.zeros(4)),
     }.items():
         with pytest.raises(InputError, match=message):

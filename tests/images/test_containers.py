@@ -172,7 +172,7 @@ def test_subset_is_numpys_choice_sorted(files: Files, natural_names: list[str], 
     [
         ({"limit": 13}, r"13 images were asked for, .*pictures\.zip has 12; give a limit from 1 to 12"),
         ({"limit": 0}, "limit 0 is not a whole number from 1 up"),
-        ({"seed": -1}, "seed -1 is not a whole number from 0 up"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 up, not -1"),
     ],
 )
 def test_impossible_subsets_are_refused(options: dict[str, int], message: str, files: Files, make_zip: Any) -> None:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fidprobe.analysis.conventions.measure import Conventions, conventions
-from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.extractors import load_extractor
+from fidprobe.extractors.chosen import NetworkSpec
 from fidprobe.features.extraction import extract
 from fidprobe.features.value import Features
 from fidprobe.metrics.frechet import frechet

@@ -112,7 +112,7 @@ def test_few_images_are_warned_of() -> None:
         ((0.1, 0.0), "above 0 and at most 1, not 0, 0.1"),
         ((-0.1,), "not -0.1"),
         ((12.75,), "not 12.75"),
-        ((float("nan"),), "not nan"),
+        ((float("nan"),), "not a tuple with nan"),
         ((0.1, 0.1), "noise scales must differ, got 0.1, 0.1"),
     ],
 )

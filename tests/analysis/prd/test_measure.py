@@ -217,7 +217,7 @@ def test_mistakes_are_found_before_the_work() -> None:
     for arguments, message in (
         ({"models": {}}, "there is no model"),
         ({"beta": 0.0}, "above 0, got 0"),
-        ({"beta": float("nan")}, "above 0, got nan"),
+        ({"beta": float("nan")}, "`beta` must be a finite number, not nan"),
         ({"clusters": 1}, "at least 2 clusters and 1 run, got 1 and 10"),
         ({"runs": 0}, "got 20 and 0"),
         ({}, "made has 10 images, fewer than the 20 clusters"),

@@ -16,10 +16,10 @@ from fidprobe.analysis.scores.measure import score
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
 from fidprobe.analysis.scores.space_scores import metric_label
-from fidprobe.analysis.sets.networks import NetworkSpec
 from fidprobe.errors import InputError, MismatchError, SourceError
 from fidprobe.extractors import LOADERS, load_extractor
 from fidprobe.extractors.base import Extractor
+from fidprobe.extractors.chosen import NetworkSpec
 from fidprobe.features.extraction import ReadOptions, extract
 from fidprobe.features.value import Features
 from fidprobe.images import open_images

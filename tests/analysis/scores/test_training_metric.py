@@ -456,7 +456,7 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(InputError, match="real must be True or False, got 'yes'"):
         metric().update(REAL, real="yes")  # type: ignore[arg-type]
     for name in ("normalize", "reset_real_features"):
-        with pytest.raises(InputError, match=f"{name} must be True or False, got 1"):
+        with pytest.raises(InputError, match=f"`{name}` must be True or False, not 1"):
             metric(**{name: 1})
     with pytest.raises(InputError, match="both networks write their distance as 'fd_tiny'"):
         CrossCheckedFID(FIRST, tiny(2, "tiny"))
