@@ -288,8 +288,8 @@ class CrossCheckedFID(Metric):
         """
         if "fingerprint" not in state:
             raise MismatchError(
-                f"{whose} does not say which networks its sums of images come from (it lacks the key fingerprint); leave "
-                "it out and measure the images again"
+                f"{whose} does not say which networks its sums of images come from (it lacks the key fingerprint); "
+                "leave it out and measure the images again"
             )
         self._check_fingerprint(state["fingerprint"], whose)
         checked = {}

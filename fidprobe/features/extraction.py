@@ -209,7 +209,7 @@ def _cached(entry: CacheEntry, images: ImageSource, extractor: Extractor, option
 def _awaited(entry: CacheEntry, images: ImageSource, extractor: Extractor, options: ReadOptions) -> Features:
     """Wait for the entry that has just been made, here or on another machine."""
     patience = time.monotonic() + (0 if options.ranks.first else _VISIBLE)
-    while (found := _cached(entry, images, network, options)) is None:
+    while (found := _cached(entry, images, extractor, options)) is None:
         if time.monotonic() >= patience:
             raise InputError(f"{entry.path}: vanished from the cache; run again, or use `cache=None`")
         time.sleep(1)
