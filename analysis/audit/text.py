@@ -6,7 +6,7 @@ from fidprobe.analysis.audit.headline import verdict_sentence
 from fidprobe.analysis.audit.result import Audit, Change
 from fidprobe.analysis.budget.text import budget_sentence
 from fidprobe.analysis.output.wording import aligned, plus_minus, shortened, wrapped
-from fidprobe.analysis.scores.metric_registry import METRICS, TITLES
+from fidprobe.analysis.scores.metric_registry import METRICS, titles
 from fidprobe.analysis.scores.text import render_scores
 
 __all__ = ["audit_lines"]
@@ -29,7 +29,7 @@ def audit_lines(audit: Audit) -> list[str]:
         ("in the report", {name for one in measured for name in one.results}),
         ("not computed (the report says why)", {name for one in measured for name in one.missing}),
     ):
-        if more := [title for name, title in TITLES.items() if name in names - shown]:
+        if more := [title for name, title in titles().items() if name in names - shown]:
             lines += wrapped(f"{what}: {', '.join(more)}")
     for space in audit.spaces[2:]:
         for model, scores in space.scores.scores.items():

@@ -27,7 +27,7 @@ from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["METRICS", "TITLES", "parse_metrics"]
+__all__ = ["METRICS", "parse_metrics", "titles"]
 
 _AM_SPLITS = 10  # of the AM Score, as in Table 1 of its paper
 
@@ -402,5 +402,7 @@ _ROWS = (
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Metric name -> its row."""
 
-TITLES = {one.name: one.title for row in _ROWS for one in (row, *row.parts)}
-"""Result name -> what people call it."""
+
+def titles() -> dict[str, str]:
+    """Result name -> what people call it."""
+    return {one.name: one.title for row in METRICS.values() for one in (row, *row.parts)}

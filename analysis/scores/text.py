@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fidprobe.analysis.output.wording import amount
 from fidprobe.analysis.scores.measure import ScoreResult
-from fidprobe.analysis.scores.metric_registry import METRICS, TITLES
+from fidprobe.analysis.scores.metric_registry import METRICS, titles
 from fidprobe.analysis.scores.space_scores import ModelScores, SpaceScores, metric_lines, metric_name
 from fidprobe.runtime.messages import escape_controls
 
@@ -54,7 +54,7 @@ def _block(scores: ModelScores, role: str, only: Collection[str] | None) -> list
     for line in metric_lines(scores):
         notes = "; ".join(note for note in (line.note, line.detail) if note)
         rows.append((metric_name(scores.space, line.name), line.value + (f"  ({notes})" if notes else "")))
-    rows += [(TITLES[name], f"not computed: {why}") for name, why in scores.missing.items()]
+    rows += [(titles()[name], f"not computed: {why}") for name, why in scores.missing.items()]
     if not rows:
         return []
     width = max(len(name) for name, _ in rows) + 2
