@@ -145,8 +145,8 @@ def prd(
             Otherwise the clusters fit the larger side better, and the result favours it.
         count: Images of each side when balanced, at least `clusters`, so that curves of several models compare; by
             default as many as the smaller side has.
-        seed: Seed of the draws and of the first centres. Equal seeds and runs give equal results. With another number
-            of runs, rounding can decide near ties differently.
+        seed: Seed of the draws and of the first centres. Equal seeds give equal results; the first runs are the same
+            however many follow.
         progress: Called after each run.
 
     Raises:

@@ -104,6 +104,16 @@ def test_k_means_one_after_another_are_those_of_each_alone() -> None:
     assert len({labels.tobytes() for labels in together}) > 1
 
 
+@pytest.mark.parametrize(("rows", "dim"), [(350, 8), (40, 64), (1100, 30)])
+def test_products_do_not_depend_on_how_many_there_are(rows: int, dim: int) -> None:
+    """To the last bit: BLAS rounds a product of one column otherwise than one of many."""
+    points = np.random.default_rng(0).normal(size=(rows, dim)).astype(np.float32)
+    whole = clusters._products(points, points[:37])
+    for count in range(1, 37):
+        assert np.array_equal(clusters._products(points, points[:count]), whole[:count])
+    assert whole == pytest.approx(points[:37].astype(np.float64) @ points.T.astype(np.float64), abs=1e-4)
+
+
 @pytest.mark.parametrize(("different", "together"), [(300, 2**26), (300, 1), (3, 2**26), (1, 2**26)])
 def test_k_means_begin_as_one_point_after_another_does(
     different: int, together: int, monkeypatch: pytest.MonkeyPatch
