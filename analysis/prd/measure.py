@@ -20,6 +20,7 @@ from fidprobe.errors import FidprobeError, InputError
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
@@ -128,6 +129,7 @@ def prd_curves(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
+    require("faiss", "PRD")
     if not models:
         raise InputError("there is no model to measure; give at least one beside the reference")
     if not 0 < beta < float("inf"):

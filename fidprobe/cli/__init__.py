@@ -24,7 +24,7 @@ def _run() -> None:
     from cyclopts import CycloptsError
 
     from fidprobe.cli.app import app, run
-    from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError
+    from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError, PackageError
     from fidprobe.runtime.messages import escape_controls, one_line
     from fidprobe.runtime.processes import standard_error
 
@@ -45,6 +45,12 @@ def _run() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         _fail(InputError(str(error)))
+    except ImportError as error:
+        from fidprobe.runtime.packages import import_problem
+
+        if (problem := import_problem(error)) is None:
+            raise
+        _fail(PackageError(problem))
     except Exception as error:
         if not _is_out_of_memory(error):
             sys.stderr = standard_error()  # a defect of fidprobe's, of any process

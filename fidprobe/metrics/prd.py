@@ -23,6 +23,7 @@ from fidprobe.features.value import Features
 from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.metrics.inputs import largest_magnitude
 from fidprobe.provenance import check_comparable, known_space
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import empty_array
 
@@ -152,7 +153,9 @@ def prd(
     Raises:
         MismatchError: different feature spaces.
         InputError: an option out of range, fewer images than clusters on a side, NaN or infinite values.
+        PackageError: faiss cannot be imported.
     """
+    require("faiss", "PRD")
     check_comparable(reference.provenance, generated.provenance, (reference.dim, generated.dim))
     _check_options(clusters, angles, runs, seed)
     counts = len(reference), len(generated)
