@@ -35,9 +35,10 @@ def test_every_sub_package_is_listed() -> None:
 
 
 def test_every_data_file_is_packaged() -> None:
-    """Templates, styles and label lists travel with the code."""
+    """Templates, styles and label lists travel with the code; NOTICE tells whose data they are made of."""
     config = CONFIG["tool"]["setuptools"]
     links = {ROOT / package.replace(".", "/") for package in config["package-dir"] if "." in package}
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     for package in config["packages"]:
         root, _, rest = package.removeprefix("fidprobe.").partition(".")
         at_the_root = f"fidprobe.{root}" in config["package-dir"]
@@ -46,6 +47,7 @@ def test_every_data_file_is_packaged() -> None:
             # Where a system has no links, git writes the links inside fidprobe/ as small text files.
             if file.is_file() and file.suffix not in {".py", ".pyc"} and file not in links:
                 assert any(file.match(pattern) for pattern in config["package-data"][package]), file
+                assert file.suffix not in {".safetensors", ".txt"} or file.name in notice, file
 
 
 _BUILD = """
@@ -103,10 +105,11 @@ def test_the_sdist_holds_what_tests_and_documents_need(
         path.relative_to(ROOT).as_posix()
         for folder in folders
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".pyc", ".png")
     }
     wanted |= {
         "LICENSE",
+        "NOTICE",
         "README.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
@@ -118,6 +121,7 @@ def test_the_sdist_holds_what_tests_and_documents_need(
     }
     assert wanted - source.keys() == set()
     made = {"PKG-INFO", "setup.cfg"}
+    assert not [name for name in source if name.endswith(".png")]
     rest = {name.partition("/")[0] for name in source.keys() - wanted - made}
     assert rest == {"fidprobe", "attacks", "analysis", "fidprobe.egg-info"}
 
@@ -128,8 +132,9 @@ def test_the_metadata_serve_a_bill_of_materials(distributions: tuple[dict[str, b
     [info] = {name.partition("/")[0] for name in wheel if ".dist-info/" in name}
     metadata = message_from_bytes(wheel[f"{info}/METADATA"])
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata.get_all("License-File") == ["LICENSE"]
-    assert wheel[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+    assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
+    for name in ("LICENSE", "NOTICE"):
+        assert wheel[f"{info}/licenses/{name}"] == (ROOT / name).read_bytes()
     assert not [one for one in metadata.get_all("Classifier", []) if one.startswith("License ::")]  # PEP 639: not both
     for key in ("Name", "Version", "Summary", "Author", "Requires-Python", "Keywords"):
         assert metadata[key], key
