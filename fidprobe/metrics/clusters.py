@@ -13,6 +13,7 @@ __all__ = ["ITERATIONS", "clusterings", "sorted_union"]
 _ROWS = 65536  # rows at a time of sets that memory may not hold
 _DISTANCES = 2**26  # numbers in the largest array while k-means are begun: 256 MB
 _PRODUCTS = 1024  # rows multiplied with drawn points at a time, so that the product is transposed within the cache
+_LARGE = 2**25  # numbers that k-means takes a GPU for; fewer are clustered before a GPU has begun
 _TOGETHER = 16  # drawn points of one product, always: BLAS rounds differently for each shape
 ITERATIONS = 25
 """Iterations of a k-means; with 10 and 100, PRD curves differ by less than single runs do."""
@@ -94,7 +95,8 @@ def clusterings(
 ) -> Iterator[npt.NDArray[np.int64]]:
     """The cluster of each point, for one k-means after another; each is trained on all points.
 
-    Equal points fall into the same cluster.
+    Equal points fall into the same cluster. Many points are clustered on a GPU, where there is one and faiss was built
+    for it; rounding differs there, so that a seed's result is another one, within the spread of runs.
 
     Args:
         points: float32 [n, d], sorted so that equal points are next to each other, n >= clusters.
@@ -106,13 +108,14 @@ def clusterings(
     """
     import faiss
 
+    on_gpu = points.size >= _LARGE and faiss.get_num_gpus() > 0
     repeated = _repeated(points)
     for chosen in _beginnings(points, clusters, rngs):
         means = faiss.Kmeans(
             points.shape[1],
             clusters,
             niter=ITERATIONS,
-            gpu=False,
+            gpu=1 if on_gpu else False,
             min_points_per_centroid=1,  # faiss warns below 39,
             max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
         )

@@ -10,7 +10,9 @@ from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
 from fidprobe.metrics import clusters
+from fidprobe.metrics.prd import prd
 from fidprobe.runtime import temporary_files
+from tests.helpers import wrapped
 
 
 def awkward(rows: int, dim: int, seed: int) -> Tensor:
@@ -75,6 +77,39 @@ def test_equal_points_share_a_cluster_through_whole_blocks(different: int, monke
         shared = labels.reshape(different, -1)
         assert (shared == shared[:, :1]).all()
         assert len(np.unique(labels)) == min(different, 3)
+
+
+@pytest.mark.parametrize(("gpus", "large", "used"), [(2, True, 1), (2, False, False), (0, True, False)])
+def test_many_points_are_clustered_on_a_gpu_where_there_is_one(
+    gpus: int, large: bool, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a faiss that tells how many there are; what it does with them was not run."""
+    import faiss
+
+    kmeans, asked = faiss.Kmeans, []
+
+    def counted(*args: int, gpu: int, **options: int) -> Any:
+        asked.append(gpu)
+        return kmeans(*args, gpu=False, **options)
+
+    monkeypatch.setattr(faiss, "Kmeans", counted)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: gpus)
+    monkeypatch.setattr(clusters, "_LARGE", 100 * 3 if large else 100 * 3 + 1)
+    points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    assert len(next(clusters.clusterings(points, 4, [np.random.default_rng(0)]))) == 100
+    assert asked == [used]
+
+
+@pytest.mark.skipif("not __import__('faiss').get_num_gpus()", reason="faiss finds no GPU")
+def test_a_gpu_gives_curves_within_the_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten runs on either: the means of F_8 differ by less than four standard errors."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2000, 64, generator=generator), 0.9 * torch.randn(2000, 64, generator=generator)
+    on_cpu = prd(reference=wrapped(a), generated=wrapped(b))
+    monkeypatch.setattr(clusters, "_LARGE", 1)
+    on_gpu = prd(reference=wrapped(a), generated=wrapped(b))
+    error = ((on_cpu.f_8_spread**2 + on_gpu.f_8_spread**2) / 10) ** 0.5
+    assert on_gpu.f_8 == pytest.approx(on_cpu.f_8, abs=4 * error)
 
 
 def test_as_many_k_means_begin_together_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
