@@ -3,7 +3,9 @@
 import base64
 import csv
 import hashlib
+import importlib
 import io
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -15,6 +17,8 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+
+import fidprobe
 
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -146,6 +150,15 @@ def test_the_metadata_serve_a_bill_of_materials(distributions: tuple[dict[str, b
         if not name.endswith("/RECORD"):
             found = base64.urlsafe_b64encode(hashlib.sha256(wheel[name]).digest()).rstrip(b"=").decode()
             assert (digest, size) == (f"sha256={found}", str(len(wheel[name])))
+
+
+def test_every_module_can_be_imported() -> None:
+    """With the versions that are here, and no warning of deprecated names."""
+    for module in pkgutil.walk_packages(fidprobe.__path__, "fidprobe."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for package in ("datasets", "faiss", "matplotlib.figure", "open_clip", "timm", "torchmetrics", "torchvision"):
+        importlib.import_module(package)
 
 
 def test_starting_loads_nothing_heavy() -> None:
