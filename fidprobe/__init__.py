@@ -47,6 +47,7 @@ Everything here is loaded on first use, so that `import fidprobe` takes no time.
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ if TYPE_CHECKING:
     from fidprobe.provenance import Provenance as Provenance
     from fidprobe.runtime.ranks import ranks_of_torchrun as ranks_of_torchrun
     from fidprobe.statistics import GaussianStatistics as GaussianStatistics
+
+    __version__: str
 
 _HOME = {
     "AMScoreResult": "metrics.am_score",
@@ -292,10 +295,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'fidprobe' has no attribute {name!r}")
-    return getattr(import_module(f"fidprobe.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return version("fidprobe")
+        if name not in _HOME:
+            raise AttributeError(f"module 'fidprobe' has no attribute {name!r}")
+        return getattr(import_module(f"fidprobe.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

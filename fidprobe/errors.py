@@ -10,6 +10,7 @@ __all__ = [
     "FidprobeError",
     "InputError",
     "MismatchError",
+    "PackageError",
     "ProcessError",
     "SourceError",
     "SourceWarning",
@@ -46,6 +47,10 @@ class MismatchError(FidprobeError):
 
 class InputError(FidprobeError, ValueError):
     """A value that a function does not accept: a wrong shape, NaN, too few rows, an unknown name."""
+
+
+class PackageError(FidprobeError):
+    """A package that some work needs is not installed, or cannot be imported."""
 
 
 class ProcessError(FidprobeError):

@@ -3,7 +3,9 @@
 import base64
 import csv
 import hashlib
+import importlib
 import io
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -15,6 +17,8 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+
+import fidprobe
 
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -35,9 +39,10 @@ def test_every_sub_package_is_listed() -> None:
 
 
 def test_every_data_file_is_packaged() -> None:
-    """Templates, styles and label lists travel with the code."""
+    """Templates, styles and label lists travel with the code; NOTICE tells whose data they are made of."""
     config = CONFIG["tool"]["setuptools"]
     links = {ROOT / package.replace(".", "/") for package in config["package-dir"] if "." in package}
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     for package in config["packages"]:
         root, _, rest = package.removeprefix("fidprobe.").partition(".")
         at_the_root = f"fidprobe.{root}" in config["package-dir"]
@@ -46,6 +51,7 @@ def test_every_data_file_is_packaged() -> None:
             # Where a system has no links, git writes the links inside fidprobe/ as small text files.
             if file.is_file() and file.suffix not in {".py", ".pyc"} and file not in links:
                 assert any(file.match(pattern) for pattern in config["package-data"][package]), file
+                assert file.suffix not in {".safetensors", ".txt"} or file.name in notice, file
 
 
 _BUILD = """
@@ -103,10 +109,11 @@ def test_the_sdist_holds_what_tests_and_documents_need(
         path.relative_to(ROOT).as_posix()
         for folder in folders
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".pyc", ".png")
     }
     wanted |= {
         "LICENSE",
+        "NOTICE",
         "README.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
@@ -118,6 +125,7 @@ def test_the_sdist_holds_what_tests_and_documents_need(
     }
     assert wanted - source.keys() == set()
     made = {"PKG-INFO", "setup.cfg"}
+    assert not [name for name in source if name.endswith(".png")]
     rest = {name.partition("/")[0] for name in source.keys() - wanted - made}
     assert rest == {"fidprobe", "attacks", "analysis", "fidprobe.egg-info"}
 
@@ -128,8 +136,9 @@ def test_the_metadata_serve_a_bill_of_materials(distributions: tuple[dict[str, b
     [info] = {name.partition("/")[0] for name in wheel if ".dist-info/" in name}
     metadata = message_from_bytes(wheel[f"{info}/METADATA"])
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata.get_all("License-File") == ["LICENSE"]
-    assert wheel[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+    assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
+    for name in ("LICENSE", "NOTICE"):
+        assert wheel[f"{info}/licenses/{name}"] == (ROOT / name).read_bytes()
     assert not [one for one in metadata.get_all("Classifier", []) if one.startswith("License ::")]  # PEP 639: not both
     for key in ("Name", "Version", "Summary", "Author", "Requires-Python", "Keywords"):
         assert metadata[key], key
@@ -141,6 +150,15 @@ def test_the_metadata_serve_a_bill_of_materials(distributions: tuple[dict[str, b
         if not name.endswith("/RECORD"):
             found = base64.urlsafe_b64encode(hashlib.sha256(wheel[name]).digest()).rstrip(b"=").decode()
             assert (digest, size) == (f"sha256={found}", str(len(wheel[name])))
+
+
+def test_every_module_can_be_imported() -> None:
+    """With the versions that are here, and no warning of deprecated names."""
+    for module in pkgutil.walk_packages(fidprobe.__path__, "fidprobe."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for package in ("datasets", "faiss", "matplotlib.figure", "open_clip", "timm", "torchmetrics", "torchvision"):
+        importlib.import_module(package)
 
 
 def test_starting_loads_nothing_heavy() -> None:

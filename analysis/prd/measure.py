@@ -22,6 +22,7 @@ from fidprobe.extractors.chosen import Network
 from fidprobe.features.extraction import ReadOptions
 from fidprobe.inputs import Input
 from fidprobe.metrics.prd import PRDResult, prd
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent, stage
 from fidprobe.statistics import GaussianStatistics
 
@@ -141,6 +142,7 @@ def prd_curves(
     """
     begun = time.perf_counter()
     options = options or ReadOptions()
+    require("faiss", "PRD")
     models = by_name(models)
     second_models = by_name(second_models or {}, list(models))
     if not models:

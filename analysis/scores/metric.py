@@ -6,9 +6,10 @@ from typing import Any
 
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.sets.advice import Advice
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, PackageError
 from fidprobe.features.value import Features
 from fidprobe.images import ImageSource
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
@@ -53,6 +54,7 @@ class Metric:
         least: Images that each set must have.
         alone: It measures the generated set alone, so the reference has a value of its own to compare with.
         space: The network that it is defined in, or `PICTURES`; empty for whatever network was chosen.
+        package: The package that it needs beside those that everything needs; empty for none.
         distance: It is a Fréchet distance, which the second opinion's distance must stand beside.
         equal_counts: An audit measures it in every space anyway, on equally many images of every set.
         own_rows: The audit's report has rows of its own for it, which say more than `describe`.
@@ -72,12 +74,18 @@ class Metric:
     least: int = 2
     alone: bool = False
     space: str = ""
+    package: str = ""
     distance: bool = False
     equal_counts: bool = False
     own_rows: bool = False
     in_summary: bool = False
     advise: Callable[[Mapping[str, Any], Mapping[str, Any], MetricChoices], list[Advice]] = field(default=lambda *_: [])
     parts: tuple["Metric", ...] = ()
+
+    def require_package(self) -> None:
+        """Raise PackageError if the package that it needs cannot be imported."""
+        if self.package:
+            require(self.package, self.name)
 
     @property
     def classes(self) -> bool:
@@ -127,6 +135,10 @@ class Metric:
 
     def why_impossible(self, reference: object, generated: object) -> str:
         """Why these sets cannot give it; empty if they can."""
+        try:
+            self.require_package()
+        except PackageError as error:
+            return str(error)
         sides = {**({} if self.alone else {"the reference": reference}), "this set": generated}
         for name, side in sides.items():
             if why := self._lacks(name, side):

@@ -9,7 +9,7 @@ from fidprobe.analysis.output.wording import amount, number, plus_minus, visible
 from fidprobe.analysis.scores.metric import PICTURES, Line, Metric
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.sets.advice import Advice, advise_on_classifier, advise_on_neighbours, advise_on_splits
-from fidprobe.errors import InputError
+from fidprobe.errors import InputError, PackageError
 from fidprobe.features.value import Features
 from fidprobe.metrics.am_score import AMScoreResult, am_score
 from fidprobe.metrics.class_space import class_space
@@ -27,7 +27,7 @@ from fidprobe.runtime.messages import unknown_name
 from fidprobe.runtime.progress import Progress
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["METRICS", "parse_metrics", "titles"]
+__all__ = ["METRICS", "advise_on_packages", "parse_metrics", "titles"]
 
 _AM_SPLITS = 10  # of the AM Score, as in Table 1 of its paper
 
@@ -46,6 +46,24 @@ def parse_metrics(names: str | Iterable[str]) -> tuple[str, ...]:
     if not given:
         raise InputError(f"no metric is named; choose from {', '.join(METRICS)}")
     return tuple(name for name in METRICS if name in given)
+
+
+def advise_on_packages(names: str | Iterable[str]) -> list[Advice]:
+    """Warnings of metrics that an audit leaves out, since a package of theirs cannot be imported.
+
+    Args:
+        names: As of `parse_metrics`.
+
+    Raises:
+        InputError: an unknown name, or none.
+    """
+    advice = []
+    for name in parse_metrics(names):
+        try:
+            METRICS[name].require_package()
+        except PackageError as error:
+            advice.append(Advice("package-missing", f"{name} is left out: {error}"))
+    return advice
 
 
 def _keys(prefix: str, attributes: str) -> dict[str, str]:
@@ -327,6 +345,7 @@ _ROWS = (
             **_keys("prd", "clusters runs seed balanced_count"),
         },
         least=20,
+        package="faiss",
         advise=_advise_on_models,
     ),
     Metric(
@@ -394,6 +413,7 @@ _ROWS = (
         {"ms_ssim_within_classes": lambda result: json.loads(json.dumps(asdict(result)))},  # lists in place of tuples
         needs=PICTURES,
         space=PICTURES,
+        package="torchmetrics",
         alone=True,
         advise=_advise_on_sizes,
     ),

@@ -151,8 +151,10 @@ def _check_sets(sets: Mapping[str, Input], metrics: Sequence[Metric]) -> None:
 
     Raises:
         InputError: a metric needs more images than a set has, or features or images where a set came without.
+        PackageError: a metric's package cannot be imported.
     """
     for metric in metrics:
+        metric.require_package()
         for name, side in sets.items():
             if metric.alone and name == "reference":
                 continue  # it has no use for the reference

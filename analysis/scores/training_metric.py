@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import ClasswiseWrapper, Metric
 
 from fidprobe.analysis.scores.space_scores import metric_label
 from fidprobe.arguments import checked
@@ -21,7 +20,11 @@ from fidprobe.images.pixels import to_uint8
 from fidprobe.metrics.frechet import frechet_distance
 from fidprobe.metrics.inputs import float64_device
 from fidprobe.provenance import Provenance, check_comparable
+from fidprobe.runtime.packages import require
 from fidprobe.statistics import GaussianStatistics
+
+require("torchmetrics", "CrossCheckedFID")  # the class below needs it at once
+from torchmetrics import ClasswiseWrapper, Metric  # noqa: E402
 
 __all__ = ["CrossCheckedFID"]
 

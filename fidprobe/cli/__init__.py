@@ -25,7 +25,7 @@ def _run() -> None:
 
     from fidprobe.cli.app import app, run
     from fidprobe.cli.output import printed_warnings
-    from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError
+    from fidprobe.errors import AbsentWeightsError, FidprobeError, InputError, PackageError
     from fidprobe.runtime.memory import is_out_of_memory
     from fidprobe.runtime.messages import escape_controls, one_line
     from fidprobe.runtime.processes import standard_error
@@ -48,6 +48,12 @@ def _run() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         _fail(InputError(str(error)))
+    except ImportError as error:
+        from fidprobe.runtime.packages import import_problem
+
+        if (problem := import_problem(error)) is None:
+            raise
+        _fail(PackageError(problem))
     except Exception as error:
         if not is_out_of_memory(error):
             sys.stderr = standard_error()  # a defect of fidprobe's, of any process

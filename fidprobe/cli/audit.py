@@ -17,7 +17,7 @@ from fidprobe.cli.options import (
     folder,
     option,
 )
-from fidprobe.cli.output import Output, checked_folder, command_line
+from fidprobe.cli.output import Output, checked_folder, command_line, print_advice
 from fidprobe.runtime.interrupts import Interrupts
 
 __all__ = ["audit"]
@@ -71,9 +71,11 @@ def audit(
     from fidprobe.analysis.audit.text import audit_lines
     from fidprobe.analysis.report.files import write_report
     from fidprobe.analysis.scores.metric_choices import MetricChoices
+    from fidprobe.analysis.scores.metric_registry import advise_on_packages
 
     gates = [parse_gate(condition) for condition in fail_if or ()]
     out = checked_folder(out, "a report")
+    print_advice(advise_on_packages(metrics))
     with output.bars() as progress, Interrupts() as interrupted:
         result = run(
             reference,

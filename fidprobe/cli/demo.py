@@ -22,10 +22,13 @@ def demo(
     against its images as they come. The ImageNet network is efficientnet-lite0, the second opinion an encoder that
     learnt from CIFAR-10 without labels (docs/models.md).
     """
+    from fidprobe.analysis.audit.measure import AUDIT_METRICS
     from fidprobe.analysis.audit.text import audit_lines
     from fidprobe.analysis.report.demo import demo_cases, write_demo
+    from fidprobe.analysis.scores.metric_registry import advise_on_packages
 
     out = checked_folder(out, "the demo")
+    print_advice(advise_on_packages(AUDIT_METRICS))
     with Bars(quiet=quiet, interrupted=RESUMED) as progress:
         cases = demo_cases(options=Reading(no_cache=no_cache).options(), progress=progress)
     page = write_demo(cases, out, command=command_line())

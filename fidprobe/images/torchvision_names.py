@@ -10,6 +10,7 @@ from fidprobe.errors import InputError, SourceError
 from fidprobe.images.datasets import DatasetSource
 from fidprobe.runtime.files import cache_folder
 from fidprobe.runtime.messages import one_line
+from fidprobe.runtime.packages import require
 
 __all__ = ["TORCHVISION_NAMES", "open_torchvision"]
 
@@ -38,11 +39,13 @@ def open_torchvision(text: str) -> DatasetSource:
 
     Raises:
         InputError: an unknown name or split.
+        PackageError: torchvision cannot be imported.
         SourceError: the files are damaged, or absent and cannot be downloaded.
     """
     name, _, split = text.partition(":")
     if name not in _DATASETS or split not in _DATASETS[name][1]:
         raise InputError(f"{text!r} is not a torchvision name; there are {', '.join(TORCHVISION_NAMES)}")
+    require("torchvision", text)
     import torchvision.datasets
 
     class_name, splits = _DATASETS[name]

@@ -13,6 +13,8 @@ __all__ = ["ITERATIONS", "clusterings", "sorted_union"]
 _ROWS = 65536  # rows at a time of sets that memory may not hold
 _DISTANCES = 2**26  # numbers in the largest array while k-means are begun: 256 MB
 _PRODUCTS = 1024  # rows multiplied with drawn points at a time, so that the product is transposed within the cache
+_LARGE = 2**25  # numbers that k-means takes a GPU for; fewer are clustered before a GPU has begun
+_TOGETHER = 16  # drawn points of one product, always: BLAS rounds differently for each shape
 ITERATIONS = 25
 """Iterations of a k-means; with 10 and 100, PRD curves differ by less than single runs do."""
 
@@ -93,7 +95,8 @@ def clusterings(
 ) -> Iterator[npt.NDArray[np.int64]]:
     """The cluster of each point, for one k-means after another; each is trained on all points.
 
-    Equal points fall into the same cluster.
+    Equal points fall into the same cluster. Many points are clustered on a GPU, where there is one and faiss was built
+    for it; rounding differs there, so that a seed's result is another one, within the spread of runs.
 
     Args:
         points: float32 [n, d], sorted so that equal points are next to each other, n >= clusters.
@@ -105,13 +108,14 @@ def clusterings(
     """
     import faiss
 
+    on_gpu = points.size >= _LARGE and faiss.get_num_gpus() > 0
     repeated = _repeated(points)
     for chosen in _beginnings(points, clusters, rngs):
         means = faiss.Kmeans(
             points.shape[1],
             clusters,
             niter=ITERATIONS,
-            gpu=False,
+            gpu=1 if on_gpu else False,
             min_points_per_centroid=1,  # faiss warns below 39,
             max_points_per_centroid=len(points),  # and by default trains on 256 a centroid alone
         )
@@ -156,8 +160,8 @@ def _spread_out(
     """Greedy k-means++ (Arthur and Vassilvitskii 2007): choose the first centres far from each other.
 
     A few points are drawn by their squared distance from the nearest chosen one, and the best of them is chosen next.
-    Faiss draws its first centres uniformly and often puts two of them into one of several distant groups. One product
-    for all k-means takes far less time than one for each.
+    Faiss draws its first centres uniformly and often puts two of them into one of several distant groups. Products for
+    several k-means together take far less time than one for each.
 
     Returns:
         int64 [runs, k], a row for each generator.
@@ -167,10 +171,7 @@ def _spread_out(
     def distances(drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Squared distances of drawn points [runs, t] to all points: [runs, t, n]."""
         some = drawn.ravel()
-        squared = np.empty((len(some), len(points)), np.float32)
-        columns = points[some].T * -2
-        for part in _blocks(len(points), _PRODUCTS):  # BLAS is slower the other way round, few rows by many columns
-            squared[:, part] = (points[part] @ columns).T
+        squared = _products(points, points[some] * -2)
         squared += squares
         squared += squares[some, None]
         return squared.clip(0, out=squared).reshape(*drawn.shape, len(points))
@@ -181,7 +182,7 @@ def _spread_out(
         """The best of the drawn points [runs, t] in each run [runs], and the nearest distances with it [runs, n]."""
         left = distances(drawn)
         np.minimum(left, nearest[:, None], out=left)
-        best = np.arange(len(drawn)), left.sum(axis=2, dtype=np.float64).argmin(axis=1)
+        best = np.arange(len(drawn)), [one.sum(axis=1, dtype=np.float64).argmin() for one in left]
         return drawn[best], left[best]
 
     chosen = np.empty((len(rngs), clusters), np.int64)
@@ -191,6 +192,23 @@ def _spread_out(
         drawn = np.stack([_drawn_by(row, trials, rng) for row, rng in zip(nearest, rngs, strict=True)])
         chosen[:, i], nearest = best_of(drawn, nearest)
     return chosen
+
+
+def _products(points: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Inner products of others [m, d] with all points [n, d]: [m, n].
+
+    A row of the result does not depend on the rows after it: each of BLAS's products has the same shape, filled up
+    with zeros. So a k-means begins in the same way however many others follow.
+    """
+    products = np.empty((len(others), len(points)), np.float32)
+    groups = list(_blocks(len(others), _TOGETHER))
+    filled = np.zeros((len(groups) * _TOGETHER, points.shape[1]), np.float32)
+    filled[: len(others)] = others
+    for part in _blocks(len(points), _PRODUCTS):  # BLAS is slower the other way round, few rows by many columns
+        for group in groups:
+            columns = filled[group.start : group.start + _TOGETHER].T
+            products[group, part] = (points[part] @ columns)[:, : group.stop - group.start].T
+    return products
 
 
 def _drawn_by(squared: npt.NDArray[np.float32], count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -23,6 +23,7 @@ from fidprobe.images.temporary_copy import TemporaryCopy, rereadable
 from fidprobe.metrics.picture_pairs import LEAST_SIDE, PictureSize, drawn_pairs, similarities
 from fidprobe.runtime.brief import Brief
 from fidprobe.runtime.devices import as_device
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent
 
 __all__ = ["ALIKE", "UNLABELLED", "ClassSimilarity", "IntraClassResult", "ms_ssim_within_classes"]
@@ -127,7 +128,9 @@ def ms_ssim_within_classes(
         InputError: pairs or side out of range, not one label for each image, no class of two images,
             pictures of several sizes without `side`, or smaller than 16 pixels.
         SourceError: a picture cannot be read.
+        PackageError: torchmetrics cannot be imported.
     """
+    require("torchmetrics", "MS-SSIM")
     if pairs < 1:
         raise InputError(f"MS-SSIM within classes needs at least 1 pair a class, got {pairs}")
     if side is not None and side < LEAST_SIDE:

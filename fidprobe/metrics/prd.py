@@ -26,6 +26,7 @@ from fidprobe.metrics.clusters import clusterings, sorted_union
 from fidprobe.metrics.inputs import comparable, largest_magnitude
 from fidprobe.provenance import known_space
 from fidprobe.runtime.brief import Brief
+from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent
 from fidprobe.runtime.temporary_files import empty_array
 
@@ -151,14 +152,16 @@ def prd(
             Otherwise the clusters fit the larger side better, and the result favours it.
         count: Images of each side when balanced, at least `clusters`, so that curves of several models compare; by
             default as many as the smaller side has.
-        seed: Seed of the draws and of the first centres. Equal seeds and runs give equal results. With another number
-            of runs, rounding can decide near ties differently.
+        seed: Seed of the draws and of the first centres. Equal seeds give equal results; the first runs are the same
+            however many follow.
         progress: Called after each run.
 
     Raises:
         MismatchError: different feature spaces.
         InputError: an option out of range, fewer images than clusters on a side, NaN or infinite values.
+        PackageError: faiss cannot be imported.
     """
+    require("faiss", "PRD")
     reference, generated = comparable(reference, generated)
     _check_options(clusters, angles, runs)
     counts = len(reference), len(generated)

@@ -10,7 +10,9 @@ from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
 from fidprobe.metrics import clusters
+from fidprobe.metrics.prd import prd
 from fidprobe.runtime import temporary_files
+from tests.helpers import wrapped
 
 
 def awkward(rows: int, dim: int, seed: int) -> Tensor:
@@ -77,6 +79,39 @@ def test_equal_points_share_a_cluster_through_whole_blocks(different: int, monke
         assert len(np.unique(labels)) == min(different, 3)
 
 
+@pytest.mark.parametrize(("gpus", "large", "used"), [(2, True, 1), (2, False, False), (0, True, False)])
+def test_many_points_are_clustered_on_a_gpu_where_there_is_one(
+    gpus: int, large: bool, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a faiss that tells how many there are; what it does with them was not run."""
+    import faiss
+
+    kmeans, asked = faiss.Kmeans, []
+
+    def counted(*args: int, gpu: int, **options: int) -> Any:
+        asked.append(gpu)
+        return kmeans(*args, gpu=False, **options)
+
+    monkeypatch.setattr(faiss, "Kmeans", counted)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: gpus)
+    monkeypatch.setattr(clusters, "_LARGE", 100 * 3 if large else 100 * 3 + 1)
+    points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    assert len(next(clusters.clusterings(points, 4, [np.random.default_rng(0)]))) == 100
+    assert asked == [used]
+
+
+@pytest.mark.skipif("not __import__('faiss').get_num_gpus()", reason="faiss finds no GPU")
+def test_a_gpu_gives_curves_within_the_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten runs on either: the means of F_8 differ by less than four standard errors."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2000, 64, generator=generator), 0.9 * torch.randn(2000, 64, generator=generator)
+    on_cpu = prd(reference=wrapped(a), generated=wrapped(b))
+    monkeypatch.setattr(clusters, "_LARGE", 1)
+    on_gpu = prd(reference=wrapped(a), generated=wrapped(b))
+    error = ((on_cpu.f_8_spread**2 + on_gpu.f_8_spread**2) / 10) ** 0.5
+    assert on_gpu.f_8 == pytest.approx(on_cpu.f_8, abs=4 * error)
+
+
 def test_as_many_k_means_begin_together_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three of seven at a time: the same begin as all at once, of whole coordinates."""
     points = np.random.default_rng(0).integers(-40, 41, size=(300, 2)).astype(np.float32)
@@ -102,6 +137,16 @@ def test_k_means_one_after_another_are_those_of_each_alone() -> None:
     alone = [next(clusters.clusterings(points, 6, [np.random.default_rng(seed)])) for seed in range(4)]
     assert np.array_equal(together, alone)
     assert len({labels.tobytes() for labels in together}) > 1
+
+
+@pytest.mark.parametrize(("rows", "dim"), [(350, 8), (40, 64), (1100, 30)])
+def test_products_do_not_depend_on_how_many_there_are(rows: int, dim: int) -> None:
+    """To the last bit: BLAS rounds a product of one column otherwise than one of many."""
+    points = np.random.default_rng(0).normal(size=(rows, dim)).astype(np.float32)
+    whole = clusters._products(points, points[:37])
+    for count in range(1, 37):
+        assert np.array_equal(clusters._products(points, points[:count]), whole[:count])
+    assert whole == pytest.approx(points[:37].astype(np.float64) @ points.T.astype(np.float64), abs=1e-4)
 
 
 @pytest.mark.parametrize(("different", "together"), [(300, 2**26), (300, 1), (3, 2**26), (1, 2**26)])

@@ -222,5 +222,5 @@ def test_records_are_of_todays_presets(item: Any) -> None:
         found = record(item.module, scale)
         if found is not None:
             assert found["preset"] == json.loads(json.dumps(asdict(one.presets[scale])))
-            for figure in found["figures"]:
+            for figure in found["figures"] if not (ROOT / "PKG-INFO").exists() else ():  # an sdist has no pictures
                 assert (ROOT / "reproduce" / "results" / f"{item.module}-{scale}{figure['suffix']}.png").is_file()
