@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.comparison import OURS, Aim, Work, interleaved, keep, rate
 from fidprobe.analysis.conventions.table import CONVENTIONS
 from fidprobe.features.extraction import extract
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 from tests.extractors import inception_peers
 
 PEERS = ("pytorch-fid", "torch-fidelity", "clean-fid", "torchmetrics")

@@ -13,8 +13,8 @@ from benchmarks.heatmaps import as_the_papers_code
 from fidprobe.analysis.heatmaps.sensitivity import Sensitivity
 from fidprobe.extractors import load_extractor
 from fidprobe.metrics.single_image import SingleImage
-from fidprobe.runtime.torch_settings import own_settings
 from fidprobe.statistics import GaussianStatistics
+from fidprobe.torch_settings import own_settings
 from tests.extractors import inception_peers
 
 _LEAST_SPREAD = 0.3  # of a feature

@@ -29,8 +29,8 @@ from fidprobe.features.value import Features
 from fidprobe.images import open_images
 from fidprobe.metrics.frechet import frechet
 from fidprobe.metrics.single_image import SingleImage
-from fidprobe.runtime.torch_settings import own_settings
 from fidprobe.statistics import GaussianStatistics
+from fidprobe.torch_settings import own_settings
 
 _HELD_OUT = 64  # pictures outside the set
 

@@ -7,8 +7,10 @@ matrices (`fidprobe.metrics.inputs`). Nothing is imported for the checks, since 
 
 import inspect
 import math
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, wraps
 from numbers import Integral, Real
@@ -50,15 +52,29 @@ def checked(function: _F) -> _F:
 
     Numbers and texts of NumPy are taken for Python's, and a text for a path. `int` takes no float and no truth value,
     `float` no NaN and no infinity. `Any` takes all but None if the argument is required. What may be a NumPy array is
-    left to the function itself.
+    left to the function itself. A function runs under fidprobe's own settings of torch (`own_settings`); a constructor,
+    whose tensors may belong on the caller's default device, does not.
 
     Returns:
         The function, which then raises InputError of one line for an argument of a wrong type; the same class.
     """
     if isinstance(function, type):
         # The constructor of a subclass may call this one.
-        function.__init__ = checked(function.__init__)  # type: ignore[misc]
+        function.__init__ = _checked(function.__init__, nullcontext)  # type: ignore[misc]
         return cast(_F, function)
+    return _checked(function, _own_settings)
+
+
+def _own_settings() -> AbstractContextManager[None]:
+    if "torch" not in sys.modules:  # its import takes seconds, and nothing is set before it
+        return nullcontext()
+    from fidprobe.torch_settings import own_settings
+
+    return own_settings()
+
+
+def _checked(function: _F, settings: Callable[[], AbstractContextManager[None]]) -> _F:
+    """A function that checks its arguments and then runs under some settings."""
     signature = inspect.signature(function)
 
     @cache
@@ -82,7 +98,8 @@ def checked(function: _F) -> _F:
             except _RefusedError as refused:
                 inside = f" with {shown(refused.args[0])}" if refused.args else ""
                 raise InputError(f"`{name}` must be {_described(hint)}, not {shown(value)}{inside}") from None
-        return function(*bound.args, **bound.kwargs)
+        with settings():
+            return function(*bound.args, **bound.kwargs)
 
     return cast(_F, call)
 

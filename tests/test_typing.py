@@ -13,6 +13,7 @@ PRELUDES = {
         "import numpy as np\n"
         "from fidprobe.analysis.output.wording import number\n"
         "from fidprobe.analysis.scores.metric import Line, Metric\n"
+        "from fidprobe.features.value import Features\n"
         "from tests.analysis.scores.test_metric_registry import Case, one_number\n"
     )
 }

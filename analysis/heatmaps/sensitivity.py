@@ -24,7 +24,7 @@ from fidprobe.errors import InputError
 from fidprobe.extractors.base import Extractor
 from fidprobe.extractors.network import NetworkExtractor, token_grid
 from fidprobe.metrics.single_image import SingleImage
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 
 __all__ = ["Sensitivity", "important_half", "is_mean_pooled", "layer_to_look_at", "upsampled"]
 

@@ -20,7 +20,7 @@ from fidprobe.runtime.devices import as_device
 from fidprobe.runtime.messages import near_miss
 from fidprobe.runtime.packages import require
 from fidprobe.runtime.progress import Progress, silent
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 
 __all__ = ["Embedding", "Extractor", "Request", "extractor_names", "load_extractor", "resize_rules"]
 

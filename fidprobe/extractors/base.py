@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fidprobe.errors import InputError
 from fidprobe.provenance import ExtractorProvenance
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 
 __all__ = ["Box", "Embedding", "Extractor"]
 

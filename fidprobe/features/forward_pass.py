@@ -16,7 +16,7 @@ from fidprobe.extractors.base import Embedding, Extractor
 from fidprobe.features.value import first_nonfinite_row
 from fidprobe.images import ReadImage
 from fidprobe.runtime.memory import is_out_of_memory
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 
 __all__ = ["PendingImages", "TooLargeError", "embed_images", "prepare_images"]
 

@@ -15,7 +15,7 @@ from fidprobe.images.decode import MAX_PIXELS
 from fidprobe.images.parallel import default_workers, ordered_map
 from fidprobe.images.source import ImageSource
 from fidprobe.runtime.progress import Progress
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 
 __all__ = ["LEAST_SIDE", "PictureSize", "drawn_pairs", "similarities"]
 

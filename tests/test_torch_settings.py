@@ -14,7 +14,7 @@ from torch import Tensor
 import fidprobe
 from fidprobe.analysis.heatmaps.sensitivity import layer_to_look_at
 from fidprobe.extractors.base import Embedding
-from fidprobe.runtime.torch_settings import own_settings
+from fidprobe.torch_settings import own_settings
 from tests.analysis.small_network import MADE, REAL, Tiny, tiny
 
 FEW = REAL[:12]
@@ -172,3 +172,28 @@ def test_a_training_metric_under_foreign_settings(setting: str) -> None:
         got = distance()
         assert settings_now() == before
     assert got == wanted
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_public_functions_run_under_their_own_settings(setting: str) -> None:
+    """The same numbers: distances and their errors, scores, and an attack's optimum."""
+    rng = np.random.default_rng(0)
+    real, made = (fidprobe.Features(rng.standard_normal((60, 4)).astype(np.float32) + by) for by in (0, 0.5))
+
+    def numbers() -> list[float]:
+        scored = fidprobe.score(real, made, metrics="fid,kid,pr", second_reference=real, second_generated=made)
+        attacked = fidprobe.attack(real, made, fidprobe.Resampling(fidprobe.AttackSpace("pre-logits"), keep=30))
+        main = scored.main.scores["generated"].results
+        return [
+            main["fid"].value,
+            main["kid"].value,
+            main["pr"].precision,
+            fidprobe.frechet_sampling(real, made).corrected,
+            attacked.outcome.scores[0].weighted or 0.0,
+        ]
+
+    wanted = numbers()
+    with SETTINGS[setting]():
+        before = settings_now()
+        assert numbers() == wanted
+        assert settings_now() == before
