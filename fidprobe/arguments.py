@@ -114,6 +114,7 @@ def _taken(value: Any, hint: Any) -> Any:
     Raises:
         _RefusedError: it is nothing of that kind.
     """
+    hint = _named(hint)
     origin, parts = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
@@ -133,6 +134,11 @@ def _taken(value: Any, hint: Any) -> Any:
     if origin is Callable:
         return value if callable(value) else _refuse()
     return value if isinstance(value, origin or hint) else _refuse()
+
+
+def _named(hint: Any) -> Any:
+    """What a type alias stands for; NumPy's `ArrayLike` and `NDArray` are aliases from 2.5 on."""
+    return getattr(get_origin(hint) or hint, "__value__", hint)
 
 
 def _refuse() -> Any:
@@ -217,6 +223,7 @@ _NAMES = {bool: "True or False", int: "a whole number", float: "a finite number"
 
 def _described(hint: Any) -> str:
     """What an annotation takes, in words: `a text, an Extractor or None`."""
+    hint = _named(hint)
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         *others, last = dict.fromkeys(map(_described, parts))
