@@ -14,7 +14,7 @@ from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.errors import InputError, MismatchError
 from fidprobe.features.value import Features
 from fidprobe.provenance import ExtractorProvenance, Provenance
-from fidprobe.statistics import GaussianStatistics
+from fidprobe.statistics import GaussianStatistics, statistics_of
 from tests.attacks.problems import distance
 
 KEYS = ("main", "second")
@@ -66,7 +66,7 @@ def _real() -> GainPrice:
 def test_distances_are_those_of_the_optimised_half_divided_by_the_counts(bought: GainPrice) -> None:
     for judge, key in zip(bought.judges, KEYS, strict=True):
         half = split_reference(REFERENCE[key], 0.5, 0)["optimised"]
-        statistics = GaussianStatistics.of(half)
+        statistics = statistics_of(half)
         expected = distance(statistics, BASELINE[key].features, np.full(200, 1 / 200))
         assert judge.baseline == pytest.approx(expected, rel=1e-5)
     assert [judge.label for judge in bought.judges] == ["FID", "FD[clip]"]
@@ -118,7 +118,7 @@ def test_edges_are_nested_convex_and_above_their_bounds(bought: GainPrice) -> No
 def test_no_subset_of_the_baseline_is_beyond_the_certified_edge() -> None:
     baseline = images(12, 4, shift=0.5)
     price = price_of_gain(REFERENCE, baseline, images(12, 5), caps=(2.0,))
-    goals = [GaussianStatistics.of(split_reference(REFERENCE[key], 0.5, 0)["optimised"]) for key in KEYS]
+    goals = [statistics_of(split_reference(REFERENCE[key], 0.5, 0)["optimised"]) for key in KEYS]
     for keep in (6, 9):
         for subset in list(itertools.combinations(range(12), keep))[::97]:
             p = np.zeros(12)
@@ -148,7 +148,7 @@ def test_nothing_to_buy_costs_nothing() -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_distance_of_fewer_images_is_brought_to_that_of_more(key: str) -> None:
     """Of half the images it is larger by chance alone: to second order all of that is taken away."""
-    half = GaussianStatistics.of(split_reference(REFERENCE[key], 0.5, 0)["optimised"])
+    half = statistics_of(split_reference(REFERENCE[key], 0.5, 0)["optimised"])
     model = images(4000, 8, shift=0.2)[key].features
     few, many = ([WeightedFrechet(half, part) for part in model.split(size)] for size in (100, 200))
     plain, expected = (np.mean([one.uniform.value for one in sets]) for sets in (few, many))
@@ -215,7 +215,7 @@ def test_figure_shows_every_edge_and_both_sets(bought: GainPrice) -> None:
     ]
     main, second = bought.judges
     [model] = [line for line in axes.lines if line.get_label() == "the model"]
-    assert model.get_xydata().tolist() == [[main.model, second.model]]
+    assert np.asarray(model.get_xydata()).tolist() == [[main.model, second.model]]
 
 
 def test_figure_needs_two_spaces() -> None:
