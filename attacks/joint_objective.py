@@ -102,9 +102,9 @@ class Minorant:
         """No probabilities of a capped simplex have a smaller joint objective."""
         return self.offset + simplex.lowest(self.slopes)[0]
 
-    def least_cap(self) -> float:
-        """No probabilities with a smaller cap have a joint objective at or below 0; infinite if none at all have."""
-        return cap_of_level(self.slopes, -self.offset)
+    def least_cap(self, level: float = 0.0) -> float:
+        """No probabilities with a smaller cap have a joint objective at or below a level; infinite if none at all."""
+        return cap_of_level(self.slopes, level - self.offset)
 
 
 @dataclass(frozen=True, eq=False)

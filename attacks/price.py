@@ -115,7 +115,7 @@ class _Bracket:
     def add(self, solution: JointSolution) -> None:
         """Move the ends by what a solution proves."""
         self.solutions.append(solution)
-        if (least := solution.minorant.least_cap()) > self.lower:
+        if (least := solution.minorant.least_cap(self._objective.rounding)) > self.lower:
             self.lower, self.minorant = least, solution.minorant
         if solution.objective > 0:
             self._mix(solution.probabilities, solution.objective, self.reached)

@@ -34,6 +34,7 @@ WITHOUT_PICTURES = (ROOT / "PKG-INFO").exists()  # a source distribution
         "docs/heatmaps.md",
         "docs/influence.md",
         "docs/prd.md",
+        "docs/price.md",
         "docs/python.md",
         "docs/scale.md",
         "docs/verdict.md",
