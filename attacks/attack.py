@@ -238,8 +238,8 @@ class Attack(ABC):
         _check_finite("reference", reference, logits=self.reads_logits)
         _check_finite("candidates", candidates, logits=self.reads_logits)
         halves = self._halves(reference)
-        second_halves = self._second(reference, candidates, second_reference, second_candidates)
-        also_halves = self._second(reference, candidates, also_reference, also_candidates)
+        second_halves = self._elsewhere("second", reference, candidates, second_reference, second_candidates)
+        also_halves = self._elsewhere("further", reference, candidates, also_reference, also_candidates)
         also = None
         if also_halves is not None and also_candidates is not None:
             if not self.takes_also:
@@ -302,8 +302,9 @@ class Attack(ABC):
     def _halves(self, reference: Reference) -> dict[str, Reference]:
         return split_reference(reference, self.held_out, self.seed)
 
-    def _second(
+    def _elsewhere(
         self,
+        which: str,
         reference: Reference,
         candidates: Features,
         second_reference: Reference | None,
@@ -319,13 +320,13 @@ class Attack(ABC):
             ("candidates", candidates, second_candidates),
         ):
             check_same_images(what, main.provenance, second.provenance, (count_of(main), count_of(second)))
-            _check_finite(f"{what} in {second.space}", second)
+            _check_finite(f"{what} in the {which} space", second)
         if isinstance(reference, GaussianStatistics) or self.held_out == 0:
             return {"optimised": second_reference}
         if isinstance(second_reference, GaussianStatistics):
             raise InputError(
-                f"the reference in {second_reference.space} came as statistics, which cannot be split as the main "
-                "space's is; give features, or hold out 0"
+                f"the reference in the {which} space came as statistics, which cannot be split as the main space's is; "
+                "give features, or hold out 0"
             )
         return self._halves(second_reference)
 

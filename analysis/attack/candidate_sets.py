@@ -198,7 +198,10 @@ def _further_space(
     """
     for name, side in inputs.items():
         if name not in given and not isinstance(side, ImageSource):
-            raise InputError(f"the {name} came without images; give its features in the further space (`also_{name}`)")
+            raise InputError(
+                f"the {name} came without images; give features in the further space (`also_reference`, "
+                "`also_candidates`)"
+            )
     return extract_sets(inputs, {}, extractor=network, second_opinion=None, options=options, progress=progress).main
 
 

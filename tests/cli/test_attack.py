@@ -382,7 +382,7 @@ def test_two_spaces_are_attacked_at_once_under_a_cap(run: Run, tmp_path: Path) -
         (("--cap", "2", "--solver", "gradient-descent"), "takes neither --cap nor --also"),
         (("--cap", "2", "--space", "top-1"), "--cap is for attacks with weights"),
         (ALSO[2:], "but not which one (--also)"),
-        (ALSO[:4], "give its features in the further space (--also-candidates)"),
+        (ALSO[:4], "the candidates came without images; give features in the further space (--also-reference"),
     ],
 )
 def test_mistakes_of_joint_attacks_are_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
