@@ -148,6 +148,7 @@ class Attack(ABC):
         candidates: Features,
         keep: int,
         *,
+        also: tuple[Reference, Features] | None = None,
         state: Path | None,
         interrupted: Callable[[], bool],
         progress: Progress,
@@ -158,6 +159,8 @@ class Attack(ABC):
             reference: The part to optimise against.
             candidates: The images to choose from.
             keep: Images to choose.
+            also: The same part and the same candidates in a further space, whose distance has to fall as well; None
+                unless `takes_also`.
             state: A file that keeps the state of long work; a stopped run goes on from it.
             interrupted: Called from time to time; once it returns True, the best plan so far is returned.
             progress: Called at each stage.
@@ -179,6 +182,11 @@ class Attack(ABC):
         """Whether the attack reads logits, which then have to be finite."""
         return True
 
+    @property
+    def takes_also(self) -> bool:
+        """Whether the attack can lower the distance in a further space as well."""
+        return False
+
     def attacked_space(self, reference: dict[str, Reference], candidates: Features) -> RescoredSpace | None:
         """The attacked space, if that is not the space of the features."""
         del reference, candidates
@@ -199,6 +207,8 @@ class Attack(ABC):
         *,
         second_reference: Reference | None = None,
         second_candidates: Features | None = None,
+        also_reference: Reference | None = None,
+        also_candidates: Features | None = None,
         fair: bool = True,
         state: Path | None = None,
         interrupted: Callable[[], bool] = never_interrupted,
@@ -211,6 +221,8 @@ class Attack(ABC):
             candidates: The generated images to choose from, in the same space.
             second_reference: The same real images in the second opinion's space.
             second_candidates: The same candidates in that space.
+            also_reference: The same real images in a further space that is attacked too.
+            also_candidates: The same candidates in that space.
             fair: Whether all candidates together are a fair sample of their generator.
             state: A file that keeps the state of long work. The caller removes it once the outcome is stored.
             interrupted: Called from time to time; returns whether to stop with the best so far.
@@ -226,14 +238,28 @@ class Attack(ABC):
         _check_finite("reference", reference, logits=self.reads_logits)
         _check_finite("candidates", candidates, logits=self.reads_logits)
         halves = self._halves(reference)
-        second_halves = self._second(reference, candidates, second_reference, second_candidates)
+        second_halves = self._elsewhere("second", reference, candidates, second_reference, second_candidates)
+        also_halves = self._elsewhere("further", reference, candidates, also_reference, also_candidates)
+        also = None
+        if also_halves is not None and also_candidates is not None:
+            if not self.takes_also:
+                raise InputError(f"{self.settings()['name']} attacks one space only; leave out `also`")
+            also = also_halves["optimised"], also_candidates
         keep = self.keep or self.default_keep(halves["optimised"], candidates)
         if keep > _REPEATED * len(candidates):
             raise InputError(
                 f"{keep} images cannot sensibly be chosen from {len(candidates)} candidates: each would come more than "
                 f"{_REPEATED} times; keep fewer"
             )
-        plan = self.plan(halves["optimised"], candidates, keep, state=state, interrupted=interrupted, progress=progress)
+        plan = self.plan(
+            halves["optimised"],
+            candidates,
+            keep,
+            also=also,
+            state=state,
+            interrupted=interrupted,
+            progress=progress,
+        )
         draws = []
         for number in range(self.draws):
             draws.append(plan.choose(self.seed + number))
@@ -242,6 +268,8 @@ class Attack(ABC):
         attacked = self.attacked_space(halves, candidates)
         if attacked is not None:
             spaces.append(attacked)
+        if also_halves is not None and also_candidates is not None:
+            spaces.append(RescoredSpace.of("attacked", also_halves, also_candidates))
         if second_halves is not None and second_candidates is not None:
             spaces.append(RescoredSpace.of("second_opinion", second_halves, second_candidates))
         indices = tuple(draw.indices for draw in draws)
@@ -257,7 +285,13 @@ class Attack(ABC):
             progress=progress,
         )
         return Outcome(
-            attack={**self.settings(), "draws": self.draws, "seed": self.seed, "held_out": self.held_out},
+            attack={
+                **self.settings(),
+                **({} if also is None else {"also": also[1].space}),
+                "draws": self.draws,
+                "seed": self.seed,
+                "held_out": self.held_out,
+            },
             keep=kept,
             choices=indices,
             scores=_with_expected(scores, draws, "main" if attacked is None else "attacked"),
@@ -268,8 +302,9 @@ class Attack(ABC):
     def _halves(self, reference: Reference) -> dict[str, Reference]:
         return split_reference(reference, self.held_out, self.seed)
 
-    def _second(
+    def _elsewhere(
         self,
+        which: str,
         reference: Reference,
         candidates: Features,
         second_reference: Reference | None,
@@ -285,13 +320,13 @@ class Attack(ABC):
             ("candidates", candidates, second_candidates),
         ):
             check_same_images(what, main.provenance, second.provenance, (count_of(main), count_of(second)))
-            _check_finite(f"{what} in the second space", second)
+            _check_finite(f"{what} in the {which} space", second)
         if isinstance(reference, GaussianStatistics) or self.held_out == 0:
             return {"optimised": second_reference}
         if isinstance(second_reference, GaussianStatistics):
             raise InputError(
-                "the second opinion's reference came as statistics, which cannot be split as the main space's is; give "
-                "features, or hold out 0"
+                f"the reference in the {which} space came as statistics, which cannot be split as the main space's is; "
+                "give features, or hold out 0"
             )
         return self._halves(second_reference)
 

@@ -11,7 +11,6 @@ cannot grow again keeps the gap open.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from fidprobe.arguments import checked
 from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import Point, WeightedFrechet
+from fidprobe.attacks.quasi_newton import Pairs
 from fidprobe.attacks.solver import Solution, Solver, SolverRun, Step, never_interrupted, solution_at
 from fidprobe.errors import InputError
 from fidprobe.runtime.progress import Progress, silent
@@ -28,7 +28,6 @@ __all__ = ["CertifiedSolver"]
 
 _ARMIJO = 1e-4
 _EMPTY = 1e-9  # of 1/N: smaller weights whose slope points down are held at zero
-_CURVATURE = 1e-10  # pairs with sᵀy below this share of |s||y| are not used
 _TRIALS, _PATIENCE = 12, 60  # step lengths tried along a line, and along the last possible line
 _SHRINK = 0.01  # share of a weight that is kept in a step in which none may become zero
 _ALONE = 0.5  # leverage from which a weight takes its own steps
@@ -108,48 +107,10 @@ class CertifiedSolver(Solver):
         )
 
 
-@dataclass
-class _Pairs:
-    """The last steps `s` and changes of the gradient `y`, [m, N] each."""
-
-    memory: int
-    s: Tensor
-    y: Tensor
-
-    def add(self, s: Tensor, y: Tensor) -> None:
-        self.s = torch.cat([self.s[-(self.memory - 1) :] if self.memory > 1 else self.s[:0], s[None]])
-        self.y = torch.cat([self.y[-(self.memory - 1) :] if self.memory > 1 else self.y[:0], y[None]])
-
-    def clear(self) -> None:
-        self.s, self.y = self.s[:0], self.y[:0]
-
-    def times(self, gradient: Tensor, free: Tensor, newton: Tensor, leverage: Tensor) -> Tensor | None:
-        """The quasi-Newton matrix times a gradient on the free variables; None if no pair can be used there.
-
-        The initial matrix is the inverse of the Hessian's diagonal, scaled as far as variables act together. A
-        candidate alone in some direction (leverage 1) moves F by itself, so its own second derivative needs no scale.
-        """
-        s, y = self.s * free, self.y * free
-        inner = (s * y).sum(dim=1)
-        good = inner > _CURVATURE * s.norm(dim=1) * y.norm(dim=1)
-        s, y, inner = s[good], y[good], inner[good]
-        if len(s) == 0:
-            return None
-        q = gradient * free
-        coefficients = torch.empty_like(inner)
-        for i in range(len(s) - 1, -1, -1):
-            coefficients[i] = (s[i] @ q) / inner[i]
-            q = q - coefficients[i] * y[i]
-        last = y[-1]
-        scale = inner[-1] / (last @ (newton * last))
-        q = newton * q * (leverage + (1 - leverage) * scale)
-        for i in range(len(s)):
-            q = q + (coefficients[i] - (y[i] @ q) / inner[i]) * s[i]
-        return q * free
-
-
 class _Optimisation(SolverRun):
     """One run of the certified solver."""
+
+    objective: WeightedFrechet
 
     def __init__(
         self,
@@ -158,13 +119,12 @@ class _Optimisation(SolverRun):
         start: Tensor | None,
         checkpoint: Checkpoint | None,
     ) -> None:
-        super().__init__(objective, solver, checkpoint)
+        super().__init__(objective, solver.settings(), checkpoint)
         self.solver = solver
         self.point: Point = objective.uniform if start is None else objective.at(start.to(objective.device))
-        empty = torch.empty(0, objective.count, dtype=torch.float64, device=objective.device)
-        self.pairs = _Pairs(solver.memory, empty, empty)
+        self.pairs = Pairs.none(solver.memory, objective.count, objective.device)
         self.bound = 0.0  # F is a squared distance
-        self.beta, self.leverage = empty, empty
+        self.beta = self.leverage = torch.empty(0)
         if (loaded := self.load()) is None:
             self._derive()
             return
@@ -174,7 +134,7 @@ class _Optimisation(SolverRun):
         )
         self.gradient, self.leverage = tensors["gradient"], tensors["leverage"]
         self.beta, self.bound = tensors["beta"], scalars["bound"]
-        self.pairs = _Pairs(solver.memory, tensors["s"], tensors["y"])
+        self.pairs = Pairs(solver.memory, tensors["s"], tensors["y"])
         objective.passes = self.steps[-1].passes
         self.begun -= self.steps[-1].seconds
 

@@ -116,8 +116,10 @@ class GradientDescent(Solver):
 class _Descent(SolverRun):
     """One run of gradient descent."""
 
+    objective: WeightedFrechet
+
     def __init__(self, objective: WeightedFrechet, solver: GradientDescent, checkpoint: Checkpoint | None) -> None:
-        super().__init__(objective, solver, checkpoint)
+        super().__init__(objective, solver.settings(), checkpoint)
         self.solver = solver
         self.step = 0
         self.point = objective.uniform

@@ -12,10 +12,11 @@ constant that does not matter on the simplex.
 The certificate: for any positive S, 2 tr X^½ <= tr X S⁻¹ + tr S, and Σ(p) <= Σ p_i (f_i - m)(f_i - m)ᵀ for any m.
 Therefore, for all probabilities at once,
 
-    F(p) >= tr Σ_r - tr S + min_i (c_i - |S^-½ Vᵀ Lᵀ (f_i - m)|²),
+    F(p) >= tr Σ_r - tr S + Σ p_i (c_i - |S^-½ Vᵀ Lᵀ (f_i - m)|²),
 
-With S = diag(s) and m = μ(p), one gradient gives this bound for free. It stays valid if s had to be kept away from
-zero, and it is exact at the optimum.
+and the right side is least at its smallest slope (with a cap on the weights, at the mean of its lowest ones). With
+S = diag(s) and m = μ(p), one gradient gives this bound for free. It stays valid if s had to be kept away from zero, and
+it is exact at the optimum.
 
 The second derivative along e_i - p and e_j - p has a closed form too. With u_i = Bᵀ(f_i - μ) and C_ab = 1/(s_a + s_b),
 
@@ -74,16 +75,21 @@ class Slopes:
 
     Attributes:
         gradient: float64 [N], g.
-        lower_bound: No probabilities give a smaller F than this; unlike F it can be negative.
+        offset: F(q) >= offset + Σ g_i q_i for all probabilities q, with equality at the point itself.
         leverage: float64 [N], p_i (f_i - μ)ᵀ Σ(p)⁻¹ (f_i - μ) on the reference's range, in 0..1. It is 1 for a
             candidate without which Σ(p) would be singular.
         curvature: float64 [N], β, half the second derivative along e_i - p; None unless asked for.
     """
 
     gradient: Tensor
-    lower_bound: float
+    offset: float
     leverage: Tensor
     curvature: Tensor | None
+
+    @property
+    def lower_bound(self) -> float:
+        """No probabilities give a smaller F than this; unlike F it can be negative."""
+        return self.offset + float(self.gradient.min())
 
 
 class WeightedFrechet:
@@ -184,8 +190,8 @@ class WeightedFrechet:
         h = sums[0]
         gradient = self.distances - h
         beta = (h + sums[2] + float(point.roots.sum()) / 2) / 2 if curvature else None
-        bound = self._reference_trace - float(point.roots.sum()) + float(gradient.min())
-        return Slopes(gradient, bound, sums[1] * point.probabilities, beta)
+        offset = self._reference_trace - float(point.roots.sum())
+        return Slopes(gradient, offset, sums[1] * point.probabilities, beta)
 
     def transported(self, point: Point) -> Iterator[tuple[int, Tensor]]:
         """Blocks of u_i = Bᵀ(f_i - μ) [m, r] in the objective's dtype, each with the number of its first row.

@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from fidprobe.attacks.checkpoint import Checkpoint
 from fidprobe.attacks.objective import WeightedFrechet
 from fidprobe.runtime.progress import Progress, silent
 
-__all__ = ["Solution", "Solver", "SolverRun", "Step", "never_interrupted", "solution_at"]
+__all__ = ["Problem", "Solution", "Solver", "SolverRun", "Step", "never_interrupted", "solution_at"]
 
 
 def never_interrupted() -> bool:
@@ -101,6 +101,27 @@ class Solution:
         }
 
 
+class Problem(Protocol):
+    """What a run needs of the function that it minimises; `WeightedFrechet` has all of it.
+
+    Attributes:
+        passes: Passes over the candidates so far.
+    """
+
+    passes: float
+
+    @property
+    def device(self) -> torch.device:
+        """Where the candidates' products are computed."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the candidates' products."""
+
+    def use_float64(self) -> bool:
+        """Compute in float64 from now on; returns whether that is a change."""
+
+
 class Solver(ABC):
     """Minimises a `WeightedFrechet` over probabilities."""
 
@@ -132,12 +153,12 @@ class SolverRun(ABC):
 
     Args:
         objective: The problem.
-        solver: Whose run this is.
+        settings: The solver's; a checkpoint of other settings is not used.
         checkpoint: Stores the state; None to store nothing.
     """
 
-    def __init__(self, objective: WeightedFrechet, solver: Solver, checkpoint: Checkpoint | None) -> None:
-        self.objective, self.checkpoint, self.settings = objective, checkpoint, solver.settings()
+    def __init__(self, objective: Problem, settings: dict[str, Any], checkpoint: Checkpoint | None) -> None:
+        self.objective, self.checkpoint, self.settings = objective, checkpoint, settings
         self.begun = time.perf_counter()
         self.steps: list[Step] = []
 

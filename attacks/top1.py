@@ -95,12 +95,13 @@ class Top1Matching(Attack):
         candidates: Features,
         keep: int,
         *,
+        also: tuple[Reference, Features] | None = None,
         state: Path | None,
         interrupted: Callable[[], bool],
         progress: Progress,
     ) -> Plan:
         """Count the classes."""
-        del state, interrupted  # one pass over the logits
+        del also, state, interrupted  # one pass over the logits
         counts = _counts(_with_logits(reference), progress)
         quotas = apportion(counts, keep)
         classes = top1_classes(candidates, "candidates", progress)

@@ -41,6 +41,8 @@ class AttackSets:
         candidates: The generated images' features.
         second_reference: The reference in the second opinion's space; None if it could not be had.
         second_candidates: The candidates there; None likewise.
+        also_reference: The reference in a further space that is attacked too; None without one.
+        also_candidates: The candidates there; None likewise.
         images: The candidates' pictures, where they came as such.
         places: For candidates that are only what was kept of a generator's images, how many had been drawn before
             each, int64 [n]; else None, and the candidates together are a fair sample.
@@ -53,6 +55,8 @@ class AttackSets:
     second_reference: Measurable | None
     second_candidates: Features | None
     images: ImageSource | None
+    also_reference: Measurable | None = None
+    also_candidates: Features | None = None
     places: Tensor | None = None
     drawn: int | None = None
     elapsed: float = 0.0
@@ -67,6 +71,9 @@ def extract_attack_sets(
     second_opinion: Network = "clip",
     second_reference: Any = None,
     second_candidates: Any = None,
+    also: Network | None = None,
+    also_reference: Any = None,
+    also_candidates: Any = None,
     options: ReadOptions | None = None,
     candidate_options: ReadOptions | None = None,
     keep_images: bool = False,
@@ -86,6 +93,9 @@ def extract_attack_sets(
         second_opinion: The second space.
         second_reference: The reference's features there.
         second_candidates: The candidates'.
+        also: A further space that is attacked too; None without one.
+        also_reference: The reference's features there, where `reference` is no images.
+        also_candidates: The candidates'.
         options: How the reference is read.
         candidate_options: How the candidates are read; as the reference by default, but whole.
         keep_images: Whether pictures that a generator shows only once will be wanted again.
@@ -118,6 +128,10 @@ def extract_attack_sets(
         check_divisible(pool, candidate_options)
     # Several processes divide a given number of images; one draws until it has enough.
     alone = candidate_options.ranks.size == 1
+    if also is None and (also_reference is not None or also_candidates is not None):
+        raise InputError("features of a further space were given, but not which one (`also`)")
+    if also is not None and (refusing := [one for one in attacks if not one.takes_also]):
+        raise InputError(f"{refusing[0].settings()['name']} attacks one space only; leave out `also`")
     if isinstance(pool, FunctionSource | GeneratorSource) and len(attacks) == 1 and alone:
         [only] = attacks
         if isinstance(only, Top1Matching):
@@ -154,16 +168,41 @@ def extract_attack_sets(
         progress=progress,
     )
     second = extracted.second or {}
-    for name, side in second.items():
-        check_same_order(name, extracted.main[name], side)
+    further: Mapping[str, Measurable] = {}
+    if also is not None:
+        given = open_sets({"reference": also_reference}, options, progress)
+        given |= open_sets({"candidates": also_candidates}, candidate_options, progress)
+        further = _further_space({**opened, "candidates": pool, **given}, set(given), also, options, progress)
+    for there in (second, further):
+        for name, side in there.items():
+            check_same_order(name, extracted.main[name], side)
     return AttackSets(
         reference=extracted.main["reference"],
         candidates=features_of(extracted.main["candidates"]),
         second_reference=second.get("reference"),
         second_candidates=features_of(second["candidates"]) if second else None,
         images=pool if isinstance(pool, ImageSource) else None,
+        also_reference=further.get("reference"),
+        also_candidates=features_of(further["candidates"]) if further else None,
         elapsed=time.perf_counter() - begun,
     )
+
+
+def _further_space(
+    inputs: Mapping[str, Input], given: set[str], network: Network, options: ReadOptions, progress: Progress
+) -> Mapping[str, Measurable]:
+    """Both sets in the further space that is attacked too.
+
+    Raises:
+        InputError: a set came without images and without features of that space.
+    """
+    for name, side in inputs.items():
+        if name not in given and not isinstance(side, ImageSource):
+            raise InputError(
+                f"the {name} came without images; give features in the further space (`also_reference`, "
+                "`also_candidates`)"
+            )
+    return extract_sets(inputs, {}, extractor=network, second_opinion=None, options=options, progress=progress).main
 
 
 def _drawn_until_full(

@@ -89,6 +89,9 @@ def attack(
     second_opinion: Network = "clip",
     second_reference: Any = None,
     second_candidates: Any = None,
+    also: Network | None = None,
+    also_reference: Any = None,
+    also_candidates: Any = None,
     options: ReadOptions | None = None,
     candidate_options: ReadOptions | None = None,
     keep_images: bool = False,
@@ -107,6 +110,9 @@ def attack(
         second_opinion: The second space.
         second_reference: The reference's features in the second space, where `reference` is no images.
         second_candidates: The candidates'.
+        also: A further space whose distance has to fall as well; it is no second opinion then.
+        also_reference: The reference's features there, where `reference` is no images.
+        also_candidates: The candidates'.
         options: How the reference is read: subset, bad files, batch size, cache.
         candidate_options: How the candidates are read; as the reference by default, but whole.
         keep_images: Whether pictures that a generator shows only once will be wanted again.
@@ -135,6 +141,9 @@ def attack(
         second_opinion=second_opinion,
         second_reference=second_reference,
         second_candidates=second_candidates,
+        also=also,
+        also_reference=also_reference,
+        also_candidates=also_candidates,
         options=options,
         candidate_options=candidate_options,
         keep_images=keep_images,
@@ -174,6 +183,8 @@ def attack_sets(
         sets.candidates,
         second_reference=sets.second_reference,
         second_candidates=sets.second_candidates,
+        also_reference=sets.also_reference,
+        also_candidates=sets.also_candidates,
         fair=sets.places is None,
         state=state,
         interrupted=interrupted,

@@ -53,7 +53,8 @@ def _course(attacked: Attacked) -> Iterator[str]:
     """What the solver reached, and how images were drawn."""
     outcome, solution = attacked.outcome, attacked.outcome.solution
     if solution is not None:
-        line = f"objective {number(solution.initial)} -> {number(solution.objective)}"
+        what = "larger of both distances, 1 at equal weights:" if "also" in outcome.attack else "objective"
+        line = f"{what} {number(solution.initial)} -> {number(solution.objective)}"
         if solution.lower_bound is not None and solution.relative_gap is not None:
             # Where the optimum is next to nothing, so is the gap, and its ratio says nothing.
             gap = f" (gap {_percent(solution.relative_gap)})" if solution.lower_bound > 0 else ""

@@ -13,6 +13,8 @@ from fidprobe.analysis.audit.result import Audit, AuditSpace, Change
 from fidprobe.analysis.budget.measure import null_space_budget
 from fidprobe.analysis.budget.result import Budget
 from fidprobe.analysis.classes.histogram import ClassHistogram, top1_histogram
+from fidprobe.analysis.price.measure import price_of_gain
+from fidprobe.analysis.price.result import GainPrice
 from fidprobe.analysis.scores.measure import measure_score_sets
 from fidprobe.analysis.scores.metric_choices import MetricChoices
 from fidprobe.analysis.scores.metric_registry import METRICS, parse_metrics
@@ -59,6 +61,7 @@ def audit(
     second_generated: Any = None,
     second_baseline: Any = None,
     budget: bool = True,
+    price: bool = False,
     options: ReadOptions | None = None,
     choices: MetricChoices | None = None,
     interrupted: Callable[[], bool] = never_interrupted,
@@ -79,9 +82,10 @@ def audit(
         second_baseline: The baseline's.
         budget: Whether to measure how much of each model's distance choosing among its images removes, which takes
             longest after the extraction.
+        price: Whether to measure what the gain over the baseline costs to fake by choosing among the baseline's images.
         options: Subset, bad files, batch size, cache.
         choices: What papers vary in a metric.
-        interrupted: Called during the budgets; where it returns True, the audit ends with what there is.
+        interrupted: Called during the budgets and the price; where it returns True, the audit ends with what there is.
         progress: Told of each stage.
 
     Raises:
@@ -145,6 +149,7 @@ def audit(
     )
     breakdown = class_breakdown(sides, estimates, progress=progress) if baseline is not None else None
     budgets, without = _budgets(sides, interrupted, progress) if budget else ({}, [])
+    bought, no_price = _price(sides, interrupted, progress) if price else (None, [])
     focus = influential_images(opened["generated"], sides, estimates, extractor=extractor, progress=progress)
     return Audit(
         scored=scored,
@@ -152,11 +157,12 @@ def audit(
         estimates=estimates,
         verdict=verdict,
         budgets=budgets,
+        price=bought,
         class_breakdown=breakdown,
         histogram=_histogram(sides["main"]),
         grids={name: grid for name, grid in grids.items() if grid},
         focus=focus,
-        advice=(*advice, *without),
+        advice=(*advice, *without, *no_price),
         elapsed=time.perf_counter() - begun,
     )
 
@@ -259,6 +265,33 @@ def _budgets(
         except InputError as error:  # of sets too small to split
             advice.append(Advice("no-budget", f"There is no budget of {model}: {error}."))
     return budgets, advice
+
+
+def _price(
+    sides: Mapping[str, Sides], interrupted: Callable[[], bool], progress: Progress
+) -> tuple[GainPrice | None, list[Advice]]:
+    """The price of the gain in all spaces where the sets came as single images, or a warning that there is none."""
+    spaces: dict[str, tuple[Measurable, Features, Features]] = {}
+    for key, there in sides.items():
+        baseline, generated = there.get("baseline"), there["generated"]
+        if isinstance(baseline, Features) and isinstance(generated, Features):
+            spaces[key] = there["reference"], baseline, generated
+    if interrupted():
+        return None, []
+    if "main" not in spaces:
+        why = "without a baseline there is no gain" if "baseline" not in sides["main"] else "a set came as statistics"
+        return None, [Advice("no-price", f"There is no price of the gain: {why}.")]
+    try:
+        found = price_of_gain(
+            {key: reference for key, (reference, _, _) in spaces.items()},
+            {key: baseline for key, (_, baseline, _) in spaces.items()},
+            {key: generated for key, (_, _, generated) in spaces.items()},
+            interrupted=interrupted,
+            progress=progress,
+        )
+    except InputError as error:  # of sets too small to split
+        return None, [Advice("no-price", f"There is no price of the gain: {error}.")]
+    return found, []
 
 
 def picture_grid(images: ImageSource, options: ReadOptions | None) -> tuple[npt.NDArray[np.uint8], ...]:

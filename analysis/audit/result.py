@@ -17,6 +17,7 @@ from fidprobe.analysis.audit.influential_images import DistanceFocus
 from fidprobe.analysis.budget.result import Budget
 from fidprobe.analysis.classes.histogram import ClassHistogram
 from fidprobe.analysis.output.result import Result
+from fidprobe.analysis.price.result import GainPrice
 from fidprobe.analysis.scores.measure import ScoreResult
 from fidprobe.analysis.scores.precision_recall import SpacePrecisionRecall
 from fidprobe.analysis.scores.space_scores import SpaceScores
@@ -107,6 +108,7 @@ class Audit(Result):
         estimates: Every distance's bias and sampling error.
         verdict: Whether the gain over the baseline is real; None without a baseline, or without single images.
         budgets: Model -> how much of its distance choosing among its images removes; empty where not asked for.
+        price: What the gain over the baseline costs to fake; None where not asked for, or not known.
         class_breakdown: The difference between model and baseline by classes; None without a baseline or a classifier.
         histogram: Top-1 classes of all sets; None without a classifier's logits on every side.
         grids: Set name -> pictures drawn at random for the eye, uint8 [h, w, 3] of any sizes; sets that came as
@@ -122,6 +124,7 @@ class Audit(Result):
     estimates: DistanceEstimates
     verdict: Verdict | None
     budgets: Mapping[str, Budget]
+    price: GainPrice | None
     class_breakdown: ClassBreakdown | None
     histogram: ClassHistogram | None
     grids: Mapping[str, tuple[npt.NDArray[np.uint8], ...]] = field(repr=False)
@@ -197,6 +200,7 @@ class Audit(Result):
             "sampling": self.estimates.to_json(),
             "precision_recall": [space.precision_recall.to_json() for space in self.spaces],
             "budgets": {model: budget.to_json() for model, budget in self.budgets.items()},
+            "price": self.price.to_json() if self.price else None,
             "class_change": self.class_breakdown.to_json() if self.class_breakdown else None,
             "top1_classes": self.histogram.to_json() if self.histogram else None,
             "look": self.focus.to_json() if self.focus else None,

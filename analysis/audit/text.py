@@ -1,4 +1,4 @@
-"""An audit in words, for the terminal: the verdict, what it rests on, scores, budgets."""
+"""An audit in words, for the terminal: the verdict, what it rests on, scores, budgets, the price."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ from fidprobe.analysis.audit.headline import verdict_sentence
 from fidprobe.analysis.audit.result import Audit, Change
 from fidprobe.analysis.budget.text import budget_sentence
 from fidprobe.analysis.output.wording import aligned, plus_minus, shortened, wrapped
+from fidprobe.analysis.price.text import price_rows, price_sentence
 from fidprobe.analysis.scores.metric_registry import METRICS, titles
 from fidprobe.analysis.scores.text import render_scores
 
@@ -20,6 +21,10 @@ def audit_lines(audit: Audit) -> list[str]:
         lines += ["", *table]
     for model, budget in audit.budgets.items():
         lines += ["", *wrapped(f"{model}: {budget_sentence(budget)}")]
+    if audit.price:
+        lines += ["", *wrapped(price_sentence(audit.price))]
+        if audit.price.caps:
+            lines += aligned(price_rows(audit.price))
     printed = [row for row in METRICS.values() if row.in_summary]
     lines += ["", "as other tools print them", *render_scores(audit.scored, only=[row.name for row in printed])]
     spaces = (audit.scored.main, *audit.scored.other_spaces)

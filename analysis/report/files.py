@@ -16,11 +16,14 @@ from fidprobe.analysis.output.result_files import result_folder
 from fidprobe.analysis.output.wording import number, shortened
 from fidprobe.analysis.prd.figures import curves_figure
 from fidprobe.analysis.prd.measure import PRDCurves
+from fidprobe.analysis.price.figures import price_figure
+from fidprobe.analysis.price.text import price_sentence
 from fidprobe.analysis.report.budgets import budget_views
 from fidprobe.analysis.report.classes import class_breakdown_view, classes_view
 from fidprobe.analysis.report.curves import audit_curves
 from fidprobe.analysis.report.markdown import report_markdown
 from fidprobe.analysis.report.pictures import focus_view, grid_views
+from fidprobe.analysis.report.price import price_view
 from fidprobe.analysis.report.provenance import network_view, set_view, source_view
 from fidprobe.analysis.report.score_tables import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report.verdict_head import verdict_view
@@ -81,12 +84,14 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
     sets = [set_view(scored, name) for name in scored.sets]
     titles = {one["name"]: shortened(one["description"], 48) for one in sets}
     budgets, curves = budget_views(audit), audit_curves(audit)
-    figures = {"prd": "", "budgets": "", "classes": ""}
+    figures = {"prd": "", "budgets": "", "price": "", "classes": ""}
     if curves:
         figures["prd"] = svg(curves_figure(curves), title=_describe_curves(curves))
     if audit.budgets:
         title = "; ".join(f"{one['model']}: {one['sentence']}" for one in budgets)
         figures["budgets"] = svg(budget_figure(audit.budgets), title=title)
+    if audit.price and audit.price.reach:
+        figures["price"] = svg(price_figure(audit.price), title=price_sentence(audit.price))
     if histogram:
         figures["classes"] = svg(class_histogram_figure(histogram), title=_describe_histogram(histogram))
     limits = {"null": percent_text(100 * NULL_SHARE), "confirmed": percent_text(100 * CONFIRMED_SHARE)}
@@ -101,6 +106,7 @@ def report_html(audit: Audit, *, command: str | None = None) -> str:
         further=further_views(audit),
         class_scores=class_scores_view(main),
         budgets=budgets,
+        price=price_view(audit),
         breakdown=class_breakdown_view(audit),
         focus=focus_view(audit.focus),
         focus_label=label_text(main.label),

@@ -8,6 +8,7 @@ from fidprobe.analysis.output.markdown import escaped, markdown_table
 from fidprobe.analysis.output.wording import images_text, shortened
 from fidprobe.analysis.report.budgets import budget_views
 from fidprobe.analysis.report.classes import composition_sentences
+from fidprobe.analysis.report.price import price_view
 from fidprobe.analysis.report.score_tables import class_scores_view, further_views, scores_views
 from fidprobe.analysis.report.verdict_head import verdict_view
 
@@ -17,7 +18,7 @@ _NAME = 80
 
 
 def report_markdown(audit: Audit, *, command: str | None = None) -> str:
-    """The verdict, the numbers, scores, budgets and warnings.
+    """The verdict, the numbers, scores, budgets, the price and warnings.
 
     Args:
         audit: What to report.
@@ -41,6 +42,10 @@ def report_markdown(audit: Audit, *, command: str | None = None) -> str:
         for view in budget_views(audit):
             sentences = f"{view['sentence']} {view['noise']}".strip()
             lines.append(f"- **{escaped(view['model'])}**: {escaped(sentences)}")
+    if price := price_view(audit):
+        lines += ["", "### The price of the gain", "", escaped(price["sentence"])]
+        if price["rows"]:
+            lines += ["", *markdown_table(price["heading"], price["rows"])]
     if composition := composition_sentences(audit):
         lines += ["", "### Class frequencies alone", "", escaped(" ".join(composition))]
     if audit.advice:

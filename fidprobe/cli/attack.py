@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -17,6 +17,8 @@ from fidprobe.cli.options import (
     Seed,
     flag,
     folder,
+    network_spec,
+    option,
     whole,
 )
 from fidprobe.cli.output import INTERRUPTED, Output, checked_folder, command_line
@@ -41,6 +43,20 @@ class AttackNetworks(ReferenceNetworks):
     """Two networks, and both sets' features by the second one."""
 
     second_candidates: SecondFeatures = None
+    also: Annotated[str | None, option("NAME")] = None
+    """A further space that is attacked too: the larger of both distances falls, each relative to its start."""
+    also_weights: Annotated[Path | None, option("FILE")] = None
+    """Local weights of the further space."""
+    also_reference: SecondFeatures = None
+    also_candidates: SecondFeatures = None
+
+    def arguments(self) -> dict[str, Any]:
+        """As of two networks, with the further one and features by it."""
+        also = None
+        if self.also is not None:
+            also = network_spec(self.also, self.device, self.also_weights, self.unverified_weights)
+        given = {"also_reference": self.also_reference, "also_candidates": self.also_candidates}
+        return {**super().arguments(), "also": also, **given}
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,8 @@ def attack(
     from fidprobe.runtime.files import expanded
 
     out = expanded(out)
-    attacks = choice.attacks(seed=reading.seed, device=usable_device(networks.device), ranks=ranks())
+    device = usable_device(networks.device)
+    attacks = choice.attacks(also=networks.also is not None, seed=reading.seed, device=device, ranks=ranks())
     for name in attacks if ranks().first else ():
         checked_folder(out / name, "an attack's outcome", subfolders=["images"] if images else [])
     with output.bars(_RESUMED) as progress, Interrupts() as interrupted:

@@ -11,6 +11,7 @@ from fidprobe.runtime.messages import unknown_name
 
 if TYPE_CHECKING:
     from fidprobe.attacks.attack import Attack
+    from fidprobe.attacks.joint_solver import JointSolver
     from fidprobe.attacks.solver import Solver
     from fidprobe.runtime.ranks import Ranks
 
@@ -38,13 +39,16 @@ class AttackChoice:
     n: Annotated[str | None, option("N[,N...]", name="--n")] = None
     """Classes that top-n and middle-n mark of each image; several make a sweep."""
     keep: Annotated[int | None, whole("K", least=2)] = None
-    """Images to choose; by default a fifth of the candidates, with top-1 as many as the reference."""
+    """Images to choose; by default a fifth of the candidates (with --cap K one of K), with top-1 as many as the
+    reference."""
+    cap: Annotated[float | None, option("K")] = None
+    """No image weighs more than K times its equal share: what keeping one of K can do."""
     draw: Annotated[
         Literal["with-replacement", "systematic", "swap", "swap-unique"] | None,
         option(
             "WAY",
-            "How images are chosen by the weights: with-replacement (the paper's, default), systematic, swap or "
-            "swap-unique (a search, the latter without repeats).",
+            "How images are chosen by the weights: with-replacement (the paper's, default), systematic (default with "
+            "--cap), swap or swap-unique (a search, the latter without repeats).",
             show_choices=False,
         ),
     ] = None
@@ -63,10 +67,11 @@ class AttackChoice:
     learning_rate: Annotated[float | None, option("A", group=_HOW)] = None
     """Gradient descent: 10 for pre-logits, 5 for other spaces by default."""
 
-    def attacks(self, *, seed: int, device: str, ranks: "Ranks") -> dict[str, "Attack"]:
+    def attacks(self, *, also: bool = False, seed: int, device: str, ranks: "Ranks") -> dict[str, "Attack"]:
         """The attacks by the name of their folder: a single one has none (`""`), those of a sweep one each.
 
         Args:
+            also: Whether a further space is attacked too.
             seed: Draws the held-out part and, counted up, the images.
             device: Where the attacks compute.
             ranks: The processes that share the work.
@@ -86,15 +91,17 @@ class AttackChoice:
         common: dict[str, Any] = {"keep": self.keep, "draws": self.draws, "held_out": self.held_out}
         common |= {"seed": seed, "device": device, "ranks": ranks}
         if spaces == ["top-1"]:
-            for name in ("draw", "solver", "tolerance", "steps", "learning_rate"):
+            for name in ("cap", "draw", "solver", "tolerance", "steps", "learning_rate"):
                 if getattr(self, name) not in (None, "certified"):
                     raise InputError(f"--{name.replace('_', '-')} is for attacks with weights; top-1 has none")
             return {"": Top1Matching(**common)}
         counts: list[int | None] = [None] if self.n is None else list(_numbers(self.n))
         places = [AttackSpace(name, count) for name in spaces for count in counts]
-        draw = self.draw or "with-replacement"
+        joint = also or self.cap is not None
         attacks: dict[str, Attack] = {
-            sweep_name(place): Resampling(place, draw=draw, solver=self._solver(place.name), **common)
+            sweep_name(place): Resampling(
+                place, draw=self.draw, cap=self.cap, solver=self._solver(place.name, joint=joint), **common
+            )
             for place in places
         }
         return attacks if len(attacks) > 1 else {"": attacks.popitem()[1]}
@@ -120,20 +127,23 @@ class AttackChoice:
             raise InputError(f"--n is for {' and '.join(_SWEPT)}; {spaces[0]} has none")
         return spaces
 
-    def _solver(self, space: str) -> "Solver":
-        """The solver for a space.
+    def _solver(self, space: str, *, joint: bool) -> "Solver | JointSolver":
+        """The solver for a space: the joint one under a cap, or where a further space is attacked too.
 
         Raises:
             InputError: an option of the other solver, or a value out of range.
         """
         from fidprobe.attacks.certified_solver import CertifiedSolver
         from fidprobe.attacks.gradient_descent import GradientDescent
+        from fidprobe.attacks.joint_solver import JointSolver
         from fidprobe.errors import InputError
 
         for name, value in (("--tolerance", self.tolerance), ("--learning-rate", self.learning_rate)):
             if value is not None and math.isinf(value):  # JSON has no number for it, which would surface at the end
                 raise InputError(f"{name} must be finite, not {value}")
         if self.solver == "gradient-descent":
+            if joint:
+                raise InputError("--solver gradient-descent takes neither --cap nor --also")
             if self.tolerance is not None:
                 raise InputError("--tolerance is for the certified solver; gradient descent takes --steps")
             rate = self.learning_rate
@@ -144,6 +154,9 @@ class AttackChoice:
         if self.learning_rate is not None:
             raise InputError("--learning-rate is for --solver gradient-descent; the certified solver needs none")
         given: dict[str, Any] = {"tolerance": self.tolerance, "max_steps": self.steps}
+        if joint:
+            given["tolerance"] = self.tolerance or 1e-3
+            return JointSolver(**{name: value for name, value in given.items() if value is not None})
         return CertifiedSolver(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -49,6 +49,9 @@ def audit(
     no_budget: Annotated[
         bool, flag("Do not find out how much of FID choosing among the model's images removes.")
     ] = False,
+    price: Annotated[
+        bool, flag("Also find out what the gain over the baseline costs to fake by choosing among its images.")
+    ] = False,
     fail_if: Annotated[
         list[str] | None,
         option(
@@ -84,6 +87,7 @@ def audit(
             metrics=metrics,
             **networks.arguments(),
             budget=not no_budget,
+            price=price,
             options=reading.options(),
             choices=MetricChoices(ms_ssim_side=ms_ssim_side),
             interrupted=interrupted,

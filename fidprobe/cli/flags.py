@@ -5,6 +5,7 @@ import re
 __all__ = ["arguments_as_flags"]
 
 _SAME = (
+    *("also", "also_candidates", "also_reference"),
     *("clusters", "extractor", "keep", "layer", "limit", "ms_ssim_side", "resize", "weights", "within"),
     *(f"second_{name}" for name in ("baseline", "candidates", "generated", "reference", "weights")),
     # Of the kinds of training.

@@ -216,6 +216,7 @@ def audit(
         estimates=found,
         verdict=verdict,
         budgets={},
+        price=None,
         class_breakdown=None,
         histogram=histogram(models) if classifier else None,
         grids={name: pictures() for name in names} if grids is None else grids,

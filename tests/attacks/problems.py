@@ -1,6 +1,6 @@
 """Small resampling problems, and their optima by means that share nothing with the code under test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fidprobe.statistics import GaussianStatistics
 
-__all__ = ["AWKWARD", "Problem", "distance", "mixture", "optimum", "shifted"]
+__all__ = ["AWKWARD", "Problem", "capped_optimum", "distance", "mixture", "optimum", "shifted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,4 +137,59 @@ def _value(statistics: GaussianStatistics, candidates: Tensor, weights: Tensor) 
     singular = torch.linalg.svdvals((U[:, keep] * w[keep].sqrt()).T @ spread)
     trace = statistics.cov.trace() + spread.square().sum()
     value: Tensor = (mean - statistics.mean).square().sum() + trace - 2 * singular.sum()
+    return value
+
+
+def capped_optimum(problems: Sequence[Problem], targets: Sequence[float], cap: float) -> tuple[float, np.ndarray]:
+    """The least largest (F - t) / (F(uniform) - t) under a cap, and its weights, by SciPy: an upper bound.
+
+    Sequential quadratic programming of the epigraph: minimise z subject to f_s(p) <= z for every problem.
+    """
+    n = len(problems[0].candidates)
+    most = min(cap / n, 1.0)
+    judges = [_relative(problem, target) for problem, target in zip(problems, targets, strict=True)]
+
+    def largest(p: np.ndarray) -> float:
+        return max(judge(p)[0] for judge in judges)
+
+    p = np.full(n, 1 / n)
+    for accuracy in (1e-6, 1e-12):  # a start afresh forgets a bad Hessian
+        found = scipy.optimize.minimize(
+            lambda x: (x[-1], np.eye(n + 1)[-1]),
+            np.append(p, largest(p)),
+            jac=True,
+            method="SLSQP",
+            bounds=[(min(1e-12, most / 2), most)] * n + [(None, None)],
+            constraints=[
+                {"type": "eq", "fun": lambda x: x[:-1].sum() - 1, "jac": lambda x: np.append(np.ones(n), 0.0)},
+                *(
+                    {
+                        "type": "ineq",
+                        "fun": lambda x, judge=judge: x[-1] - judge(x[:-1])[0],
+                        "jac": lambda x, judge=judge: np.append(-judge(x[:-1])[1], 1.0),
+                    }
+                    for judge in judges
+                ),
+            ],
+            options={"maxiter": 300, "ftol": accuracy},
+        )
+        q = found.x[:-1].clip(0, most)
+        q /= q.sum()
+        p = min((p, q), key=largest)
+    return largest(p), p
+
+
+def _relative(problem: Problem, target: float) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """(F - t) / (F(uniform) - t) with its gradient, by autograd."""
+    statistics = problem.statistics
+    n = len(problem.candidates)
+    scale = distance(statistics, problem.candidates, np.full(n, 1 / n)) - target
+
+    def value(p: np.ndarray) -> tuple[float, np.ndarray]:
+        variable = torch.from_numpy(p.clip(1e-12)).requires_grad_()
+        result = (_value(statistics, problem.candidates, variable) - target) / scale
+        result.backward()
+        assert variable.grad is not None
+        return result.item(), variable.grad.numpy()
+
     return value

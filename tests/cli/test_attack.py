@@ -354,3 +354,38 @@ def test_a_killed_run_goes_on_to_the_same_result(run: Run, tmp_path: Path) -> No
     found = [json.loads((tmp_path / folder / "attack.json").read_text()) for folder in ("killed", "unbroken")]
     assert found[0]["objective"] == pytest.approx(found[1]["objective"], rel=1e-12)
     assert found[0]["scores"] == found[1]["scores"]
+
+
+ALSO = ("--also", "second", "--also-reference", "real2.safetensors", "--also-candidates", "made2.safetensors")
+
+
+def test_two_spaces_are_attacked_at_once_under_a_cap(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("real.safetensors", "made.safetensors", *ALSO, "--cap", "3", "-o", "o")
+    assert code == 0
+    assert out.splitlines()[0].startswith("larger of both distances, 1 at equal weights: 1.000 -> 0.")
+    assert "drawn 3 times 200 of 600 candidates, systematically" in out
+    assert "FD[second] (attacked)" in out
+    data = json.loads((tmp_path / "o" / "attack.json").read_text())
+    assert (data["attack"]["cap"], data["attack"]["also"]) == (3.0, "second")
+    assert data["largest_weight"] <= 3 * (1 + 1e-9)
+    chosen = (tmp_path / "o" / "chosen.txt").read_text().splitlines()
+    assert len(set(chosen)) == len(chosen) == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*ALSO, "--space", "top-1"), "attacks one space only; leave out --also"),
+        ((*ALSO, "--draw", "swap"), "needs another draw"),
+        (("--cap", "2", "--draw", "swap"), "needs another draw"),
+        (("--cap", "0.5"), "must be a number from 1, not 0.5"),
+        (("--cap", "2", "--solver", "gradient-descent"), "takes neither --cap nor --also"),
+        (("--cap", "2", "--space", "top-1"), "--cap is for attacks with weights"),
+        (ALSO[2:], "but not which one (--also)"),
+        (ALSO[:4], "the candidates came without images; give features in the further space (--also-reference"),
+    ],
+)
+def test_mistakes_of_joint_attacks_are_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    code, _, err = run("real.safetensors", "made.safetensors", *arguments, "-o", "o")
+    assert code == 2
+    assert message in " ".join(err.split())

@@ -88,3 +88,24 @@ def test_without_a_baseline_distances_stand_alone(cli: Run, arrays: Path) -> Non
     assert ran.code == 0
     assert "Give a baseline" in ran.out.split("\n\n")[1]
     assert json.loads((arrays / "out" / "report.json").read_text())["verdict"] is None
+
+
+def test_the_price_of_a_gain_is_said_where_it_is_asked_for(cli: Run, arrays: Path) -> None:
+    ran = cli(*AUDIT, "--no-budget", "--price")
+    assert ran.code == 0
+    text = " ".join(ran.out.split())
+    assert "No choosing among the baseline's 800 images reaches" in text or "of the baseline's images reaches" in text
+    assert "left by any (certified)" in text
+    data = json.loads((arrays / "out" / "report.json").read_text())
+    assert [one["cap"] for one in data["price"]["caps"]] == [2, 5, 20, None]
+    assert data["price"]["caps"][0]["certified"] <= data["price"]["caps"][0]["attained"]
+    page = (arrays / "out" / "report.html").read_text()
+    assert "What the gain costs to fake" in page
+    assert page.count('<figure class="price">') == 1
+    assert "### The price of the gain" in (arrays / "out" / "report.md").read_text()
+
+
+def test_without_a_baseline_there_is_no_gain_to_buy(cli: Run, arrays: Path) -> None:
+    ran = cli("audit", "reference.npy", "generated.npy", *SECONDS[:4], "-q", "--no-budget", "--price", "--json")
+    assert json.loads(ran.out)["price"] is None
+    assert "no-price" in [one["code"] for one in json.loads(ran.out)["warnings"]]
