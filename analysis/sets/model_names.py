@@ -51,5 +51,6 @@ def by_name(models: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | No
         else:
             names = [f"model {number}" for number in range(1, len(models) + 1)]
     if len(names) != len(models):
-        raise InputError(f"`second_models` are a list of {len(models)} for {len(names)} models; give one for each")
+        given = f"there are {len(models)} for {len(names)} models"
+        raise InputError(f"{given}; give `second_models`, in the models' order")
     return dict(zip(names, models, strict=True))

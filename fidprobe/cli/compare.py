@@ -6,7 +6,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from fidprobe.cli.models import named_models
 from fidprobe.cli.options import PanelNetworks, Reading, Reference, SecondModels, folder, option
 from fidprobe.cli.output import Output, checked_folder, command_line
 
@@ -43,10 +42,9 @@ def compare(
     from fidprobe.analysis.comparison.text import comparison_lines
 
     out = checked_folder(out, "a comparison")
-    sets = named_models(models, networks.second_model)
     with output.bars() as progress:
         result = run(
-            reference, **sets, **networks.arguments(), within=within, options=reading.options(), progress=progress
+            reference, models, **networks.arguments(), within=within, options=reading.options(), progress=progress
         )
     write_comparison(result, out, command=command_line())
     output.show(

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from fidprobe.cli.models import named_models
 from fidprobe.cli.options import ModelNetworks, Reading, Reference, folder
 from fidprobe.cli.output import Output, checked_folder, command_line
 
@@ -39,9 +38,8 @@ def correlate(
     from fidprobe.analysis.correlation.text import correlation_lines
 
     out = checked_folder(out, "a correlation")
-    sets = named_models(models, networks.second_model)
     with output.bars() as progress:
-        result = run(reference, **sets, **networks.arguments(), options=reading.options(), progress=progress)
+        result = run(reference, models, **networks.arguments(), options=reading.options(), progress=progress)
     write_correlation(result, out, command=command_line())
     output.show(
         result, lambda: correlation_lines(result), sets={"reference": reference, "models": models}, table_and_figure=out

@@ -269,9 +269,10 @@ class PanelNetworks(MainNetwork):
 
 
 def _second_features(networks: MainNetwork) -> dict[str, str | None]:
-    """The second space's features of single sets by the library's names; `named_models` has those of several models."""
-    sets = ("reference", "generated", "baseline", "candidates")
-    return {name: value for name, value in vars(networks).items() if name in [f"second_{one}" for one in sets]}
+    """The second space's features by the library's names."""
+    plural = {"second_model": "second_models"}
+    sets = [*plural, *(f"second_{one}" for one in ("reference", "generated", "baseline", "candidates"))]
+    return {plural.get(name, name): value for name, value in vars(networks).items() if name in sets}
 
 
 def network_spec(

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from fidprobe.cli.models import named_models
 from fidprobe.cli.options import ModelNetworks, Reading, Reference, Seed, folder, option, whole
 from fidprobe.cli.output import Output, checked_folder, command_line
 
@@ -47,15 +46,14 @@ def prd(
     from fidprobe.analysis.prd.text import curve_lines
 
     out = checked_folder(out, PRDCurves.WHAT)
-    sets = named_models(models, networks.second_model)
     with output.bars() as progress:
         result = prd_curves(
             reference,
+            models,
             clusters=clusters,
             runs=runs,
             seed=reading.seed,
             beta=beta,
-            **sets,
             **networks.arguments(),
             options=reading.options(),
             progress=progress,

@@ -100,7 +100,10 @@ def test_images_go_through_several_second_opinions(run: Run) -> None:
         ),
         (("real.safetensors", *MODELS, "--within", "5"), "from 0 to below 1, not 5"),
         (("real.safetensors", MODELS[0], "gone"), "gone"),
-        (("real.safetensors", *MODELS, "--second-model", "second-real.safetensors"), "given 1 times for 3 models"),
+        (
+            ("real.safetensors", *MODELS, "--second-model", "second-real.safetensors"),
+            "there are 1 for 3 models; give --second-model once for each, in",
+        ),
         (("real.safetensors", *MODELS, *seconds()[2:]), "give --second-reference as well"),
         (("real.safetensors", *MODELS[:2], "second-far.safetensors"), "'first' on one side and 'second' on the"),
         (("real.safetensors", *MODELS, "-s", "clip", "-s", "clip"), "--second-opinion clip was given twice"),

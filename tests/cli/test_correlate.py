@@ -99,7 +99,10 @@ def test_models_are_named_by_what_tells_them_apart() -> None:
     [
         (("real.safetensors", "step-0.safetensors"), "at least 2 are needed, not 1"),
         (("real.safetensors", "step-0.safetensors", "gone"), "gone"),
-        (("real.safetensors", *MODELS, "--second-model", "second-real.safetensors"), "given 1 times for 5 models"),
+        (
+            ("real.safetensors", *MODELS, "--second-model", "second-real.safetensors"),
+            "there are 1 for 5 models; give --second-model once for each, in",
+        ),
         (("real.safetensors", *MODELS[:2], "second-step-2.safetensors"), "'first' on one side and 'second' on the"),
         (("real.safetensors", *MODELS, *seconds()[2:]), "give --second-reference as well"),
         (("real.safetensors", *MODELS, *seconds()[:2]), "give --second-model once for each as well"),

@@ -39,7 +39,7 @@ def test_a_list_of_models_is_measured_like_a_mapping() -> None:
 
 def test_other_numbers_of_models_are_named() -> None:
     """And one model that is none of a list."""
-    with pytest.raises(InputError, match="`second_models` are a list of 1 for 2 models; give one for each"):
+    with pytest.raises(InputError, match="there are 1 for 2 models; give `second_models`, in the models' order"):
         fidprobe.compare(REAL, [ONE, TWO], second_reference=REAL, second_models=[ONE])
     with pytest.raises(InputError, match="`models` must be a dict by names or a list, not a ndarray of float32"):
         fidprobe.compare(REAL, ONE)  # type: ignore[arg-type]
