@@ -18,7 +18,8 @@ from torch.autograd.function import once_differentiable
 
 from fidprobe.arguments import checked, shown
 from fidprobe.errors import InputError
-from fidprobe.features.value import Features, check_finite_rows
+from fidprobe.features.matrices import float_tensor
+from fidprobe.features.value import Features, Matrix, check_finite_rows
 from fidprobe.images.array_files import LOAD_ERRORS, load_member, member_names, statistics_names
 from fidprobe.provenance import UNKNOWN, Provenance, check_comparable
 from fidprobe.runtime.brief import Brief
@@ -102,22 +103,22 @@ class GaussianStatistics(Brief):
         return self.provenance.space
 
     @classmethod
-    def of(
-        cls, features: Features | Tensor, weights: Tensor | None = None, *, ranks: Ranks = ALONE
-    ) -> "GaussianStatistics":
+    def of(cls, features: Matrix, weights: Any = None, *, ranks: Ranks = ALONE) -> "GaussianStatistics":
         """Statistics of features, optionally weighted.
 
         Args:
-            features: [n, d], floating point.
-            weights: Non-negative [n], any positive sum. Weighted covariances are population covariances
+            features: Features, or a matrix [n, d] of floating-point numbers in an array or a tensor.
+            weights: Non-negative [n], likewise, of any positive sum. Weighted covariances are population covariances
                 (divided by the sum of weights), so that they do not depend on the weights' scale.
             ranks: Processes that all have the features. Each reads its share of the rows, and all get the statistics
                 of the whole.
 
         Raises:
-            InputError: fewer than 2 rows, NaN or infinite values, bad weights.
+            InputError: no matrix, fewer than 2 rows, NaN or infinite values, bad weights.
         """
-        values = features.features if isinstance(features, Features) else features
+        values = features.features if isinstance(features, Features) else float_tensor(features, "features")
+        if weights is not None and not isinstance(weights, Tensor):
+            weights = float_tensor(weights, "weights").to(values.device)
         if values.ndim != 2:
             raise InputError(f"features must be a matrix [n, d], got {list(values.shape)}")
         if weights is not None and (weights.shape != values.shape[:1] or bool((weights < 0).any())):

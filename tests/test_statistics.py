@@ -416,3 +416,19 @@ def test_a_count_of_many_numbers_is_refused_in_one_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", mu=np.zeros(2), sigma=np.eye(2), count=np.zeros((9, 9, 3)))
     with pytest.raises(InputError, match=r"`count` must be .*, got float64 \[\[\[0\. 0\. 0\.\];.*$"):
         GaussianStatistics.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "real/", [[1, 2], [3]], torch.eye(3).to_sparse(), np.eye(3, dtype=int)])
+def test_statistics_of_what_is_no_matrix_are_refused_in_one_line(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^features [^\n]*$"):
+        GaussianStatistics.of(wrong)
+    with pytest.raises(InputError, match=r"^weights [^\n]*$"):
+        GaussianStatistics.of(np.eye(3), wrong if wrong is not None else "all")
+
+
+def test_statistics_of_arrays_are_those_of_tensors() -> None:
+    values, weights = np.random.default_rng(0).standard_normal((50, 3)), np.linspace(0, 1, 50)
+    of_arrays = GaussianStatistics.of(values, weights)
+    of_tensors = GaussianStatistics.of(torch.from_numpy(values), torch.from_numpy(weights))
+    assert torch.equal(of_arrays.cov, of_tensors.cov)
+    np.testing.assert_allclose(of_arrays.cov, np.cov(values.T, aweights=weights, ddof=0), rtol=1e-12)
