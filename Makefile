@@ -1,8 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both build the environment in .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
-NUMBERS := $(addprefix tests/, attacks extractors features generators metrics training test_statistics.py) \
-	$(addprefix tests/analysis/, budget classes heatmaps influence verdict)
+NUMBERS := $(addprefix tests/, attacks generators metrics training test_statistics.py analysis/price analysis/verdict)
 
 LOWEST := .venv-lowest/bin
 

@@ -37,7 +37,8 @@ def _full_precision() -> Iterator[None]:
     with ExitStack() as stack:
         if not hasattr(backends, "fp32_precision"):  # torch before 2.9
             cudnn = backends.cudnn
-            stack.enter_context(cudnn.flags(cudnn.enabled, cudnn.benchmark, cudnn.deterministic, allow_tf32=False))
+            kept = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "benchmark_limit", "deterministic")}
+            stack.enter_context(cudnn.flags(**kept, allow_tf32=False))
             stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
             torch.set_float32_matmul_precision("highest")
         else:

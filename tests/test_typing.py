@@ -35,8 +35,9 @@ def test_documents_pass_mypy_strict_and_unknown_names_do_not(tmp_path: Path) -> 
     )
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--config-file", "pyproject.toml", str(tmp_path)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    found = [line.replace(f"{tmp_path}/", "") for line in ran.stdout.splitlines() if " error: " in line]
-    assert [re.sub(r" error: .*\[", " ", line) for line in found] == [
+    found = [line for line in ran.stdout.splitlines() if " error: " in line]
+    # Folders are left out: what the cache knows is told with the folder of an earlier run.
+    assert [re.sub(r"^.*/(.*) error: .*\[", r"\1 ", line) for line in found] == [
         "names.py:3: attr-defined]",
         "names.py:5: call-arg]",
     ], ran.stdout + ran.stderr
