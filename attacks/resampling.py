@@ -93,7 +93,7 @@ class Resampling(Attack):
         self.space = AttackSpace(space) if isinstance(space, str) else space
         self.draw, self.cap = draw, cap
         if cap is not None:
-            if not (cap >= 1 and math.isfinite(cap)):
+            if cap < 1:
                 raise InputError(f"cap must be a number from 1, not {cap}")
             self._check_joint(solver, "a cap on the weights")
         self.solver = solver

@@ -112,9 +112,17 @@ def test_a_stopped_attack_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert len(resumed.solution.steps) == len(whole.solution.steps)
 
 
-@pytest.mark.parametrize("cap", [0.5, math.inf, math.nan, -1.0])
-def test_a_cap_that_means_nothing_is_refused(cap: float) -> None:
-    with pytest.raises(InputError, match="cap must be a number from 1"):
+@pytest.mark.parametrize(
+    ("cap", "message"),
+    [
+        (0.5, "cap must be a number from 1, not 0.5"),
+        (-1.0, "cap must be a number from 1"),
+        (math.inf, "`cap` must be a finite number or None, not inf"),
+        (math.nan, "`cap` must be a finite number or None, not nan"),
+    ],
+)
+def test_a_cap_that_means_nothing_is_refused(cap: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         Resampling(cap=cap)
 
 

@@ -362,7 +362,7 @@ ALSO = ("--also", "second", "--also-reference", "real2.safetensors", "--also-can
 def test_two_spaces_are_attacked_at_once_under_a_cap(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("real.safetensors", "made.safetensors", *ALSO, "--cap", "3", "-o", "o")
     assert code == 0
-    assert out.splitlines()[0].startswith("larger of both distances, 1 at equal weights: 1.000 -> 0.")
+    assert "larger of both distances, 1 at equal weights: 1.000 -> 0." in out
     assert "drawn 3 times 200 of 600 candidates, systematically" in out
     assert "FD[second] (attacked)" in out
     data = json.loads((tmp_path / "o" / "attack.json").read_text())
