@@ -35,16 +35,9 @@ def own_settings() -> Iterator[None]:
 def _full_precision() -> Iterator[None]:
     backends: Any = torch.backends
     with ExitStack() as stack:
-        if not hasattr(backends, "fp32_precision"):  # torch before 2.9
-            cudnn = backends.cudnn
-            kept = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "benchmark_limit", "deterministic")}
-            stack.enter_context(cudnn.flags(**kept, allow_tf32=False))
-            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
-            torch.set_float32_matmul_precision("highest")
-        else:
-            # The older settings can be neither read nor written once a caller has set one of these.
-            for operation in (backends.cudnn.conv, backends.cuda.matmul, backends.mkldnn.conv, backends.mkldnn.matmul):
-                if (precision := operation.fp32_precision) not in ("ieee", "none"):
-                    stack.callback(setattr, operation, "fp32_precision", precision)
-                    operation.fp32_precision = "ieee"
+        # torch's older settings can be neither read nor written once a caller has set one of these.
+        for operation in (backends.cudnn.conv, backends.cuda.matmul, backends.mkldnn.conv, backends.mkldnn.matmul):
+            if (precision := operation.fp32_precision) not in ("ieee", "none"):
+                stack.callback(setattr, operation, "fp32_precision", precision)
+                operation.fp32_precision = "ieee"
         yield
