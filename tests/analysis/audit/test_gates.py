@@ -1,4 +1,7 @@
+import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +54,13 @@ def test_what_is_not_known_does_not_pass(quantity: str, compare: str) -> None:
     found = parse_gate(f"{quantity}{compare}0").check(unknown)
     assert found.value is None
     assert found.failed
+
+
+@pytest.mark.parametrize(("lower", "failed"), [(4.65, True), (7.0, False), (math.inf, False)])
+def test_a_gain_that_mild_choosing_reaches_fails_a_gate_on_its_price(lower: float, failed: bool) -> None:
+    """The price's certified end decides; none at all is infinite."""
+    found: Any = replace(audit(), price=SimpleNamespace(lower=lower))  # type: ignore[arg-type]
+    assert parse_gate("price<5").check(found).failed is failed
 
 
 @pytest.mark.parametrize("condition", ["distance_change_percent>0", "second_change_percent>0"])
