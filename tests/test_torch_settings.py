@@ -21,6 +21,10 @@ FEW = REAL[:12]
 BACKENDS: Any = torch.backends
 
 
+# torch 2.9 warns of the older settings, which callers still use.
+pytestmark = pytest.mark.filterwarnings("ignore:Please use the new API settings:UserWarning")
+
+
 @contextmanager
 def changed(change: Callable[[Any], None], value: Any, back: Any) -> Iterator[None]:
     change(value)

@@ -34,5 +34,5 @@ def demo(
     page = write_demo(cases, out, command=command_line())
     for case in cases:
         print_lines(case.title, *audit_lines(case.audit), "")
-        print_advice(case.audit.advice)
     print_lines(f"both verdicts: {page}")
+    print_advice(dict.fromkeys(advice for case in cases for advice in case.audit.advice))
