@@ -18,7 +18,7 @@ def own_settings() -> Iterator[None]:
     type or device would reach tensors that networks and functions make on their way.
     """
     with ExitStack() as stack:
-        if torch.get_default_device().type != "cpu":
+        if torch.empty(0).device.type != "cpu":
             stack.enter_context(torch.device("cpu"))  # where no device is named; it costs time at every operation
         for kind in ("cpu", "cuda", "mps"):
             if torch.is_autocast_enabled(kind):

@@ -64,7 +64,7 @@ def settings_now() -> tuple[object, ...]:
         products = BACKENDS.cuda.matmul.fp32_precision
     return (
         torch.get_default_dtype(),
-        torch.get_default_device(),
+        torch.empty(0).device,
         torch.is_autocast_enabled("cpu"),
         torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(),
