@@ -107,7 +107,8 @@ class GaussianStatistics(Brief):
         """Statistics of features, optionally weighted.
 
         Args:
-            features: Features, or a matrix [n, d] of floating-point numbers in an array or a tensor.
+            features: Features, or a matrix [n, d] of floating-point numbers in an array or a tensor; a tensor of truth
+                values counts as 0 and 1.
             weights: Non-negative [n], likewise, of any positive sum. Weighted covariances are population covariances
                 (divided by the sum of weights), so that they do not depend on the weights' scale.
             ranks: Processes that all have the features. Each reads its share of the rows, and all get the statistics
@@ -116,7 +117,9 @@ class GaussianStatistics(Brief):
         Raises:
             InputError: no matrix, fewer than 2 rows, NaN or infinite values, bad weights.
         """
-        values = features.features if isinstance(features, Features) else float_tensor(features, "features")
+        values = features.features if isinstance(features, Features) else features
+        if not isinstance(values, Tensor) or values.dtype != torch.bool:  # attacks' class indicators are bool
+            values = float_tensor(values, "features")
         if weights is not None and not isinstance(weights, Tensor):
             weights = float_tensor(weights, "weights").to(values.device)
         if values.ndim != 2:
