@@ -166,8 +166,8 @@ QUANTITIES: dict[str, tuple[str, Callable[["Audit"], float | str | None]]] = {
     "recall": ("the model's recall there", lambda audit: _of_neighbours(audit, "recall")),
     "removable_percent": ("how much of the model's distance choosing among its images removes", _removable_percent),
     "price": (
-        "of how many of the baseline's images one must be kept, at least, to reach the model's distances; infinite where "
-        "no choosing does",
+        "of how many of the baseline's images one must be kept, at least, to reach the model's distances; infinite "
+        "where no choosing does",
         lambda audit: audit.price.lower if audit.price else None,
     ),
 }
