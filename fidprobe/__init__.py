@@ -3,7 +3,7 @@
 What matters first:
     audit, write_report      is the gain of one set of images over another real? and its report
     score                    metrics of a set against a reference, each distance with its second opinion
-    compare                  several models: which have the same FID, and what tells them apart
+    compare                  several models: which have nearly the same FID, and how they differ
     attack                   how far FID falls when images are only chosen, none bettered
     extract, load_extractor  images to features, by a network
     Features                 a network's outputs, with names and provenance, in memory or on disk

@@ -155,6 +155,18 @@ def test_the_page_of_metrics_names_every_one() -> None:
     assert re.findall(r"`([a-z0-9-]+)`", "\n".join(row.split("|")[1] for row in table.splitlines())) == list(METRICS)
 
 
+def test_the_readme_says_how_many_images_each_network_needs() -> None:
+    """More than twice as many as dimensions; those of the networks that come with fidprobe are theirs."""
+    rows = re.findall(
+        r"^\| `([a-z0-9-]+)`[^|]*\| ([\d,]+) \| ([\d,]+) \|$", (ROOT / "README.md").read_text("utf-8"), re.M
+    )
+    needs = {name: (int(dims.replace(",", "")), int(least.replace(",", ""))) for name, dims, least in rows}
+    assert len(needs) == 5
+    assert all(least == 2 * dims + 1 for dims, least in needs.values())
+    for name in ("efficientnet-lite0", "cifar10-encoder"):
+        assert needs[name][0] == fidprobe.load_extractor(name).dim
+
+
 def test_the_cost_of_neighbours_is_what_was_measured() -> None:
     """Seconds and ratios in docs/metrics.md."""
     text = " ".join((ROOT / "docs/metrics.md").read_text(encoding="utf-8").split())

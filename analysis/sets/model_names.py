@@ -13,7 +13,7 @@ _ENDINGS = (".safetensors", ".npz", ".npy", ".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def model_names(sources: Sequence[str]) -> list[str]:
-    """What to call models: the last part of each path, with as many folders before it as tell all apart."""
+    """What to call models: the last part of each path, with as many folders before it as make all names different."""
     parts = []
     for source in sources:
         text = next((source.removesuffix(e) for e in _ENDINGS if source.endswith(e) and source != e), source)

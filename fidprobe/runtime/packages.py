@@ -1,4 +1,4 @@
-"""Packages that only some work needs: what is missing or broken is told in one line, before that work."""
+"""Packages that only some work needs: what is missing or broken is named in one line, before that work."""
 
 import traceback
 from importlib import import_module
